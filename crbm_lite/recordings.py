@@ -10,15 +10,27 @@ recording holds a read-only view of it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
-import scipy.sparse
 
+from crbm_lite.checks import (
+    as_binary,
+    as_coordinates,
+    as_discontinuities,
+    as_indices,
+    check_rows,
+    check_unique,
+    read_only,
+)
 from crbm_lite.ground_truth import GroundTruth
+from crbm_lite.hdf5 import RecordingError, open_hdf5
+from crbm_lite.layouts import FORMAT, read_native, read_published, write_native, write_published
 
-__all__ = ["Recording"]
+__all__ = ["Recording", "RecordingError", "load_recording", "save_recording"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,7 +93,7 @@ class Recording:
     truth: GroundTruth | None = None
 
     def __post_init__(self) -> None:
-        spikes = _binary(self.spikes, "spikes", np.uint8)
+        spikes = as_binary(self.spikes, "spikes", np.uint8)
         n_frames = spikes.shape[0]
         self._set("spikes", spikes)
         if not np.isscalar(self.rate_hz) or not np.isfinite(self.rate_hz) or self.rate_hz <= 0:
@@ -90,23 +102,23 @@ class Recording:
             )
         self._set("rate_hz", float(self.rate_hz))
         if self.coordinates is not None:
-            self._set("coordinates", _coordinates(self.coordinates, spikes.shape))
+            self._set("coordinates", as_coordinates(self.coordinates, spikes.shape))
         self._set_labels(spikes.shape)
         if self.names is not None:
             names = tuple(str(x) for x in self.names)
-            _check_rows(len(names), "names", spikes.shape)
-            _check_unique(names, "names")
+            check_rows(len(names), "names", spikes.shape)
+            check_unique(names, "names")
             self._set("names", names)
         provenance = self.provenance
         provenance = {"source": provenance} if isinstance(provenance, str) else dict(provenance)
         self._set("provenance", provenance)
-        self._set("discontinuities", _discontinuities(self.discontinuities, n_frames))
+        self._set("discontinuities", as_discontinuities(self.discontinuities, n_frames))
         if self.dff is not None:
             dff = np.asarray(self.dff, dtype=np.float32)
             if dff.shape != spikes.shape:
                 raise ValueError(f"dff has shape {dff.shape}, spikes {spikes.shape}: give one "
                                  "trace for each neuron, time first")
-            self._set("dff", _read_only(dff))
+            self._set("dff", read_only(dff))
         if self.truth is not None and (
             (self.truth.n_frames, self.truth.n_neurons) != spikes.shape
         ):
@@ -123,8 +135,8 @@ class Recording:
             if self.label_names is not None:
                 raise ValueError("label_names is given without labels: give the (N, R) labels too")
             return
-        labels = _binary(self.labels, "labels", bool)
-        _check_rows(labels.shape[0], "labels", shape, labels.shape[1])
+        labels = as_binary(self.labels, "labels", bool)
+        check_rows(labels.shape[0], "labels", shape, labels.shape[1])
         if self.label_names is None:
             names = tuple(f"region {r}" for r in range(labels.shape[1]))
         else:
@@ -132,7 +144,7 @@ class Recording:
         if len(names) != labels.shape[1]:
             raise ValueError(f"label_names has {len(names)} entries, labels {labels.shape[1]} "
                              "columns: give one name for each column")
-        _check_unique(names, "label_names")
+        check_unique(names, "label_names")
         self._set("labels", labels)
         self._set("label_names", names)
 
@@ -183,7 +195,7 @@ class Recording:
         ValueError
             If nothing is selected, an index is out of range or a neuron is named twice.
         """
-        index = _indices(neurons, self.n_neurons, "neurons")
+        index = as_indices(neurons, self.n_neurons, "neurons")
         if np.unique(index).size != index.size:
             raise ValueError("neurons names a neuron twice: give every index once")
         return replace(
@@ -208,7 +220,7 @@ class Recording:
         ValueError
             If nothing is selected, an index is out of range or the indices do not increase.
         """
-        index = _indices(frames, self.n_frames, "frames")
+        index = as_indices(frames, self.n_frames, "frames")
         if np.any(np.diff(index) <= 0):
             raise ValueError("frames must increase, time has a direction: sort them and give "
                              "every frame once")
@@ -224,111 +236,104 @@ class Recording:
         )
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """Return a read-only view: the caller's own array stays writeable and untouched."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
+def load_recording(path: str | os.PathLike, *, dff: bool = True) -> Recording:
+    """Load a recording from HDF5, in our layout or in the published one (see `crbm_lite.layouts`).
+
+    The layout is recognised by its keys. Of the published layout the neurons with at least one
+    label are kept, and coordinates become micrometres; the provenance says so.
+
+    Parameters
+    ----------
+    path : path of the file
+    dff : bool
+        Whether to load the calcium traces too, if there are any: 4 T N bytes of memory on top of
+        the T N bytes of the spikes.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    RecordingError
+        A ValueError: the file is truncated, damaged or foreign, or was written by another version;
+        the message names the file and the key.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> recording = Recording([[0, 1], [1, 0]], rate_hz=2.5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save_recording(Path(folder) / "small.h5", recording)
+    ...     load_recording(path)
+    Recording(2 frames x 2 neurons, 2.5 Hz, 0.8 s, activity 0.500)
+    """
+    path = Path(path)
+    with open_hdf5(path) as file:
+        if file.attrs.get("format") == FORMAT:
+            fields = read_native(file, dff)
+        elif "Data/Brain" in file:
+            fields = read_published(file, dff)
+        else:
+            keys = ", ".join(sorted(file)[:5]) or "none"
+            raise RecordingError(
+                f"{path}: not a recording in a known layout: the attribute format is not "
+                f"{FORMAT!r} and there is no key /Data/Brain (its keys: {keys}); build a "
+                "Recording from the arrays, see crbm_lite.importers"
+            )
+        return Recording(**fields)
 
 
-def _binary(values: object, name: str, dtype: type) -> np.ndarray:
-    """Check values and return them as a read-only 2-D array of 0 and 1 of a one-byte dtype."""
-    if scipy.sparse.issparse(values):
-        values = values.toarray()
-    array = np.asarray(values)
-    if array.ndim != 2:
-        raise ValueError(f"{name} has {array.ndim} dimensions (shape {array.shape}): expected 2")
-    if array.size == 0:
-        raise ValueError(f"{name} is empty (shape {array.shape}): expected at least one row and "
-                         "one column")
-    if array.dtype == bool:
-        return _read_only(np.ascontiguousarray(array).view(dtype))
-    if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
-        raise ValueError(f"{name} has dtype {array.dtype}: expected 0 and 1 as bool, integer or "
-                         "float")
-    out = array if array.dtype == np.uint8 else np.empty(array.shape, np.uint8)
-    rows = max(1, 2**22 // array.shape[1])
-    for start in range(0, array.shape[0], rows):  # tiles: no float or bool copy of the whole
-        tile = array[start : start + rows]
-        bad = (tile != 0) & (tile != 1)
-        if bad.any():
-            value = tile[bad][0]
-            if value != value:
-                raise ValueError(f"{name} holds NaN: leave those frames or neurons out, or fill "
-                                 "them before")
-            raise ValueError(f"{name} holds {value!s}, expected only 0 and 1: threshold or "
-                             "deconvolve the traces, binarise spike counts with counts > 0")
-        if out is not array:
-            out[start : start + rows] = tile
-    return _read_only(np.ascontiguousarray(out).view(dtype))
+def save_recording(
+    path: str | os.PathLike,
+    recording: Recording,
+    *,
+    layout: str = "crbm_lite",
+    overwrite: bool = False,
+) -> Path:
+    """Save a recording to HDF5, compressed, with a checksum on every dataset.
 
+    The file appears whole or not at all: it is written under a temporary name beside `path` and
+    then renamed.
 
-def _check_rows(rows: int, name: str, shape: tuple[int, int], columns: int = 1) -> None:
-    """Raise if an argument that has one row for each neuron does not fit the spikes."""
-    n_frames, n_neurons = shape
-    if rows == n_neurons:
-        return
-    if rows == n_frames:
-        raise ValueError(
-            f"spikes looks transposed: its shape is {shape} but {name} has {rows} rows, one for "
-            "each row of spikes. Time is the first axis: pass spikes.T"
-        )
-    if columns == n_neurons:
-        raise ValueError(f"{name} has {n_neurons} columns and {rows} rows for {n_neurons} "
-                         f"neurons: pass {name}.T, one row for each neuron")
-    raise ValueError(f"{name} has {rows} rows for {n_neurons} neurons (spikes has shape {shape}): "
-                     "give one for each neuron")
+    Parameters
+    ----------
+    path : path of the file to make
+    recording : Recording
+    layout : {"crbm_lite", "published"}
+        Our layout, which keeps everything, or that of the published zebrafish recordings; see
+        `crbm_lite.layouts`.
+    overwrite : bool
+        Whether to replace a file that is already there.
 
+    Returns
+    -------
+    pathlib.Path
+        The file made.
 
-def _check_unique(names: tuple[str, ...], argument: str) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{argument} holds {name!r} twice: make the names unique")
-        seen.add(name)
+    Raises
+    ------
+    FileExistsError
+        If the file exists and `overwrite` is False.
+    ValueError
+        If the layout is unknown, or lacks something that it requires.
+    """
+    import h5py
 
-
-def _coordinates(values: object, shape: tuple[int, int]) -> np.ndarray:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 2:
-        raise ValueError(f"coordinates has shape {array.shape}: expected (N, 3)")
-    _check_rows(array.shape[0], "coordinates", shape, array.shape[1])
-    if array.shape[1] != 3:
-        raise ValueError(f"coordinates has {array.shape[1]} columns: expected x, y and z (for a "
-                         "flat recording add a column of zeros)")
-    if not np.isfinite(array).all():
-        raise ValueError("coordinates holds NaN or infinity: leave those neurons out")
-    return _read_only(array)
-
-
-def _discontinuities(values: object, n_frames: int) -> np.ndarray:
-    array = np.asarray(values)
-    if array.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise ValueError("discontinuities must be a list of frame indices")
-    array = np.unique(array).astype(np.int64)
-    if array[0] < 1 or array[-1] >= n_frames:
-        raise ValueError(f"discontinuities holds {array[0] if array[0] < 1 else array[-1]}: a "
-                         f"jump lies before one of the frames 1..{n_frames - 1}")
-    return _read_only(array)
-
-
-def _indices(selection: object, n: int, name: str) -> np.ndarray:
-    """Integer indices from indices, a mask or a slice, checked against n."""
-    if isinstance(selection, slice):
-        index = np.arange(n)[selection]
-    else:
-        index = np.asarray(selection)
-        if index.dtype == bool:
-            if index.shape != (n,):
-                raise ValueError(f"{name} is a mask of shape {index.shape}: expected ({n},)")
-            index = np.flatnonzero(index)
-    if index.size == 0:
-        raise ValueError(f"{name} selects nothing: give at least one")
-    if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
-        raise ValueError(f"{name} must be integer indices, a mask or a slice")
-    if index.min() < 0 or index.max() >= n:
-        bad = index.min() if index.min() < 0 else index.max()
-        raise ValueError(f"{name} holds {bad}: expected indices in 0..{n - 1}")
-    return index
+    writers = {"crbm_lite": write_native, "published": write_published}
+    if layout not in writers:
+        raise ValueError(f"layout is {layout!r}: expected one of {', '.join(writers)}")
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path}: the file exists; choose another name or overwrite=True")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        # The newer file format checksums its own metadata.
+        with h5py.File(temporary, "w", libver=("v110", "latest")) as file:
+            writers[layout](file, recording)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

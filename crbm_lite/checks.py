@@ -1,0 +1,125 @@
+"""What the arguments of a recording must be: checked arrays, or an error that says what to do.
+
+No equations. Nothing is changed in place: the functions return read-only views or copies.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse
+
+__all__ = ["as_binary", "as_coordinates", "as_discontinuities", "as_indices", "check_rows",
+           "check_unique", "read_only"]
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return a read-only view: the caller's own array stays writeable and untouched."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def as_binary(values: object, name: str, dtype: type) -> np.ndarray:
+    """Check values and return them as a read-only 2-D array of 0 and 1 of a one-byte dtype."""
+    if scipy.sparse.issparse(values):
+        values = values.toarray()
+    array = np.asarray(values)
+    if array.ndim != 2:
+        raise ValueError(f"{name} has {array.ndim} dimensions (shape {array.shape}): expected 2")
+    if array.size == 0:
+        raise ValueError(f"{name} is empty (shape {array.shape}): expected at least one row and "
+                         "one column")
+    if array.dtype == bool:
+        return read_only(np.ascontiguousarray(array).view(dtype))
+    if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
+        raise ValueError(f"{name} has dtype {array.dtype}: expected 0 and 1 as bool, integer or "
+                         "float")
+    out = array if array.dtype == np.uint8 else np.empty(array.shape, np.uint8)
+    rows = max(1, 2**22 // array.shape[1])
+    for start in range(0, array.shape[0], rows):  # tiles: no float or bool copy of the whole
+        tile = array[start : start + rows]
+        bad = (tile != 0) & (tile != 1)
+        if bad.any():
+            value = tile[bad][0]
+            if value != value:
+                raise ValueError(f"{name} holds NaN: leave those frames or neurons out, or fill "
+                                 "them before")
+            raise ValueError(f"{name} holds {value!s}, expected only 0 and 1: threshold or "
+                             "deconvolve the traces, binarise spike counts with counts > 0")
+        if out is not array:
+            out[start : start + rows] = tile
+    return read_only(np.ascontiguousarray(out).view(dtype))
+
+
+def check_rows(rows: int, name: str, shape: tuple[int, int], columns: int = 1) -> None:
+    """Raise if an argument that has one row for each neuron does not fit the spikes."""
+    n_frames, n_neurons = shape
+    if rows == n_neurons:
+        return
+    if rows == n_frames:
+        raise ValueError(
+            f"spikes looks transposed: its shape is {shape} but {name} has {rows} rows, one for "
+            "each row of spikes. Time is the first axis: pass spikes.T"
+        )
+    if columns == n_neurons:
+        raise ValueError(f"{name} has {n_neurons} columns and {rows} rows for {n_neurons} "
+                         f"neurons: pass {name}.T, one row for each neuron")
+    raise ValueError(f"{name} has {rows} rows for {n_neurons} neurons (spikes has shape {shape}): "
+                     "give one for each neuron")
+
+
+def check_unique(names: tuple[str, ...], argument: str) -> None:
+    """Raise if a name occurs twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{argument} holds {name!r} twice: make the names unique")
+        seen.add(name)
+
+
+def as_coordinates(values: object, shape: tuple[int, int]) -> np.ndarray:
+    """Check coordinates against the (T, N) shape of the spikes; (N, 3) float64, read-only."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2:
+        raise ValueError(f"coordinates has shape {array.shape}: expected (N, 3)")
+    check_rows(array.shape[0], "coordinates", shape, array.shape[1])
+    if array.shape[1] != 3:
+        raise ValueError(f"coordinates has {array.shape[1]} columns: expected x, y and z (for a "
+                         "flat recording add a column of zeros)")
+    if not np.isfinite(array).all():
+        raise ValueError("coordinates holds NaN or infinity: leave those neurons out")
+    return read_only(array)
+
+
+def as_discontinuities(values: object, n_frames: int) -> np.ndarray:
+    """Check frames before which time jumps; (D,) int64, sorted, read-only."""
+    array = np.asarray(values)
+    if array.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError("discontinuities must be a list of frame indices")
+    array = np.unique(array).astype(np.int64)
+    if array[0] < 1 or array[-1] >= n_frames:
+        raise ValueError(f"discontinuities holds {array[0] if array[0] < 1 else array[-1]}: a "
+                         f"jump lies before one of the frames 1..{n_frames - 1}")
+    return read_only(array)
+
+
+def as_indices(selection: object, n: int, name: str) -> np.ndarray:
+    """Turn indices, a mask or a slice into integer indices, checked against n."""
+    if isinstance(selection, slice):
+        index = np.arange(n)[selection]
+    else:
+        index = np.asarray(selection)
+        if index.dtype == bool:
+            if index.shape != (n,):
+                raise ValueError(f"{name} is a mask of shape {index.shape}: expected ({n},)")
+            index = np.flatnonzero(index)
+    if index.size == 0:
+        raise ValueError(f"{name} selects nothing: give at least one")
+    if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
+        raise ValueError(f"{name} must be integer indices, a mask or a slice")
+    if index.min() < 0 or index.max() >= n:
+        bad = index.min() if index.min() < 0 else index.max()
+        raise ValueError(f"{name} holds {bad}: expected indices in 0..{n - 1}")
+    return index

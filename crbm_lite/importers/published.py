@@ -1,0 +1,69 @@
+"""Importer of the published zebrafish recordings (HDF5, layout in `crbm_lite.layouts`).
+
+`crbm_lite.recordings.load_recording` recognises this layout by itself and makes the paper's
+choices; here they can be made otherwise. No equations.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from crbm_lite.hdf5 import open_hdf5
+from crbm_lite.layouts import read_published
+from crbm_lite.recordings import Recording
+
+__all__ = ["import_published"]
+
+
+def import_published(
+    path: str | os.PathLike,
+    *,
+    coordinates: str = "ZBrainCoordinates",
+    keep_unlabelled: bool = False,
+    dff: bool = True,
+) -> Recording:
+    """Import a recording in the published layout.
+
+    Parameters
+    ----------
+    path : path of the HDF5 file
+    coordinates : {"ZBrainCoordinates", "Coordinates"}
+        Positions in the reference brain, common to all animals, or in the microscope; converted
+        from mm to um.
+    keep_unlabelled : bool
+        Whether to keep neurons that lie in no region. The paper left them out.
+    dff : bool
+        Whether to load the calcium traces too, if there are any (4 T N bytes).
+
+    Returns
+    -------
+    Recording
+        ``rate_hz`` from the median step of Times; steps longer than 1.5 times the median become
+        discontinuities. ``provenance`` says which neurons and coordinates were used.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    RecordingError
+        A ValueError: the file is truncated, damaged or foreign; the message names the key.
+    ValueError
+        If `coordinates` is neither of the two.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from crbm_lite.recordings import Recording, save_recording
+    >>> fish = Recording([[0, 1], [1, 0]], 2.5, coordinates=[[0, 0, 0], [10, 20, 30]],
+    ...                  labels=[[1], [0]], label_names=["tectum"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save_recording(Path(folder) / "fish.h5", fish, layout="published")
+    ...     import_published(path).n_neurons, import_published(path, keep_unlabelled=True).n_neurons
+    (1, 2)
+    """
+    if coordinates not in ("ZBrainCoordinates", "Coordinates"):
+        raise ValueError(f"coordinates is {coordinates!r}: expected 'ZBrainCoordinates' or "
+                         "'Coordinates'")
+    with open_hdf5(Path(path)) as file:
+        return Recording(**read_published(file, dff, coordinates, keep_unlabelled))

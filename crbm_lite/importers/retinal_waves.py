@@ -1,0 +1,135 @@
+r"""Importer of multi-electrode recordings of retinal waves (HDF5 of Eglen et al. 2014).
+
+Keys: ``spikes``, the spike times in seconds of all units one after the other; ``sCount``, the
+number of spikes of each unit; ``epos`` (2, N), electrode positions in micrometres; ``names``; and
+``summary/duration`` in seconds.
+
+Binning: :math:`v_i(t) = 1` if unit i has at least one spike in
+:math:`[t\,\Delta, (t + 1)\,\Delta)`, with complete bins only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from crbm_lite.hdf5 import RecordingError, open_hdf5, read_array, read_strings
+from crbm_lite.recordings import Recording
+
+__all__ = ["import_retinal_waves"]
+
+_MOST_NUMBERS = 2**34  # bins times units; a damaged duration must not fill the memory
+
+
+def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recording:
+    """Import a retinal-wave recording, binned and binarised.
+
+    Parameters
+    ----------
+    path : path of the HDF5 file
+    bin_s : float
+        Width of a bin in seconds.
+
+    Returns
+    -------
+    Recording
+        ``rate_hz`` is 1 / bin_s; coordinates are the electrodes' (x, y) with z = 0; units that
+        share an electrode's name get a suffix. ``provenance`` tells how many bins held more than
+        one spike, which binarising loses.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    RecordingError
+        A ValueError: truncated, damaged or foreign file, counts that do not add up, spike times
+        that are negative, not finite or not sorted within a unit.
+    ValueError
+        If `bin_s` is not positive, longer than the recording, or so short that the spikes would
+        not fit in memory.
+
+    Examples
+    --------
+    >>> import tempfile, h5py
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "retina.h5"
+    ...     with h5py.File(path, "w") as file:
+    ...         file["spikes"] = [0.1, 0.2, 1.4, 0.7]
+    ...         file["sCount"] = [3, 1]
+    ...         file["epos"] = [[0.0, 60.0], [0.0, 0.0]]
+    ...         file["summary/duration"] = [1.5]
+    ...     import_retinal_waves(path, bin_s=0.5).spikes
+    array([[1, 0],
+           [0, 1],
+           [1, 0]], dtype=uint8)
+    """
+    if not bin_s > 0:
+        raise ValueError(f"bin_s is {bin_s}: give the width of a bin in seconds, positive")
+    with open_hdf5(Path(path)) as file:
+        times_s = np.asarray(read_array(file, "spikes", 1), dtype=np.float64)
+        counts = read_array(file, "sCount", 1)
+        position_um = read_array(file, "epos", 2)
+        duration_s = 0.0
+        if "summary/duration" in file:
+            duration_s = float(read_array(file, "summary/duration").ravel()[0])
+        names = read_strings(file, "names") if "names" in file else None
+        _check(file.filename, times_s, counts, position_um)
+        n_units = counts.size
+        unit = np.repeat(np.arange(n_units), counts)
+        duration_s = max(duration_s, float(times_s.max()))
+        n_bins = int(duration_s / bin_s + 1e-9)
+        if not 1 <= n_bins <= _MOST_NUMBERS // n_units:
+            raise RecordingError(f"{file.filename}: {duration_s:g} s in bins of bin_s = {bin_s} s "
+                                 f"are {n_bins} bins of {n_units} units: choose another bin_s")
+        index = np.floor(times_s / bin_s).astype(np.int64)
+        kept = index < n_bins
+        occupied, spikes_in_bin = np.unique(index[kept] * n_units + unit[kept], return_counts=True)
+        spikes = np.zeros(n_bins * n_units, dtype=np.uint8)
+        spikes[occupied] = 1
+        several = int((spikes_in_bin > 1).sum())
+        return Recording(
+            spikes.reshape(n_bins, n_units),
+            rate_hz=1.0 / bin_s,
+            coordinates=np.column_stack([position_um.T, np.zeros(n_units)]),
+            names=None if names is None else _unique(names),
+            provenance={
+                "source": Path(path).name,
+                "layout": "retinal waves (Eglen et al. 2014)",
+                "bin_s": bin_s,
+                "bins_with_spikes": int(occupied.size),
+                "bins_with_several_spikes": several,
+                "spikes_after_last_complete_bin": int((~kept).sum()),
+            },
+        )
+
+
+def _check(filename: str, times_s: np.ndarray, counts: np.ndarray, position: np.ndarray) -> None:
+    """Raise a RecordingError naming the key if the arrays do not fit together."""
+    if counts.dtype.kind not in "iu" or (counts < 0).any() or counts.sum() != times_s.size:
+        raise RecordingError(f"{filename}: key /sCount must hold the number of spikes of each "
+                             f"unit; they add up to {counts.sum()}, key /spikes has {times_s.size}")
+    if times_s.size == 0:
+        raise RecordingError(f"{filename}: key /spikes is empty")
+    if position.shape != (2, counts.size):
+        raise RecordingError(f"{filename}: key /epos has shape {position.shape}, expected "
+                             f"(2, {counts.size}), one electrode for each entry of sCount")
+    if not np.isfinite(times_s).all() or times_s.min() < 0:
+        raise RecordingError(f"{filename}: key /spikes holds negative times, NaN or infinity")
+    first = np.zeros(times_s.size, dtype=bool)
+    starts = np.cumsum(counts) - counts
+    first[starts[counts > 0]] = True
+    if (np.diff(times_s)[~first[1:]] < 0).any():
+        raise RecordingError(f"{filename}: key /spikes is not sorted within each unit: key "
+                             "/sCount may not belong to it")
+
+
+def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Tell units of one name apart by a running number: a, b, b becomes a, b:1, b:2."""
+    total, seen, out = Counter(names), Counter(), []
+    for name in names:
+        seen[name] += 1
+        out.append(f"{name}:{seen[name]}" if total[name] > 1 else name)
+    return tuple(out)
