@@ -1,0 +1,69 @@
+# `make book` builds the website, `make test` runs every test. Both make their own environment in
+# .venv, once, and execute a chapter only when it or the library has changed. `make help` lists all.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+LINTER := $(VENV)/.linter
+SITE   := build/site
+TOOLS  := book/_build_tools
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+NBVAL  := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+
+# Compiled kernels are shared by all processes; recordings are taken from ../shared/data if there.
+export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba_cache
+ifneq ($(wildcard ../shared/data),)
+export CRBM_LITE_DATA ?= $(abspath ../shared/data)
+endif
+
+# STRICT=1 makes every warning of the site an error.
+ifdef STRICT
+BOOK_OPTIONS := -W --keep-going
+endif
+
+.PHONY: help book test test-browser bench lint clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make book    build the website and print where it is (STRICT=1: warnings are errors)"
+	@echo "make test    unit tests, doctests, and every chapter under nbval"
+	@echo "make test-browser   open every page of the built site in Chromium"
+	@echo "make bench   print the numbers of the README's table (minutes)"
+	@echo "make lint    ruff and codespell"
+	@echo "make clean   remove what was made, except the environment in .venv"
+
+$(READY): pyproject.toml constraints.txt environment.yml
+	@python=$$(sh $(TOOLS)/find_python.sh) && \
+	  { [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); } || \
+	  { echo "Could not make $(VENV): is the venv module installed (Debian: python3-venv)?" >&2; exit 1; }
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[book,test,browser]"
+	@touch $@
+
+book: $(READY)
+	@$(BIN)/python $(TOOLS)/chapter_store.py || \
+	  $(BIN)/python -m pytest tests/book book -p no:cacheprovider $(NBVAL)
+	@$(BIN)/python $(TOOLS)/stage.py
+	@rm -rf build/jupyter_book
+	$(BIN)/jupyter-book build build/site_src --path-output build/jupyter_book --all --quiet $(BOOK_OPTIONS)
+	@rm -rf $(SITE) && mv build/jupyter_book/_build/html $(SITE)
+	@echo "The website is built: file://$(CURDIR)/$(SITE)/index.html"
+
+test: $(READY)
+	$(BIN)/python -m pytest crbm_lite tests tests/book book $(NBVAL)
+
+test-browser: $(READY)
+	$(BIN)/python -m pytest tests/browser
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+$(LINTER): $(READY)
+	$(PIP) install --quiet --constraint constraints.txt ruff codespell
+	@touch $@
+
+lint: $(LINTER)
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+
+clean:
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis

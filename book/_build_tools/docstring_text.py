@@ -1,0 +1,33 @@
+"""A Sphinx extension: docstrings are written to be read in a terminal too.
+
+There |w| is a modulus and weights_ a name; to reStructuredText they are a substitution and a link.
+Both are escaped outside code and math, so that authors need not think of it.
+"""
+
+import re
+
+# What is left as it is: literals, roles and other interpreted text, directives, doctests.
+KEPT = re.compile(r"(``.+?``|:[\w:]+:`.+?`|`.+?`_{0,2}|^\s*\.\. .*$|^\s*>>> .*$|^\s*\.\.\. .*$)")
+
+
+def escape(line: str) -> str:
+    pieces = KEPT.split(line)
+    pieces[::2] = [re.sub(r"(?<=\w)_(?=\W|$)|\|", r"\\\g<0>", piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def _process(app, what, name, obj, options, lines):
+    indent = None  # of the directive or literal block that we are in, whose content is kept
+    for i, line in enumerate(lines):
+        depth = len(line) - len(line.lstrip())
+        if indent is not None and line.strip() and depth <= indent:
+            indent = None
+        if indent is None:
+            if line.lstrip().startswith(".. ") or line.rstrip().endswith("::"):
+                indent = depth
+            lines[i] = escape(line)
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", _process, priority=400)  # before napoleon's 500
+    return {"parallel_read_safe": True}

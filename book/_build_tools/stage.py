@@ -1,0 +1,148 @@
+"""Lay out build/site_src, the source of the website.
+
+It is a copy of book/ in which every chapter is its executed version, with the JavaScript of other
+projects beside it and the generated pages added: the API reference from the docstrings, the
+execution times from the store, and the front page's picture from the chapter that draws it.
+"""
+
+import base64
+import importlib
+import inspect
+import pkgutil
+import shutil
+import sys
+from html import escape
+from pathlib import Path
+
+import chapter_store
+import nbformat
+import vendor
+import yaml
+
+SOURCE = chapter_store.REPOSITORY / "build" / "site_src"
+PLOTLY = "application/vnd.plotly.v1+json"
+LOCAL_SCRIPTS = {
+    "mathjax_path": "vendor/mathjax/tex-mml-chtml.js",
+    "nb_ipywidgets_js": {
+        "vendor/require.js": {},
+        "vendor/html-manager/embed-amd.js": {},
+    },
+}
+
+
+def main() -> int:
+    late = [p for p in chapter_store.chapters() if chapter_store.current_run(p) is None]
+    if late:
+        names = ", ".join(chapter_store.name_of(path) for path in late)
+        print(f"not executed, or changed since: {names}. Run `make book`.", file=sys.stderr)
+        return 1
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    ignore = shutil.ignore_patterns("_build*", ".ipynb_checkpoints", "__pycache__")
+    shutil.copytree(chapter_store.BOOK, SOURCE, ignore=ignore)
+    for chapter in chapter_store.chapters():
+        _stage_chapter(chapter)
+    _stage_config(local=vendor.copy_to(SOURCE / "assets" / "vendor"))
+    _write_front_picture()
+    _write_api()
+    _write_execution_times()
+    return 0
+
+
+def _stage_chapter(chapter: Path) -> None:
+    notebook = nbformat.read(chapter_store.executed_path(chapter), as_version=4)
+    depth = len(chapter.relative_to(chapter_store.BOOK).parts) - 1
+    script = "../" * depth + "_static/vendor/plotly.min.js"
+    loaded = False
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if PLOTLY in output.get("data", {}):
+                output.data = {"text/html": _plotly_html(output.data[PLOTLY], cell, script, loaded)}
+                loaded = True
+    nbformat.write(notebook, SOURCE / chapter.relative_to(chapter_store.BOOK))
+
+
+def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded: bool) -> str:
+    """A plotly figure that needs no kernel and no network; the page loads plotly.js once."""
+    import plotly.io
+
+    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    figure = {name: figure[name] for name in ("data", "layout", "frames") if name in figure}
+    html = plotly.io.to_html(
+        figure,
+        include_plotlyjs=False,
+        full_html=False,
+        validate=False,
+        config={"displaylogo": False, "responsive": True},
+    )
+    load = "" if loaded else f'<script src="{script}"></script>'
+    return f'{load}<div class="plotly-figure" role="group" aria-label="{escape(alt)}">{html}</div>'
+
+
+def _stage_config(*, local: bool) -> None:
+    path = SOURCE / "_config.yml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["sphinx"]["local_extensions"] = {"docstring_text": str(Path(__file__).parent)}
+    if local:
+        config["sphinx"]["config"] |= LOCAL_SCRIPTS
+    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _write_front_picture() -> None:
+    """The picture drawn by the cell tagged `front-page` of any chapter, for index.md to include."""
+    text = ""
+    for chapter in chapter_store.chapters():
+        notebook = nbformat.read(chapter_store.executed_path(chapter), as_version=4)
+        for cell in notebook.cells:
+            pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+            if "front-page" in cell.metadata.get("tags", []) and pictures:
+                png = base64.b64decode(pictures[0].data["image/png"])
+                (SOURCE / "front_picture.png").write_bytes(png)
+                alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+                text = f"```{{image}} front_picture.png\n:alt: {alt}\n:class: front-picture\n```\n"
+    folder = SOURCE / "_generated"
+    folder.mkdir()
+    (folder / "front_picture.md").write_text(text, encoding="utf-8")
+
+
+def _write_api() -> None:
+    """One page a module of crbm_lite, and the page that lists them."""
+    import crbm_lite
+
+    folder = SOURCE / "reference" / "api"
+    folder.mkdir()
+    rows = []
+    for found in pkgutil.walk_packages(crbm_lite.__path__, "crbm_lite."):
+        if any(part.startswith("_") for part in found.name.split(".")):
+            continue
+        module = importlib.import_module(found.name)
+        summary = (inspect.getdoc(module) or "").split("\n\n")[0].replace("\n", " ")
+        short = found.name.removeprefix("crbm_lite.")
+        rows.append(f"| [{short}](api/{short}.md) | {summary} |")
+        (folder / f"{short}.md").write_text(
+            f"# {short}\n\n```{{eval-rst}}\n.. automodule:: {found.name}\n"
+            "   :members:\n   :ignore-module-all:\n   :show-inheritance:\n```\n",
+            encoding="utf-8",
+        )
+    page = SOURCE / "reference" / "api.md"
+    table = "\n".join(["| module | what it holds |", "|---|---|", *rows])
+    page.write_text(page.read_text(encoding="utf-8") + f"\n{table}\n", encoding="utf-8")
+
+
+def _write_execution_times() -> None:
+    runs = {path: chapter_store.last_run(path) for path in chapter_store.chapters()}
+    rows = ["| chapter | code cells | seconds | executed |", "|---|---|---|---|"]
+    for path, run in runs.items():
+        name = chapter_store.name_of(path)
+        note = f" (in part: {run.missing})" if run.missing else ""
+        rows.append(f"| [](/{name}.ipynb) | {run.cells} | {run.seconds:.1f}{note} | {run.finished} |")
+    total = sum(run.seconds for run in runs.values())
+    rows += [f"| together | {sum(r.cells for r in runs.values())} | {total:.1f} | |", ""]
+    rows += ["| package | version |", "|---|---|"]
+    rows += [f"| {name} | {number} |" for name, number in chapter_store.versions().items()]
+    page = SOURCE / "reference" / "execution_times.md"
+    text = page.read_text(encoding="utf-8") + "\n" + "\n".join(rows) + "\n"
+    page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""Chapters under nbval: run each once, keep what it printed and drew, reuse it while unchanged.
+
+    pytest tests/book book --nbval-lax --nbval-current-env
+
+nbval executes the cells of a notebook and compares those marked `# NBVAL_CHECK_OUTPUT`. This plugin
+adds five things. A chapter that passed and has not changed since is skipped, with that reason. One
+that passes is written with all outputs to build/executed, from which the website is built. A cell
+that draws must carry alternative text. Where a recording cannot be had (no network, no copy), the
+rest of that chapter is skipped with that reason. And the closing report counts executed and reused
+chapters.
+"""
+
+import json
+import sys
+import time
+from copy import deepcopy
+from pathlib import Path
+from queue import Empty
+
+import pytest
+from nbformat import NotebookNode
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "book" / "_build_tools"))
+
+import chapter_store  # noqa: E402  (the folder is not a package)
+
+FIGURES = ("image/png", "image/jpeg", "image/svg+xml", "application/vnd.plotly.v1+json")
+RECORDING_UNAVAILABLE = "RecordingUnavailableError"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+
+# Run in the chapter's kernel after its last cell: the state that draws its widgets in a static page.
+ASK_WIDGET_STATE = """
+import sys as _sys
+if "ipywidgets" in _sys.modules:
+    import json as _json
+    print(_json.dumps(_sys.modules["ipywidgets"].Widget.get_manager_state(drop_defaults=True)))
+"""
+
+
+def pytest_configure(config):
+    # Hooks of a conftest apply below its folder only, and the chapters live in book/.
+    if config.getoption("nbval_lax", default=False) or config.getoption("nbval", default=False):
+        config.pluginmanager.register(ChapterRuns(), "chapter-runs")
+
+
+class ChapterRuns:
+    """Keeps account of the chapters of one pytest session."""
+
+    def __init__(self):
+        self.executed = {}  # name -> how long it took
+        self.reused = {}  # name -> when it was executed
+        self.failed = set()
+        self._started = {}  # chapter -> time of its first cell
+        self._cells = {}  # chapter -> its cells that passed or were skipped
+        self._missing = {}  # chapter -> why the rest of it cannot run
+
+    def pytest_collection_modifyitems(self, items):
+        for chapter in dict.fromkeys(item.parent for item in items if isinstance(item, IPyNbCell)):
+            run = chapter_store.current_run(chapter.path)
+            if run is None or run.missing:  # what was missing may be there by now
+                continue
+            self.reused[chapter_store.name_of(chapter.path)] = run.finished
+            reason = f"unchanged since {run.finished}, when it passed; outputs in build/executed"
+            for item in items:
+                if item.parent is chapter:
+                    item.add_marker(pytest.mark.skip(reason=reason))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item):
+        if not isinstance(item, IPyNbCell):
+            return (yield)
+        chapter = item.parent
+        if chapter not in self._started:
+            self._started[chapter] = time.monotonic()
+            chapter_store.forget(chapter.path)
+        try:
+            if chapter in self._missing:
+                pytest.skip(self._missing[chapter])
+            result = yield
+            _require_alt_text(item)
+        except pytest.skip.Exception:
+            self._done(item)
+            raise
+        except Exception:
+            reason = _missing_recording(item)
+            if reason is None:
+                self.failed.add(chapter_store.name_of(chapter.path))
+                raise
+            self._missing[chapter] = reason
+            item.test_outputs = [NotebookNode(output_type="stream", name="stdout", text=reason)]
+            self._done(item)
+            pytest.skip(reason)
+        self._done(item)
+        return result
+
+    def _done(self, item: IPyNbCell) -> None:
+        """Count a cell that passed or was skipped; keep the chapter after its last one."""
+        chapter = item.parent
+        self._cells.setdefault(chapter, []).append(item)
+        if len(self._cells[chapter]) == sum(c.cell_type == "code" for c in chapter.nb.cells):
+            self._keep(chapter, chapter_store.name_of(chapter.path))
+
+    def _keep(self, chapter: IPyNbFile, name: str) -> None:
+        notebook = deepcopy(chapter.nb)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for number, (cell, item) in enumerate(zip(code, self._cells[chapter], strict=True), 1):
+            cell.outputs = deepcopy(item.test_outputs or [])
+            cell.execution_count = number
+        widgets = _widget_state(chapter)
+        if widgets:
+            notebook.metadata["widgets"] = {WIDGET_STATE: widgets}
+        seconds = time.monotonic() - self._started[chapter]
+        missing = self._missing.get(chapter, "")
+        chapter_store.keep(chapter.path, notebook, seconds=seconds, missing=missing)
+        self.executed[name] = f"{seconds:.1f} s" + (f", in part: {missing}" if missing else "")
+
+    def pytest_terminal_summary(self, terminalreporter):
+        if not (self.executed or self.reused or self.failed):
+            return
+        terminalreporter.section("chapters")
+        for name, how in self.executed.items():
+            terminalreporter.line(f"executed  {name}  {how}")
+        for name, when in self.reused.items():
+            terminalreporter.line(f"reused    {name}  unchanged since {when}")
+        for name in sorted(self.failed):
+            terminalreporter.line(f"failed    {name}")
+        terminalreporter.line(
+            f"{len(self.executed)} executed, {len(self.reused)} reused, {len(self.failed)} failed"
+        )
+
+
+def _require_alt_text(item: IPyNbCell) -> None:
+    draws = any(mime in out.get("data", {}) for out in item.test_outputs or [] for mime in FIGURES)
+    alt = item.cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    if draws and not alt.strip():
+        item.raise_cell_error(
+            "The cell draws a figure without alternative text: say what it shows in its metadata, "
+            '{"mystnb": {"image": {"alt": "..."}}}'
+        )
+
+
+def _missing_recording(item: IPyNbCell) -> str | None:
+    """Why a recording cannot be had, if that is what stopped the cell."""
+    for out in item.test_outputs or []:
+        if out.output_type == "error" and out.ename == RECORDING_UNAVAILABLE:
+            return f"{out.ename}: {out.evalue}"
+    return None
+
+
+def _widget_state(chapter: IPyNbFile) -> dict | None:
+    message = chapter.kernel.execute_cell_input(ASK_WIDGET_STATE, allow_stdin=False)
+    text = ""
+    try:
+        chapter.kernel.await_reply(message, timeout=30)
+        while True:
+            msg = chapter.get_kernel_message(timeout=10)
+            if msg["parent_header"].get("msg_id") != message:
+                continue
+            if msg["msg_type"] == "stream":
+                text += msg["content"]["text"]
+            elif msg["msg_type"] == "status" and msg["content"]["execution_state"] == "idle":
+                break
+    except Empty:
+        return None
+    state = json.loads(text) if text.strip() else None
+    return state if state and state.get("state") else None
