@@ -22,7 +22,11 @@ def read_only(array: np.ndarray) -> np.ndarray:
 def as_binary(values: object, name: str, dtype: type) -> np.ndarray:
     """Check values and return them as a read-only 2-D array of 0 and 1 of a one-byte dtype."""
     if scipy.sparse.issparse(values):
-        values = values.toarray()
+        sparse = scipy.sparse.csr_array(values, copy=True)
+        sparse.sum_duplicates()
+        if sparse.nnz:
+            as_binary(sparse.data[None, :], name, np.uint8)
+        values = sparse.astype(np.uint8).toarray()
     array = np.asarray(values)
     if array.ndim != 2:
         raise ValueError(f"{name} has {array.ndim} dimensions (shape {array.shape}): expected 2")
