@@ -212,7 +212,7 @@ def plan_assemblies(
     # those too small for an assembly of nearly the mean size.
     room = _region_share() / _region_share().sum()
     room[[_INDEX["tectum_left"], _INDEX["tectum_right"]]] = 0.0
-    room[room < 0.75 / n_assemblies] = 0.0
+    room[room < min(0.75 / n_assemblies, room.max() / 2)] = 0.0
     blobs_of = {r: np.empty((0, 3)) for r in range(len(REGION_NAMES))}
     while len(plans) < n_assemblies:
         if rng.random() < 0.5:
