@@ -1,0 +1,66 @@
+"""The figure style and the palette, one for the whole package and its book.
+
+No equations. Colours mean the same thing in every figure: data black, model blue, positive weights
+vermilion, negative weights blue. The style lives in `crbm_lite/crbm_lite.mplstyle`; it is applied
+while a function of `crbm_lite.plotting` draws, and leaves matplotlib's global settings alone.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+
+__all__ = [
+    "COLOR_DATA",
+    "COLOR_MODEL",
+    "COLOR_NEGATIVE",
+    "COLOR_POSITIVE",
+    "PALETTE",
+    "STYLE_FILE",
+    "diverging_colormap",
+    "style",
+]
+
+STYLE_FILE = Path(__file__).with_name("crbm_lite.mplstyle")
+
+# Okabe and Ito's colours for the colour-blind, without the yellow that is too faint on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOR_DATA = "#000000"
+COLOR_MODEL = PALETTE[0]
+COLOR_POSITIVE = PALETTE[1]
+COLOR_NEGATIVE = PALETTE[0]
+
+
+def style() -> AbstractContextManager:
+    """Apply the package's figure style inside a with-block.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> with style():
+    ...     matplotlib.rcParams["axes.spines.top"]
+    False
+    """
+    import matplotlib.style
+
+    return matplotlib.style.context(STYLE_FILE)
+
+
+def diverging_colormap() -> Colormap:
+    """Colours for signed values: negative blue, zero light grey, positive vermilion.
+
+    Examples
+    --------
+    >>> from matplotlib.colors import to_hex
+    >>> to_hex(diverging_colormap()(1.0)).upper() == COLOR_POSITIVE
+    True
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list(
+        "crbm_lite", [COLOR_NEGATIVE, "#E6E6E6", COLOR_POSITIVE]
+    )

@@ -1,0 +1,241 @@
+"""Figures: what is drawn is what was given, with units on the axes and the declared colours."""
+
+from __future__ import annotations
+
+import itertools
+
+import matplotlib
+import numpy as np
+import pytest
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.colors import to_hex
+
+from crbm_lite import plotting, style
+from crbm_lite.likelihood import nllh_given_probabilities
+from crbm_lite.scores import empty_score, score_entries
+from crbm_lite.statistics import ValidationReport
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def example_score(rng, n):
+    x = rng.gamma(2.0, size=n)
+    return score_entries(x, x + 0.1 * rng.normal(size=n), x, rng, n_scatter=3000)
+
+
+def example_report(rng):
+    v = (rng.random((50, 20)) < 0.2).astype(np.uint8)
+    scores = {name: example_score(rng, 100) for name in ("v", "h", "vh", "vv", "hh")}
+    likelihood = nllh_given_probabilities(v, rng.random((50, 20)))
+    return ValidationReport(
+        **scores, nllh=likelihood, l1=0.0, n_train=50, n_test=50, n_generated=100
+    )
+
+
+def image_of(ax):
+    """Pixels of the figure: drawing must work to the end, not only building the artists."""
+    ax.figure.canvas.draw()
+    return np.asarray(ax.figure.canvas.buffer_rgba())
+
+
+# ---------------------------------------------------------------- style and palette
+
+
+def test_style_uses_the_declared_palette_and_leaves_no_trace():
+    before = dict(matplotlib.rcParams)
+    with plotting.style():
+        cycle = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+        assert [to_hex(c).upper() for c in cycle] == list(plotting.PALETTE)
+        assert matplotlib.rcParams["axes.spines.top"] is False
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_named_colours_belong_to_the_palette():
+    for color in (style.COLOR_DATA, style.COLOR_MODEL, style.COLOR_POSITIVE):
+        assert color in plotting.PALETTE
+    assert style.COLOR_NEGATIVE in plotting.PALETTE
+
+
+def linear(hex_color):
+    s = np.array([int(hex_color[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    return np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4)
+
+
+# Machado, Oliveira and Fernandes 2009, severity 1, linear RGB.
+COLOUR_BLIND = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+}
+
+
+def lab(linear_rgb):
+    to_xyz = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    xyz = to_xyz @ np.clip(linear_rgb, 0, 1) / to_xyz.sum(axis=1)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("vision", COLOUR_BLIND)
+def test_palette_is_told_apart_by_the_colour_blind(vision):
+    seen = [lab(np.asarray(COLOUR_BLIND[vision]) @ linear(c)) for c in plotting.PALETTE]
+    distances = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
+    assert min(distances) > 10.0  # CIE76; 2.3 is just noticeable
+    signed = [
+        lab(np.asarray(COLOUR_BLIND[vision]) @ linear(c))
+        for c in (style.COLOR_NEGATIVE, style.COLOR_POSITIVE)
+    ]
+    assert np.linalg.norm(signed[0] - signed[1]) > 50.0
+
+
+def test_diverging_colormap_runs_from_negative_over_grey_to_positive():
+    cmap = style.diverging_colormap()
+    assert to_hex(cmap(0.0)).upper() == style.COLOR_NEGATIVE
+    assert to_hex(cmap(1.0)).upper() == style.COLOR_POSITIVE
+    assert np.ptp(cmap(0.5)[:3]) < 0.05
+
+
+# ---------------------------------------------------------------- validation
+
+
+@pytest.mark.parametrize("name", ["v", "h", "vh", "vv", "hh"])
+@pytest.mark.parametrize("n", [100, 5000])
+def test_score_density_shows_data_against_model(rng, name, n):
+    score = example_score(rng, n)
+    ax = plotting.score_density(score, name)
+    assert ax.get_xlabel().startswith("data: ")
+    assert ax.get_ylabel().startswith("model: ")
+    assert "(" in ax.get_xlabel()  # the unit
+    title = ax.get_title(loc="left")
+    assert f"r = {score.pearson_r:.2f}" in title
+    assert f"nRMSE = {score.nrmse:.2f}" in title
+    assert ax.get_xlim() == ax.get_ylim() == tuple(score.density.edges[[0, -1]])
+    drawn = ax.collections[0]
+    if n == 100:
+        np.testing.assert_array_equal(drawn.get_offsets()[:, 0], score.density.data)
+        np.testing.assert_array_equal(drawn.get_offsets()[:, 1], score.density.model)
+    else:
+        # pcolormesh has rows along y: the model is vertical
+        counts = np.ma.filled(drawn.get_array(), 0).reshape(score.density.counts.shape)
+        np.testing.assert_array_equal(counts, score.density.counts.T)
+    (line,) = ax.lines
+    np.testing.assert_array_equal(line.get_xdata(), line.get_ydata())
+    assert image_of(ax).std() > 0
+
+
+def test_score_density_of_nothing_is_an_empty_panel():
+    ax = plotting.score_density(empty_score(), "vh")
+    assert not ax.collections
+    assert "nan" in ax.get_title(loc="left")
+
+
+def test_score_density_refuses_another_name(rng):
+    with pytest.raises(ValueError, match="'spam'"):
+        plotting.score_density(example_score(rng, 10), "spam")
+
+
+def test_nllh_distribution_counts_every_neuron_that_is_scored(rng):
+    v = (rng.random((50, 20)) < 0.2).astype(np.uint8)
+    v[:, 3] = 0
+    likelihood = nllh_given_probabilities(v, rng.random((50, 20)))
+    ax = plotting.nllh_distribution(likelihood)
+    assert sum(patch.get_height() for patch in ax.patches) == 19
+    assert likelihood.nllh[np.isfinite(likelihood.nllh)].min() < -1
+    assert f"{likelihood.median:.2f}" in ax.get_title(loc="left")
+    assert "nLLH" in ax.get_xlabel()
+    assert "count" in ax.get_ylabel()
+    nobody = plotting.nllh_distribution(nllh_given_probabilities(np.zeros((4, 2)), np.full(2, 0.5)))
+    assert sum(patch.get_height() for patch in nobody.patches) == 0
+
+
+def test_report_plot_has_six_labelled_panels(rng):
+    axes = example_report(rng).plot()
+    assert axes.shape == (6,)
+    assert all(ax.get_xlabel() and ax.get_ylabel() and ax.get_title(loc="left") for ax in axes)
+    assert len({ax.figure for ax in axes}) == 1
+    assert image_of(axes[0]).std() > 0
+
+
+# ---------------------------------------------------------------- recordings
+
+
+def test_raster_puts_spikes_at_their_time_and_neuron():
+    spikes = np.array([[1, 0, 0], [0, 0, 1], [0, 1, 1]])
+    ax = plotting.raster(spikes, rate_hz=2.0)
+    points = set(map(tuple, np.column_stack(ax.lines[0].get_data())))
+    assert points == {(0.0, 0), (0.5, 2), (1.0, 1), (1.0, 2)}
+    assert ax.get_xlabel() == "time (s)"
+    assert ax.get_xlim() == (0, 1.5)
+    ordered = plotting.raster(spikes, rate_hz=2.0, order=[2, 0])
+    points = set(map(tuple, np.column_stack(ordered.lines[0].get_data())))
+    assert points == {(0.0, 1), (0.5, 0), (1.0, 0)}
+    assert ordered.get_ylim() == (-0.5, 1.5)
+
+
+def test_raster_refuses_bad_input():
+    with pytest.raises(ValueError, match="rate_hz is 0"):
+        plotting.raster(np.eye(3), rate_hz=0)
+    with pytest.raises(ValueError, match="spikes must be binary"):
+        plotting.raster(np.full((3, 3), 2), rate_hz=1.0)
+
+
+@pytest.mark.parametrize(
+    ("view", "columns"), [("dorsal", (0, 1)), ("lateral", (0, 2)), ("frontal", (1, 2))]
+)
+def test_brain_scatter_projects_and_draws_the_strongest_last(rng, view, columns):
+    coordinates, values = 100 * rng.random((50, 3)), rng.normal(size=50)
+    values[7] = np.nan
+    ax = plotting.brain_scatter(coordinates, values, view=view, limit=2.0, label="w (1/s.d.)")
+    (points,) = ax.collections
+    drawn = np.asarray(points.get_array())
+    assert len(drawn) == 49
+    assert (np.diff(np.abs(drawn)) >= 0).all()
+    order = [np.flatnonzero(values == value)[0] for value in drawn]
+    np.testing.assert_array_equal(points.get_offsets(), coordinates[order][:, columns])
+    assert points.get_clim() == (-2.0, 2.0)
+    names = [f"{'xyz'[c]} (µm)" for c in columns]
+    assert [ax.get_xlabel(), ax.get_ylabel()] == names
+    assert points.colorbar.ax.get_ylabel() == "w (1/s.d.)"
+
+
+def test_brain_scatter_in_three_dimensions(rng):
+    coordinates, values = 100 * rng.random((50, 3)), np.zeros(50)
+    ax = plotting.brain_scatter(coordinates, values, view="3d", unit="mm")
+    assert [ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()] == ["x (mm)", "y (mm)", "z (mm)"]
+    assert image_of(ax).std() > 0
+
+
+def test_brain_scatter_draws_into_given_axes_and_keeps_the_input(rng):
+    _, ax = plt.subplots()
+    coordinates, values = 100 * rng.random((5, 3)), rng.normal(size=5)
+    kept = coordinates.copy(), values.copy()
+    assert plotting.brain_scatter(coordinates, values, ax) is ax
+    np.testing.assert_array_equal(coordinates, kept[0])
+    np.testing.assert_array_equal(values, kept[1])
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "values", "view", "message"),
+    [
+        (np.ones((5, 2)), np.ones(5), "dorsal", r"coordinates must be \(N, 3\)"),
+        (np.ones((5, 3)), np.ones(4), "dorsal", r"values \(N,\)"),
+        (np.ones((5, 3)), np.ones(5), "ventral", "'ventral'"),
+    ],
+)
+def test_brain_scatter_refuses_bad_input(coordinates, values, view, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.brain_scatter(coordinates, values, view=view)
