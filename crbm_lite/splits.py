@@ -32,8 +32,8 @@ from math import comb
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks import as_binary
 from crbm_lite.recordings import Recording
+from crbm_lite.spikes import Spikes, as_spikes
 
 __all__ = ["Split", "split_recording", "split_train_test"]
 
@@ -82,7 +82,7 @@ class Split:
 
 
 def split_recording(
-    recording: Recording | np.ndarray | scipy.sparse.sparray,
+    recording: Recording | Spikes | np.ndarray | scipy.sparse.sparray,
     index: int = 11,
     n_segments: int = 10,
     n_test: int = 3,
@@ -93,7 +93,7 @@ def split_recording(
 
     Parameters
     ----------
-    recording : Recording or (T, N) spikes
+    recording : Recording or (T, N) spikes in any form that `crbm_lite.spikes.as_spikes` takes
     index : int
         Rank of the choice taken, ascending in score, from 0: 11 is the 12th best.
     n_segments, n_test : int
@@ -110,8 +110,8 @@ def split_recording(
     Raises
     ------
     ValueError
-        If there are fewer frames than segments, fewer than two neurons, or a number is out of its
-        range.
+        If the spikes are not binary, there are fewer frames than segments or fewer than two
+        neurons, or a number is out of its range.
 
     Examples
     --------
@@ -121,10 +121,7 @@ def split_recording(
     >>> split.scores.size, split.train_frames.size, split.test_frames.size
     (120, 280, 120)
     """
-    if isinstance(recording, Recording):
-        spikes = recording.spikes
-    else:
-        spikes = as_binary(recording, "recording", np.uint8)
+    spikes = as_spikes(recording, "recording").to_csr(np.int32)
     n_frames, n_all = spikes.shape
     if not 1 <= n_test < n_segments:
         raise ValueError(f"n_test is {n_test} of {n_segments} segments: expected 1 to "
@@ -209,11 +206,10 @@ def split_train_test(
 
 
 def _rmse_of_choices(
-    spikes: np.ndarray, bounds: np.ndarray, is_test: np.ndarray
+    v: scipy.sparse.csr_array, bounds: np.ndarray, is_test: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """RMSE of means and of covariances, train against test, for each row of is_test (C, S)."""
-    n_neurons = spikes.shape[1]
-    v = scipy.sparse.csr_array(spikes, dtype=np.int32)
+    n_neurons = v.shape[1]
     segments = [v[start:stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
     counts = np.array([s.sum(axis=0, dtype=np.int64) for s in segments], dtype=np.float64)  # (S, N)
     gram = _gram_of_coactivations(v, bounds)
