@@ -152,15 +152,16 @@ def read_tiles(
 
 
 def write_dataset(group: h5py.Group, key: str, values: object) -> None:
-    """Write one dataset with compression and a checksum (an empty one cannot have them)."""
-    import h5py
+    """Write one dataset with compression and a checksum (an empty one cannot have them).
 
+    Strings are written as UTF-8 of fixed length, since HDF5 cannot checksum those of any length.
+    """
     array = np.asarray(values)
     if array.dtype == bool:
         array = array.view(np.uint8)
-    options: dict = {}
     if array.dtype.kind == "U":
-        array, options["dtype"] = array.astype(object), h5py.string_dtype()
+        array = np.char.encode(array, "utf-8")
+    options: dict = {}
     if array.size:
         chunks = tuple(min(n, limit) for n, limit in zip(array.shape, (256, 4096), strict=False))
         chunks = (min(array.size, 2**20),) if array.ndim == 1 else chunks

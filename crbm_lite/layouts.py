@@ -87,7 +87,7 @@ def read_native(file: h5py.File, dff: bool = True) -> dict:
     fields: dict = {
         "spikes": read_tiles(file, "spikes"),
         "rate_hz": float(file.attrs["rate_hz"]),
-        "coordinate_unit": str(file.attrs["coordinate_unit"]),
+        "coordinate_unit": file.attrs["coordinate_unit"].decode(),
         "provenance": json.loads(file.attrs["provenance"]),
     }
     if "coordinates" in file:
@@ -125,9 +125,9 @@ def _read_truth(group: h5py.Group) -> GroundTruth:
 def write_native(file: h5py.File, recording: Recording) -> None:
     """Write a Recording into an open, empty file in our layout."""
     file.attrs.update({
-        "format": FORMAT, "version": VERSION, "rate_hz": recording.rate_hz,
-        "coordinate_unit": recording.coordinate_unit,
-        "provenance": json.dumps(recording.provenance),
+        "format": np.bytes_(FORMAT), "version": VERSION, "rate_hz": recording.rate_hz,
+        "coordinate_unit": np.bytes_(recording.coordinate_unit.encode()),
+        "provenance": np.bytes_(json.dumps(recording.provenance)),
     })
     for key in ("spikes", "coordinates", "labels", "label_names", "names", "discontinuities",
                 "dff"):
@@ -199,13 +199,13 @@ def read_published(
                              "import it with keep_unlabelled=True")
     names = brain["Labels"].attrs.get("names")
     if names is None:
-        names = [f"ZBrain {r + 1}" for r in range(labels.shape[0])]
+        names = [b"ZBrain %d" % (r + 1) for r in range(labels.shape[0])]
     fields = {
         "spikes": read_tiles(brain, "Analysis/ThresholdedSpikes", keep),
         "rate_hz": 1.0 / frame_s,
         "coordinates": 1000.0 * position_mm.T[keep],
         "labels": np.ascontiguousarray(labels[:, keep].T),
-        "label_names": tuple(str(x) for x in names),
+        "label_names": tuple(x.decode() for x in names),
         "discontinuities": np.flatnonzero(step_s > 1.5 * frame_s) + 1,
         "provenance": {
             "source": Path(file.filename).name,
@@ -250,8 +250,8 @@ def write_published(file: h5py.File, recording: Recording) -> None:
     for key in ("Coordinates", "ZBrainCoordinates"):
         write_dataset(brain, key, recording.coordinates.T / 1000.0)
     write_dataset(brain, "Labels", np.ascontiguousarray(recording.labels.T))
-    brain["Labels"].attrs["names"] = list(recording.label_names)
+    brain["Labels"].attrs["names"] = np.char.encode(np.array(recording.label_names), "utf-8")
     write_dataset(brain, "Analysis/ThresholdedSpikes", recording.spikes)
     if recording.dff is not None:
         write_dataset(brain, "Analysis/DFF", recording.dff)
-    file.attrs["provenance"] = json.dumps(recording.provenance)
+    file.attrs["provenance"] = np.bytes_(json.dumps(recording.provenance))

@@ -272,7 +272,7 @@ def load_recording(path: str | os.PathLike, *, dff: bool = True) -> Recording:
     """
     path = Path(path)
     with open_hdf5(path) as file:
-        if file.attrs.get("format") == FORMAT:
+        if file.attrs.get("format") == FORMAT.encode():
             fields = read_native(file, dff)
         elif "Data/Brain" in file:
             fields = read_published(file, dff)
