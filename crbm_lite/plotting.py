@@ -130,22 +130,17 @@ def nllh_distribution(likelihood: NormalisedLikelihood, ax: Axes | None = None) 
     values = np.clip(likelihood.nllh[np.isfinite(likelihood.nllh)], -1.0, 1.0)
     with style():
         ax = _own_axes(ax, figsize=(3.2, 3.2))
-        low = min(-0.1, values.min()) if values.size else -0.1
-        ax.hist(values, bins=np.linspace(low, 1.0, 61), color=COLOR_MODEL)
+        bins = np.linspace(values.min(initial=-0.1), 1.0, 61)
+        ax.hist(values, bins=bins, color=COLOR_MODEL)
         ax.axvline(0.0, color=COLOR_DATA, linewidth=0.8, linestyle="--")
-        if values.size:
-            ax.axvline(likelihood.median, color=COLOR_POSITIVE)
+        ax.axvline(likelihood.median, color=COLOR_POSITIVE)
         ax.set(xlabel="nLLH (0 independent, 1 perfect)", ylabel="neurons (count)")
         ax.set_title(f"reconstruction of each neuron\nmedian = {likelihood.median:.2f}")
     return ax
 
 
 def plot_validation(report: ValidationReport) -> np.ndarray:
-    """Six panels like Fig. 2C-H; what `ValidationReport.plot` draws.
-
-    Parameters
-    ----------
-    report : ValidationReport
+    """Draw six panels like Fig. 2C-H (`ValidationReport.plot`).
 
     Returns
     -------
@@ -271,8 +266,7 @@ def brain_scatter(
         )
     if view not in {*_VIEWS, "3d"}:
         raise ValueError(f"view is {view!r}: give one of {', '.join(_VIEWS)} or 3d.")
-    order = np.argsort(np.abs(values))
-    order = order[np.isfinite(values[order])]
+    order = np.argsort(np.abs(values))[: np.isfinite(values).sum()]  # NaN come last
     values, places = values[order], coordinates[order]
     if limit is None:
         nonzero = np.abs(values[values != 0])
