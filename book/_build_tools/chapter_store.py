@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -90,7 +91,7 @@ def key(chapter: Path) -> str:
     """The hash of everything that an executed chapter depends on."""
     text = chapter.read_bytes()
     parts = [FORMAT, hashlib.sha256(text).hexdigest(), _library_hash(), versions()]
-    if b"fetch" in text:
+    if re.search(rb"\b(fetch|load_retina|datasets)\b", text):
         parts.append(_recordings_at_hand())
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -108,18 +109,19 @@ def _library_hash() -> str:
 
 
 def _recordings_at_hand() -> list[str]:
-    """Files of the folder named by CRBM_LITE_DATA and of the download cache, by name and size."""
-    import pooch
+    """Which files of the manifest are here, with their sizes."""
+    from crbm_lite.datasets import cache_folder, list_datasets
 
-    folders = [Path(pooch.os_cache("crbm_lite"))]
+    folders = [cache_folder()]
     if os.environ.get("CRBM_LITE_DATA"):
         folders.append(Path(os.environ["CRBM_LITE_DATA"]))
-    return sorted(
-        f"{path.relative_to(folder).as_posix()} {path.stat().st_size}"
+    files = [f"{entry.name}/{file.name}" for entry in list_datasets() for file in entry.files]
+    return [
+        f"{name} {(folder / name).stat().st_size}"
         for folder in folders
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix in {".h5", ".mat", ".npy", ".csv", ".zip"}
-    )
+        for name in files
+        if (folder / name).is_file()
+    ]
 
 
 def last_run(chapter: Path) -> Run | None:

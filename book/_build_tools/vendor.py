@@ -61,7 +61,7 @@ NOT_SERVED = ("axe.min.js", "*.map", "*.svg", "*.eot", "libembed*", "index.*", "
 
 
 def fetch() -> bool:
-    """Bring the packages into build/vendor, once; False (and one line why) if they cannot be had."""
+    """Bring the packages into build/vendor, once; False, and why in a line, if it cannot be."""
     complete = VENDOR / ".complete"
     wanted = "\n".join(f"{p.spec} {sorted(p.keep.items())}" for p in PACKAGES)
     if complete.is_file() and complete.read_text(encoding="utf-8") == wanted:

@@ -27,10 +27,10 @@ sys.path.insert(0, str(REPOSITORY / "book" / "_build_tools"))
 import chapter_store  # noqa: E402  (the folder is not a package)
 
 FIGURES = ("image/png", "image/jpeg", "image/svg+xml", "application/vnd.plotly.v1+json")
-RECORDING_UNAVAILABLE = "RecordingUnavailableError"
+DATASET_UNAVAILABLE = "DatasetUnavailable"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
-# Run in the chapter's kernel after its last cell: the state that draws its widgets in a static page.
+# Asked of the chapter's kernel after its last cell: what draws its widgets in a static page.
 ASK_WIDGET_STATE = """
 import sys as _sys
 if "ipywidgets" in _sys.modules:
@@ -106,7 +106,7 @@ class ChapterRuns:
         notebook = deepcopy(chapter.nb)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         for number, (cell, item) in enumerate(zip(code, self._cells[chapter], strict=True), 1):
-            cell.outputs = deepcopy(item.test_outputs or [])
+            cell.outputs = _as_shown(item)
             cell.execution_count = number
         widgets = _widget_state(chapter)
         if widgets:
@@ -141,10 +141,17 @@ def _require_alt_text(item: IPyNbCell) -> None:
         )
 
 
+def _as_shown(item: IPyNbCell) -> list[NotebookNode]:
+    """The outputs as a notebook shows them: a final semicolon hides the value of the last line."""
+    quiet = item.cell.source.rstrip().endswith(";")
+    kept = [o for o in item.test_outputs or [] if not (quiet and o.output_type == "execute_result")]
+    return deepcopy(kept)
+
+
 def _missing_recording(item: IPyNbCell) -> str | None:
     """Why a recording cannot be had, if that is what stopped the cell."""
     for out in item.test_outputs or []:
-        if out.output_type == "error" and out.ename == RECORDING_UNAVAILABLE:
+        if out.output_type == "error" and out.ename == DATASET_UNAVAILABLE:
             return f"{out.ename}: {out.evalue}"
     return None
 

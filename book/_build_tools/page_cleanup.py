@@ -1,0 +1,23 @@
+"""A Sphinx extension: take out of each page what it should not carry.
+
+Jupyter Book loads the scripts of sphinx-thebe, twice and for no button of ours, and names a network
+address in every page; docutils marks the bibliography as a list without list items.
+"""
+
+
+def _without_thebe(script) -> bool:
+    body = getattr(script, "attributes", {}).get("body") or ""
+    return "thebe" not in str(getattr(script, "filename", script)) and "THEBE_JS_URL" not in body
+
+
+def _clean(app, pagename, templatename, context, doctree):
+    context["script_files"] = list(filter(_without_thebe, context.get("script_files", [])))
+    if "body" in context:
+        context["body"] = context["body"].replace(
+            '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
+
+
+def setup(app):
+    app.connect("html-page-context", _clean, priority=900)
+    return {"parallel_read_safe": True}

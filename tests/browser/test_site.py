@@ -1,0 +1,154 @@
+"""The built site in a real browser: every page, with every other host blocked.
+
+Skipped where there is no Chromium, no playwright, or no built site (`make book` builds it).
+"""
+
+import functools
+import http.server
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SITE = REPOSITORY / "build" / "site"
+AXE = REPOSITORY / "build" / "vendor" / "axe.min.js"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+NOT_PAGES = {"genindex.html", "py-modindex.html", "search.html"}  # made by Sphinx
+
+PAGES = sorted(
+    path.relative_to(SITE).as_posix()
+    for path in SITE.rglob("*.html")
+    if path.name not in NOT_PAGES and "_static" not in path.parts
+)
+every_page = pytest.mark.parametrize("page", PAGES or ["index.html"])
+
+UNRENDERED = """() => [...document.querySelectorAll('.math')]
+    .filter(e => !e.querySelector('mjx-container') || e.querySelector('mjx-merror'))
+    .map(e => e.textContent.slice(0, 60))"""
+BAD_IMAGES = """() => [...document.querySelectorAll('.bd-article img')]
+    .filter(e => !(e.alt || '').trim() || !e.naturalWidth).map(e => e.src)"""
+TOO_WIDE = """() => [...document.querySelectorAll('.bd-main *')]
+    .filter(e => e.getBoundingClientRect().right > window.innerWidth + 1)
+    .slice(0, 5).map(e => e.tagName + '.' + e.className)"""
+BAD_PLOTS = """() => [...document.querySelectorAll('.plotly-graph-div')]
+    .filter(e => !e.querySelector('.main-svg')).map(e => e.id)"""
+# The handles of ipywidgets' own sliders are left out: they are not ours to label.
+SERIOUS = """async () => (await axe.run(
+        {include: ['main'], exclude: ['.jupyter-widgets']},
+        {resultTypes: ['violations'], preload: false})).violations
+    .filter(v => ['serious', 'critical'].includes(v.impact))
+    .map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 120)).join(' | '))"""
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address():
+    if not (SITE / "index.html").is_file():
+        pytest.skip("the site is not built: run `make book` first")
+    if not (SITE / "_static" / "vendor" / "mathjax").is_dir():
+        pytest.skip("the site was built without npm: its math comes from the network")
+    handler = functools.partial(QuietHandler, directory=SITE)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def opened(browser, address):
+    """open(page, size) -> the loaded page, and the list of what went wrong on the way."""
+    context = browser.new_context(viewport=DESKTOP)
+    problems = []
+
+    def block_other_hosts(route):
+        if route.request.url.startswith((address, "data:", "blob:")):
+            route.continue_()
+        else:
+            problems.append(f"asked another host: {route.request.url}")
+            route.abort()
+
+    def note_message(message):
+        if message.type == "error":
+            problems.append(f"console: {message.text}")
+
+    def note_response(response):
+        if response.status >= 400:
+            problems.append(f"{response.status}: {response.url}")
+
+    def open_page(page):
+        tab = context.new_page()
+        tab.route("**/*", block_other_hosts)
+        tab.on("console", note_message)
+        tab.on("pageerror", lambda error: problems.append(f"script: {error}"))
+        tab.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+        tab.on("response", note_response)
+        tab.goto(address + page, wait_until="load")
+        tab.wait_for_function("() => !document.querySelector('.math') || window.MathJax?.startup")
+        tab.evaluate("() => window.MathJax?.startup?.promise")
+        tab.wait_for_load_state("networkidle")
+        return tab
+
+    yield open_page, problems
+    context.close()
+
+
+@every_page
+def test_page(opened, page):
+    """One visit: no network, no error, math and pictures there, a phone's width, accessibility."""
+    open_page, problems = opened
+    tab = open_page(page)
+    found = {
+        "problems while loading": problems,
+        "math not rendered": tab.evaluate(UNRENDERED),
+        "images broken or without alternative text": tab.evaluate(BAD_IMAGES),
+        "interactive figures not drawn": tab.evaluate(BAD_PLOTS),
+    }
+    if AXE.is_file():
+        tab.add_script_tag(path=AXE)
+        for theme in ("light", "dark"):
+            tab.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+            found[f"not accessible, {theme}"] = tab.evaluate(SERIOUS)
+    tab.set_viewport_size(PHONE)
+    if tab.evaluate("() => document.documentElement.scrollWidth") > PHONE["width"]:
+        found["wider than a phone"] = tab.evaluate(TOO_WIDE)
+    assert not {what: finds for what, finds in found.items() if finds}
+
+
+@every_page
+def test_page_is_small(page):
+    path = SITE / page
+    if not path.is_file():
+        pytest.skip("the site is not built: run `make book` first")
+    assert path.stat().st_size < 1.5e6
+
+
+def test_search_finds_without_a_network(opened):
+    open_page, problems = opened
+    tab = open_page("search.html?q=energy")
+    tab.wait_for_selector("#search-results li", timeout=10_000)
+    assert problems == []

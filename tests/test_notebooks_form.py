@@ -1,0 +1,148 @@
+"""Every chapter has the form described in CONTRIBUTING.md.
+
+What can only be seen by running a chapter (that each figure carries alternative text) is checked by
+the plugin in tests/book/conftest.py.
+"""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
+CHAPTERS = sorted(
+    path
+    for path in BOOK.rglob("*.ipynb")
+    if not {"_build", ".ipynb_checkpoints"} & set(path.relative_to(BOOK).parts)
+)
+MAX_LINES = 15
+MARKER = "# NBVAL_CHECK_OUTPUT"
+OPENING = ("what you'll do", "what you'll learn", "what you'll need")
+CLOSING = ("key takeaways", "exercises", "use your own recording", "further reading")
+
+every_chapter = pytest.mark.parametrize(
+    "path", CHAPTERS, ids=[path.relative_to(BOOK).as_posix() for path in CHAPTERS]
+)
+
+
+def cells(path, kind):
+    return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == kind]
+
+
+def plain(text):
+    return text.replace("’", "'").lower()
+
+
+def headings(path):
+    """(level, lower-case title) of every heading, fenced code left out."""
+    text = "\n\n".join(cell.source for cell in cells(path, "markdown"))
+    text = re.sub(r"^(`{3,}|:{3,}).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^(#+) +(.+?) *$", text, flags=re.MULTILINE)
+    return [(len(marks), plain(title)) for marks, title in found]
+
+
+def is_solution(cell):
+    return "solution" in cell.metadata.get("tags", [])
+
+
+def code_lines(cell):
+    return [line for line in cell.source.splitlines() if line.strip() and line.strip() != MARKER]
+
+
+def test_there_are_chapters_and_the_table_of_contents_names_each():
+    assert CHAPTERS
+    toc = (BOOK / "_toc.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r"file: (\S+)", toc)) | {yaml.safe_load(toc)["root"]}
+    missing = [p.relative_to(BOOK).with_suffix("").as_posix() for p in CHAPTERS]
+    assert not [name for name in missing if name not in listed]
+
+
+@every_chapter
+def test_no_picture_or_widget_is_stored(path):
+    stored = {
+        mime
+        for cell in cells(path, "code")
+        for out in cell.outputs
+        for mime in out.get("data", {})
+        if mime != "text/plain"
+    }
+    assert not stored, f"clear these outputs before committing: {sorted(stored)}"
+    assert "widgets" not in nbformat.read(path, as_version=4).metadata
+
+
+@every_chapter
+def test_outputs_are_stored_where_they_are_checked_and_nowhere_else(path):
+    checked = [cell for cell in cells(path, "code") if MARKER in cell.source]
+    assert checked, "no cell is checked: print a number that matters in a cell with " + MARKER
+    for cell in cells(path, "code"):
+        if cell in checked:
+            # nbval compares nothing where the reference was never run.
+            assert cell.outputs, f"a checked cell stores no output:\n{cell.source}"
+            assert cell.execution_count, f"a checked cell was never run:\n{cell.source}"
+        else:
+            assert not cell.outputs, f"an unchecked cell stores output:\n{cell.source}"
+
+
+@every_chapter
+def test_cells_are_short(path):
+    for cell in cells(path, "code"):
+        n_lines = len(code_lines(cell))
+        assert 1 <= n_lines <= MAX_LINES, f"{n_lines} lines:\n{cell.source}"
+
+
+@every_chapter
+def test_opening_says_what_and_how_long(path):
+    first = plain(cells(path, "markdown")[0].source)
+    assert first.startswith("# "), "the first cell is the title"
+    opening = plain("\n".join(cell.source for cell in cells(path, "markdown")[:4]))
+    for phrase in OPENING:
+        assert phrase in opening, f"say “{phrase}” before the first section"
+    need = opening[opening.index("what you'll need") :]
+    for what, pattern in {
+        "the time": r"\b(second|minute|min)",
+        "the memory": r"\b(mb|gb)\b",
+        "the data": r"\b(data|recording|download)",
+    }.items():
+        assert re.search(pattern, need), f"“what you'll need” does not name {what}"
+
+
+@every_chapter
+def test_closing_sections_are_there(path):
+    titles = headings(path)
+    assert [level for level, _ in titles].count(1) == 1, "one title a chapter"
+    second = [title for level, title in titles if level == 2]
+    for wanted in CLOSING:
+        assert wanted in second, f"the section “## {wanted.capitalize()}” is missing"
+    assert second[-1] == CLOSING[-1], "“Further reading” comes last"
+
+
+@every_chapter
+def test_two_exercises_or_more_each_with_a_solution_that_runs(path):
+    notebook = nbformat.read(path, as_version=4)
+    exercises, solved = 0, True
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and re.search(r"^### Exercise", cell.source, re.MULTILINE):
+            assert solved, f"no solution cell after exercise {exercises}"
+            exercises, solved = exercises + 1, False
+        elif is_solution(cell):
+            tags = cell.metadata.tags
+            assert cell.cell_type == "code" and "hide-cell" in tags, "a solution is a hidden cell"
+            solved = True
+    assert solved, f"no solution cell after exercise {exercises}"
+    assert exercises >= 2
+
+
+def test_no_function_is_defined_in_two_chapters():
+    where = defaultdict(set)
+    for path in CHAPTERS:
+        for cell in cells(path, "code"):
+            source = re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.MULTILINE)
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                    where[node.name].add(path.name)
+    twice = {name: sorted(files) for name, files in where.items() if len(files) > 1}
+    assert not twice, f"move these into crbm_lite: {twice}"
