@@ -1,0 +1,290 @@
+"""Fetching: order of search, verification, offline, and manifests that must not be obeyed."""
+
+import hashlib
+import http.server
+import os
+import threading
+
+import pytest
+import yaml
+
+from crbm_lite import datasets
+from crbm_lite.datasets import DatasetCorrupt, DatasetUnavailable, fetch, list_datasets
+from crbm_lite.manifest import read_manifest
+
+GOOD = b"spikes of a small retina\n" * 100
+SHA256 = hashlib.sha256(GOOD).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    """A cache and a data folder of our own, no retries, no proxy in the way."""
+    monkeypatch.setenv("CRBM_LITE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("CRBM_LITE_DATA", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(datasets, "_RETRIES", 0)
+    return tmp_path
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A web server of the folder `site`, which notes what was asked for."""
+    site = tmp_path / "site"
+    site.mkdir()
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(site))
+
+        def do_GET(self):
+            asked.append(self.path)
+            if self.path == "/short.bin":  # promises more than it sends
+                self.send_response(200)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(b"x" * 10)
+            else:
+                super().do_GET()
+
+        def log_message(self, *args):
+            pass
+
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    httpd.site, httpd.asked = site, asked
+    httpd.url = f"http://127.0.0.1:{httpd.server_port}"
+    yield httpd
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def write_manifest(tmp_path, url, /, **change):
+    """A manifest of one data set with one file, some of its fields changed."""
+    fields = {"url": url, "bytes": len(GOOD), "sha256": SHA256} | change
+    entry = {"description": "d", "licence": "l", "citation": ["c"], "chapters": ["x"],
+             "files": {"wave.h5": fields}}
+    path = tmp_path / "manifest.yml"
+    path.write_text(yaml.safe_dump({"version": 1, "datasets": {"retina": entry}}))
+    return path
+
+
+def test_download_verify_and_keep(server, tmp_path):
+    (server.site / "wave.h5").write_bytes(GOOD)
+    manifest = write_manifest(tmp_path, f"{server.url}/wave.h5")
+    dataset = fetch("retina", manifest=manifest)
+    assert dataset.path == tmp_path / "cache" / "retina" / "wave.h5"
+    assert dataset.path.read_bytes() == GOOD
+    assert (dataset.name, dataset.entry.licence) == ("retina", "l")
+    fetch("retina/wave.h5", manifest=manifest)
+    assert server.asked == ["/wave.h5"]  # the second time it came from the cache
+
+
+def test_the_users_folder_comes_first(server, tmp_path, monkeypatch):
+    manifest = write_manifest(tmp_path, f"{server.url}/wave.h5")
+    own = tmp_path / "data" / "retina" / "wave.h5"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(GOOD)
+    monkeypatch.setenv("CRBM_LITE_DATA", str(tmp_path / "data"))
+    assert fetch("retina", manifest=manifest).path == own
+    assert not server.asked
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("content", [GOOD[:-1], GOOD[:-1] + b"!"])
+def test_a_damaged_file_of_the_user_is_reported_and_left_alone(content, tmp_path, monkeypatch):
+    manifest = write_manifest(tmp_path, "http://127.0.0.1:9/wave.h5")
+    own = tmp_path / "data" / "retina" / "wave.h5"
+    own.parent.mkdir(parents=True)
+    monkeypatch.setenv("CRBM_LITE_DATA", str(tmp_path / "data"))
+    own.write_bytes(GOOD)
+    fetch("retina", manifest=manifest)  # good at first: its hash is remembered, the damage seen
+    own.write_bytes(content)
+    os.utime(own, ns=(0, 0))
+    with pytest.raises(DatasetCorrupt, match="found through CRBM_LITE_DATA"):
+        fetch("retina", manifest=manifest)
+    assert own.read_bytes() == content
+
+
+def test_a_damaged_file_of_the_cache_is_fetched_again(server, tmp_path):
+    (server.site / "wave.h5").write_bytes(GOOD)
+    manifest = write_manifest(tmp_path, f"{server.url}/wave.h5")
+    for damage in (GOOD[:50], GOOD[:-1] + b"!"):
+        path = fetch("retina", manifest=manifest).path
+        path.write_bytes(damage)
+        os.utime(path, ns=(0, 0))
+        assert fetch("retina", manifest=manifest).path.read_bytes() == GOOD
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("served", [b"<html>moved</html>", GOOD[:-1] + b"!"])
+def test_a_wrong_download_is_refused_and_not_kept(served, server, tmp_path):
+    (server.site / "wave.h5").write_bytes(served)
+    manifest = write_manifest(tmp_path, f"{server.url}/wave.h5")
+    with pytest.raises(DatasetCorrupt, match=r"wave\.h5 .* does not have the sha256"):
+        fetch("retina", manifest=manifest)
+    assert not list((tmp_path / "cache" / "retina").iterdir())
+
+
+def test_without_a_hash_the_size_is_checked(server, tmp_path):
+    (server.site / "wave.h5").write_bytes(GOOD[:-1])
+    manifest = write_manifest(tmp_path, f"{server.url}/wave.h5", sha256=None)
+    with pytest.raises(DatasetCorrupt, match=f"has {len(GOOD) - 1} bytes"):
+        fetch("retina", manifest=manifest)
+    assert not list((tmp_path / "cache" / "retina").iterdir())
+
+
+def test_without_a_hash_the_first_download_is_remembered(server, tmp_path):
+    (server.site / "wave.h5").write_bytes(GOOD)
+    manifest = write_manifest(tmp_path, f"{server.url}/wave.h5", sha256=None, bytes=None)
+    path = fetch("retina", manifest=manifest).path
+    note = path.with_name("wave.h5.sha256")
+    assert note.read_text().split()[0] == SHA256
+    path.write_bytes(b"damaged")
+    assert fetch("retina", manifest=manifest).path.read_bytes() == GOOD
+    path.write_bytes(b"damaged again")
+    (server.site / "wave.h5").write_bytes(b"something else by now")
+    with pytest.raises(DatasetCorrupt, match="of its first download"):
+        fetch("retina", manifest=manifest)
+
+
+@pytest.mark.parametrize("address", ["closed", "missing", "short"])
+def test_out_of_reach_is_one_clear_line(address, server, tmp_path):
+    url = {"closed": "http://127.0.0.1:9/wave.h5", "missing": f"{server.url}/none.h5",
+           "short": f"{server.url}/short.bin"}[address]
+    manifest = write_manifest(tmp_path, url)
+    with pytest.raises(DatasetUnavailable) as caught:
+        fetch("retina", manifest=manifest)
+    message = str(caught.value)
+    assert isinstance(caught.value, OSError)
+    assert "\n" not in message
+    for part in ("data set retina", "wave.h5", "CRBM_LITE_DATA (not set)", str(tmp_path / "cache"),
+                 url, "connect to the network"):
+        assert part in message
+    assert address != "missing" or "HTTP status 404" in message
+    assert not list((tmp_path / "cache" / "retina").iterdir())
+
+
+def test_a_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    manifest = write_manifest(tmp_path, "http://127.0.0.1:9/wave.h5")
+    with pytest.raises(DatasetUnavailable, match="cache"):
+        fetch("retina", manifest=manifest)
+
+
+def test_a_link_does_not_lead_out_of_the_cache(server, tmp_path):
+    (server.site / "wave.h5").write_bytes(GOOD)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "retina").symlink_to(elsewhere, target_is_directory=True)
+    with pytest.raises(ValueError, match="leads out of"):
+        fetch("retina", manifest=write_manifest(tmp_path, f"{server.url}/wave.h5"))
+    assert not list(elsewhere.iterdir())
+
+
+NAMES = ["../out", "..", ".", ".hidden", "/etc/passwd", "a/b", "a\\b", "C:x", "", "a\nb", "a b", 7]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("what", ["dataset", "file"])
+def test_names_cannot_leave_the_cache(what, name, tmp_path):
+    content = yaml.safe_load(write_manifest(tmp_path, "https://example.org/x").read_text())
+    sets = content["datasets"]
+    parent, old = (sets, "retina") if what == "dataset" else (sets["retina"]["files"], "wave.h5")
+    parent[name] = parent.pop(old)
+    path = tmp_path / "manifest.yml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ValueError, match=r"manifest\.yml: .*name"):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"url": "file:///etc/passwd"}, "url is"),
+        ({"url": "ftp://example.org/x"}, "url is"),
+        ({"url": None}, "url is None"),
+        ({"bytes": -1}, "bytes is -1"),
+        ({"bytes": "many"}, "bytes is 'many'"),
+        ({"sha256": "abc"}, "sha256 is 'abc'"),
+        ({"sha256": 5}, "sha256 is 5"),
+    ],
+)
+def test_fields_of_a_file_are_checked(change, message, tmp_path):
+    with pytest.raises(ValueError, match=f"retina/wave.h5: {message}"):
+        read_manifest(write_manifest(tmp_path, "https://example.org/x", **change))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "not a YAML file"),
+        ("- 1", "version: 1"),
+        ("version: 2\ndatasets: {}", "version: 1"),
+        ("version: 1", "datasets"),
+        ("version: 1\ndatasets: {a: 3}", "data set a needs the keys"),
+        ("version: 1\ndatasets: {a: {description: d, licence: l, citation: [c], chapters: [x], "
+         "files: {}}}", "at least one file"),
+        ("version: 1\ndatasets: {a: {description: d, licence: l, citation: [c], chapters: [x], "
+         "files: {f: 1}}}", "needs the keys url"),
+    ],
+)
+def test_files_that_are_no_manifest(text, message, tmp_path):
+    (tmp_path / "m.yml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_manifest(tmp_path / "m.yml")
+
+
+def test_unknown_names_list_the_known_ones(tmp_path):
+    with pytest.raises(ValueError, match="no such data set"):
+        fetch("retina")
+    with pytest.raises(ValueError, match=r"has the files wave\.h5"):
+        fetch("retina/other.h5", manifest=write_manifest(tmp_path, "https://example.org/x"))
+
+
+def test_several_files_have_no_single_path():
+    entry = read_manifest()["retinal-waves"]
+    dataset = datasets.Dataset(entry, {file.name: file.name for file in entry.files})
+    with pytest.raises(ValueError, match="has 3 files: use paths"):
+        dataset.path  # noqa: B018
+
+
+def test_the_package_manifest():
+    entries = {entry.name: entry for entry in list_datasets()}
+    assert set(entries) == {"retinal-waves", "zebrafish-tectum", "zebrafish-regions",
+                            "zebrafish-atlas", *(f"zebrafish-fish{k}" for k in range(1, 9))}
+    for entry in entries.values():
+        assert entry.licence
+        assert entry.citation
+        assert entry.chapters
+        known = [file.sha256 is not None for file in entry.files]
+        assert all(known) or entry.name.startswith("zebrafish-fish")
+    assert entries["retinal-waves"].n_bytes == 3_150_276 + 3_853_250 + 2_959_930
+    assert entries["zebrafish-fish8"].n_bytes is None
+    runs = "20180706_Run04 20180911_Run01 20180912_Run01 20180913_Run01 20190109_Run04 " \
+           "20181206_Run03 20190102_Run01 20181206_Run05"
+    for k, run in enumerate(runs.split(), start=1):
+        (file,) = entries[f"zebrafish-fish{k}"].files
+        assert file.url.startswith("https://gin.g-node.org/vdplasthijs/")
+        assert file.url.endswith(f"/full_calcium_data_sets/rbm_fish{k}_{run}.h5")
+
+
+@pytest.mark.parametrize("name", ["retinal-waves", "zebrafish-tectum", "zebrafish-regions",
+                                  "zebrafish-atlas"])
+def test_the_real_files_where_they_are_at_hand(name, monkeypatch, real_data):
+    monkeypatch.setenv("CRBM_LITE_DATA", real_data)
+    if not os.path.isdir(os.path.join(real_data, name)):
+        pytest.skip(f"{name} is not in CRBM_LITE_DATA")
+    dataset = fetch(name)  # raises if a size or hash differs
+    assert set(dataset.paths) == {file.name for file in dataset.entry.files}
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    named = os.environ.get("CRBM_LITE_DATA")
+    if not named:
+        pytest.skip("CRBM_LITE_DATA is not set")
+    return named
