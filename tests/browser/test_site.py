@@ -34,9 +34,9 @@ UNRENDERED = """() => [...document.querySelectorAll('.math')]
     .map(e => e.textContent.slice(0, 60))"""
 BAD_IMAGES = """() => [...document.querySelectorAll('.bd-article img')]
     .filter(e => !(e.alt || '').trim() || !e.naturalWidth).map(e => e.src)"""
-TOO_WIDE = """() => [...document.querySelectorAll('.bd-main *')]
-    .filter(e => e.getBoundingClientRect().right > window.innerWidth + 1)
-    .slice(0, 5).map(e => e.tagName + '.' + e.className)"""
+TOO_WIDE = """() => [...document.querySelectorAll('.bd-article *')]
+    .filter(e => e.getBoundingClientRect().right > window.innerWidth + 1 && !e.closest('pre, table'))
+    .slice(0, 5).map(e => e.tagName + '.' + e.className + ': ' + e.textContent.slice(0, 60))"""
 BAD_PLOTS = """() => [...document.querySelectorAll('.plotly-graph-div')]
     .filter(e => !e.querySelector('.main-svg')).map(e => e.id)"""
 # The handles of ipywidgets' own sliders are left out: they are not ours to label.
@@ -110,7 +110,9 @@ def opened(browser, address):
         tab.goto(address + page, wait_until="load")
         tab.wait_for_function("() => !document.querySelector('.math') || window.MathJax?.startup")
         tab.evaluate("() => window.MathJax?.startup?.promise")
-        tab.wait_for_load_state("networkidle")
+        tab.evaluate("() => document.fonts.ready")
+        if tab.query_selector("script[type*=widget-view]"):  # drawn after the page has loaded
+            tab.wait_for_load_state("networkidle")
         return tab
 
     yield open_page, problems
