@@ -44,7 +44,9 @@ book: $(READY)
 	  $(BIN)/python -m pytest tests/book book -p no:cacheprovider $(NBVAL)
 	@$(BIN)/python $(TOOLS)/stage.py
 	@rm -rf build/jupyter_book
-	$(BIN)/jupyter-book build build/site_src --path-output build/jupyter_book --all --quiet $(BOOK_OPTIONS)
+	@echo "Building the pages (log: build/site.log)"
+	@$(BIN)/jupyter-book build build/site_src --path-output build/jupyter_book --all --quiet \
+	  $(BOOK_OPTIONS) > build/site.log || { cat build/site.log; exit 1; }
 	@rm -rf $(SITE) && mv build/jupyter_book/_build/html $(SITE)
 	@echo "The website is built: file://$(CURDIR)/$(SITE)/index.html"
 
