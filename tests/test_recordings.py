@@ -197,6 +197,18 @@ def test_our_layout_keeps_everything(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["r.h5"]  # no temporary file is left
 
 
+def test_every_dataset_has_a_checksum(tmp_path):
+    import h5py
+
+    larva = simulate_recording(300, 60, n_assemblies=9, dff=True)
+    with h5py.File(save_recording(tmp_path / "r.h5", larva)) as file:
+        found = {}
+        file.visititems(lambda key, x: found.update({key: x}) if hasattr(x, "shape") else None)
+        assert {"spikes", "dff", "label_names", "truth/effects_data"} <= set(found)
+        assert all(x.fletcher32 for x in found.values() if x.size)
+        assert all(x.compression == "gzip" for x in found.values() if x.size)
+
+
 def test_a_recording_of_spikes_only(tmp_path):
     bare = Recording(SPIKES, 2.5)
     assert_same(load_recording(save_recording(tmp_path / "r.h5", bare)), bare)

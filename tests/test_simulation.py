@@ -95,6 +95,7 @@ def test_spikes_have_the_true_probabilities():
     mean = np.mean([draw_spikes(truth, rng) for _ in range(2000)], axis=0)
     p = truth.probability()
     assert np.max(np.abs(mean - p) / np.sqrt(p * (1 - p) / 2000)) < 5.5  # of 2,000 numbers
+    assert abs(np.sum(mean - p)) < 5 * np.sqrt(np.sum(p * (1 - p)) / 2000)
 
 
 class TestPlanted:
@@ -197,6 +198,10 @@ class TestLarva:
                 assert spread > 0.8
             elif kind != "spanning":
                 assert spread < 0.4
+            if kind in ("tile", "compact"):  # and more compact than the region that it lies in
+                region = larva.labels[:, larva.labels[membership[:, k]].any(axis=0)][:, 0]
+                whole = pdist(larva.coordinates[region]).mean() / typical
+                assert spread < (0.85 if kind == "tile" else 0.95) * whole
             regions = larva.labels[membership[:, k]].any(axis=0).sum()
             expected = {"dispersed": range(10, 21), "spanning": [2]}.get(kind, [1])
             assert regions in expected
