@@ -33,8 +33,8 @@ help:
 	@echo "make clean   remove what was made, except the environment in .venv"
 
 $(READY): pyproject.toml constraints.txt environment.yml
-	@python=$$(sh $(TOOLS)/find_python.sh) && \
-	  { [ -x $(BIN)/python ] || "$$python" -m venv $(VENV); } || \
+	@python=$$(sh $(TOOLS)/find_python.sh) || exit 1; \
+	  [ -x $(BIN)/python ] || "$$python" -m venv $(VENV) || \
 	  { echo "Could not make $(VENV): is the venv module installed (Debian: python3-venv)?" >&2; exit 1; }
 	$(PIP) install --quiet --constraint constraints.txt --editable ".[book,test,browser]"
 	@touch $@
