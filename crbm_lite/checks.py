@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse
 
-__all__ = ["as_binary", "as_coordinates", "as_discontinuities", "as_indices", "check_rows",
-           "check_unique", "read_only"]
+__all__ = ["as_binary", "as_coordinates", "as_discontinuities", "as_indices", "as_labels",
+           "check_rows", "check_unique", "read_only"]
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -93,6 +93,26 @@ def as_coordinates(values: object, shape: tuple[int, int]) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ValueError("coordinates holds NaN or infinity: leave those neurons out")
     return read_only(array)
+
+
+def as_labels(
+    values: object, names: object, shape: tuple[int, int]
+) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
+    """Check labels (N, R) and the names of the R regions, made up where there are none."""
+    if values is None:
+        if names is not None:
+            raise ValueError("label_names is given without labels: give the (N, R) labels too")
+        return None, None
+    labels = as_binary(values, "labels", bool)
+    check_rows(labels.shape[0], "labels", shape, labels.shape[1])
+    if names is None:
+        names = (f"region {r}" for r in range(labels.shape[1]))
+    names = tuple(str(x) for x in names)
+    if len(names) != labels.shape[1]:
+        raise ValueError(f"label_names has {len(names)} entries, labels {labels.shape[1]} columns: "
+                         "give one name for each column")
+    check_unique(names, "label_names")
+    return labels, names
 
 
 def as_discontinuities(values: object, n_frames: int) -> np.ndarray:

@@ -25,16 +25,16 @@ __all__ = ["REGION_NAMES", "AssemblyPlan", "plan_assemblies", "plant_structure",
 MIDLINE_UM = 200.0
 # name: centre (from the midline, y, z), half axes, density, inner edge of the shell
 _ANATOMY: dict[str, tuple[tuple, tuple, float, float]] = {
-    "telencephalon": ((55, 820, 130), (50, 75, 70), 1.0, 0.0),
-    "habenula": ((25, 730, 205), (22, 28, 22), 4.0, 0.0),
-    "thalamus": ((40, 690, 120), (36, 50, 50), 1.2, 0.0),
-    "hypothalamus": ((55, 640, 45), (50, 90, 40), 1.0, 0.0),
-    "pretectum": ((70, 640, 160), (36, 38, 38), 1.2, 0.0),
-    "tectum": ((105, 540, 165), (90, 115, 80), 1.2, 0.6),
-    "tegmentum": ((50, 520, 80), (45, 85, 45), 1.0, 0.0),
-    "cerebellum": ((75, 400, 190), (70, 42, 45), 1.5, 0.0),
-    "anterior_hindbrain": ((60, 330, 110), (55, 75, 60), 1.0, 0.0),
-    "posterior_hindbrain": ((50, 150, 90), (45, 140, 70), 0.8, 0.0),
+    "telencephalon": ((42, 795, 130), (50, 85, 70), 1.0, 0.0),
+    "habenula": ((20, 712, 195), (22, 30, 24), 4.0, 0.0),
+    "thalamus": ((32, 690, 125), (36, 55, 55), 1.2, 0.0),
+    "hypothalamus": ((38, 645, 45), (46, 95, 40), 1.0, 0.0),
+    "pretectum": ((62, 650, 165), (38, 42, 42), 1.2, 0.0),
+    "tectum": ((100, 540, 165), (95, 125, 80), 1.2, 0.6),
+    "tegmentum": ((36, 520, 85), (45, 95, 50), 1.0, 0.0),
+    "cerebellum": ((55, 405, 185), (70, 45, 48), 1.5, 0.0),
+    "anterior_hindbrain": ((45, 335, 110), (58, 90, 65), 1.0, 0.0),
+    "posterior_hindbrain": ((34, 155, 95), (42, 150, 70), 0.8, 0.0),
 }
 #: Names of the regions, left then right of each; even indices are left, odd ones right.
 REGION_NAMES: tuple[str, ...] = tuple(

@@ -22,6 +22,7 @@ from crbm_lite.checks import (
     as_coordinates,
     as_discontinuities,
     as_indices,
+    as_labels,
     check_rows,
     check_unique,
     read_only,
@@ -103,7 +104,9 @@ class Recording:
         self._set("rate_hz", float(self.rate_hz))
         if self.coordinates is not None:
             self._set("coordinates", as_coordinates(self.coordinates, spikes.shape))
-        self._set_labels(spikes.shape)
+        labels, label_names = as_labels(self.labels, self.label_names, spikes.shape)
+        self._set("labels", labels)
+        self._set("label_names", label_names)
         if self.names is not None:
             names = tuple(str(x) for x in self.names)
             check_rows(len(names), "names", spikes.shape)
@@ -129,24 +132,6 @@ class Recording:
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
-
-    def _set_labels(self, shape: tuple[int, int]) -> None:
-        if self.labels is None:
-            if self.label_names is not None:
-                raise ValueError("label_names is given without labels: give the (N, R) labels too")
-            return
-        labels = as_binary(self.labels, "labels", bool)
-        check_rows(labels.shape[0], "labels", shape, labels.shape[1])
-        if self.label_names is None:
-            names = tuple(f"region {r}" for r in range(labels.shape[1]))
-        else:
-            names = tuple(str(x) for x in self.label_names)
-        if len(names) != labels.shape[1]:
-            raise ValueError(f"label_names has {len(names)} entries, labels {labels.shape[1]} "
-                             "columns: give one name for each column")
-        check_unique(names, "label_names")
-        self._set("labels", labels)
-        self._set("label_names", names)
 
     def __repr__(self) -> str:
         return (f"Recording({self.n_frames} frames x {self.n_neurons} neurons, "

@@ -300,8 +300,8 @@ def test_spanning_assemblies_follow_the_structure():
 
 def test_positions_lie_in_their_regions():
     coordinates, region = sample_positions(5000, np.random.default_rng(0))
-    tectum = coordinates[region == REGION_NAMES.index("tectum_right")] - [305, 540, 165]
-    radius = np.linalg.norm(tectum / [90, 115, 80], axis=1)
+    tectum = coordinates[region == REGION_NAMES.index("tectum_right")] - [300, 540, 165]
+    radius = np.linalg.norm(tectum / [95, 125, 80], axis=1)
     assert radius.min() >= 0.6
     assert radius.max() <= 1
     assert (np.diff(region) >= 0).all()
