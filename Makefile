@@ -32,7 +32,7 @@ help:
 	@echo "make lint    ruff and codespell"
 	@echo "make clean   remove what was made, except the environment in .venv"
 
-$(READY): pyproject.toml constraints.txt environment.yml
+$(READY): pyproject.toml constraints.txt
 	@python=$$(sh $(TOOLS)/find_python.sh) || exit 1; \
 	  [ -x $(BIN)/python ] || "$$python" -m venv $(VENV) || \
 	  { echo "Could not make $(VENV): is the venv module installed (Debian: python3-venv)?" >&2; exit 1; }

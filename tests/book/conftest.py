@@ -11,6 +11,7 @@ chapters.
 """
 
 import json
+import os
 import sys
 import time
 from copy import deepcopy
@@ -43,6 +44,8 @@ def pytest_configure(config):
     # Hooks of a conftest apply below its folder only, and the chapters live in book/.
     if config.getoption("nbval_lax", default=False) or config.getoption("nbval", default=False):
         config.pluginmanager.register(ChapterRuns(), "chapter-runs")
+        # Figures as data, from which the site draws them; other renderers put plotly.js in each.
+        os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"
 
 
 class ChapterRuns:

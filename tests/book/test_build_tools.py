@@ -1,0 +1,100 @@
+"""The tools between the chapters and the site: what counts as unchanged, what is rewritten."""
+
+import chapter_store
+import docstring_text
+import nbformat
+import pytest
+import stage
+from nbformat import v4
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A book of one chapter, and a store of its own."""
+    (tmp_path / "book" / "part").mkdir(parents=True)
+    toc = "root: index\nparts:\n  - chapters:\n      - file: part/one\n      - file: part/absent\n"
+    (tmp_path / "book" / "_toc.yml").write_text(toc)
+    notebook = v4.new_notebook(cells=[v4.new_code_cell("1 + 1")])
+    nbformat.write(notebook, tmp_path / "book" / "part" / "one.ipynb")
+    monkeypatch.setattr(chapter_store, "BOOK", tmp_path / "book")
+    monkeypatch.setattr(chapter_store, "STORE", tmp_path / "store")
+    return tmp_path / "book"
+
+
+def test_a_chapter_is_current_until_its_notebook_changes(book):
+    (chapter,) = chapter_store.chapters()
+    assert chapter_store.current_run(chapter) is None
+    notebook = nbformat.read(chapter, as_version=4)
+    chapter_store.keep(chapter, notebook, seconds=1.5)
+    run = chapter_store.current_run(chapter)
+    assert (run.cells, run.seconds, run.missing) == (1, 1.5, "")
+    notebook.cells[0].source = "1 + 2"
+    nbformat.write(notebook, chapter)
+    assert chapter_store.current_run(chapter) is None
+    assert chapter_store.last_run(chapter) == run
+
+
+def test_a_chapter_is_forgotten_whole(book):
+    (chapter,) = chapter_store.chapters()
+    chapter_store.keep(chapter, nbformat.read(chapter, as_version=4), seconds=0.0)
+    chapter_store.forget(chapter)
+    assert chapter_store.last_run(chapter) is None
+    assert not chapter_store.executed_path(chapter).exists()
+
+
+@pytest.mark.parametrize("what", ["_library_hash", "versions"])
+def test_the_key_depends_on_the_library_and_the_versions(book, monkeypatch, what):
+    (chapter,) = chapter_store.chapters()
+    before = chapter_store.key(chapter)
+    monkeypatch.setattr(chapter_store, what, lambda: "another")
+    assert chapter_store.key(chapter) != before
+
+
+def test_the_key_depends_on_the_recordings_only_where_one_is_fetched(book, monkeypatch):
+    (chapter,) = chapter_store.chapters()
+    notebook = nbformat.read(chapter, as_version=4)
+    keys = []
+    for source in ("1 + 1", 'fetch("retinal-waves")'):
+        notebook.cells[0].source = source
+        nbformat.write(notebook, chapter)
+        for at_hand in ([], ["retinal-waves/a.h5 10"]):
+            monkeypatch.setattr(chapter_store, "_recordings_at_hand", lambda found=at_hand: found)
+            keys.append(chapter_store.key(chapter))
+    assert keys[0] == keys[1]
+    assert keys[2] != keys[3]
+
+
+@pytest.mark.parametrize(
+    ("written", "escaped"),
+    [
+        ("the modulus |w| of weights_", r"the modulus \|w\| of weights\_"),
+        ("``|w|`` and ``weights_`` stay", "``|w|`` and ``weights_`` stay"),
+        (":math:`|w|` is |w|", r":math:`|w|` is \|w\|"),
+        (">>> model.weights_ | 1", ">>> model.weights_ | 1"),
+        ("quantity_given_quantity", "quantity_given_quantity"),
+        ("a citation [1]_ stays", "a citation [1]_ stays"),
+    ],
+)
+def test_docstrings_are_escaped_outside_code_and_math(written, escaped):
+    assert docstring_text.escape(written) == escaped
+
+
+def test_staging_draws_plotly_without_a_kernel_and_hides_the_marker(book, tmp_path, monkeypatch):
+    (chapter,) = chapter_store.chapters()
+    figure = {"data": [{"type": "scatter", "x": [0, 1], "y": [1, 0]}], "layout": {}}
+    output = v4.new_output("display_data", data={stage.PLOTLY: figure, "text/plain": "Figure"})
+    cell = v4.new_code_cell(
+        "# NBVAL_CHECK_OUTPUT\nfig.show()",
+        outputs=[output, output],
+        metadata={"mystnb": {"image": {"alt": 'a "line"'}}},
+    )
+    chapter_store.keep(chapter, v4.new_notebook(cells=[cell]), seconds=0.0)
+    monkeypatch.setattr(stage, "SOURCE", tmp_path / "site")
+    (tmp_path / "site" / "part").mkdir(parents=True)
+    stage._stage_chapter(chapter)
+    staged = nbformat.read(tmp_path / "site" / "part" / "one.ipynb", as_version=4).cells[0]
+    assert staged.source == "fig.show()"
+    first, second = (out.data["text/html"] for out in staged.outputs)
+    assert 'src="../_static/vendor/plotly.min.js"' in first
+    assert "<script src" not in second  # once a page
+    assert 'aria-label="a &quot;line&quot;"' in first
