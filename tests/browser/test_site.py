@@ -35,7 +35,8 @@ UNRENDERED = """() => [...document.querySelectorAll('.math')]
 BAD_IMAGES = """() => [...document.querySelectorAll('.bd-article img')]
     .filter(e => !(e.alt || '').trim() || !e.naturalWidth).map(e => e.src)"""
 TOO_WIDE = """() => [...document.querySelectorAll('.bd-article *')]
-    .filter(e => e.getBoundingClientRect().right > window.innerWidth + 1 && !e.closest('pre, table'))
+    .filter(e => e.getBoundingClientRect().right > window.innerWidth + 1)
+    .filter(e => !e.closest('pre, table'))
     .slice(0, 5).map(e => e.tagName + '.' + e.className + ': ' + e.textContent.slice(0, 60))"""
 BAD_PLOTS = """() => [...document.querySelectorAll('.plotly-graph-div')]
     .filter(e => !e.querySelector('.main-svg')).map(e => e.id)"""
