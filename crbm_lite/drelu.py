@@ -1,0 +1,360 @@
+r"""The hidden potential: double rectified linear units (dReLU, Eq. 13 of the paper).
+
+.. math::
+
+    U(h) = \tfrac12 \gamma_+ \max(h,0)^2 + \tfrac12 \gamma_- \min(h,0)^2
+           + \theta_+ \max(h,0) + \theta_- \min(h,0)
+
+Given an input I, a hidden unit has the density :math:`P(h|I) \propto \exp(-U(h) + hI)`: a mixture of
+two truncated Gaussians, one on each side of zero. Everything here (cumulant, mean, variance, samples,
+partial moments) follows from one function of one variable, the standard half
+
+.. math:: Z(x) = \int_0^\infty \exp(-z^2/2 - xz)\,dz = \sqrt{\pi/2}\;\mathrm{erfcx}(x/\sqrt2),
+
+with :math:`x = (\theta_+ - I)/\sqrt{\gamma_+}` on the positive side and
+:math:`x = (I - \theta_-)/\sqrt{\gamma_-}` on the negative one. Its mean :math:`m(x)` obeys
+:math:`Z(x) = 1/(x + m(x))`; for x > 3 it comes from a continued fraction without cancellation.
+All arithmetic is float64.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit, prange
+
+from crbm_lite.random_numbers import hash64, uniform01
+
+_SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
+_LOG_SQRT_PI_OVER_2 = 0.5 * math.log(math.pi / 2.0)
+_SQRT_HALF = math.sqrt(0.5)
+_TAIL = 3.0  # beyond it, 1/Z(x) - x cancels and the continued fraction has converged
+
+
+@njit(cache=True, error_model="numpy")
+def tail_moment_ratio(x, n):
+    """Ratio E[z^n] / E[z^(n-1)] of the standard half for x > 3, by backward recursion.
+
+    r_n = n / (x + r_{n+1}) has positive terms only, hence no cancellation.
+    """
+    depth = n + 8 + int(160.0 / (x * x))
+    ratio = 0.5 * (math.sqrt(x * x + 4.0 * (depth + 1)) - x)
+    for k in range(depth, n - 1, -1):
+        ratio = k / (x + ratio)
+    return ratio
+
+
+@njit(cache=True, error_model="numpy")
+def half_moments(x):
+    """Return (log Z(x) - x^2/2 for x < 3 and log Z(x) beyond, mean, variance) of the standard half."""
+    if x > _TAIL:
+        r2 = tail_moment_ratio(x, 2)
+        mean = 1.0 / (x + r2)
+        return -math.log(x + mean), mean, mean * (r2 - mean)
+    erfc = math.erfc(x * _SQRT_HALF)
+    hazard = _SQRT_2_OVER_PI * math.exp(-0.5 * x * x) / erfc
+    return math.log(erfc) + _LOG_SQRT_PI_OVER_2, hazard - x, 1.0 + hazard * (x - hazard)
+
+
+@njit(cache=True, error_model="numpy")
+def half_weight(d, gamma):
+    """Return (log weight, x) of a half with slope d and curvature gamma.
+
+    The square d^2/(2 gamma) reaches 1e6: it is formed from d itself, which is exact to one rounding.
+    """
+    x = d / math.sqrt(gamma)
+    log_z, mean, variance = half_moments(x)
+    if x <= _TAIL:
+        log_z += d * d / (2.0 * gamma)
+    return log_z - 0.5 * math.log(gamma), mean, variance
+
+
+@njit(cache=True, error_model="numpy")
+def mixture(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
+    """Return (log Z+, log Z-, m+, m-, v+, v-): log weights, |means| and variances of the two halves."""
+    log_plus, m_plus, v_plus = half_weight(theta_plus - inp, gamma_plus)
+    log_minus, m_minus, v_minus = half_weight(inp - theta_minus, gamma_minus)
+    return (
+        log_plus,
+        log_minus,
+        m_plus / math.sqrt(gamma_plus),
+        m_minus / math.sqrt(gamma_minus),
+        v_plus / gamma_plus,
+        v_minus / gamma_minus,
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def cumulant(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
+    """Gamma(I) = log(Z+ + Z-)."""
+    log_plus, log_minus, _, _, _, _ = mixture(
+        inp, gamma_plus, gamma_minus, theta_plus, theta_minus
+    )
+    return max(log_plus, log_minus) + math.log1p(math.exp(-abs(log_plus - log_minus)))
+
+
+@njit(cache=True, error_model="numpy")
+def mean_and_variance(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
+    """Gamma'(I) and Gamma''(I): every term of the variance is positive, so nothing cancels."""
+    log_plus, log_minus, m_plus, m_minus, v_plus, v_minus = mixture(
+        inp, gamma_plus, gamma_minus, theta_plus, theta_minus
+    )
+    p_plus = 1.0 / (1.0 + math.exp(log_minus - log_plus))
+    p_minus = 1.0 / (1.0 + math.exp(log_plus - log_minus))
+    mean = p_plus * m_plus - p_minus * m_minus
+    between = p_plus * p_minus * (m_plus + m_minus) ** 2
+    return mean, p_plus * v_plus + p_minus * v_minus + between
+
+
+@njit(cache=True, error_model="numpy")
+def _raw_half_moments(d, gamma):
+    """Log weight and raw moments E[h^n], n = 1..4, of one half (h counted positive)."""
+    log_z, mean, variance = half_weight(d, gamma)
+    x = d / math.sqrt(gamma)
+    s = 1.0 / math.sqrt(gamma)
+    m2 = variance + mean * mean
+    if x > _TAIL:
+        m3 = m2 * tail_moment_ratio(x, 3)
+        m4 = m3 * tail_moment_ratio(x, 4)
+    else:
+        m3 = 2.0 * mean - x * m2
+        m4 = 3.0 * m2 - x * m3
+    return log_z, mean * s, m2 * s * s, m3 * s**3, m4 * s**4
+
+
+@njit(cache=True, error_model="numpy")
+def partial_moments(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out):
+    """Fill out[0:4] with E[max(h,0)^n | I] and out[4:8] with E[min(h,0)^n | I], n = 1..4."""
+    log_plus, a1, a2, a3, a4 = _raw_half_moments(theta_plus - inp, gamma_plus)
+    log_minus, b1, b2, b3, b4 = _raw_half_moments(inp - theta_minus, gamma_minus)
+    p_plus = 1.0 / (1.0 + math.exp(log_minus - log_plus))
+    p_minus = 1.0 / (1.0 + math.exp(log_plus - log_minus))
+    out[0] = p_plus * a1
+    out[1] = p_plus * a2
+    out[2] = p_plus * a3
+    out[3] = p_plus * a4
+    out[4] = -p_minus * b1
+    out[5] = p_minus * b2
+    out[6] = -p_minus * b3
+    out[7] = p_minus * b4
+
+
+@njit(cache=True, error_model="numpy")
+def _sample_half(x, key, counter):
+    """One draw of the standard half: z > 0 with density proportional to exp(-z^2/2 - xz).
+
+    Rejection from a Gaussian where it is centred above zero, else from the best exponential
+    (Robert 1995); both are exact however far the tail. ``counter`` is the first uniform's number.
+    """
+    if x < 0.0:
+        while True:
+            radius = math.sqrt(-2.0 * math.log(uniform01(key, counter)))
+            angle = 2.0 * math.pi * uniform01(key, counter + 1)
+            z = radius * math.cos(angle) - x
+            if z > 0.0:
+                return z
+            z = radius * math.sin(angle) - x
+            if z > 0.0:
+                return z
+            counter += 2
+    rate = 0.5 * (x + math.sqrt(x * x + 4.0))
+    while True:
+        z = -math.log(uniform01(key, counter)) / rate
+        excess = z + x - rate
+        if math.log(uniform01(key, counter + 1)) <= -0.5 * excess * excess:
+            return z
+        counter += 2
+
+
+@njit(cache=True, error_model="numpy")
+def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key):
+    """One exact draw of P(h|I); ``key`` is a 64-bit random key used up by this draw."""
+    d_plus, d_minus = theta_plus - inp, inp - theta_minus
+    log_plus, _, _ = half_weight(d_plus, gamma_plus)
+    log_minus, _, _ = half_weight(d_minus, gamma_minus)
+    if uniform01(key, 0) * (1.0 + math.exp(log_minus - log_plus)) < 1.0:
+        return _sample_half(d_plus / math.sqrt(gamma_plus), key, 1) / math.sqrt(gamma_plus)
+    return -_sample_half(d_minus / math.sqrt(gamma_minus), key, 1) / math.sqrt(gamma_minus)
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _evaluate(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out_cumulant, out_mean, out_var):
+    """Cumulant, mean and variance of every (t, mu); an output of zero rows is not wanted."""
+    for t in prange(inp.shape[0]):
+        for mu in range(inp.shape[1]):
+            g_p, g_m, t_p, t_m = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
+            if out_cumulant.shape[0] > 0:
+                out_cumulant[t, mu] = cumulant(inp[t, mu], g_p, g_m, t_p, t_m)
+            if out_mean.shape[0] > 0:
+                mean, variance = mean_and_variance(inp[t, mu], g_p, g_m, t_p, t_m)
+                out_mean[t, mu] = mean
+                out_var[t, mu] = variance
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _sample(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key, out):
+    n_hidden = inp.shape[1]
+    for t in prange(inp.shape[0]):
+        for mu in range(n_hidden):
+            out[t, mu] = sample_one(
+                inp[t, mu],
+                gamma_plus[mu],
+                gamma_minus[mu],
+                theta_plus[mu],
+                theta_minus[mu],
+                hash64(key, t * n_hidden + mu),
+            )
+
+
+_NOT_WANTED = np.empty((0, 0))
+
+
+@dataclass(frozen=True)
+class DReLU:
+    r"""M independent double rectified linear units, Eq. 13.
+
+    Parameters
+    ----------
+    gamma_plus, gamma_minus : array_like, shape (M,)
+        Curvatures of the potential for h > 0 and h < 0; positive.
+    theta_plus, theta_minus : array_like, shape (M,)
+        Slopes at zero on either side. :math:`\theta_+ < 0 < \theta_-` is a double well,
+        :math:`\theta_- < 0 < \theta_+` a soft threshold.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, a value is not finite, or a curvature is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gaussian = DReLU([2.0], [2.0], [0.0], [0.0])
+    >>> gaussian.mean(np.array([[3.0]])), gaussian.variance(np.array([[3.0]]))
+    (array([[1.5]]), array([[0.5]]))
+    """
+
+    gamma_plus: np.ndarray
+    gamma_minus: np.ndarray
+    theta_plus: np.ndarray
+    theta_minus: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("gamma_plus", "gamma_minus", "theta_plus", "theta_minus"):
+            value = np.array(getattr(self, name), dtype=np.float64, ndmin=1)
+            if value.ndim != 1 or not np.isfinite(value).all():
+                raise ValueError(f"{name} must be a finite array of shape (M,), got {value!r}.")
+            if name.startswith("gamma") and (value <= 0).any():
+                unit = int(np.argmax(value <= 0))
+                raise ValueError(
+                    f"{name}[{unit}] = {value[unit]}: curvatures must be positive, "
+                    "else P(h|I) has no normalisation."
+                )
+            value.flags.writeable = False
+            object.__setattr__(self, name, value)
+        sizes = {len(parameter) for parameter in self.parameters}
+        if len(sizes) != 1:
+            raise ValueError(f"the four parameters must have one length M, got lengths {sizes}.")
+
+    @property
+    def parameters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(gamma_plus, gamma_minus, theta_plus, theta_minus), float64, read-only."""
+        return self.gamma_plus, self.gamma_minus, self.theta_plus, self.theta_minus
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of units M."""
+        return len(self.gamma_plus)
+
+    def _inputs(self, inputs: np.ndarray, name: str = "inputs") -> tuple[np.ndarray, tuple]:
+        """Contiguous float64 (T, M) view of (..., M) inputs and the shape to give back."""
+        array = np.asarray(inputs, dtype=np.float64)
+        if array.ndim == 0 or array.shape[-1] != self.n_hidden:
+            raise ValueError(
+                f"{name} must have shape (..., M) with M = {self.n_hidden} hidden units, "
+                f"got {array.shape}."
+            )
+        return np.ascontiguousarray(array).reshape(-1, self.n_hidden), array.shape
+
+    def potential(self, h: np.ndarray) -> np.ndarray:
+        """Potential U(h) of Eq. 13; (..., M) to (..., M).
+
+        Examples
+        --------
+        >>> DReLU([1.0], [4.0], [-2.0], [3.0]).potential([[1.0], [-1.0]]).ravel()
+        array([-1.5, -1. ])
+        """
+        rows, shape = self._inputs(h, "h")
+        up, down = np.maximum(rows, 0.0), np.minimum(rows, 0.0)
+        quadratic = 0.5 * (self.gamma_plus * up**2 + self.gamma_minus * down**2)
+        return (quadratic + self.theta_plus * up + self.theta_minus * down).reshape(shape)
+
+    def cumulant(self, inputs: np.ndarray) -> np.ndarray:
+        """Cumulant generating function Gamma(I) = log of the integral of exp(-U(h) + hI).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> unit = DReLU([1.0], [1.0], [0.0], [0.0])
+        >>> bool(np.isclose(unit.cumulant([[0.0]])[0, 0], 0.5 * np.log(2 * np.pi)))
+        True
+        """
+        rows, shape = self._inputs(inputs)
+        out = np.empty_like(rows)
+        _evaluate(rows, *self.parameters, out, _NOT_WANTED, _NOT_WANTED)
+        return out.reshape(shape)
+
+    def mean_and_variance(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """E[h|I] and Var[h|I] in one pass; each (..., M)."""
+        rows, shape = self._inputs(inputs)
+        mean, variance = np.empty_like(rows), np.empty_like(rows)
+        _evaluate(rows, *self.parameters, _NOT_WANTED, mean, variance)
+        return mean.reshape(shape), variance.reshape(shape)
+
+    def mean(self, inputs: np.ndarray) -> np.ndarray:
+        """E[h|I] = Gamma'(I)."""
+        return self.mean_and_variance(inputs)[0]
+
+    def variance(self, inputs: np.ndarray) -> np.ndarray:
+        """Var[h|I] = Gamma''(I)."""
+        return self.mean_and_variance(inputs)[1]
+
+    def mode(self, inputs: np.ndarray) -> np.ndarray:
+        """Most probable h given I; of two equal wells, the positive one.
+
+        Examples
+        --------
+        >>> DReLU([1.0], [1.0], [-2.0], [1.0]).mode([[0.0], [-3.0]]).ravel()
+        array([ 2., -4.])
+        """
+        rows, shape = self._inputs(inputs)
+        up = np.maximum(rows - self.theta_plus, 0.0)
+        down = np.minimum(rows - self.theta_minus, 0.0)
+        up_wins = up**2 / self.gamma_plus >= down**2 / self.gamma_minus
+        return np.where(up_wins, up / self.gamma_plus, down / self.gamma_minus).reshape(shape)
+
+    def sample(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Exact independent draws of P(h|I), one an input.
+
+        Parameters
+        ----------
+        inputs : array_like, shape (..., M)
+        rng : numpy.random.Generator
+            Gives one 64-bit key; the draws are then a function of (key, position), the same for
+            any number of threads.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> far_threshold = DReLU([1.0], [1.0], [9.0], [-9.0])
+        >>> h = far_threshold.sample(np.zeros((1000, 1)), np.random.default_rng(0))
+        >>> bool((np.abs(h) > 0).all())
+        True
+        """
+        rows, shape = self._inputs(inputs)
+        out = np.empty_like(rows)
+        key = rng.integers(0, 2**64, dtype=np.uint64)
+        _sample(rows, *self.parameters, key, out)
+        return out.reshape(shape)

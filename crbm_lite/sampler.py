@@ -1,0 +1,148 @@
+"""Block Gibbs sampling of many chains: h given v, then v given h (Eq. 8 and 11 of the paper).
+
+``GibbsChains`` owns the state of the chains and the packed weights; training, generation and
+annealed importance sampling all step it. Keys of the random numbers come from (seed, step), so a
+run is a pure function of its seed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crbm_lite import jumps, kernels
+from crbm_lite.random_numbers import hash64
+
+_DENSE_ABOVE = 0.35  # density of W from which reading it whole beats reading its packed rows
+
+
+class GibbsChains:
+    """Chains of a cRBM on packed weights.
+
+    Parameters
+    ----------
+    n_neurons, n_hidden, n_chains : int
+    seed : int
+        64-bit seed of the random numbers.
+
+    Attributes
+    ----------
+    v : ndarray of uint8, shape (N, padded chains)
+        Spikes of the chains; only the first ``n_chains`` columns count.
+    """
+
+    def __init__(self, n_neurons: int, n_hidden: int, n_chains: int, seed: int, jump_every: int = 5) -> None:
+        self.n_chains = n_chains
+        self.seed = np.uint64(seed)
+        self.n_steps_done = 0
+        self.rows_a_tile = kernels.tile_rows(n_neurons)
+        n_tiles = -(-n_neurons // self.rows_a_tile)
+        padded = kernels.padded_chains(n_chains)
+        capacity = n_neurons * kernels.row_capacity(n_hidden)
+        self.v = np.zeros((n_neurons, padded), np.uint8)
+        self.v64 = self.v.view(np.uint64)
+        self.partial_input = np.zeros((n_tiles, n_chains, n_hidden), np.float32)
+        self._h = np.zeros((n_hidden, padded), np.float32)
+        # untouched pages of these two cost no memory: they are filled as far as W is non-zero
+        self.row_nnz = np.zeros(n_neurons, np.int64)
+        self.columns = np.empty(capacity, np.uint16)
+        self.values = np.empty(capacity, np.float32)
+        self.jump_every = jump_every
+        self.proposal_counts = jumps.empty_counts(n_hidden)
+        self._proposal = jumps.cumulative_proposal(self.proposal_counts)
+        self._field_inputs = np.empty((padded // jumps.LANES, n_neurons, jumps.LANES), np.float32)
+        self.n_accepted = np.zeros((padded // jumps.LANES, n_hidden), np.int64)
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons N."""
+        return len(self.row_nnz)
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of hidden units M."""
+        return self.partial_input.shape[2]
+
+    @property
+    def packed_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(row_nnz, columns, values): the non-zero weights, neuron by neuron."""
+        return self.row_nnz, self.columns, self.values
+
+    def set_weights(self, weights: np.ndarray) -> None:
+        """Pack the non-zero entries of W (N, M) float32."""
+        kernels.pack_rows(weights, self.rows_a_tile, *self.packed_rows)
+
+    def set_spikes(self, v: np.ndarray) -> None:
+        """Start the chains from spikes v (n_chains, N) and compute their hidden inputs."""
+        self.v[:, : self.n_chains] = v.T
+        self.update_inputs()
+
+    def propose_from(self, h: np.ndarray, keep: float = 0.0) -> None:
+        """Propose jumps from the histogram of values h (samples, M) of the hidden units.
+
+        ``keep`` is the share of the former counts that stays. For an exact sampler h must not come
+        from these chains: take it from the data, or from other chains.
+        """
+        self.proposal_counts *= keep
+        self.proposal_counts += (1.0 - keep) * jumps.empty_counts(self.n_hidden)
+        jumps.count_values(h, self.proposal_counts)
+        self._proposal = jumps.cumulative_proposal(self.proposal_counts)
+
+    def update_inputs(self) -> None:
+        """Hidden inputs of the present spikes under the present weights."""
+        kernels.input_given_visible(
+            *self.packed_rows, self.n_chains, self.rows_a_tile, self.v64, self.partial_input
+        )
+
+    def spikes(self) -> np.ndarray:
+        """Copy of the chains' spikes, shape (n_chains, N), uint8."""
+        return np.ascontiguousarray(self.v[:, : self.n_chains].T)
+
+    def inputs(self) -> np.ndarray:
+        """Hidden inputs I = vW of the chains, shape (n_chains, M), float64."""
+        out = np.empty((self.n_chains, self.n_hidden))
+        kernels.sum_shares(self.partial_input, out)
+        return out
+
+    def step(
+        self,
+        n_steps: int,
+        weights: np.ndarray,
+        fields: np.ndarray,
+        potential: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+        scale: float = 1.0,
+    ) -> None:
+        """Advance every chain by ``n_steps`` block Gibbs steps.
+
+        Parameters
+        ----------
+        n_steps : int
+        weights : ndarray of float32, shape (N, M)
+            The W that was packed; read only where it is dense.
+        fields : ndarray of float32, shape (N,)
+        potential : tuple of four float64 arrays, shape (M,)
+            gamma_plus, gamma_minus, theta_plus, theta_minus of Eq. 13 (not centred).
+        scale : float
+            Factor on W, for annealing.
+        """
+        dense = self.row_nnz.mean() > _DENSE_ABOVE * self.n_hidden
+        columns = None
+        for _ in range(n_steps):
+            jump = self.jump_every and self.n_steps_done % self.jump_every == 0
+            key_h = np.uint64(hash64(self.seed, np.uint64(2 * self.n_steps_done)))
+            key_v = np.uint64(hash64(self.seed, np.uint64(2 * self.n_steps_done + 1)))
+            kernels.sample_hidden(self.partial_input, scale, *potential, key_h, self._h)
+            if jump:
+                if columns is None:
+                    columns = jumps.columns_of(*self.packed_rows, self.rows_a_tile, self.n_hidden)
+                jumps.jump_sweep(
+                    fields, *columns, self._proposal, *potential, scale, self.n_chains,
+                    np.uint64(hash64(self.seed ^ key_h, np.uint64(1))), self._h, self._field_inputs, self.n_accepted,
+                )
+            if scale != 1.0:
+                self._h *= np.float32(scale)
+            shared = (self._h, self.n_chains, self.rows_a_tile, key_v, self.v, self.v64)
+            if dense:
+                kernels.sample_visible_dense(fields, weights, *shared, self.partial_input)
+            else:
+                kernels.sample_visible(fields, *self.packed_rows, *shared, self.partial_input)
+            self.n_steps_done += 1

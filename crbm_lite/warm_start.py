@@ -1,0 +1,299 @@
+r"""Where training begins: assemblies that a linear method can see, as nearly finished hidden units.
+
+W = 0 is a stationary point of the penalised problem, and from a small random start it often wins. The
+warm start takes the principal components of the standardised spikes above the noise edge (Marchenko &
+Pastur 1967), rotates them to sparse loadings (varimax, Kaiser 1958), and reads off each unit's time
+course h(t) of unit variance. Then
+
+- a weight is the rise of a neuron's log-odds from the frames in which the unit is off to those in which
+  it is on, divided by the rise of h; it is zero where |Cov(v_i, h)| < lambda;
+- the fields give every neuron its mean activity;
+- the potential of a unit is the maximum-likelihood dReLU for its values of h. With the neurons summed
+  out and the other units at rest its density is an exponential family on a line,
+
+  .. math:: P(h) \propto e^{-U(h)} \prod_i (1 + e^{g_i + w_i h}),
+
+  so that on and off get their shares of the time from the first update on. A Gaussian start leaves
+  them to a collective mode (all units on in a few chains), out of which training hardly finds.
+
+Where units overlap too much for this (waves), the start itself does not reproduce the data;
+``choose_start`` tries it by sampling, with damped weights too, and else begins at random.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
+
+from crbm_lite.drelu import DReLU
+from crbm_lite.sampler import GibbsChains
+from crbm_lite.spikes import Spikes
+
+_OVERSAMPLING = 10
+_POWER_ITERATIONS = 4
+_RANDOM_WEIGHT = 0.01  # standard deviation of the weights of a unit that no component is left for
+_DAMPING = (1.0, 0.75, 0.5)  # factors on the log-odds that are tried
+_TRIAL_CHAINS, _TRIAL_STEPS = 64, 40
+_ACTIVITY_RATIO = 1.5  # a start is usable while its activity stays within this factor of the data's
+
+
+@dataclass(frozen=True)
+class Start:
+    """Initial parameters of a training run.
+
+    Attributes
+    ----------
+    weights : ndarray of float32, shape (N, M)
+    fields : ndarray of float64, shape (N,)
+    potential : ndarray of float64, shape (4, M)
+        gamma_plus, gamma_minus, theta_plus, theta_minus of Eq. 13.
+    name : str
+        How it was found.
+    """
+
+    weights: np.ndarray
+    fields: np.ndarray
+    potential: np.ndarray
+    name: str
+
+
+@dataclass(frozen=True)
+class LinearUnits:
+    """What the linear method found: k units in T frames of N neurons.
+
+    Attributes
+    ----------
+    h : ndarray of float32, shape (T, k)
+        Time courses of zero mean and unit variance.
+    rise : ndarray of float32, shape (N, k)
+        Rise of each neuron's log-odds with the unit, per unit of h; 0 below lambda.
+    """
+
+    h: np.ndarray
+    rise: np.ndarray
+
+
+def logit_activity(spikes: Spikes) -> np.ndarray:
+    """Fields of the independent model with half a pseudo-spike on either side; shape (N,)."""
+    count = spikes.activity() * spikes.n_frames
+    return np.log((count + 0.5) / (spikes.n_frames - count + 0.5))
+
+
+class _Standardised:
+    """Products with Z = (V - p) / sd without forming Z; float32."""
+
+    def __init__(self, spikes: Spikes) -> None:
+        p = spikes.activity()
+        floor = 3.0 / spikes.n_frames  # a neuron of a few spikes must not dominate
+        self.csr = spikes.to_csr()
+        self.transposed = self.csr.T.tocsr()
+        self.inverse_sd = (1.0 / np.sqrt(np.maximum(p * (1 - p), floor))).astype(np.float32)
+        self.mean = (p * self.inverse_sd).astype(np.float32)
+
+    def dot(self, x: np.ndarray) -> np.ndarray:
+        """Z x: (N, k) to (T, k)."""
+        return self.csr @ (self.inverse_sd[:, None] * x) - self.mean @ x
+
+    def transposed_dot(self, y: np.ndarray) -> np.ndarray:
+        """Z' y: (T, k) to (N, k)."""
+        product = self.transposed @ y
+        return self.inverse_sd[:, None] * product - np.outer(self.mean, y.sum(axis=0))
+
+
+def _principal_components(
+    z: _Standardised, n_components: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Randomised SVD (Halko et al. 2011): time courses (T, k), singular values, loadings (N, k)."""
+    n_frames, n_neurons = z.csr.shape
+    k = min(n_components + _OVERSAMPLING, n_frames, n_neurons)
+    y = z.dot(rng.standard_normal((n_neurons, k), dtype=np.float32))
+    for _ in range(_POWER_ITERATIONS):
+        y = z.dot(z.transposed_dot(np.linalg.qr(y)[0]))
+    q = np.linalg.qr(y)[0]
+    left, singular, right = np.linalg.svd(z.transposed_dot(q).T, full_matrices=False)
+    n = min(n_components, k)
+    return (q @ left)[:, :n], singular[:n], right[:n].T
+
+
+def varimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e-5) -> np.ndarray:
+    """Rotation (k, k) that makes loadings (N, k) sparse (Kaiser 1958).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sparse = np.kron(np.eye(2), np.ones((50, 1)))
+    >>> turned = sparse @ np.array([[0.8, 0.6], [-0.6, 0.8]])
+    >>> bool(np.isclose(np.abs(turned @ varimax(turned)).sum(), 100.0, atol=0.1))
+    True
+    """
+    rotation = np.eye(loadings.shape[1], dtype=loadings.dtype)
+    score = 0.0
+    for _ in range(n_iterations):
+        turned = loadings @ rotation
+        target = turned**3 - turned * (turned**2).mean(axis=0)
+        left, singular, right = np.linalg.svd(loadings.T @ target)
+        rotation = left @ right
+        if singular.sum() <= score * (1.0 + tolerance):
+            break
+        score = singular.sum()
+    return rotation
+
+
+def two_means_threshold(values: np.ndarray, n_iterations: int = 30) -> np.ndarray:
+    """Threshold between two clusters of every column (Otsu 1979, by iteration); (T, k) to (k,)."""
+    threshold = 0.5 * (values.min(axis=0) + values.max(axis=0))
+    for _ in range(n_iterations):
+        above = values > threshold
+        n_above = np.maximum(above.sum(axis=0), 1)
+        n_below = np.maximum(len(values) - n_above, 1)
+        upper = np.where(above, values, 0.0).sum(axis=0) / n_above
+        lower = np.where(above, 0.0, values).sum(axis=0) / n_below
+        threshold = 0.5 * (upper + lower)
+    return threshold
+
+
+def _log_odds(count: np.ndarray, n_frames: np.ndarray) -> np.ndarray:
+    return np.log((count + 0.5) / (n_frames - count + 0.5))
+
+
+def linear_units(
+    spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Generator
+) -> LinearUnits:
+    """Sparse-rotated principal components above the noise edge, at most ``n_hidden`` of them."""
+    n_frames, n_neurons = spikes.shape
+    with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums
+        z = _Standardised(spikes)
+        times, singular, loadings = _principal_components(z, n_hidden, rng)
+        n_units = int((singular > np.sqrt(n_frames) + np.sqrt(n_neurons)).sum())
+        rotation = varimax(loadings[:, :n_units] * singular[:n_units])
+        # rotated time courses stay orthonormal: times sqrt(T) they have unit variance
+        h = times[:, :n_units] @ rotation * np.sqrt(np.float32(n_frames))
+        h -= h.mean(axis=0)
+        h *= np.where((h**3).sum(axis=0) < 0, -1, 1).astype(np.float32)  # rare state upwards
+        on = (h > two_means_threshold(h)).astype(np.float32)
+        count_on = z.transposed @ on
+        covariance = (z.transposed @ h) / n_frames
+    n_on = on.sum(axis=0)
+    count_off = spikes.activity()[:, None] * n_frames - count_on
+    rise = _log_odds(count_on, n_on) - _log_odds(count_off, n_frames - n_on)
+    distance = (h * on).sum(axis=0) / np.maximum(n_on, 1) - (h * (1 - on)).sum(axis=0) / (
+        np.maximum(n_frames - n_on, 1)
+    )
+    rise = np.where(np.abs(covariance) > l1, rise / np.maximum(distance, 1e-3), 0.0)
+    return LinearUnits(h, rise.astype(np.float32))
+
+
+def _balance_fields(
+    spikes: Spikes, weights: np.ndarray, h: np.ndarray, n_iterations: int = 5
+) -> np.ndarray:
+    """Fields (N,) at which <sigmoid(g_i + sum_mu w_imu h_mu(t))>_t is the neuron's activity."""
+    fields, p = logit_activity(spikes), spikes.activity()
+    some = h[:: max(len(h) // 500, 1)]  # five hundred frames fix one number a neuron
+    for first in range(0, len(fields), 4096):
+        tile = slice(first, first + 4096)
+        inputs = some @ weights[tile].T
+        for _ in range(n_iterations):
+            e = 1.0 / (1.0 + np.exp(-np.clip(fields[tile] + inputs, -30, 30)))
+            slope = np.maximum((e * (1 - e)).mean(axis=0), 0.05 * p[tile] + 1e-6)
+            fields[tile] += np.clip((p[tile] - e.mean(axis=0)) / slope, -2, 2)
+    return fields
+
+
+def fit_potential(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Maximum-likelihood dReLU of one unit for its values over the data, neurons summed out.
+
+    Parameters
+    ----------
+    h : ndarray, shape (T,)
+    fields, weights : ndarray, shape (n,)
+        Of the neurons that the unit reaches.
+
+    Returns
+    -------
+    ndarray, shape (4,)
+        gamma_plus, gamma_minus, theta_plus, theta_minus (uncentred).
+    """
+    up, down = np.maximum(h, 0.0), np.minimum(h, 0.0)
+    moments = np.array([0.5 * (up**2).mean(), 0.5 * (down**2).mean(), up.mean(), down.mean()])
+    grid = np.linspace(min(h.min() * 1.5, -3.0), max(h.max() * 1.5, 3.0), 400)
+    log_base = np.logaddexp(0.0, fields[:, None] + np.outer(weights, grid)).sum(axis=0)
+    up, down = np.maximum(grid, 0.0), np.minimum(grid, 0.0)
+    statistics = np.stack([0.5 * up**2, 0.5 * down**2, up, down])
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        exponent = log_base - x @ statistics
+        top = exponent.max()
+        p = np.exp(exponent - top)
+        return top + np.log(p.sum()) + x @ moments, moments - statistics @ (p / p.sum())
+
+    bounds = [(0.2, 300.0), (0.2, 300.0), (None, None), (None, None)]
+    return minimize(
+        objective, [5.0, 5.0, 0.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds
+    ).x
+
+
+def unit_variance_gamma(spikes: Spikes, weights: np.ndarray) -> np.ndarray:
+    """Curvature at which Gaussian hidden units have Var(h) = 1/gamma + Var(I)/gamma^2 = 1."""
+    variance = (spikes.to_csr() @ weights).var(axis=0, dtype=np.float64)
+    return 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * variance))
+
+
+def random_start(spikes: Spikes, n_hidden: int, rng: np.random.Generator) -> Start:
+    """The usual small random weights (standard deviation 0.01) and Gaussian units."""
+    weights = _RANDOM_WEIGHT * rng.standard_normal((spikes.n_neurons, n_hidden), dtype=np.float32)
+    gamma = unit_variance_gamma(spikes, weights)
+    offset = spikes.activity() @ weights.astype(np.float64)
+    potential = np.stack([gamma, gamma, offset, offset])
+    return Start(weights, logit_activity(spikes), potential, "random")
+
+
+def warm_start(
+    spikes: Spikes, units: LinearUnits, n_hidden: int, damping: float, rng: np.random.Generator
+) -> Start:
+    """Hidden units from linear ones, their log-odds times ``damping``; spare units start at random."""
+    start = random_start(spikes, n_hidden, rng)
+    weights, potential = start.weights, start.potential
+    n_units = units.h.shape[1]
+    weights[:, :n_units] = damping * units.rise
+    fields = _balance_fields(spikes, weights[:, :n_units], units.h)
+    for mu in range(n_units):
+        reached = np.flatnonzero(units.rise[:, mu])
+        potential[:, mu] = fit_potential(units.h[:, mu], fields[reached], weights[reached, mu])
+    return Start(weights, fields, potential, f"principal components, damping {damping:g}")
+
+
+def _reproduces_activity(spikes: Spikes, start: Start, rng: np.random.Generator) -> bool:
+    """Whether chains that start at data frames keep the data's activity for a while."""
+    chains = GibbsChains(*start.weights.shape, _TRIAL_CHAINS, int(rng.integers(2**63)))
+    chains.set_weights(start.weights)
+    chains.set_spikes(spikes.dense(rng.integers(spikes.n_frames, size=_TRIAL_CHAINS)))
+    chains.propose_from(DReLU(*start.potential).sample(spikes.inputs(start.weights), rng))
+    chains.step(_TRIAL_STEPS, start.weights, start.fields.astype(np.float32), start.potential)
+    ratio = chains.spikes().mean() / max(spikes.activity().mean(), 1e-12)
+    return 1.0 / _ACTIVITY_RATIO < ratio < _ACTIVITY_RATIO
+
+
+def choose_start(
+    spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Generator
+) -> Start:
+    """The warm start with the largest weights that reproduces the data's activity, else a random one.
+
+    Parameters
+    ----------
+    spikes : Spikes
+    n_hidden : int
+        Number of hidden units M.
+    l1 : float
+        Penalty lambda; weights whose covariance is below it start at zero.
+    rng : numpy.random.Generator
+    """
+    units = linear_units(spikes, n_hidden, l1, rng)
+    if units.h.shape[1] > 0:
+        for damping in _DAMPING:
+            start = warm_start(spikes, units, n_hidden, damping, rng)
+            if _reproduces_activity(spikes, start, rng):
+                return start
+    return random_start(spikes, n_hidden, rng)
