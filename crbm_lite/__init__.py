@@ -1,0 +1,37 @@
+"""Compositional Restricted Boltzmann Machines for whole-brain neural recordings.
+
+The names below are imported when they are first used, so ``import crbm_lite`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CRBM": "model",
+    "DReLU": "drelu",
+    "Recording": "recordings",
+    "load_recording": "recordings",
+    "save_recording": "recordings",
+    "simulate_recording": "simulation",
+    "plant_recording": "planted",
+    "split_recording": "splits",
+    "split_train_test": "splits",
+    "fetch": "datasets",
+    "load_retina": "datasets",
+    "validate": "statistics",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"crbm_lite.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'crbm_lite' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

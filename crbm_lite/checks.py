@@ -8,8 +8,16 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse
 
-__all__ = ["as_binary", "as_coordinates", "as_discontinuities", "as_indices", "as_labels",
-           "check_rows", "check_unique", "read_only"]
+__all__ = [
+    "as_binary",
+    "as_coordinates",
+    "as_discontinuities",
+    "as_indices",
+    "as_labels",
+    "check_rows",
+    "check_unique",
+    "read_only",
+]
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -31,13 +39,15 @@ def as_binary(values: object, name: str, dtype: type) -> np.ndarray:
     if array.ndim != 2:
         raise ValueError(f"{name} has {array.ndim} dimensions (shape {array.shape}): expected 2")
     if array.size == 0:
-        raise ValueError(f"{name} is empty (shape {array.shape}): expected at least one row and "
-                         "one column")
+        raise ValueError(
+            f"{name} is empty (shape {array.shape}): expected at least one row and one column"
+        )
     if array.dtype == bool:
         return read_only(np.ascontiguousarray(array).view(dtype))
     if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
-        raise ValueError(f"{name} has dtype {array.dtype}: expected 0 and 1 as bool, integer or "
-                         "float")
+        raise ValueError(
+            f"{name} has dtype {array.dtype}: expected 0 and 1 as bool, integer or float"
+        )
     out = array if array.dtype == np.uint8 else np.empty(array.shape, np.uint8)
     rows = max(1, 2**22 // array.shape[1])
     for start in range(0, array.shape[0], rows):  # tiles: no float or bool copy of the whole
@@ -46,10 +56,13 @@ def as_binary(values: object, name: str, dtype: type) -> np.ndarray:
         if bad.any():
             value = tile[bad][0]
             if value != value:
-                raise ValueError(f"{name} holds NaN: leave those frames or neurons out, or fill "
-                                 "them before")
-            raise ValueError(f"{name} holds {value!s}, expected only 0 and 1: threshold or "
-                             "deconvolve the traces, binarise spike counts with counts > 0")
+                raise ValueError(
+                    f"{name} holds NaN: leave those frames or neurons out, or fill them before"
+                )
+            raise ValueError(
+                f"{name} holds {value!s}, expected only 0 and 1: threshold or "
+                "deconvolve the traces, binarise spike counts with counts > 0"
+            )
         if out is not array:
             out[start : start + rows] = tile
     return read_only(np.ascontiguousarray(out).view(dtype))
@@ -66,10 +79,14 @@ def check_rows(rows: int, name: str, shape: tuple[int, int], columns: int = 1) -
             "each row of spikes. Time is the first axis: pass spikes.T"
         )
     if columns == n_neurons:
-        raise ValueError(f"{name} has {n_neurons} columns and {rows} rows for {n_neurons} "
-                         f"neurons: pass {name}.T, one row for each neuron")
-    raise ValueError(f"{name} has {rows} rows for {n_neurons} neurons (spikes has shape {shape}): "
-                     "give one for each neuron")
+        raise ValueError(
+            f"{name} has {n_neurons} columns and {rows} rows for {n_neurons} "
+            f"neurons: pass {name}.T, one row for each neuron"
+        )
+    raise ValueError(
+        f"{name} has {rows} rows for {n_neurons} neurons (spikes has shape {shape}): "
+        "give one for each neuron"
+    )
 
 
 def check_unique(names: tuple[str, ...], argument: str) -> None:
@@ -88,8 +105,10 @@ def as_coordinates(values: object, shape: tuple[int, int]) -> np.ndarray:
         raise ValueError(f"coordinates has shape {array.shape}: expected (N, 3)")
     check_rows(array.shape[0], "coordinates", shape, array.shape[1])
     if array.shape[1] != 3:
-        raise ValueError(f"coordinates has {array.shape[1]} columns: expected x, y and z (for a "
-                         "flat recording add a column of zeros)")
+        raise ValueError(
+            f"coordinates has {array.shape[1]} columns: expected x, y and z (for a "
+            "flat recording add a column of zeros)"
+        )
     if not np.isfinite(array).all():
         raise ValueError("coordinates holds NaN or infinity: leave those neurons out")
     return read_only(array)
@@ -109,8 +128,10 @@ def as_labels(
         names = (f"region {r}" for r in range(labels.shape[1]))
     names = tuple(str(x) for x in names)
     if len(names) != labels.shape[1]:
-        raise ValueError(f"label_names has {len(names)} entries, labels {labels.shape[1]} columns: "
-                         "give one name for each column")
+        raise ValueError(
+            f"label_names has {len(names)} entries, labels {labels.shape[1]} columns: "
+            "give one name for each column"
+        )
     check_unique(names, "label_names")
     return labels, names
 
@@ -124,8 +145,10 @@ def as_discontinuities(values: object, n_frames: int) -> np.ndarray:
         raise ValueError("discontinuities must be a list of frame indices")
     array = np.unique(array).astype(np.int64)
     if array[0] < 1 or array[-1] >= n_frames:
-        raise ValueError(f"discontinuities holds {array[0] if array[0] < 1 else array[-1]}: a "
-                         f"jump lies before one of the frames 1..{n_frames - 1}")
+        raise ValueError(
+            f"discontinuities holds {array[0] if array[0] < 1 else array[-1]}: a "
+            f"jump lies before one of the frames 1..{n_frames - 1}"
+        )
     return read_only(array)
 
 

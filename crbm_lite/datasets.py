@@ -22,8 +22,15 @@ from crbm_lite.importers.retinal_waves import import_retinal_waves
 from crbm_lite.manifest import DatasetEntry, FileEntry, read_manifest
 from crbm_lite.recordings import Recording
 
-__all__ = ["Dataset", "DatasetCorrupt", "DatasetUnavailable", "cache_folder", "fetch",
-           "list_datasets", "load_retina"]
+__all__ = [
+    "Dataset",
+    "DatasetCorrupt",
+    "DatasetUnavailable",
+    "cache_folder",
+    "fetch",
+    "list_datasets",
+    "load_retina",
+]
 
 _TIMEOUT_S = (5, 30)  # to connect, and between two pieces of an answer
 _RETRIES = 1
@@ -67,8 +74,10 @@ class Dataset:
             If there are several files: use ``paths[file]``.
         """
         if len(self.paths) != 1:
-            raise ValueError(f"data set {self.name} has {len(self.paths)} files: use paths[name] "
-                             f"with one of {', '.join(self.paths)}")
+            raise ValueError(
+                f"data set {self.name} has {len(self.paths)} files: use paths[name] "
+                f"with one of {', '.join(self.paths)}"
+            )
         return next(iter(self.paths.values()))
 
 
@@ -138,8 +147,10 @@ def fetch(
     entry = entries[dataset]
     files = [file for file in entry.files if not wanted or file.name == wanted]
     if not files:
-        raise ValueError(f"name is {name!r}: data set {dataset} has the files "
-                         f"{', '.join(file.name for file in entry.files)}")
+        raise ValueError(
+            f"name is {name!r}: data set {dataset} has the files "
+            f"{', '.join(file.name for file in entry.files)}"
+        )
     return Dataset(entry, {file.name: _find(entry, file, progress) for file in files})
 
 
@@ -184,8 +195,9 @@ def _find(entry: DatasetEntry, file: FileEntry, progress: bool) -> Path:
         if path.exists():
             wrong = _what_is_wrong(path, file, file.sha256)
             if wrong:
-                raise DatasetCorrupt(f"{path} (found through CRBM_LITE_DATA) {wrong}: replace or "
-                                     "remove it")
+                raise DatasetCorrupt(
+                    f"{path} (found through CRBM_LITE_DATA) {wrong}: replace or remove it"
+                )
             return path
     path = _inside_cache(entry.name, file.name)
     sha256 = file.sha256 or _remembered(path)
@@ -208,8 +220,11 @@ def _download(
 
     downloader = pooch.HTTPDownloader(progressbar=progress, chunk_size=2**16, timeout=_TIMEOUT_S)
     fetcher = pooch.create(
-        path.parent, base_url="", registry={file.name: sha256 and f"sha256:{sha256}"},
-        urls={file.name: file.url}, retry_if_failed=_RETRIES,
+        path.parent,
+        base_url="",
+        registry={file.name: sha256 and f"sha256:{sha256}"},
+        urls={file.name: file.url},
+        retry_if_failed=_RETRIES,
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,8 +236,11 @@ def _download(
         if isinstance(error, requests.HTTPError):
             reason = f"HTTP status {error.response.status_code}"
         named = os.environ.get("CRBM_LITE_DATA")
-        looked = [f"CRBM_LITE_DATA ({named or 'not set'})",
-                  f"the cache ({path.parent.parent})", f"{file.url} ({reason})"]
+        looked = [
+            f"CRBM_LITE_DATA ({named or 'not set'})",
+            f"the cache ({path.parent.parent})",
+            f"{file.url} ({reason})",
+        ]
         raise DatasetUnavailable(
             f"data set {entry.name}: {file.name} was not found in {', '.join(looked)}; connect to "
             "the network and try again, or name a folder that holds "
@@ -237,8 +255,10 @@ def _download(
     wrong = _what_is_wrong(path, file, None)
     if wrong:
         path.unlink()
-        raise DatasetCorrupt(f"data set {entry.name}: {file.name} from {file.url} {wrong}; it was "
-                             "not kept: try again")
+        raise DatasetCorrupt(
+            f"data set {entry.name}: {file.name} from {file.url} {wrong}; it was "
+            "not kept: try again"
+        )
 
 
 def _inside_cache(dataset: str, file: str) -> Path:

@@ -89,9 +89,7 @@ def mixture(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
 @njit(cache=True, error_model="numpy")
 def cumulant(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
     """Gamma(I) = log(Z+ + Z-)."""
-    log_plus, log_minus, _, _, _, _ = mixture(
-        inp, gamma_plus, gamma_minus, theta_plus, theta_minus
-    )
+    log_plus, log_minus, _, _, _, _ = mixture(inp, gamma_plus, gamma_minus, theta_plus, theta_minus)
     return max(log_plus, log_minus) + math.log1p(math.exp(-abs(log_plus - log_minus)))
 
 
@@ -180,7 +178,9 @@ def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key):
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def _evaluate(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out_cumulant, out_mean, out_var):
+def _evaluate(
+    inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out_cumulant, out_mean, out_var
+):
     """Cumulant, mean and variance of every (t, mu); an output of zero rows is not wanted."""
     for t in prange(inp.shape[0]):
         for mu in range(inp.shape[1]):

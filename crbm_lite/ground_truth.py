@@ -85,16 +85,20 @@ class GroundTruth:
         for field in ("names", "kinds"):
             values = tuple(str(x) for x in getattr(self, field))
             if len(values) != effects.shape[1]:
-                raise ValueError(f"{field} has {len(values)} entries for {effects.shape[1]} "
-                                 "assemblies: give one each")
+                raise ValueError(
+                    f"{field} has {len(values)} entries for {effects.shape[1]} "
+                    "assemblies: give one each"
+                )
             object.__setattr__(self, field, values)
         object.__setattr__(self, "base_logit", base)
         object.__setattr__(self, "effects", effects)
         object.__setattr__(self, "states", states)
 
     def __repr__(self) -> str:
-        return (f"GroundTruth({self.n_assemblies} assemblies, {self.n_neurons} neurons, "
-                f"{self.n_frames} frames)")
+        return (
+            f"GroundTruth({self.n_assemblies} assemblies, {self.n_neurons} neurons, "
+            f"{self.n_frames} frames)"
+        )
 
     @property
     def n_neurons(self) -> int:

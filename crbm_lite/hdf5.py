@@ -15,8 +15,15 @@ import numpy as np
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["RecordingError", "get_dataset", "open_hdf5", "read_array", "read_strings", "read_tiles",
-           "write_dataset"]
+__all__ = [
+    "RecordingError",
+    "get_dataset",
+    "open_hdf5",
+    "read_array",
+    "read_strings",
+    "read_tiles",
+    "write_dataset",
+]
 
 _TILE = 2**22  # numbers read at once where values have to be checked or cast on the way
 _FAILURES = (OSError, RuntimeError, TypeError, KeyError, ValueError, ArithmeticError, MemoryError)
@@ -76,8 +83,10 @@ def get_dataset(file: h5py.Group, key: str) -> h5py.Dataset:
     except _FAILURES as error:
         raise RecordingError(f"{where} is damaged ({_line(error)})") from error
     if not isinstance(item, h5py.Dataset):
-        raise RecordingError(f"{where} is missing: this is not a recording in a known layout, or "
-                             "the file is incomplete")
+        raise RecordingError(
+            f"{where} is missing: this is not a recording in a known layout, or "
+            "the file is incomplete"
+        )
     return item
 
 
@@ -116,8 +125,9 @@ def read_strings(file: h5py.Group, key: str) -> tuple[str, ...]:
     try:
         values = np.atleast_1d(item[()])
         if item.ndim > 1 or item.dtype.kind not in "SO":
-            raise RecordingError(f"{where} has dtype {item.dtype}, shape {item.shape}: expected a "
-                                 "list of strings")
+            raise RecordingError(
+                f"{where} has dtype {item.dtype}, shape {item.shape}: expected a list of strings"
+            )
         return tuple(x.decode("utf-8") if isinstance(x, bytes) else str(x) for x in values)
     except RecordingError:
         raise
@@ -132,8 +142,10 @@ def read_tiles(
     item = get_dataset(file, key)
     where = f"{file.file.filename}: key {item.name}"
     if item.ndim != 2 or 0 in item.shape or item.dtype.kind not in "biuf":
-        raise RecordingError(f"{where} has shape {item.shape}, dtype {item.dtype}: expected two "
-                             "dimensions of numbers")
+        raise RecordingError(
+            f"{where} has shape {item.shape}, dtype {item.dtype}: expected two "
+            "dimensions of numbers"
+        )
     n = item.shape[1] if columns is None else columns.size
     try:
         out = np.empty((item.shape[0], n), dtype=dtype)
@@ -165,6 +177,11 @@ def write_dataset(group: h5py.Group, key: str, values: object) -> None:
     if array.size:
         chunks = tuple(min(n, limit) for n, limit in zip(array.shape, (256, 4096), strict=False))
         chunks = (min(array.size, 2**20),) if array.ndim == 1 else chunks
-        options |= {"chunks": chunks, "fletcher32": True, "compression": "gzip",
-                    "compression_opts": 1, "shuffle": True}
+        options |= {
+            "chunks": chunks,
+            "fletcher32": True,
+            "compression": "gzip",
+            "compression_opts": 1,
+            "shuffle": True,
+        }
     group.create_dataset(key, data=array, **options)

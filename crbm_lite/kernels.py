@@ -210,9 +210,7 @@ def sample_visible(
 
 
 @njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
-def sample_visible_dense(
-    fields, weights, h, n_chains, rows_a_tile, key, v, v64, partial_input
-):
+def sample_visible_dense(fields, weights, h, n_chains, rows_a_tile, key, v, v64, partial_input):
     """As ``sample_visible`` for a W (N, M) without zeros: four neurons share the loads of h."""
     n_neurons, n_hidden, n_padded = fields.shape[0], h.shape[0], h.shape[1]
     for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
@@ -310,9 +308,7 @@ def sum_shares(partial_input, out):
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def sample_hidden(
-    partial_input, scale, gamma_plus, gamma_minus, theta_plus, theta_minus, key, h
-):
+def sample_hidden(partial_input, scale, gamma_plus, gamma_minus, theta_plus, theta_minus, key, h):
     """Draw h given the summed inputs, times ``scale``: h (M, padded chains) float32.
 
     ``scale`` is 1 in a model and the inverse temperature in annealing.

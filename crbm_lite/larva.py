@@ -94,8 +94,9 @@ def _mirror_um(points: np.ndarray) -> np.ndarray:
 
 def _region_share() -> np.ndarray:
     """Return the relative number of neurons of each region, (R,)."""
-    share = [density * np.prod(axes) * (1 - inner**3) for _, axes, density, inner in
-             _ANATOMY.values()]
+    share = [
+        density * np.prod(axes) * (1 - inner**3) for _, axes, density, inner in _ANATOMY.values()
+    ]
     return np.repeat(share, 2)
 
 
@@ -183,15 +184,26 @@ def plan_assemblies(
         raise ValueError(f"n_assemblies is {n_assemblies}: the template needs at least 8")
 
     def dwell() -> dict[str, float]:
-        return {"active_s": float(np.exp(rng.uniform(np.log(3), np.log(8)))),
-                "inactive_s": float(np.exp(rng.uniform(np.log(20), np.log(50))))}
+        return {
+            "active_s": float(np.exp(rng.uniform(np.log(3), np.log(8)))),
+            "inactive_s": float(np.exp(rng.uniform(np.log(20), np.log(50)))),
+        }
 
     plans = []
     artr = np.array([[MIDLINE_UM + 35, 340, 95]])
     for name in ("anterior_hindbrain_left", "anterior_hindbrain_right"):
         right = name.endswith("right")
-        plans.append(AssemblyPlan(f"antiphasic {name}", "antiphasic", (_INDEX[name],),
-                                  artr if right else _mirror_um(artr), 0.8, 15.0, 19.0))
+        plans.append(
+            AssemblyPlan(
+                f"antiphasic {name}",
+                "antiphasic",
+                (_INDEX[name],),
+                artr if right else _mirror_um(artr),
+                0.8,
+                15.0,
+                19.0,
+            )
+        )
 
     n_tiles = 9 if n_assemblies >= 60 else max(1, round(n_assemblies / 8))
     right = _INDEX["tectum_right"]
@@ -199,12 +211,16 @@ def plan_assemblies(
     for tile, centre in enumerate(centres[np.argsort(centres[:, 1])]):
         for region in (_mirror(right), right):
             blob = centre[None] if region == right else _mirror_um(centre[None])
-            plans.append(AssemblyPlan(f"{REGION_NAMES[region]} tile {tile}", "tile", (region,),
-                                      blob, 0.9, **dwell()))
+            plans.append(
+                AssemblyPlan(
+                    f"{REGION_NAMES[region]} tile {tile}", "tile", (region,), blob, 0.9, **dwell()
+                )
+            )
 
     for k in range(max(1, round(n_assemblies / 10))):
-        plans.append(AssemblyPlan(f"dispersed {k}", "dispersed", (), np.empty((0, 3)), 1.0,
-                                  **dwell()))
+        plans.append(
+            AssemblyPlan(f"dispersed {k}", "dispersed", (), np.empty((0, 3)), 1.0, **dwell())
+        )
 
     pairs = np.argwhere(np.triu(structure))
     pair_share = structure[tuple(pairs.T)] / structure[tuple(pairs.T)].sum()
@@ -229,9 +245,16 @@ def plan_assemblies(
         for regions, centres in images[: n_assemblies - len(plans)]:
             for r, centre in zip(regions, centres, strict=True):
                 blobs_of[r] = np.vstack([blobs_of[r], centre])
-            plans.append(AssemblyPlan(
-                f"{' + '.join(REGION_NAMES[r] for r in regions)} {len(plans)}",
-                "spanning" if len(regions) > 1 else "compact", regions, centres, size, **dwell()))
+            plans.append(
+                AssemblyPlan(
+                    f"{' + '.join(REGION_NAMES[r] for r in regions)} {len(plans)}",
+                    "spanning" if len(regions) > 1 else "compact",
+                    regions,
+                    centres,
+                    size,
+                    **dwell(),
+                )
+            )
     return plans
 
 

@@ -78,9 +78,11 @@ def read_native(file: h5py.File, dff: bool = True) -> dict:
     """
     version = file.attrs.get("version")
     if version != VERSION:
-        raise RecordingError(f"{file.filename}: written in version {version} of the layout, this "
-                             f"package reads version {VERSION}; load it with the package that "
-                             "wrote it and save it again")
+        raise RecordingError(
+            f"{file.filename}: written in version {version} of the layout, this "
+            f"package reads version {VERSION}; load it with the package that "
+            "wrote it and save it again"
+        )
     for key in ("rate_hz", "coordinate_unit", "provenance"):
         if key not in file.attrs:
             raise RecordingError(f"{file.filename}: attribute {key} is missing")
@@ -116,7 +118,11 @@ def _read_truth(group: h5py.Group) -> GroundTruth:
     effects.check_format(full_check=True)
     has_structure = "structure" in group
     return GroundTruth(
-        base, effects, states, read_strings(group, "names"), read_strings(group, "kinds"),
+        base,
+        effects,
+        states,
+        read_strings(group, "names"),
+        read_strings(group, "kinds"),
         structure=read_array(group, "structure", 2) if has_structure else None,
         structure_names=read_strings(group, "structure_names") if has_structure else None,
     )
@@ -124,13 +130,24 @@ def _read_truth(group: h5py.Group) -> GroundTruth:
 
 def write_native(file: h5py.File, recording: Recording) -> None:
     """Write a Recording into an open, empty file in our layout."""
-    file.attrs.update({
-        "format": np.bytes_(FORMAT), "version": VERSION, "rate_hz": recording.rate_hz,
-        "coordinate_unit": np.bytes_(recording.coordinate_unit.encode()),
-        "provenance": np.bytes_(json.dumps(recording.provenance)),
-    })
-    for key in ("spikes", "coordinates", "labels", "label_names", "names", "discontinuities",
-                "dff"):
+    file.attrs.update(
+        {
+            "format": np.bytes_(FORMAT),
+            "version": VERSION,
+            "rate_hz": recording.rate_hz,
+            "coordinate_unit": np.bytes_(recording.coordinate_unit.encode()),
+            "provenance": np.bytes_(json.dumps(recording.provenance)),
+        }
+    )
+    for key in (
+        "spikes",
+        "coordinates",
+        "labels",
+        "label_names",
+        "names",
+        "discontinuities",
+        "dff",
+    ):
         if getattr(recording, key) is not None:
             write_dataset(file, key, getattr(recording, key))
     if recording.truth is not None:
@@ -175,14 +192,18 @@ def read_published(
         coordinates = "Coordinates"
     position_mm = read_array(brain, coordinates, 2)
     if position_mm.shape[0] != 3:
-        raise RecordingError(f"{file.filename}: key /Data/Brain/{coordinates} has shape "
-                             f"{position_mm.shape}: expected (3, N)")
+        raise RecordingError(
+            f"{file.filename}: key /Data/Brain/{coordinates} has shape "
+            f"{position_mm.shape}: expected (3, N)"
+        )
     n_all = position_mm.shape[1]
     labels = read_tiles(brain, "Labels").view(bool)
     shape = get_dataset(brain, "Analysis/ThresholdedSpikes").shape
     times_s = np.asarray(read_array(brain, "Times"), dtype=np.float64).ravel()
-    for key, found, wanted in (("Labels", labels.shape[1:], (n_all,)),
-                               ("Analysis/ThresholdedSpikes", shape, (times_s.size, n_all))):
+    for key, found, wanted in (
+        ("Labels", labels.shape[1:], (n_all,)),
+        ("Analysis/ThresholdedSpikes", shape, (times_s.size, n_all)),
+    ):
         if found != wanted:
             raise RecordingError(
                 f"{file.filename}: key /Data/Brain/{key} is of {found}, expected {wanted} from the "
@@ -190,13 +211,17 @@ def read_published(
             )
     step_s = np.diff(times_s)
     if step_s.size == 0 or not np.isfinite(times_s).all() or (step_s <= 0).any():
-        raise RecordingError(f"{file.filename}: key /Data/Brain/Times must hold at least two "
-                             "increasing times in seconds")
+        raise RecordingError(
+            f"{file.filename}: key /Data/Brain/Times must hold at least two "
+            "increasing times in seconds"
+        )
     frame_s = float(np.median(step_s))
     keep = np.arange(n_all) if keep_unlabelled else np.flatnonzero(labels.any(axis=0))
     if keep.size == 0:
-        raise RecordingError(f"{file.filename}: key /Data/Brain/Labels gives no neuron a region: "
-                             "import it with keep_unlabelled=True")
+        raise RecordingError(
+            f"{file.filename}: key /Data/Brain/Labels gives no neuron a region: "
+            "import it with keep_unlabelled=True"
+        )
     names = brain["Labels"].attrs.get("names")
     if names is None:
         names = [b"ZBrain %d" % (r + 1) for r in range(labels.shape[0])]
@@ -238,11 +263,15 @@ def write_published(file: h5py.File, recording: Recording) -> None:
         If the recording lacks coordinates in um or labels, which this layout requires.
     """
     if recording.coordinates is None or recording.labels is None:
-        raise ValueError("recording has no coordinates or no labels, and the published layout "
-                         "requires both: use layout='crbm_lite'")
+        raise ValueError(
+            "recording has no coordinates or no labels, and the published layout "
+            "requires both: use layout='crbm_lite'"
+        )
     if recording.coordinate_unit != "um":
-        raise ValueError(f"recording.coordinate_unit is {recording.coordinate_unit!r}: the "
-                         "published layout is in mm and made from um")
+        raise ValueError(
+            f"recording.coordinate_unit is {recording.coordinate_unit!r}: the "
+            "published layout is in mm and made from um"
+        )
     brain = file.create_group("Data/Brain")
     steps = np.ones(recording.n_frames)
     steps[recording.discontinuities] = 2.0

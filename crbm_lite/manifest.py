@@ -110,8 +110,10 @@ def _own_manifest() -> Path:
 
 def _check_name(path: Path, name: object, what: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(f"{path}: {what} name {name!r} may only hold letters, digits and ._+- and "
-                         "must not begin with a dot: it becomes a file below the cache folder")
+        raise ValueError(
+            f"{path}: {what} name {name!r} may only hold letters, digits and ._+- and "
+            "must not begin with a dot: it becomes a file below the cache folder"
+        )
     return name
 
 

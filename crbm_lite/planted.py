@@ -104,9 +104,7 @@ def shift_to_activity(
     return base_logit + brentq(lambda x: expit(logit + x).mean() - activity, -30.0, 30.0)
 
 
-def _deal(
-    candidates: np.ndarray, sizes: np.ndarray, rng: np.random.Generator
-) -> list[np.ndarray]:
+def _deal(candidates: np.ndarray, sizes: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     """Members of each assembly: every candidate once while places last, then at random."""
     places = rng.permutation(np.repeat(np.arange(sizes.size), sizes))[: candidates.size]
     members = []
@@ -181,8 +179,11 @@ def plant_recording(
     >>> bool(0.04 < recording.activity.mean() < 0.05)
     True
     """
-    for name, value in (("n_neurons", n_neurons), ("n_assemblies", n_assemblies),
-                        ("n_frames", n_frames)):
+    for name, value in (
+        ("n_neurons", n_neurons),
+        ("n_assemblies", n_assemblies),
+        ("n_frames", n_frames),
+    ):
         if value < 1:
             raise ValueError(f"{name} is {value}: give a positive integer")
     n_candidates = n_neurons - n_unassigned
@@ -198,8 +199,9 @@ def plant_recording(
         raise ValueError(f"rate_hz is {rate_hz}: give a positive number")
     for name, value in (("active_s", active_s), ("inactive_s", inactive_s)):
         if not value * rate_hz >= 1:
-            raise ValueError(f"{name} is {value}: a dwell lasts at least one frame, "
-                             f"{1 / rate_hz:g} s")
+            raise ValueError(
+                f"{name} is {value}: a dwell lasts at least one frame, {1 / rate_hz:g} s"
+            )
     rng = np.random.default_rng(random_state)
 
     candidates = rng.permutation(n_neurons)[:n_candidates]
@@ -210,13 +212,25 @@ def plant_recording(
     values = rng.uniform(*effect_range, size=rows.size)
     effects = scipy.sparse.csr_array((values, (rows, columns)), shape=(n_neurons, n_assemblies))
 
-    states = draw_states(n_frames, np.full(n_assemblies, active_s * rate_hz),
-                         np.full(n_assemblies, inactive_s * rate_hz), rng)
+    states = draw_states(
+        n_frames,
+        np.full(n_assemblies, active_s * rate_hz),
+        np.full(n_assemblies, inactive_s * rate_hz),
+        rng,
+    )
     base = rng.normal(0.0, base_sd, size=n_neurons)
     base = shift_to_activity(base, effects, states, rng.uniform(*activity_range))
-    truth = GroundTruth(base, effects, states,
-                        names=tuple(f"assembly {k}" for k in range(n_assemblies)),
-                        kinds=("planted",) * n_assemblies)
+    truth = GroundTruth(
+        base,
+        effects,
+        states,
+        names=tuple(f"assembly {k}" for k in range(n_assemblies)),
+        kinds=("planted",) * n_assemblies,
+    )
     spikes = draw_spikes(truth, rng)
-    return Recording(spikes, rate_hz, truth=truth,
-                     provenance={"source": "simulated: crbm_lite.planted.plant_recording"})
+    return Recording(
+        spikes,
+        rate_hz,
+        truth=truth,
+        provenance={"source": "simulated: crbm_lite.planted.plant_recording"},
+    )

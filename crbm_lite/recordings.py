@@ -119,12 +119,12 @@ class Recording:
         if self.dff is not None:
             dff = np.asarray(self.dff, dtype=np.float32)
             if dff.shape != spikes.shape:
-                raise ValueError(f"dff has shape {dff.shape}, spikes {spikes.shape}: give one "
-                                 "trace for each neuron, time first")
+                raise ValueError(
+                    f"dff has shape {dff.shape}, spikes {spikes.shape}: give one "
+                    "trace for each neuron, time first"
+                )
             self._set("dff", read_only(dff))
-        if self.truth is not None and (
-            (self.truth.n_frames, self.truth.n_neurons) != spikes.shape
-        ):
+        if self.truth is not None and ((self.truth.n_frames, self.truth.n_neurons) != spikes.shape):
             raise ValueError(
                 f"truth is of {(self.truth.n_frames, self.truth.n_neurons)} (frames, neurons), "
                 f"spikes of {spikes.shape}"
@@ -134,9 +134,11 @@ class Recording:
         object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        return (f"Recording({self.n_frames} frames x {self.n_neurons} neurons, "
-                f"{self.rate_hz:g} Hz, {self.duration_s:.1f} s, "
-                f"activity {self.activity.mean():.3f})")
+        return (
+            f"Recording({self.n_frames} frames x {self.n_neurons} neurons, "
+            f"{self.rate_hz:g} Hz, {self.duration_s:.1f} s, "
+            f"activity {self.activity.mean():.3f})"
+        )
 
     @property
     def n_frames(self) -> int:
@@ -207,8 +209,9 @@ class Recording:
         """
         index = as_indices(frames, self.n_frames, "frames")
         if np.any(np.diff(index) <= 0):
-            raise ValueError("frames must increase, time has a direction: sort them and give "
-                             "every frame once")
+            raise ValueError(
+                "frames must increase, time has a direction: sort them and give every frame once"
+            )
         # A block number that changes at every old discontinuity; a jump of the index is a new one.
         block = np.searchsorted(self.discontinuities, index, side="right")
         jumps = np.flatnonzero((np.diff(index) > 1) | (np.diff(block) > 0)) + 1

@@ -23,6 +23,8 @@ class GibbsChains:
     n_neurons, n_hidden, n_chains : int
     seed : int
         64-bit seed of the random numbers.
+    jump_every : int
+        Steps from one sweep of jumps (`crbm_lite.jumps`) to the next; 0 for none.
 
     Attributes
     ----------
@@ -30,7 +32,9 @@ class GibbsChains:
         Spikes of the chains; only the first ``n_chains`` columns count.
     """
 
-    def __init__(self, n_neurons: int, n_hidden: int, n_chains: int, seed: int, jump_every: int = 5) -> None:
+    def __init__(
+        self, n_neurons: int, n_hidden: int, n_chains: int, seed: int, jump_every: int = 5
+    ) -> None:
         self.n_chains = n_chains
         self.seed = np.uint64(seed)
         self.n_steps_done = 0
@@ -134,10 +138,11 @@ class GibbsChains:
             if jump:
                 if columns is None:
                     columns = jumps.columns_of(*self.packed_rows, self.rows_a_tile, self.n_hidden)
+                key_jump = np.uint64(hash64(key_h, key_v))
                 jumps.jump_sweep(
-                    fields, *columns, self._proposal, *potential, scale, self.n_chains,
-                    np.uint64(hash64(self.seed ^ key_h, np.uint64(1))), self._h, self._field_inputs, self.n_accepted,
-                )
+                    fields, *columns, self._proposal, *potential, scale, self.n_chains, key_jump,
+                    self._h, self._field_inputs, self.n_accepted,
+                )  # fmt: skip
             if scale != 1.0:
                 self._h *= np.float32(scale)
             shared = (self._h, self.n_chains, self.rows_a_tile, key_v, self.v, self.v64)

@@ -98,8 +98,9 @@ def simulate_recording(
     if n_frames < 1:
         raise ValueError(f"n_frames is {n_frames}: give a positive integer")
     if not 0.5 <= rate_hz <= 100:
-        raise ValueError(f"rate_hz is {rate_hz}: the dynamics are meant for 0.5 to 100 frames a "
-                         "second")
+        raise ValueError(
+            f"rate_hz is {rate_hz}: the dynamics are meant for 0.5 to 100 frames a second"
+        )
     if animal < 0:
         raise ValueError(f"animal is {animal}: give 0, 1, 2, ...")
     if not 0 <= background_fraction < 1:
@@ -122,8 +123,15 @@ def simulate_recording(
     states = _draw_plan_states(plans, n_frames, rate_hz, rng)
     base = rng.normal(0.0, 0.4, size=n_neurons)
     base = shift_to_activity(base, effects, states, activity)
-    truth = GroundTruth(base, effects, states, tuple(p.name for p in plans),
-                        tuple(p.kind for p in plans), structure, REGION_NAMES)
+    truth = GroundTruth(
+        base,
+        effects,
+        states,
+        tuple(p.name for p in plans),
+        tuple(p.kind for p in plans),
+        structure,
+        REGION_NAMES,
+    )
     spikes = draw_spikes(truth, rng)
     return Recording(
         spikes,
@@ -131,8 +139,11 @@ def simulate_recording(
         coordinates=coordinates,
         labels=region[:, None] == np.arange(len(REGION_NAMES)),
         label_names=REGION_NAMES,
-        provenance={"source": "simulated larva: crbm_lite.simulation.simulate_recording",
-                    "random_state": random_state, "animal": animal},
+        provenance={
+            "source": "simulated larva: crbm_lite.simulation.simulate_recording",
+            "random_state": random_state,
+            "animal": animal,
+        },
         dff=calcium_traces(spikes, rate_hz, rng) if dff else None,
         truth=truth,
     )

@@ -76,9 +76,11 @@ class Split:
 
     def __repr__(self) -> str:
         used = "all neurons" if self.neurons is None else f"{self.neurons.size} neurons"
-        return (f"Split(rank {self.index} of {self.scores.size}, test segments "
-                f"{self.test_segments}, {self.train_frames.size} train and "
-                f"{self.test_frames.size} test frames, scored on {used})")
+        return (
+            f"Split(rank {self.index} of {self.scores.size}, test segments "
+            f"{self.test_segments}, {self.train_frames.size} train and "
+            f"{self.test_frames.size} test frames, scored on {used})"
+        )
 
 
 def split_recording(
@@ -124,26 +126,35 @@ def split_recording(
     spikes = as_spikes(recording, "recording").to_csr(np.int32)
     n_frames, n_all = spikes.shape
     if not 1 <= n_test < n_segments:
-        raise ValueError(f"n_test is {n_test} of {n_segments} segments: expected 1 to "
-                         f"{n_segments - 1}, so that train and test both have frames")
+        raise ValueError(
+            f"n_test is {n_test} of {n_segments} segments: expected 1 to "
+            f"{n_segments - 1}, so that train and test both have frames"
+        )
     n_choices = comb(n_segments, n_test)
     if n_choices > _MOST_CHOICES:
-        raise ValueError(f"n_segments = {n_segments} and n_test = {n_test} make {n_choices} "
-                         f"choices: at most {_MOST_CHOICES} can be ranked, use fewer segments")
+        raise ValueError(
+            f"n_segments = {n_segments} and n_test = {n_test} make {n_choices} "
+            f"choices: at most {_MOST_CHOICES} can be ranked, use fewer segments"
+        )
     if not 0 <= index < n_choices:
-        raise ValueError(f"index is {index}: there are {n_choices} choices, give 0 to "
-                         f"{n_choices - 1}")
+        raise ValueError(
+            f"index is {index}: there are {n_choices} choices, give 0 to {n_choices - 1}"
+        )
     if n_frames < n_segments:
-        raise ValueError(f"recording has {n_frames} frames for n_segments = {n_segments}: record "
-                         "longer or use fewer segments")
+        raise ValueError(
+            f"recording has {n_frames} frames for n_segments = {n_segments}: record "
+            "longer or use fewer segments"
+        )
     neurons = None
     if n_neurons is not None and n_neurons < n_all:
         rng = np.random.default_rng(random_state)
         neurons = np.sort(rng.choice(n_all, size=max(n_neurons, 0), replace=False))
         spikes = spikes[:, neurons]
     if spikes.shape[1] < 2:
-        raise ValueError(f"{'recording' if neurons is None else 'n_neurons'} leaves "
-                         f"{spikes.shape[1]} neurons: the score needs pairs, at least 2")
+        raise ValueError(
+            f"{'recording' if neurons is None else 'n_neurons'} leaves "
+            f"{spikes.shape[1]} neurons: the score needs pairs, at least 2"
+        )
 
     bounds = np.append(np.arange(n_segments) * (n_frames // n_segments), n_frames)
     choices = np.array(list(combinations(range(n_segments), n_test)))
@@ -200,8 +211,10 @@ def split_train_test(
         split = split_recording(recording)
     n_frames = split.train_frames.size + split.test_frames.size
     if n_frames != recording.n_frames:
-        raise ValueError(f"split is of {n_frames} frames, recording has {recording.n_frames}: "
-                         "split this recording")
+        raise ValueError(
+            f"split is of {n_frames} frames, recording has {recording.n_frames}: "
+            "split this recording"
+        )
     return recording.select_frames(split.train_frames), recording.select_frames(split.test_frames)
 
 

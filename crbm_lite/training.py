@@ -1,167 +1,243 @@
-"""Persistent contrastive divergence: the training loop (Eq. 14 and Methods of the paper)."""
+r"""Persistent contrastive divergence: the training loop (Eq. 14 and Methods of the paper).
+
+One update: a batch of frames gives the data's averages, the persistent chains take some Gibbs steps and
+give the model's, the gradient of the penalised likelihood (`crbm_lite.updates`) moves the parameters by
+RMSprop with an exact soft threshold, and h is rescaled to unit variance. Means of h given v, not samples,
+enter in both phases. The run around it (start, monitors, rewind, verdict) is `crbm_lite.fitting`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from crbm_lite import jumps, updates
+from crbm_lite import coordinates as co
+from crbm_lite import updates
 from crbm_lite.drelu import DReLU
-from crbm_lite.coordinates import *
 from crbm_lite.sampler import GibbsChains
 from crbm_lite.spikes import Spikes
 from crbm_lite.warm_start import Start
 
-MAX_ASYMMETRY = 0.95
-_VARIANCE_RATE = 0.05
+_VARIANCE_RATE = 0.05  # share of a batch in the running variance and mean of h
+_AVERAGING = 0.01  # share of an update in the averaged gradient that revives a weight at zero
+_HISTOGRAM_DECAY = 0.98
+_FAST = 2.0  # learning rate of fields and potentials over that of weights: they see more signal
 
 
 @dataclass(frozen=True)
-class Settings:
+class Schedule:
+    """Hyperparameters of a run; the names are those of `crbm_lite.CRBM`."""
+
     n_updates: int
     batch_size: int
     n_chains: int
     n_gibbs: int
+    jump_every: int
     l1: float
     learning_rate: float
     final_learning_rate: float
     decay_start: float
+    ramp: float
     beta2: float
     epsilon: float
-    ramp: float = 0.1
-    jump_every: int = 5
-    hidden_boost: float = 1.0
-    keep: float = 0.99
-    field_boost: float = 1.0
 
-    def learning_rate_at(self, update):
-        progress = (update / self.n_updates - self.decay_start) / (1.0 - self.decay_start)
-        return self.learning_rate * (self.final_learning_rate / self.learning_rate) ** max(progress, 0.0)
+    def learning_rate_at(self, update: int) -> float:
+        """Constant, then geometric decay from ``decay_start`` to the end."""
+        done = (update / self.n_updates - self.decay_start) / max(1.0 - self.decay_start, 1e-9)
+        decay = self.final_learning_rate / self.learning_rate
+        return self.learning_rate * decay ** min(max(done, 0.0), 1.0)
 
-    def l1_at(self, update):
-        return self.l1 * min(update / max(self.ramp * self.n_updates, 1.0), 1.0)
+    def l1_at(self, update: int) -> float:
+        """Penalty, raised linearly from zero over the share ``ramp`` of the updates."""
+        return self.l1 * min((update + 1) / max(self.ramp * self.n_updates, 1.0), 1.0)
 
 
-def halves(hidden):
-    """(gamma+, gamma-, theta+, theta-) of the coordinates (log gamma, eta, theta, delta)."""
-    gamma, eta = np.exp(hidden[0]), hidden[1]
-    root_plus, root_minus = np.sqrt(1.0 + eta), np.sqrt(1.0 - eta)
-    return (
-        gamma / (1.0 + eta),
-        gamma / (1.0 - eta),
-        hidden[2] + hidden[3] / root_plus,
-        hidden[2] - hidden[3] / root_minus,
-    )
+@dataclass
+class Parameters:
+    """What a rewind brings back: parameters, optimiser and running averages of a run."""
 
+    weights: np.ndarray  # (N, M) float32
+    fields: np.ndarray  # (N,)
+    hidden: np.ndarray  # (4, M), see crbm_lite.coordinates
+    weight_square: np.ndarray  # (N, M) float32, running mean of squared gradients
+    weight_average: np.ndarray  # (N, M) float32, running mean of gradients
+    field_square: np.ndarray
+    hidden_square: np.ndarray
+    mean_h: np.ndarray  # (M,), running mean of h over the data
+    offset: np.ndarray  # (M,), mean input W' <v>
+    size: np.ndarray  # (M,), sum of |w|
+    density: float
 
-def hidden_gradient(hidden, g):
-    """Chain rule: gradient (4, M) in (gamma+, gamma-, theta+, theta-) to the coordinates."""
-    gamma, eta, delta = np.exp(hidden[0]), hidden[1], hidden[3]
-    plus, minus = 1.0 + eta, 1.0 - eta
-    return np.stack([
-        gamma / plus * g[0] + gamma / minus * g[1],
-        -gamma / plus**2 * g[0] + gamma / minus**2 * g[1]
-        - 0.5 * delta * (plus**-1.5 * g[2] + minus**-1.5 * g[3]),
-        g[2] + g[3],
-        g[2] / np.sqrt(plus) - g[3] / np.sqrt(minus),
-    ])
+    def copy(self) -> Parameters:
+        """Deep copy."""
+        return Parameters(**{f.name: copy(getattr(self, f.name)) for f in fields(self)})
 
 
 class Trainer:
-    def __init__(self, spikes: Spikes, start: Start, settings: Settings, rng):
-        self.spikes, self.settings, self.rng = spikes, settings, rng
-        n, m = start.weights.shape
-        self.weights = start.weights.copy()
-        self.square = np.zeros((n, m), np.float32)
-        self.average = np.zeros((n, m), np.float32)
-        self.fields = start.fields.copy()
-        self.field_square = np.zeros(n)
-        self.activity = spikes.activity()
-        self.offset = self.activity @ self.weights.astype(float)
-        self.hidden = coordinates_given_potential(start.potential, self.offset)
-        self.hidden_square = np.zeros((4, m))
-        self.mean_h = np.zeros(m)
-        self.offset = self.activity @ self.weights.astype(float)
-        self.size = np.abs(self.weights).sum(axis=0, dtype=float)
-        self.density = 1.0
-        self.chains = GibbsChains(n, m, settings.n_chains, int(rng.integers(2**63)))
-        self.chains.set_weights(self.weights)
-        first = rng.integers(spikes.n_frames, size=settings.n_chains)
-        self.chains.set_spikes(spikes.dense(first))
-        self.n_tiles = self.chains.partial_input.shape[0]
-        self.sums = np.zeros((self.n_tiles, 4, m))
-        self.chain_fields = np.zeros((self.n_tiles, 2, settings.n_chains))
-        self.update = 0
-        self.order = np.empty(0, np.int64)
-        self.chains.jump_every = settings.jump_every
-        self.history = []
+    """State of one training run and its update.
 
-    def next_frames(self):
-        b = self.settings.batch_size
-        if len(self.order) < b:
-            self.order = self.rng.permutation(self.spikes.n_frames)
-        frames, self.order = self.order[:b], self.order[b:]
+    Parameters
+    ----------
+    spikes : Spikes
+    start : Start
+    schedule : Schedule
+    rng : numpy.random.Generator
+    """
+
+    def __init__(
+        self, spikes: Spikes, start: Start, schedule: Schedule, rng: np.random.Generator
+    ) -> None:
+        self.spikes, self.schedule, self.rng = spikes, schedule, rng
+        self.activity = spikes.activity()
+        n, m = start.weights.shape
+        offset = self.activity @ start.weights.astype(np.float64)
+        self.now = Parameters(
+            weights=start.weights.copy(),
+            fields=start.fields.copy(),
+            hidden=co.coordinates_given_potential(start.potential, offset),
+            weight_square=np.zeros((n, m), np.float32),
+            weight_average=np.zeros((n, m), np.float32),
+            field_square=np.zeros(n),
+            hidden_square=np.zeros((4, m)),
+            mean_h=DReLU(*start.potential).mean(spikes.inputs(start.weights)).mean(axis=0),
+            offset=offset,
+            size=np.abs(start.weights).sum(axis=0, dtype=np.float64),
+            density=float((start.weights != 0).mean()),
+        )
+        self.update = 0
+        self.learning_rate_factor = 1.0
+        self._order = np.empty(0, np.int64)
+        seed = int(rng.integers(2**63))
+        self.chains = GibbsChains(n, m, schedule.n_chains, seed, schedule.jump_every)
+        n_tiles = len(self.chains.partial_input)
+        self._sums = np.zeros((n_tiles, 4, m))
+        self.start_from_data()
+
+    @property
+    def potential(self) -> np.ndarray:
+        """Rows gamma_plus, gamma_minus, theta_plus, theta_minus (4, M) of Eq. 13."""
+        return co.potential_given_coordinates(self.now.hidden, self.now.offset)
+
+    def start_from_data(self) -> None:
+        """Start the chains at random frames of the data."""
+        chains = self.chains
+        chains.set_weights(self.now.weights)
+        inputs = self.spikes.inputs(
+            self.now.weights, self.rng.integers(self.spikes.n_frames, size=500)
+        )
+        chains.propose_from(DReLU(*self.potential).sample(inputs, self.rng))
+        chains.set_spikes(
+            self.spikes.dense(self.rng.integers(self.spikes.n_frames, size=chains.n_chains))
+        )
+
+    def _next_frames(self) -> np.ndarray:
+        """The next batch of a random order of all frames; a new order when it is used up."""
+        size = min(self.schedule.batch_size, self.spikes.n_frames)
+        if len(self._order) < size:
+            self._order = self.rng.permutation(self.spikes.n_frames)
+        frames, self._order = self._order[:size], self._order[size:]
         return np.sort(frames)
 
-    def potential(self):
-        gp, gm, tp, tm = halves(self.hidden)
-        return gp, gm, tp + self.offset, tm + self.offset
+    def _hidden_phase(self, inputs: np.ndarray, potential: np.ndarray) -> np.ndarray:
+        out = np.empty((updates.N_STATISTICS, *inputs.shape))
+        updates.hidden_phase(inputs, *potential, self.now.mean_h, out)
+        return out
 
-    def one_update(self):
-        s = self.settings
-        lr, l1 = s.learning_rate_at(self.update), s.l1_at(self.update)
-        kappa = 0.5 * l1 * self.size
-        potential = self.potential()
-        # data phase
-        frames = self.next_frames()
-        from crbm_lite.kernels import input_given_spikes
-        inputs = np.empty((len(frames), self.weights.shape[1]))
-        input_given_spikes(self.spikes.frame_starts, self.spikes.neurons, frames, self.weights, inputs)
-        data = np.empty((updates.N_STATISTICS, *inputs.shape))
-        updates.hidden_phase(inputs, *potential, self.mean_h, data)
-        if s.jump_every:
-            self.chains.propose_from(DReLU(*potential).sample(inputs, self.rng), 0.98)
-        # model phase
-        self.chains.step(s.n_gibbs, self.weights, self.fields.astype(np.float32), potential)
-        chain_inputs = self.chains.inputs()
-        model = np.empty((updates.N_STATISTICS, *chain_inputs.shape))
-        updates.hidden_phase(chain_inputs, *potential, self.mean_h, model)
-        d, m = data.mean(axis=1), model.mean(axis=1)
-        # gradient of the potentials
-        U = updates
-        g = np.stack([
-            -0.5 * (d[U.UP_SQUARE] - m[U.UP_SQUARE]) - kappa * d[U.VAR_GAMMA_PLUS],
-            -0.5 * (d[U.DOWN_SQUARE] - m[U.DOWN_SQUARE]) - kappa * d[U.VAR_GAMMA_MINUS],
-            -(d[U.UP] - m[U.UP]) - kappa * d[U.VAR_THETA_PLUS],
-            -(d[U.DOWN] - m[U.DOWN]) - kappa * d[U.VAR_THETA_MINUS],
-        ])
-        g = hidden_gradient(self.hidden, g)
-        # unit variance
-        variance = d[U.SQUARE] - 2 * self.mean_h * d[U.MEAN] + self.mean_h**2
-        scale = np.sqrt(np.clip(1 + _VARIANCE_RATE * (variance - 1), 0.8, 1.25))
-        h_data = (data[U.MEAN] - kappa * data[U.VAR_I] - self.mean_h) / len(frames)
-        h_chains = (model[U.MEAN] - self.mean_h) / s.n_chains
-        self.mean_h += _VARIANCE_RATE * (d[U.MEAN] - self.mean_h)
-        self.mean_h /= scale
-        bias = 1.0 / (1.0 - s.beta2 ** (self.update + 1))
-        self.hidden_square = s.beta2 * self.hidden_square + (1 - s.beta2) * g**2
-        self.hidden += s.hidden_boost * lr * g / (np.sqrt(self.hidden_square * bias) + s.epsilon)
-        self.hidden[0] = self.hidden[0] + 2 * np.log(scale)
-        self.hidden[1] = np.clip(self.hidden[1], -MAX_ASYMMETRY, MAX_ASYMMETRY)
-        self.hidden[2:] *= scale
+    def one_update(self) -> None:
+        """Move the parameters once."""
+        now, schedule, chains = self.now, self.schedule, self.chains
+        learning_rate = schedule.learning_rate_at(self.update) * self.learning_rate_factor
+        l1 = schedule.l1_at(self.update)
+        potential = self.potential
+
+        # the data's averages, over a batch
+        frames = self._next_frames()
+        inputs = self.spikes.inputs(now.weights, frames)
+        data = self._hidden_phase(inputs, potential)
+        # the model's averages, over the chains
+        chains.propose_from(DReLU(*potential).sample(inputs, self.rng), _HISTOGRAM_DECAY)
+        chains.step(schedule.n_gibbs, now.weights, now.fields.astype(np.float32), potential)
+        model = self._hidden_phase(chains.inputs(), potential)
+
+        # gradients, and the rescaling of h to unit variance
+        kappa = 0.5 * l1 * now.size
+        # small steps need long averages: a revived weight must be worth more than noise
+        keep = 1.0 - _AVERAGING * max(learning_rate / schedule.learning_rate, 0.02)
+        mean_data, mean_model = data.mean(axis=1), model.mean(axis=1)
+        gradient = updates.potential_gradient(mean_data, mean_model, kappa)
+        h_data = (data[updates.MEAN] - kappa * data[updates.VAR_I] - now.mean_h) / len(frames)
+        h_chains = (model[updates.MEAN] - now.mean_h) / chains.n_chains
+        scale = self._unit_variance(mean_data)
+        self._move_hidden(gradient, learning_rate, scale)
+
         # weights and fields
-        f4 = np.float32
-        starts, rows = updates.frames_given_neuron(self.spikes.frame_starts, self.spikes.neurons, frames, self.spikes.n_neurons)
-        drift = (h_data.sum(axis=0) - h_chains.sum(axis=0))
+        starts, rows = updates.frames_given_neuron(
+            self.spikes.frame_starts, self.spikes.neurons, frames, self.spikes.n_neurons
+        )
+        drift = h_data.sum(axis=0) - h_chains.sum(axis=0)
+        h_data, h_chains, drift, scale, mean_h = (
+            x.astype(np.float32) for x in (h_data, h_chains, drift, scale, now.mean_h)
+        )
         updates.update_rows(
-            self.weights, self.square, self.average, self.fields, self.field_square, self.activity,
-            starts, rows, h_data.astype(f4), h_chains.astype(f4), drift.astype(f4), scale.astype(f4),
-            self.mean_h.astype(f4), (lr, l1, s.field_boost * lr), (s.beta2, bias, s.epsilon, s.keep), self.chains.rows_a_tile,
-            self.chains.v64, s.n_chains, self.chains.packed_rows, self.chains.partial_input, self.sums,
-            self.chain_fields)
-        sums = self.sums.sum(axis=0)
-        self.offset, self.size = sums[0], sums[1]
-        self.density = sums[2].sum() / self.weights.size
+            now.weights, now.weight_square, now.weight_average, now.fields, now.field_square,
+            self.activity, starts, rows, h_data, h_chains, drift, scale, mean_h,
+            (learning_rate, l1, _FAST * learning_rate),
+            (schedule.beta2, self._bias_correction(), schedule.epsilon, keep),
+            chains.rows_a_tile, chains.v64, chains.n_chains, chains.packed_rows,
+            chains.partial_input, self._sums,
+        )  # fmt: skip
+        now.offset, now.size, n_nonzero, _ = self._sums.sum(axis=0)
+        now.density = float(n_nonzero.sum() / now.weights.size)
         self.update += 1
-        return d, m, variance
+
+    def effective_chains(self, log_p_before: np.ndarray) -> float:
+        """Effective share of the chains under importance weights from parameters before to now.
+
+        ``log_p_before`` is what `chain_log_probability` gave before the update: 1 means that the
+        chains are still in equilibrium, 1/chains that the update was far too large for them.
+        """
+        gain = self.chain_log_probability() - log_p_before
+        w = np.exp(gain - gain.max())
+        return float(w.sum() ** 2 / (len(w) * (w**2).sum()))
+
+    def chain_log_probability(self) -> np.ndarray:
+        """Unnormalised log P(v) of the chains, shape (chains,)."""
+        v = self.chains.v[:, : self.chains.n_chains]
+        cumulant = DReLU(*self.potential).cumulant(self.chains.inputs()).sum(axis=1)
+        return self.now.fields @ v.astype(np.float32) + cumulant
+
+    def snapshot(self) -> tuple:
+        """Copy of everything that a rewind needs."""
+        return self.now.copy(), self.chains.v.copy(), self.update
+
+    def rewind(self, snapshot: tuple) -> None:
+        """Go back to a snapshot with half the learning rate."""
+        now, v, self.update = snapshot
+        self.now = now.copy()
+        self.chains.v[:] = v
+        self.chains.set_weights(self.now.weights)
+        self.chains.update_inputs()
+        self.learning_rate_factor *= 0.5
+
+    def _bias_correction(self) -> float:
+        return 1.0 / (1.0 - self.schedule.beta2 ** (self.update + 1))
+
+    def _unit_variance(self, mean_data: np.ndarray) -> np.ndarray:
+        """Factor on W that brings Var(h) towards 1; updates the mean of h."""
+        now = self.now
+        mean, square = mean_data[updates.MEAN], mean_data[updates.SQUARE]
+        variance = square - 2.0 * now.mean_h * mean + now.mean_h**2
+        scale = np.sqrt(np.clip(1.0 + _VARIANCE_RATE * (variance - 1.0), 0.8, 1.25))
+        now.mean_h = (now.mean_h + _VARIANCE_RATE * (mean - now.mean_h)) / scale
+        return scale
+
+    def _move_hidden(self, gradient: np.ndarray, learning_rate: float, scale: np.ndarray) -> None:
+        now, beta2 = self.now, self.schedule.beta2
+        gradient = co.gradient_in_coordinates(now.hidden, gradient)
+        now.hidden_square = beta2 * now.hidden_square + (1.0 - beta2) * gradient**2
+        root = np.sqrt(now.hidden_square * self._bias_correction()) + self.schedule.epsilon
+        now.hidden += _FAST * learning_rate * gradient / root
+        now.hidden[co.ETA] = np.clip(now.hidden[co.ETA], -co.MAX_ASYMMETRY, co.MAX_ASYMMETRY)
+        co.rescale(now.hidden, scale)

@@ -34,10 +34,10 @@ N_STATISTICS = 11
     UP_SQUARE,  # E[h+^2|v]
     DOWN_SQUARE,  # E[h-^2|v]
     VAR_I,  # q: derivative of Var with respect to the input, a frame
-    VAR_THETA_PLUS,
-    VAR_THETA_MINUS,
     VAR_GAMMA_PLUS,
     VAR_GAMMA_MINUS,
+    VAR_THETA_PLUS,
+    VAR_THETA_MINUS,
 ) = range(N_STATISTICS)
 
 
@@ -109,7 +109,6 @@ def _gradient_row(neuron, starts, rows, h_data, active, n_active, h_chains, drif
 def update_rows(
     weights, square, average, fields, field_square, activity, starts, rows, h_data, h_chains, drift,
     column_scale, mean_h, steps, rates, rows_a_tile, v64, n_chains, packed, partial_input, sums,
-    chain_fields,
 ):  # fmt: skip
     """One RMSprop step with an exact soft threshold for every weight and field.
 
@@ -136,13 +135,11 @@ def update_rows(
         Rescaling of h to unit variance to apply to W first; mean of h.
     steps : (learning rate, lambda, learning rate of the fields)
     rates : (beta2, bias correction, epsilon, decay of the averaged gradient)
-    v64, n_chains : spikes of the chains
+    v64, n_chains : uint64 view of the chains' spikes; their number
     packed : (row_nnz, columns, values); refilled
     partial_input : float32 (tiles, chains, M); the chains' inputs under the new weights
     sums : float64 (tiles, 4, M)
         Tiles' shares of: W' activity, sum |w|, number of non-zeros, largest |w|.
-    chain_fields : float64 (tiles, 2, chains)
-        Tiles' shares of v . fields before and after.
     """
     n_neurons, n_hidden = weights.shape
     learning_rate, l1, field_rate = steps
@@ -154,7 +151,6 @@ def update_rows(
         gradient = np.empty(n_hidden, np.float32)
         partial_input[tile] = 0
         sums[tile] = 0.0
-        chain_fields[tile] = 0.0
         first = tile * rows_a_tile
         start = first * capacity
         for i in range(first, min(n_neurons, first + rows_a_tile)):
@@ -198,9 +194,30 @@ def update_rows(
             row_nnz[i] = pack_row(w_row, start, columns, values)
             end = start + row_nnz[i]
             for j in range(n_active):
-                chain_fields[tile, 0, active[j]] += old_field
-                chain_fields[tile, 1, active[j]] += fields[i]
                 share = partial_input[tile, active[j]]
                 for k in range(start, end):
                     share[columns[k]] += values[k]
             start = end
+
+
+def potential_gradient(
+    mean_data: np.ndarray, mean_model: np.ndarray, kappa: np.ndarray
+) -> np.ndarray:
+    """Gradient of F in (gamma_plus, gamma_minus, theta_plus, theta_minus), shape (4, M).
+
+    Parameters
+    ----------
+    mean_data, mean_model : ndarray, shape (N_STATISTICS, M)
+        Averages of the statistics of ``hidden_phase``.
+    kappa : ndarray, shape (M,)
+    """
+    difference = mean_data - mean_model
+    likelihood = np.stack(
+        [
+            -0.5 * difference[UP_SQUARE],
+            -0.5 * difference[DOWN_SQUARE],
+            -difference[UP],
+            -difference[DOWN],
+        ]
+    )
+    return likelihood - kappa * mean_data[VAR_GAMMA_PLUS:]

@@ -16,8 +16,7 @@ course h(t) of unit variance. Then
   so that on and off get their shares of the time from the first update on. A Gaussian start leaves
   them to a collective mode (all units on in a few chains), out of which training hardly finds.
 
-Where units overlap too much for this (waves), the start itself does not reproduce the data;
-``choose_start`` tries it by sampling, with damped weights too, and else begins at random.
+Where units overlap too much for this (waves) the start is no good; `crbm_lite.fitting` tries it out.
 """
 
 from __future__ import annotations
@@ -28,16 +27,11 @@ import numpy as np
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from crbm_lite.drelu import DReLU
-from crbm_lite.sampler import GibbsChains
 from crbm_lite.spikes import Spikes
 
 _OVERSAMPLING = 10
 _POWER_ITERATIONS = 4
 _RANDOM_WEIGHT = 0.01  # standard deviation of the weights of a unit that no component is left for
-_DAMPING = (1.0, 0.75, 0.5)  # factors on the log-odds that are tried
-_TRIAL_CHAINS, _TRIAL_STEPS = 64, 40
-_ACTIVITY_RATIO = 1.5  # a start is usable while its activity stays within this factor of the data's
 
 
 @dataclass(frozen=True)
@@ -50,14 +44,11 @@ class Start:
     fields : ndarray of float64, shape (N,)
     potential : ndarray of float64, shape (4, M)
         gamma_plus, gamma_minus, theta_plus, theta_minus of Eq. 13.
-    name : str
-        How it was found.
     """
 
     weights: np.ndarray
     fields: np.ndarray
     potential: np.ndarray
-    name: str
 
 
 @dataclass(frozen=True)
@@ -159,9 +150,7 @@ def _log_odds(count: np.ndarray, n_frames: np.ndarray) -> np.ndarray:
     return np.log((count + 0.5) / (n_frames - count + 0.5))
 
 
-def linear_units(
-    spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Generator
-) -> LinearUnits:
+def linear_units(spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Generator) -> LinearUnits:
     """Sparse-rotated principal components above the noise edge, at most ``n_hidden`` of them."""
     n_frames, n_neurons = spikes.shape
     with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums
@@ -230,9 +219,7 @@ def fit_potential(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np.
         return top + np.log(p.sum()) + x @ moments, moments - statistics @ (p / p.sum())
 
     bounds = [(0.2, 300.0), (0.2, 300.0), (None, None), (None, None)]
-    return minimize(
-        objective, [5.0, 5.0, 0.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds
-    ).x
+    return minimize(objective, [5.0, 5.0, 0.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds).x
 
 
 def unit_variance_gamma(spikes: Spikes, weights: np.ndarray) -> np.ndarray:
@@ -247,53 +234,19 @@ def random_start(spikes: Spikes, n_hidden: int, rng: np.random.Generator) -> Sta
     gamma = unit_variance_gamma(spikes, weights)
     offset = spikes.activity() @ weights.astype(np.float64)
     potential = np.stack([gamma, gamma, offset, offset])
-    return Start(weights, logit_activity(spikes), potential, "random")
+    return Start(weights, logit_activity(spikes), potential)
 
 
 def warm_start(
-    spikes: Spikes, units: LinearUnits, n_hidden: int, damping: float, rng: np.random.Generator
+    spikes: Spikes, units: LinearUnits, n_hidden: int, rng: np.random.Generator
 ) -> Start:
-    """Hidden units from linear ones, their log-odds times ``damping``; spare units start at random."""
+    """Hidden units from linear ones; spare units start at random."""
     start = random_start(spikes, n_hidden, rng)
     weights, potential = start.weights, start.potential
     n_units = units.h.shape[1]
-    weights[:, :n_units] = damping * units.rise
+    weights[:, :n_units] = units.rise
     fields = _balance_fields(spikes, weights[:, :n_units], units.h)
     for mu in range(n_units):
         reached = np.flatnonzero(units.rise[:, mu])
         potential[:, mu] = fit_potential(units.h[:, mu], fields[reached], weights[reached, mu])
-    return Start(weights, fields, potential, f"principal components, damping {damping:g}")
-
-
-def _reproduces_activity(spikes: Spikes, start: Start, rng: np.random.Generator) -> bool:
-    """Whether chains that start at data frames keep the data's activity for a while."""
-    chains = GibbsChains(*start.weights.shape, _TRIAL_CHAINS, int(rng.integers(2**63)))
-    chains.set_weights(start.weights)
-    chains.set_spikes(spikes.dense(rng.integers(spikes.n_frames, size=_TRIAL_CHAINS)))
-    chains.propose_from(DReLU(*start.potential).sample(spikes.inputs(start.weights), rng))
-    chains.step(_TRIAL_STEPS, start.weights, start.fields.astype(np.float32), start.potential)
-    ratio = chains.spikes().mean() / max(spikes.activity().mean(), 1e-12)
-    return 1.0 / _ACTIVITY_RATIO < ratio < _ACTIVITY_RATIO
-
-
-def choose_start(
-    spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Generator
-) -> Start:
-    """The warm start with the largest weights that reproduces the data's activity, else a random one.
-
-    Parameters
-    ----------
-    spikes : Spikes
-    n_hidden : int
-        Number of hidden units M.
-    l1 : float
-        Penalty lambda; weights whose covariance is below it start at zero.
-    rng : numpy.random.Generator
-    """
-    units = linear_units(spikes, n_hidden, l1, rng)
-    if units.h.shape[1] > 0:
-        for damping in _DAMPING:
-            start = warm_start(spikes, units, n_hidden, damping, rng)
-            if _reproduces_activity(spikes, start, rng):
-                return start
-    return random_start(spikes, n_hidden, rng)
+    return Start(weights, fields, potential)

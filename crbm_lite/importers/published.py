@@ -63,7 +63,8 @@ def import_published(
     (1, 2)
     """
     if coordinates not in ("ZBrainCoordinates", "Coordinates"):
-        raise ValueError(f"coordinates is {coordinates!r}: expected 'ZBrainCoordinates' or "
-                         "'Coordinates'")
+        raise ValueError(
+            f"coordinates is {coordinates!r}: expected 'ZBrainCoordinates' or 'Coordinates'"
+        )
     with open_hdf5(Path(path)) as file:
         return Recording(**read_published(file, dff, coordinates, keep_unlabelled))

@@ -82,8 +82,10 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
         duration_s = max(duration_s, float(times_s.max()))
         n_bins = int(duration_s / bin_s + 1e-9)
         if not 1 <= n_bins <= _MOST_NUMBERS // n_units:
-            raise RecordingError(f"{file.filename}: {duration_s:g} s in bins of bin_s = {bin_s} s "
-                                 f"are {n_bins} bins of {n_units} units: choose another bin_s")
+            raise RecordingError(
+                f"{file.filename}: {duration_s:g} s in bins of bin_s = {bin_s} s "
+                f"are {n_bins} bins of {n_units} units: choose another bin_s"
+            )
         index = np.floor(times_s / bin_s).astype(np.int64)
         kept = index < n_bins
         occupied, spikes_in_bin = np.unique(index[kept] * n_units + unit[kept], return_counts=True)
@@ -109,21 +111,27 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
 def _check(filename: str, times_s: np.ndarray, counts: np.ndarray, position: np.ndarray) -> None:
     """Raise a RecordingError naming the key if the arrays do not fit together."""
     if counts.dtype.kind not in "iu" or (counts < 0).any() or counts.sum() != times_s.size:
-        raise RecordingError(f"{filename}: key /sCount must hold the number of spikes of each "
-                             f"unit; they add up to {counts.sum()}, key /spikes has {times_s.size}")
+        raise RecordingError(
+            f"{filename}: key /sCount must hold the number of spikes of each "
+            f"unit; they add up to {counts.sum()}, key /spikes has {times_s.size}"
+        )
     if times_s.size == 0:
         raise RecordingError(f"{filename}: key /spikes is empty")
     if position.shape != (2, counts.size):
-        raise RecordingError(f"{filename}: key /epos has shape {position.shape}, expected "
-                             f"(2, {counts.size}), one electrode for each entry of sCount")
+        raise RecordingError(
+            f"{filename}: key /epos has shape {position.shape}, expected "
+            f"(2, {counts.size}), one electrode for each entry of sCount"
+        )
     if not np.isfinite(times_s).all() or times_s.min() < 0:
         raise RecordingError(f"{filename}: key /spikes holds negative times, NaN or infinity")
     first = np.zeros(times_s.size, dtype=bool)
     starts = np.cumsum(counts) - counts
     first[starts[counts > 0]] = True
     if (np.diff(times_s)[~first[1:]] < 0).any():
-        raise RecordingError(f"{filename}: key /spikes is not sorted within each unit: key "
-                             "/sCount may not belong to it")
+        raise RecordingError(
+            f"{filename}: key /spikes is not sorted within each unit: key "
+            "/sCount may not belong to it"
+        )
 
 
 def _unique(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,0 +1,183 @@
+r"""The certificate of convergence: is the trained model a stationary point of the penalised likelihood?
+
+With G the gradient of the likelihood, Var_mu the variance of h_mu over the data (1 after training) and
+kappa_mu = lambda sum_i |w_imu| / 2, stationarity reads
+
+.. math::
+
+    G_w - \kappa\,\partial\mathrm{Var}/\partial w = \lambda\,\mathrm{sign}(w) \ (w \ne 0), \qquad
+    |G_w - \kappa\,\partial\mathrm{Var}/\partial w| \le \lambda \ (w = 0).
+
+The data's side is exact (all frames); the model's is sampled by chains that start from the training
+chains. Half of the chains against the other half gives the sampling noise, which is taken out of the
+residual. The condition without kappa, as the paper reports it, is given beside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crbm_lite import updates
+from crbm_lite.sampler import GibbsChains
+from crbm_lite.spikes import Spikes
+
+_BURN_IN, _N_SAVED, _THINNING = 50, 60, 5
+_CHUNK = 1000  # frames in memory at once
+_ACTIVITY_TOLERANCE = 0.15
+_STATIONARITY_TOLERANCE = 1.0  # of lambda or the data's own standard error, whichever is larger
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Stationarity of a trained model. Residuals are root mean squares over weights.
+
+    Attributes
+    ----------
+    residual : float
+        Residual of the full condition over non-zero weights, sampling noise taken out.
+    residual_without_kappa : float
+        The same for the condition without the kappa term.
+    noise : float
+        Sampling noise of the model's side.
+    excess_at_zero : float
+        RMS of the excess of the gradient over lambda where w = 0.
+    tolerance : float
+        What ``residual`` has to stay below: lambda plus the standard error of the data's <v h>.
+    activity_data, activity_model : float
+        Spikes per neuron and frame in the data and in the sampled model.
+    variance_h : ndarray, shape (M,)
+        Var(h) over the data; 1 at convergence.
+    n_units_alive : int
+        Hidden units with a non-zero weight.
+    failed : tuple of str
+        Which checks failed, in words.
+    """
+
+    residual: float
+    residual_without_kappa: float
+    noise: float
+    excess_at_zero: float
+    tolerance: float
+    activity_data: float
+    activity_model: float
+    variance_h: np.ndarray
+    n_units_alive: int
+    failed: tuple[str, ...]
+
+
+def _rms(x: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(x)))) if x.size else 0.0
+
+
+def _data_side(
+    spikes: Spikes, weights: np.ndarray, potential: np.ndarray, mean_h: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """<v (h - mean)>, <v q> (N, M) over all frames, mean and mean square of h (M,)."""
+    n, m = weights.shape
+    vh, vq = np.zeros((n, m)), np.zeros((n, m))
+    totals = np.zeros((2, m))
+    csr = spikes.to_csr(np.float64)
+    for first in range(0, spikes.n_frames, _CHUNK):
+        frames = np.arange(first, min(first + _CHUNK, spikes.n_frames))
+        out = np.empty((updates.N_STATISTICS, len(frames), m))
+        updates.hidden_phase(spikes.inputs(weights, frames), *potential, mean_h, out)
+        transposed = csr[frames].T.tocsr()
+        vh += transposed @ (out[updates.MEAN] - mean_h)
+        vq += transposed @ out[updates.VAR_I]
+        totals += [out[updates.MEAN].sum(axis=0), out[updates.SQUARE].sum(axis=0)]
+    n_frames = spikes.n_frames
+    return vh / n_frames, vq / n_frames, totals[0] / n_frames, totals[1] / n_frames
+
+
+def _model_side(
+    chains: GibbsChains,
+    weights: np.ndarray,
+    fields: np.ndarray,
+    potential: np.ndarray,
+    mean_h: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """<v (h - mean)> of two halves of the chains (2, N, M), <h - mean> (2, M) and <v> (2, N)."""
+    n, m = weights.shape
+    halves = (slice(0, chains.n_chains // 2), slice(chains.n_chains // 2, chains.n_chains))
+    vh, h_sum, v_sum = np.zeros((2, n, m), np.float32), np.zeros((2, m)), np.zeros((2, n))
+    fields32 = fields.astype(np.float32)
+    chains.step(_BURN_IN, weights, fields32, potential)
+    for _ in range(_N_SAVED):
+        chains.step(_THINNING, weights, fields32, potential)
+        out = np.empty((updates.N_STATISTICS, chains.n_chains, m))
+        updates.hidden_phase(chains.inputs(), *potential, mean_h, out)
+        h = (out[updates.MEAN] - mean_h).astype(np.float32)
+        v = chains.v[:, : chains.n_chains]
+        for k, half in enumerate(halves):
+            share = 1.0 / (_N_SAVED * max(half.stop - half.start, 1))
+            vh[k] += (v[:, half].astype(np.float32) @ h[half]) * np.float32(share)
+            h_sum[k] += h[half].sum(axis=0) * share
+            v_sum[k] += v[:, half].sum(axis=1) * share
+    return vh, h_sum, v_sum
+
+
+def certify(
+    spikes: Spikes,
+    weights: np.ndarray,
+    fields: np.ndarray,
+    potential: np.ndarray,
+    mean_h: np.ndarray,
+    l1: float,
+    chains: GibbsChains,
+) -> Certificate:
+    """Measure the stationarity of a model on its training data.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        Training data.
+    weights : ndarray of float32, shape (N, M)
+    fields : ndarray, shape (N,)
+    potential : ndarray, shape (4, M)
+    mean_h : ndarray, shape (M,)
+        Mean of h over the data, or near it.
+    l1 : float
+    chains : GibbsChains
+        Chains with the weights set; they are moved on.
+    """
+    p = spikes.activity()
+    vh, vq, mean, square = _data_side(spikes, weights, potential, mean_h)
+    vh_model, h_model, v_model = _model_side(chains, weights, fields, potential, mean_h)
+    shift = mean - mean_h
+    variance = square - mean**2
+    kappa = 0.5 * l1 * np.abs(weights).sum(axis=0, dtype=np.float64)
+    # centred coordinates, in which training moves: see crbm_lite.updates
+    data_side = vh - p[:, None] * shift
+    sides = [data_side - (vh_model[k] - p[:, None] * h_model[k]) for k in range(2)]
+    gradient = 0.5 * (sides[0] + sides[1])
+    noise_of_mean = 0.5 * (sides[0] - sides[1])
+    variance_term = kappa * (vq - p[:, None] * (vq.sum(axis=0) / max(p.sum(), 1e-12)))
+    on = weights != 0
+    penalty = l1 * np.sign(weights)
+    noise = _rms(noise_of_mean[on])
+
+    def corrected(residual: np.ndarray) -> float:
+        return float(np.sqrt(max(_rms(residual) ** 2 - noise**2, 0.0)))
+
+    residual = corrected((gradient - variance_term - penalty)[on])
+    without = corrected((gradient - penalty)[on])
+    excess = np.maximum(np.abs(gradient - variance_term) - l1, 0.0)[~on]
+    standard_error = float(np.sqrt(np.mean(p * (1 - p))) / np.sqrt(spikes.n_frames))
+    tolerance = _STATIONARITY_TOLERANCE * (l1 + standard_error)
+    alive = int((np.abs(weights).sum(axis=0) > 1e-3).sum())
+    activity_data, activity_model = float(p.mean()), float(v_model.mean())
+    failed = []
+    if alive == 0:
+        failed.append("no hidden unit has weights: lambda is too large for these data")
+    if residual > tolerance:
+        failed.append(f"residual {residual:.4f} above {tolerance:.4f}: train longer")
+    if abs(activity_model / max(activity_data, 1e-12) - 1.0) > _ACTIVITY_TOLERANCE:
+        failed.append(
+            f"the model's activity {activity_model:.4f} is not the data's {activity_data:.4f}"
+        )
+    return Certificate(
+        residual, without, noise, _rms(excess), tolerance, activity_data, activity_model,
+        variance, alive, tuple(failed),
+    )  # fmt: skip
