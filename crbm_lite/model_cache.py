@@ -1,0 +1,156 @@
+"""Train once, use in many places: a cache of trained models keyed by what determines them.
+
+No equations. A training run is determined by its hyperparameters (an integer ``random_state`` among
+them), its spikes and the code that trains, so the sha256 of the three names the file of a trained
+model. Whoever asks for the same run again, in another chapter or another process, gets that file; a
+change in any of the three gives another name, so nothing in the cache is ever out of date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import numbers
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import crbm_lite
+from crbm_lite.spikes import as_spikes
+
+if TYPE_CHECKING:
+    from crbm_lite.model import CRBM
+
+__all__ = ["cached_fit", "model_key"]
+
+# Everything that a training run executes; a test compares the list with their imports.
+_TRAINING_MODULES = (
+    "certificate", "coordinates", "drelu", "fitting", "hyperparameters", "jumps", "kernels",
+    "model", "random_numbers", "sampler", "spikes", "training", "updates", "warm_start",
+)  # fmt: skip
+_WITHOUT_EFFECT = ("progress",)  # hyperparameters that leave the trained model as it is
+
+
+@lru_cache(maxsize=1)
+def _source_digest() -> str:
+    digest = hashlib.sha256(crbm_lite.__version__.encode())
+    for name in _TRAINING_MODULES:
+        source = Path(crbm_lite.__file__).with_name(f"{name}.py").read_bytes()
+        digest.update(hashlib.sha256(source).digest())
+    return digest.hexdigest()
+
+
+def model_key(model: CRBM, recording: object) -> str:
+    """Name what determines a training run: hyperparameters, spikes and the code that trains.
+
+    Parameters
+    ----------
+    model : CRBM
+        Fitted or not; only its hyperparameters count. ``random_state`` must be an integer, and
+        ``progress`` has no effect.
+    recording : Recording, (T, N) array of 0/1 or scipy.sparse matrix
+        Only its spikes count; the same spikes give the same key in every form.
+
+    Returns
+    -------
+    str
+        A sha256, 64 hexadecimal digits.
+
+    Raises
+    ------
+    ValueError
+        If ``random_state`` is not an integer, since such a run cannot be repeated; if the spikes
+        are not binary.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crbm_lite import CRBM
+    >>> v = np.eye(4)
+    >>> key = model_key(CRBM(n_hidden=2, random_state=0), v)
+    >>> key == model_key(CRBM(n_hidden=2, random_state=0, progress=False), v.astype(bool))
+    True
+    >>> key == model_key(CRBM(n_hidden=2, random_state=1), v)
+    False
+    """
+    seed = model.random_state
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
+        raise ValueError(
+            f"random_state of the model is {seed!r}: give an integer, a run without a fixed seed "
+            "cannot be found again"
+        )
+    hyper = {k: v for k, v in model.get_params().items() if k not in _WITHOUT_EFFECT}
+    numbers_of = {k: v.item() if hasattr(v, "item") else v for k, v in hyper.items()}
+    spikes = as_spikes(recording, "recording")
+    digest = hashlib.sha256(_source_digest().encode())
+    digest.update(json.dumps(numbers_of, sort_keys=True).encode())
+    digest.update(repr(spikes.shape).encode())
+    for array, dtype in ((spikes.frame_starts, "<i8"), (spikes.neurons, "<i4")):
+        digest.update(array.astype(dtype, copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None = None) -> CRBM:
+    """Fit a model, or read it from the cache if the same run was done before.
+
+    A model whose file cannot be read is trained anew and the file replaced. Two processes that
+    train the same model at the same time both write a whole file.
+
+    Parameters
+    ----------
+    model : CRBM
+        Hyperparameters of the run; ``random_state`` must be an integer. It is not changed.
+    recording : Recording, (T, N) array of 0/1 or scipy.sparse matrix
+        What to train on.
+    folder : path, optional
+        Where trained models are kept, made if need be. By default ``models`` in the folder named by
+        CRBM_LITE_CACHE, else in the system's cache folder for crbm_lite.
+
+    Returns
+    -------
+    CRBM
+        As ``clone(model).fit(recording)`` returns it, with history, certificate and verdict.
+
+    Raises
+    ------
+    ValueError
+        If ``random_state`` is not an integer, or as ``CRBM.fit``.
+    OSError
+        If the folder cannot be made or written.
+
+    Warns
+    -----
+    ConvergenceWarning
+        From the training itself. A model from the cache carries its ``verdict_``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from crbm_lite import CRBM
+    >>> model = CRBM(n_hidden=2, n_updates=50, batch_size=8, random_state=0, progress=False)
+    >>> v = np.tile(np.eye(4), (10, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     first = cached_fit(model, v, folder)
+    ...     second = cached_fit(model, v, folder)  # read, not trained
+    >>> bool((first.weights_ == second.weights_).all())
+    True
+    """
+    from sklearn.base import clone
+
+    from crbm_lite.storage import ModelFileError
+
+    key = model_key(model, recording)
+    if folder is None:
+        from crbm_lite.datasets import cache_folder
+
+        folder = cache_folder() / "models"
+    path = Path(folder) / f"{key}.h5"
+    path.parent.mkdir(parents=True, exist_ok=True)  # before the training: it may be refused
+    try:
+        return type(model).load(path).set_params(**model.get_params())
+    except (FileNotFoundError, ModelFileError):
+        fitted = clone(model).fit(recording)
+    fitted.save(path)
+    return fitted
