@@ -129,7 +129,7 @@ def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None 
     >>> import tempfile
     >>> import numpy as np
     >>> from crbm_lite import CRBM
-    >>> model = CRBM(n_hidden=2, n_updates=50, batch_size=8, random_state=0, progress=False)
+    >>> model = CRBM(n_hidden=2, l1=0.0, n_updates=20, batch_size=8, random_state=0)
     >>> v = np.tile(np.eye(4), (10, 1))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     first = cached_fit(model, v, folder)
