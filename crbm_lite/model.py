@@ -95,7 +95,7 @@ class CRBM(TransformerMixin, BaseEstimator):
         beta2: float = 0.999,
         epsilon: float = 1e-6,
         init: str = "pca",
-        jump_every: int = 5,
+        jump_every: int = 3,
         ramp: float = 0.0,
         random_state: int | np.random.Generator | None = None,
         progress: bool = True,
@@ -253,6 +253,10 @@ class CRBM(TransformerMixin, BaseEstimator):
         """E(v, h), shape (T,)."""
         spikes = as_spikes(v, n_neurons=self.n_features_in_)
         h = np.asarray(h, dtype=np.float64)
+        if h.shape != (spikes.n_frames, self.units.n_hidden):
+            raise ValueError(
+                f"h must have shape {(spikes.n_frames, self.units.n_hidden)}, got {h.shape}."
+            )
         interaction = (spikes.inputs(self.weights_) * h).sum(axis=1)
         return (
             self.units.potential(h).sum(axis=1) - spikes.to_csr(float) @ self.fields_ - interaction
