@@ -6,6 +6,11 @@ The names below are imported when they are first used, so ``import crbm_lite`` c
 from __future__ import annotations
 
 import importlib
+import os
+
+# Threads that wait must sleep: OpenMP's default, spinning, makes runs that share a machine's cores
+# tens of times slower. It is read when the first parallel kernel runs; set it yourself to override.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 

@@ -92,12 +92,11 @@ class _Run:
         snapshot = trainer.snapshot()
         while trainer.update < last:
             record = (trainer.update + 1) % every == 0
-            before = trainer.chain_log_probability() if record else None
-            trainer.one_update()
+            share = trainer.one_update(measure=record)
             self.progress.update(1)
             if not record:
                 continue
-            reason = self._record(trainer, before)
+            reason = self._record(trainer, share)
             if reason is None:
                 if trainer.update - snapshot[2] >= snapshot_every:
                     snapshot = trainer.snapshot()
@@ -116,7 +115,7 @@ class _Run:
             )
         return True
 
-    def _record(self, trainer: Trainer, before: np.ndarray) -> str | None:
+    def _record(self, trainer: Trainer, share: float) -> str | None:
         """Append a record; return the reason if the run has diverged."""
         now = trainer.now
         finite = np.isfinite(now.size).all() and np.isfinite(now.fields).all()
@@ -131,7 +130,7 @@ class _Run:
                 trainer.schedule.l1_at(trainer.update),
                 activity,
                 now.density,
-                trainer.effective_chains(before),
+                share,
                 time.perf_counter() - self.began,
             )
         )

@@ -33,7 +33,7 @@ class GibbsChains:
     """
 
     def __init__(
-        self, n_neurons: int, n_hidden: int, n_chains: int, seed: int, jump_every: int = 5
+        self, n_neurons: int, n_hidden: int, n_chains: int, seed: int, jump_every: int = 3
     ) -> None:
         self.n_chains = n_chains
         self.seed = np.uint64(seed)
@@ -52,7 +52,7 @@ class GibbsChains:
         self.values = np.empty(capacity, np.float32)
         self.jump_every = jump_every
         self.proposal_counts = jumps.empty_counts(n_hidden)
-        self._proposal = jumps.cumulative_proposal(self.proposal_counts)
+        self._proposal = jumps.proposal_given_counts(self.proposal_counts)
         self._field_inputs = np.empty((padded // jumps.LANES, n_neurons, jumps.LANES), np.float32)
         self.n_accepted = np.zeros((padded // jumps.LANES, n_hidden), np.int64)
 
@@ -89,7 +89,7 @@ class GibbsChains:
         self.proposal_counts *= keep
         self.proposal_counts += (1.0 - keep) * jumps.empty_counts(self.n_hidden)
         jumps.count_values(h, self.proposal_counts)
-        self._proposal = jumps.cumulative_proposal(self.proposal_counts)
+        self._proposal = jumps.proposal_given_counts(self.proposal_counts)
 
     def update_inputs(self) -> None:
         """Hidden inputs of the present spikes under the present weights."""
@@ -140,7 +140,7 @@ class GibbsChains:
                     columns = jumps.columns_of(*self.packed_rows, self.rows_a_tile, self.n_hidden)
                 key_jump = np.uint64(hash64(key_h, key_v))
                 jumps.jump_sweep(
-                    fields, *columns, self._proposal, *potential, scale, self.n_chains, key_jump,
+                    fields, *columns, *self._proposal, *potential, scale, self.n_chains, key_jump,
                     self._h, self._field_inputs, self.n_accepted,
                 )  # fmt: skip
             if scale != 1.0:

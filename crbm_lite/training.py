@@ -23,7 +23,6 @@ from crbm_lite.warm_start import Start
 _VARIANCE_RATE = 0.05  # share of a batch in the running variance and mean of h
 _AVERAGING = 0.01  # share of an update in the averaged gradient that revives a weight at zero
 _HISTOGRAM_DECAY = 0.98
-_FAST = 2.0  # learning rate of fields and potentials over that of weights: they see more signal
 
 
 @dataclass(frozen=True)
@@ -107,6 +106,7 @@ class Trainer:
             density=float((start.weights != 0).mean()),
         )
         self.update = 0
+        self._boost = start.boost
         self.learning_rate_factor = 1.0
         self._order = np.empty(0, np.int64)
         seed = int(rng.integers(2**63))
@@ -145,8 +145,13 @@ class Trainer:
         updates.hidden_phase(inputs, *potential, self.now.mean_h, out)
         return out
 
-    def one_update(self) -> None:
-        """Move the parameters once."""
+    def one_update(self, measure: bool = False) -> float | None:
+        """Move the parameters once.
+
+        With ``measure``, return the effective share of the chains under the importance weights from
+        the old to the new parameters: 1 while they stay in equilibrium, 1/chains when the update
+        was far too large for them.
+        """
         now, schedule, chains = self.now, self.schedule, self.chains
         learning_rate = schedule.learning_rate_at(self.update) * self.learning_rate_factor
         l1 = schedule.l1_at(self.update)
@@ -160,6 +165,7 @@ class Trainer:
         chains.propose_from(DReLU(*potential).sample(inputs, self.rng), _HISTOGRAM_DECAY)
         chains.step(schedule.n_gibbs, now.weights, now.fields.astype(np.float32), potential)
         model = self._hidden_phase(chains.inputs(), potential)
+        log_p_before = self._chain_log_probability() if measure else None
 
         # gradients, and the rescaling of h to unit variance
         kappa = 0.5 * l1 * now.size
@@ -183,7 +189,7 @@ class Trainer:
         updates.update_rows(
             now.weights, now.weight_square, now.weight_average, now.fields, now.field_square,
             self.activity, starts, rows, h_data, h_chains, drift, scale, mean_h,
-            (learning_rate, l1, _FAST * learning_rate),
+            (learning_rate, l1, self._boost * learning_rate),
             (schedule.beta2, self._bias_correction(), schedule.epsilon, keep),
             chains.rows_a_tile, chains.v64, chains.n_chains, chains.packed_rows,
             chains.partial_input, self._sums,
@@ -191,18 +197,13 @@ class Trainer:
         now.offset, now.size, n_nonzero, _ = self._sums.sum(axis=0)
         now.density = float(n_nonzero.sum() / now.weights.size)
         self.update += 1
-
-    def effective_chains(self, log_p_before: np.ndarray) -> float:
-        """Effective share of the chains under importance weights from parameters before to now.
-
-        ``log_p_before`` is what `chain_log_probability` gave before the update: 1 means that the
-        chains are still in equilibrium, 1/chains that the update was far too large for them.
-        """
-        gain = self.chain_log_probability() - log_p_before
+        if log_p_before is None:
+            return None
+        gain = self._chain_log_probability() - log_p_before
         w = np.exp(gain - gain.max())
         return float(w.sum() ** 2 / (len(w) * (w**2).sum()))
 
-    def chain_log_probability(self) -> np.ndarray:
+    def _chain_log_probability(self) -> np.ndarray:
         """Unnormalised log P(v) of the chains, shape (chains,)."""
         v = self.chains.v[:, : self.chains.n_chains]
         cumulant = DReLU(*self.potential).cumulant(self.chains.inputs()).sum(axis=1)
@@ -238,6 +239,6 @@ class Trainer:
         gradient = co.gradient_in_coordinates(now.hidden, gradient)
         now.hidden_square = beta2 * now.hidden_square + (1.0 - beta2) * gradient**2
         root = np.sqrt(now.hidden_square * self._bias_correction()) + self.schedule.epsilon
-        now.hidden += _FAST * learning_rate * gradient / root
+        now.hidden += self._boost * learning_rate * gradient / root
         now.hidden[co.ETA] = np.clip(now.hidden[co.ETA], -co.MAX_ASYMMETRY, co.MAX_ASYMMETRY)
         co.rescale(now.hidden, scale)

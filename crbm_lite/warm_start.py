@@ -44,11 +44,15 @@ class Start:
     fields : ndarray of float64, shape (N,)
     potential : ndarray of float64, shape (4, M)
         gamma_plus, gamma_minus, theta_plus, theta_minus of Eq. 13.
+    boost : float
+        Learning rate of fields and potentials over that of the weights. After a warm start they are
+        the slow directions; after a random one a boost drives bursting chains off the data.
     """
 
     weights: np.ndarray
     fields: np.ndarray
     potential: np.ndarray
+    boost: float
 
 
 @dataclass(frozen=True)
@@ -234,7 +238,7 @@ def random_start(spikes: Spikes, n_hidden: int, rng: np.random.Generator) -> Sta
     gamma = unit_variance_gamma(spikes, weights)
     offset = spikes.activity() @ weights.astype(np.float64)
     potential = np.stack([gamma, gamma, offset, offset])
-    return Start(weights, logit_activity(spikes), potential)
+    return Start(weights, logit_activity(spikes), potential, boost=1.0)
 
 
 def warm_start(
@@ -249,4 +253,4 @@ def warm_start(
     for mu in range(n_units):
         reached = np.flatnonzero(units.rise[:, mu])
         potential[:, mu] = fit_potential(units.h[:, mu], fields[reached], weights[reached, mu])
-    return Start(weights, fields, potential)
+    return Start(weights, fields, potential, boost=5.0)
