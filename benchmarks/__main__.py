@@ -1,0 +1,7 @@
+"""Run every benchmark."""
+
+from benchmarks import planted, retina, update
+
+for benchmark in (update, planted, retina):
+    print(f"== {benchmark.__name__}: {(benchmark.__doc__ or '').splitlines()[0]}", flush=True)
+    benchmark.main()

@@ -1,0 +1,69 @@
+"""The planted recording: 2,000 neurons, 20 overlapping assemblies, 24 hidden units.
+
+    python -m benchmarks.planted [number of seeds at lambda = 0.02]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+
+import numpy as np
+
+import crbm_lite as cl
+from crbm_lite.statistics import nllh
+
+N_TRAIN = 2800
+RUNS = {0.005: 3000, 0.02: 2000}  # updates at each lambda
+
+
+def recovered(weights: np.ndarray, membership: np.ndarray) -> int:
+    """Assemblies with |correlation| > 0.5 between membership and a column of W."""
+    alive = weights[:, weights.std(axis=0) > 0]
+    if alive.shape[1] == 0:
+        return 0
+    k = membership.shape[1]
+    correlation = np.corrcoef(np.hstack([membership, alive]).T)[:k, k:]
+    return int((np.abs(correlation).max(axis=1) > 0.5).sum())
+
+
+def run(l1: float, seed: int, scores: bool) -> None:
+    """Train once and print a line; with ``scores`` the table of statistics too."""
+    recording = cl.plant_recording(random_state=0)
+    train = recording.select_frames(slice(0, N_TRAIN))
+    test = recording.select_frames(slice(N_TRAIN, None))
+    membership = np.asarray(recording.truth.membership.todense(), dtype=float)
+    model = cl.CRBM(
+        n_hidden=24, l1=l1, n_updates=RUNS[l1], n_gibbs=6, jump_every=2,
+        final_learning_rate=1e-4, random_state=seed, progress=False,
+    )  # fmt: skip
+    began = time.perf_counter()
+    model.fit(train)
+    seconds = time.perf_counter() - began
+    truth = float(np.nanmedian(test.truth.nllh_per_neuron(test.spikes)))
+    score = nllh(model, test).median
+    planted = (membership != 0).sum() / model.weights_.size
+    print(
+        f"lambda {l1:<6} seed {seed:<3} {seconds:6.1f} s  {model.verdict_:<13} "
+        f"recovered {recovered(model.weights_, membership):2d}/20  nLLH {score:.4f} "
+        f"({score / truth:.3f} of the truth)  density {np.mean(model.weights_ != 0):.3f} "
+        f"(planted {planted:.3f})  residual {model.certificate_.residual:.4f} "
+        f"of {model.certificate_.tolerance:.4f}",
+        flush=True,
+    )
+    if scores:
+        print(cl.validate(model, train, test, random_state=0).table(), flush=True)
+
+
+def main(n_seeds: int = 3) -> None:
+    """Both lambdas with scores, then more seeds at lambda = 0.02."""
+    warnings.simplefilter("ignore")
+    for l1 in RUNS:
+        run(l1, 0, scores=True)
+    for seed in range(1, n_seeds):
+        run(0.02, seed, scores=False)
+
+
+if __name__ == "__main__":
+    main(*(int(a) for a in sys.argv[1:2]))
