@@ -44,7 +44,8 @@ _STATISTICS = {
     "vv": ("pairs of neurons", r"cov$(v_i, v_j)$ (per frame$^2$)"),
     "hh": ("pairs of hidden units", r"cov$(h_\mu, h_\nu)$ (variance of h)"),
 }
-_VIEWS = {"dorsal": (0, 1, 2), "lateral": (0, 2, 1), "frontal": (1, 2, 0)}
+# Columns across, up and along the line of sight: x left to right, y tail to nose, z belly to back.
+_VIEWS = {"dorsal": (0, 1, 2), "lateral": (1, 2, 0), "frontal": (0, 2, 1)}
 
 
 def _own_axes(ax: Axes | None, **keywords) -> Axes:
@@ -236,7 +237,7 @@ def brain_scatter(
     ax : matplotlib.axes.Axes, optional
         For view "3d", axes made with `projection="3d"`.
     view : {"dorsal", "lateral", "frontal", "3d"}
-        Projection along z, y or x, or perspective.
+        Projection along z, x or y, or perspective; x runs from left to right, y from tail to nose.
     label : str
         What the values are; written at the colour bar.
     limit : float, optional

@@ -7,7 +7,8 @@ while a function of `crbm_lite.plotting` draws, and leaves matplotlib's global s
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ COLOR_POSITIVE = PALETTE[1]
 COLOR_NEGATIVE = PALETTE[0]
 
 
-def style() -> AbstractContextManager:
+@contextmanager
+def style() -> Iterator[None]:
     """Apply the package's figure style inside a with-block.
 
     Examples
@@ -47,7 +49,14 @@ def style() -> AbstractContextManager:
     """
     import matplotlib.style
 
-    return matplotlib.style.context(STYLE_FILE)
+    # A notebook's backend is loaded by the first figure and switches interactive mode on; leaving
+    # the context would switch it off again, and no later figure would be shown.
+    with matplotlib.style.context(STYLE_FILE):
+        try:
+            yield
+        finally:
+            interactive = matplotlib.is_interactive()
+    matplotlib.interactive(interactive)
 
 
 def diverging_colormap() -> Colormap:

@@ -194,7 +194,7 @@ def test_raster_refuses_bad_input():
 
 
 @pytest.mark.parametrize(
-    ("view", "columns"), [("dorsal", (0, 1)), ("lateral", (0, 2)), ("frontal", (1, 2))]
+    ("view", "columns"), [("dorsal", (0, 1)), ("lateral", (1, 2)), ("frontal", (0, 2))]
 )
 def test_brain_scatter_projects_and_draws_the_strongest_last(rng, view, columns):
     coordinates, values = 100 * rng.random((50, 3)), rng.normal(size=50)
