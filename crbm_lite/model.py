@@ -117,6 +117,13 @@ class CRBM(TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.progress = progress
 
+    def __sklearn_tags__(self) -> object:
+        """What scikit-learn may feed: sparse matrices too, and the dtype is not kept."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
     # ------------------------------------------------------------------ training
 
     def fit(self, v: object, y: None = None) -> CRBM:

@@ -1,7 +1,7 @@
 """Binary spike matrices: one check and one form, compressed sparse rows (a row is a frame).
 
-At 3-5 % activity CSR holds 4 bytes a spike, 16 % of a uint8 matrix at 4 %, and both phases of training
-read it row by row.
+At 3-5 % activity CSR holds 4 bytes a spike, 16 % of a uint8 matrix at 4 %, and both phases of
+training read it row by row.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def _from_sparse(v: scipy.sparse.sparray, name: str) -> Spikes:
 def _check_values(values: np.ndarray, name: str) -> None:
     if values.dtype.kind not in "biuf":
         raise SpikesError(
-            f"{name} has dtype {values.dtype}; pass 0/1 as bool, an integer or a float type."
+            f"{name} has dtype {values.dtype}; pass 0/1 as bool, an integer or a float type"
+            + (". Complex data not supported." if values.dtype.kind == "c" else ".")
         )
     if values.dtype.kind == "f" and np.isnan(values).any():
         raise SpikesError(
@@ -146,9 +147,10 @@ def as_spikes(v: object, name: str = "v", n_neurons: int | None = None) -> Spike
         starts = np.concatenate([[0], np.cumsum(np.bincount(frames, minlength=len(array)))])
         spikes = Spikes(starts.astype(np.int64), neurons.astype(np.int32), array.shape[1])
     if 0 in spikes.shape:
+        missing = "feature(s)" if spikes.n_frames else "sample(s)"
         raise SpikesError(
-            f"{name} is empty: shape {spikes.shape}, found {spikes.n_frames} sample(s) (frames) and"
-            f" {spikes.n_neurons} feature(s) (neurons) while a minimum of 1 is required."
+            f"{name} is empty: 0 {missing} (shape={spikes.shape}) while a minimum of 1 is required;"
+            " samples are frames, features are neurons."
         )
     if n_neurons is not None and spikes.n_neurons != n_neurons:
         raise SpikesError(
