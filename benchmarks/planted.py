@@ -1,6 +1,6 @@
 """The planted recording: 2,000 neurons, 20 overlapping assemblies, 24 hidden units.
 
-    python -m benchmarks.planted [number of seeds at lambda = 0.02]
+python -m benchmarks.planted [number of seeds at lambda = 0.02]
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def run(l1: float, seed: int, scores: bool) -> None:
     recording = cl.plant_recording(random_state=0)
     train = recording.select_frames(slice(0, N_TRAIN))
     test = recording.select_frames(slice(N_TRAIN, None))
-    membership = np.asarray(recording.truth.membership.todense(), dtype=float)
+    membership = np.asarray(recording.truth.membership, dtype=float)
     model = cl.CRBM(
         n_hidden=24, l1=l1, n_updates=RUNS[l1], n_gibbs=6, jump_every=2,
         final_learning_rate=1e-4, random_state=seed, progress=False,

@@ -1,6 +1,6 @@
 """A real retina: 477 units, 0.5 s bins, 40 hidden units, lambda chosen on a validation cut.
 
-    python -m benchmarks.retina [number of seeds]
+python -m benchmarks.retina [number of seeds]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Cost of one update at the paper's scale, as a ratio to 15 products of BLAS in the same run.
 
-    python -m benchmarks.update
+python -m benchmarks.update
 """
 
 from __future__ import annotations

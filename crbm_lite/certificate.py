@@ -1,7 +1,7 @@
-r"""The certificate of convergence: is the trained model a stationary point of the penalised likelihood?
+r"""The certificate of convergence: whether a model is stationary, and what failed.
 
-With G the gradient of the likelihood, Var_mu the variance of h_mu over the data (1 after training) and
-kappa_mu = lambda sum_i |w_imu| / 2, stationarity reads
+With G the gradient of the likelihood, Var_mu the variance of h_mu over the data (1 after training)
+and kappa_mu = lambda sum_i |w_imu| / 2, stationarity reads
 
 .. math::
 
@@ -9,8 +9,8 @@ kappa_mu = lambda sum_i |w_imu| / 2, stationarity reads
     |G_w - \kappa\,\partial\mathrm{Var}/\partial w| \le \lambda \ (w = 0).
 
 The data's side is exact (all frames); the model's is sampled by chains that start from the training
-chains. Half of the chains against the other half gives the sampling noise, which is taken out of the
-residual. The condition without kappa, as the paper reports it, is given beside.
+chains. Half of the chains against the other half gives the sampling noise, which is taken out of
+the residual. The condition without kappa, as the paper reports it, is given beside.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ Eq. 13's four numbers a unit are replaced by (log gamma, eta, theta, delta):
     \theta_+ = \theta + \frac{\delta}{\sqrt{1+\eta}}, \qquad
     \theta_- = \theta - \frac{\delta}{\sqrt{1-\eta}} .
 
-theta shifts the input, delta > 0 is a soft threshold and delta < 0 a double well, eta the asymmetry.
-theta is measured from the mean input W' <v>, so that a change of the weights does not move the unit's
-working point; what a model stores is Eq. 13's uncentred theta.
+theta shifts the input, delta > 0 is a soft threshold and delta < 0 a double well, eta the
+asymmetry. theta is measured from the mean input W' <v>, so that a change of the weights does not
+move the unit's working point; what a model stores is Eq. 13's uncentred theta.
 """
 
 from __future__ import annotations

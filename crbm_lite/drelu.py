@@ -5,9 +5,9 @@ r"""The hidden potential: double rectified linear units (dReLU, Eq. 13 of the pa
     U(h) = \tfrac12 \gamma_+ \max(h,0)^2 + \tfrac12 \gamma_- \min(h,0)^2
            + \theta_+ \max(h,0) + \theta_- \min(h,0)
 
-Given an input I, a hidden unit has the density :math:`P(h|I) \propto \exp(-U(h) + hI)`: a mixture of
-two truncated Gaussians, one on each side of zero. Everything here (cumulant, mean, variance, samples,
-partial moments) follows from one function of one variable, the standard half
+Given an input I, a hidden unit has the density :math:`P(h|I) \propto \exp(-U(h) + hI)`: a mixture
+of two truncated Gaussians, one on each side of zero. Everything here (cumulant, mean, variance,
+samples, partial moments) follows from one function of one variable, the standard half
 
 .. math:: Z(x) = \int_0^\infty \exp(-z^2/2 - xz)\,dz = \sqrt{\pi/2}\;\mathrm{erfcx}(x/\sqrt2),
 
@@ -48,7 +48,7 @@ def tail_moment_ratio(x, n):
 
 @njit(cache=True, error_model="numpy")
 def half_moments(x):
-    """Return (log Z(x) - x^2/2 for x < 3 and log Z(x) beyond, mean, variance) of the standard half."""
+    """Return (log Z(x), less x^2/2 for x <= 3, mean, variance) of the standard half."""
     if x > _TAIL:
         r2 = tail_moment_ratio(x, 2)
         mean = 1.0 / (x + r2)
@@ -62,7 +62,7 @@ def half_moments(x):
 def half_weight(d, gamma):
     """Return (log weight, x) of a half with slope d and curvature gamma.
 
-    The square d^2/(2 gamma) reaches 1e6: it is formed from d itself, which is exact to one rounding.
+    The square d^2/(2 gamma) reaches 1e6: formed from d itself, it is exact to a few roundings.
     """
     x = d / math.sqrt(gamma)
     log_z, mean, variance = half_moments(x)
@@ -73,7 +73,7 @@ def half_weight(d, gamma):
 
 @njit(cache=True, error_model="numpy")
 def mixture(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
-    """Return (log Z+, log Z-, m+, m-, v+, v-): log weights, |means| and variances of the two halves."""
+    """Return (log Z+, log Z-, m+, m-, v+, v-): log weights, |means|, variances of the halves."""
     log_plus, m_plus, v_plus = half_weight(theta_plus - inp, gamma_plus)
     log_minus, m_minus, v_minus = half_weight(inp - theta_minus, gamma_minus)
     return (

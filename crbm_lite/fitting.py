@@ -1,10 +1,10 @@
 """A whole training run: start, updates, monitors, rewind on divergence, certificate, verdict.
 
 The warm start is tried by training itself: if after a hundred updates the chains have not kept the
-data's activity (units that overlap too much to be started as independent ones, as in waves), the run
-begins again from small random weights. During the run the chains are watched; on NaN or when they leave
-the data's activity, the last good state comes back with half the learning rate. Every run ends with a
-verdict: converged, not converged, collapsed or diverged.
+data's activity (units that overlap too much to be started as independent ones, as in waves), the
+run begins again from small random weights. During the run the chains are watched; on NaN or when
+they leave the data's activity, the last good state comes back with half the learning rate. Every
+run ends with a verdict: converged, not converged, collapsed or diverged.
 """
 
 from __future__ import annotations

@@ -1,16 +1,18 @@
 r"""Jumps between the wells of a hidden unit: the move that plain Gibbs sampling lacks.
 
-A trained assembly is on or off. Given v, its hidden unit stays where its neurons put it, and given h
-its neurons stay where the unit puts them, so block Gibbs sampling changes the state once in hundreds
-of steps. With the neurons summed out, one unit given the others has the density
+A trained assembly is on or off. Given v, its hidden unit stays where its neurons put it, and given
+h its neurons stay where the unit puts them, so block Gibbs sampling changes the state once in
+hundreds of steps. With the neurons summed out, one unit given the others has the density
 
-.. math:: P(h_\mu | h_{\nu \ne \mu}) \propto e^{-U_\mu(h_\mu)} \prod_i (1 + e^{a_i + w_{i\mu} h_\mu}),
+.. math:: P(h_\mu | h_{\nu \ne \mu})
+          \propto e^{-U_\mu(h_\mu)} \prod_i (1 + e^{a_i + w_{i\mu} h_\mu}),
           \qquad a_i = g_i + \sum_{\nu \ne \mu} w_{i\nu} h_\nu ,
 
 where on and off differ by a finite weight and nothing lies between. We propose a new value from a
-fixed histogram of the unit (its values over the data) and accept it by the Metropolis-Hastings rule.
-The move leaves P(h) invariant, and drawing v given h afterwards restores the joint distribution: it is
-exact for any histogram, and fast when the histogram resembles the unit's distribution.
+fixed histogram of the unit (its values over the data) and accept it by the Metropolis-Hastings
+rule. The move leaves P(h) invariant, and drawing v given h afterwards restores the joint
+distribution: it is exact for any histogram, and fast when the histogram resembles the unit's
+distribution.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ _FLOOR = 0.02  # share of the proposals spread evenly over the bins
 
 @njit(cache=True)
 def _bin_of(h):
-    return int(math.floor((math.asinh(h) + _REACH) / _BIN))
+    return math.floor((math.asinh(h) + _REACH) / _BIN)
 
 
 @njit(cache=True)
@@ -112,8 +114,8 @@ def _propose(cumulative, key):
 
 @njit(cache=True, parallel=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def jump_sweep(
-    fields, starts, neurons, weights, cumulative, log_density, gamma_plus, gamma_minus, theta_plus, theta_minus,
-    scale, n_chains, key, h, inputs, n_accepted,
+    fields, starts, neurons, weights, cumulative, log_density, gamma_plus, gamma_minus, theta_plus,
+    theta_minus, scale, n_chains, key, h, inputs, n_accepted,
 ):  # fmt: skip
     """Offer every hidden unit of every chain one jump, in the order of the units.
 

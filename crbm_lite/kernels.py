@@ -1,15 +1,15 @@
 """Numba kernels of the Gibbs sampler: one pass over W per step, shared by training and sampling.
 
 Layout. Neurons are cut into tiles whose size depends on N alone; a thread takes whole tiles, every
-tile has its own partial sums, and these are added in a fixed order, so the number of threads changes
-no bit. Chains sit on the last, contiguous axis (padded to a multiple of 16), which is what the inner
-loops vectorise over. W is read as packed rows: for every neuron the columns and values of its
-non-zero weights, padded with zero weights to a multiple of four.
+tile has its own partial sums, and these are added in a fixed order, so the number of threads
+changes no bit. Chains sit on the last, contiguous axis (padded to a multiple of 16), which is what
+the inner loops vectorise over. W is read as packed rows: for every neuron the columns and values of
+its non-zero weights, padded with zero weights to a multiple of four.
 
 The visible pass computes the input g_i + sum_mu w_imu h_mu of a neuron in all chains, draws its
-spikes, and adds its row of W to the inputs of the chains in which it spikes while the row is in cache.
-A random byte decides a spike unless it falls into the 1/256 of the unit interval that holds the
-probability; then 53 more bits do. The result is exact to 2^-61.
+spikes, and adds its row of W to the inputs of the chains in which it spikes while the row is in
+cache. A random byte decides a spike unless it falls into the 1/256 of the unit interval that holds
+the probability; then 53 more bits do. The result is exact to 2^-61.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def exp_f32(x):
 
 @njit(inline="always")
 def nonzero_chains(row64, n_chains, out):
-    """Write the positions of the non-zero bytes (values 1 or 2) of a row to out; return how many."""
+    """Write the positions of a row's non-zero bytes (1 or 2) to out; return how many."""
     n_found = 0
     n_words = row64.shape[0]
     for start in range(0, n_words, 8):

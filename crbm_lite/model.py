@@ -5,7 +5,8 @@ r"""The compositional Restricted Boltzmann Machine as a scikit-learn estimator.
     E(v,h) = -\sum_i g_i v_i + \sum_\mu U_\mu(h_\mu) - \sum_{i\mu} w_{i\mu} v_i h_\mu,
     \qquad P(v,h) = e^{-E(v,h)}/Z
 
-with binary neurons v (T, N), real hidden units h (T, M) and dReLU potentials U (Eq. 13). The marginal is
+with binary neurons v (T, N), real hidden units h (T, M) and dReLU potentials U (Eq. 13). The
+marginal is
 :math:`\log P(v) = g \cdot v + \sum_\mu \Gamma_\mu(I_\mu) - \log Z` with :math:`I = vW`.
 """
 
@@ -41,8 +42,8 @@ class CRBM(TransformerMixin, BaseEstimator):
     n_updates, batch_size, n_chains, n_gibbs : int
         Gradient updates; frames a batch; persistent chains; Gibbs steps an update.
     learning_rate, final_learning_rate, decay_start : float
-        RMSprop's learning rate, constant for the share ``decay_start`` of the updates, then decaying
-        geometrically to the final one.
+        RMSprop's learning rate, constant for the share ``decay_start`` of the updates, then
+        decaying geometrically to the final one.
     beta2, epsilon : float
         RMSprop's averaging and its floor.
     init : {"pca", "random"}

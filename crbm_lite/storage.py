@@ -1,8 +1,9 @@
 """Saving and loading models: HDF5, versioned, never executable.
 
 Layout of version 1: root attributes ``format`` = "crbm_lite model", ``version`` = 1,
-``hyperparameters`` (JSON), ``verdict``; datasets ``weights`` (N, M), ``fields`` (N,), ``gamma_plus``,
-``gamma_minus``, ``theta_plus``, ``theta_minus`` (M,), ``chains`` (chains, N) and the group ``history``.
+``hyperparameters`` (JSON), ``verdict``; datasets ``weights`` (N, M), ``fields`` (N,),
+``gamma_plus``, ``gamma_minus``, ``theta_plus``, ``theta_minus`` (M,), ``chains`` (chains, N) and
+the group ``history``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 r"""Persistent contrastive divergence: the training loop (Eq. 14 and Methods of the paper).
 
-One update: a batch of frames gives the data's averages, the persistent chains take some Gibbs steps and
-give the model's, the gradient of the penalised likelihood (`crbm_lite.updates`) moves the parameters by
-RMSprop with an exact soft threshold, and h is rescaled to unit variance. Means of h given v, not samples,
-enter in both phases. The run around it (start, monitors, rewind, verdict) is `crbm_lite.fitting`.
+One update: a batch of frames gives the data's averages, the persistent chains take some Gibbs steps
+and give the model's, the gradient of the penalised likelihood (`crbm_lite.updates`) moves the
+parameters by RMSprop with an exact soft threshold, and h is rescaled to unit variance. Means of h
+given v, not samples, enter in both phases. The run around it (start, monitors, rewind, verdict) is
+`crbm_lite.fitting`.
 """
 
 from __future__ import annotations

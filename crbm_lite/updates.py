@@ -117,7 +117,8 @@ def update_rows(
     the noise of a hundred frames is larger than lambda and would revive most zeros at once.
 
     Weights move in centred coordinates: the thresholds of the hidden units are measured from the
-    mean input, the fields from the mean h, so that a step on w leaves both activities where they are.
+    mean input, the fields from the mean h, so that a step on w leaves both activities where they
+    are.
 
     Parameters
     ----------

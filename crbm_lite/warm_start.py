@@ -1,14 +1,16 @@
 r"""Where training begins: assemblies that a linear method can see, as nearly finished hidden units.
 
-W = 0 is a stationary point of the penalised problem, and from a small random start it often wins. The
-warm start takes the principal components of the standardised spikes above the noise edge (Marchenko &
-Pastur 1967), rotates them to sparse loadings (varimax, Kaiser 1958), and reads off each unit's time
-course h(t) of unit variance. Then
+W = 0 is a stationary point of the penalised problem, and from a small random start it often wins.
+The warm start takes the principal components of the standardised spikes above the noise edge
+(Marchenko & Pastur 1967), rotates them to sparse loadings (varimax, Kaiser 1958), and reads off
+each unit's time course h(t) of unit variance. Then
 
-- a weight is the rise of a neuron's log-odds from the frames in which the unit is off to those in which
+- a weight is the rise of a neuron's log-odds from the frames in which the unit is off to those in
+which
   it is on, divided by the rise of h; it is zero where |Cov(v_i, h)| < lambda;
 - the fields give every neuron its mean activity;
-- the potential of a unit is the maximum-likelihood dReLU for its values of h. With the neurons summed
+- the potential of a unit is the maximum-likelihood dReLU for its values of h. With the neurons
+summed
   out and the other units at rest its density is an exponential family on a line,
 
   .. math:: P(h) \propto e^{-U(h)} \prod_i (1 + e^{g_i + w_i h}),
@@ -16,7 +18,8 @@ course h(t) of unit variance. Then
   so that on and off get their shares of the time from the first update on. A Gaussian start leaves
   them to a collective mode (all units on in a few chains), out of which training hardly finds.
 
-Where units overlap too much for this (waves) the start is no good; `crbm_lite.fitting` tries it out.
+Where units overlap too much for this (waves) the start is no good; `crbm_lite.fitting` tries it
+out.
 """
 
 from __future__ import annotations
