@@ -6,17 +6,18 @@ The warm start takes the principal components of the standardised spikes above t
 each unit's time course h(t) of unit variance. Then
 
 - a weight is the rise of a neuron's log-odds from the frames in which the unit is off to those in
-which
-  it is on, divided by the rise of h; it is zero where |Cov(v_i, h)| < lambda;
+  which it is on, divided by the rise of h; it is zero where the covariance of v_i and h is below
+  lambda;
 - the fields give every neuron its mean activity;
-- the potential of a unit is the maximum-likelihood dReLU for its values of h. With the neurons
-summed
-  out and the other units at rest its density is an exponential family on a line,
+- the potential of a unit is the maximum-likelihood dReLU for its values of h.
 
-  .. math:: P(h) \propto e^{-U(h)} \prod_i (1 + e^{g_i + w_i h}),
+With the neurons summed out and the other units at rest, a unit's density is an exponential family
+on a line,
 
-  so that on and off get their shares of the time from the first update on. A Gaussian start leaves
-  them to a collective mode (all units on in a few chains), out of which training hardly finds.
+.. math:: P(h) \propto e^{-U(h)} \prod_i (1 + e^{g_i + w_i h}),
+
+so that on and off get their shares of the time from the first update on. A Gaussian start leaves
+them to a collective mode (all units on in a few chains), out of which training hardly finds.
 
 Where units overlap too much for this (waves) the start is no good; `crbm_lite.fitting` tries it
 out.
