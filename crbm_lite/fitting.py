@@ -98,7 +98,7 @@ class _Run:
                 continue
             reason = self._record(trainer, share)
             if reason is None:
-                if trainer.update - snapshot[2] >= snapshot_every:
+                if trainer.update - snapshot[2] >= snapshot_every and self._is_healthy():
                     snapshot = trainer.snapshot()
                 continue
             self.n_rewinds += 1
@@ -137,12 +137,18 @@ class _Run:
         self.progress.set_postfix_str(
             f"lr {rate:.1e}, activity {activity:.3f}/{self.activity:.3f}, W {now.density:.1%}"
         )
-        recent = np.mean([r[3] for r in self.records[-5:]])
-        ratio = recent / max(self.activity, 1e-12)
-        grown = trainer.update > _TRIAL_UPDATES
-        if grown and len(self.records) >= 5 and not 1 / _LOST_RATIO < ratio < _LOST_RATIO:
+        if trainer.update > _TRIAL_UPDATES and not self._is_healthy():
+            recent = self._recent_activity()
             return f"the chains' activity {recent:.3f} has left the data's {self.activity:.3f}"
         return None
+
+    def _recent_activity(self) -> float:
+        return float(np.mean([r[3] for r in self.records[-5:]]))
+
+    def _is_healthy(self) -> bool:
+        """Whether the chains' recent activity is within a factor of the data's."""
+        ratio = self._recent_activity() / max(self.activity, 1e-12)
+        return 1.0 / _LOST_RATIO < ratio < _LOST_RATIO
 
     def history(self) -> History:
         columns = zip(*self.records, strict=True) if self.records else [()] * 7

@@ -130,9 +130,11 @@ def varimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e
     """
     rotation = np.eye(loadings.shape[1], dtype=loadings.dtype)
     score = 0.0
-    for _ in range(n_iterations):
+    for _ in range(n_iterations if loadings.size else 0):
         turned = loadings @ rotation
-        target = turned**3 - turned * (turned**2).mean(axis=0)
+        power = (turned**2).mean(axis=0)
+        # the largest power keeps the iteration from overshooting and leaves its fixed points alone
+        target = turned**3 + turned * (power.max() - power)
         left, singular, right = np.linalg.svd(loadings.T @ target)
         rotation = left @ right
         if singular.sum() <= score * (1.0 + tolerance):
