@@ -81,8 +81,7 @@ def _data_side(
     csr = spikes.to_csr(np.float64)
     for first in range(0, spikes.n_frames, _CHUNK):
         frames = np.arange(first, min(first + _CHUNK, spikes.n_frames))
-        out = np.empty((updates.N_STATISTICS, len(frames), m))
-        updates.hidden_phase(spikes.inputs(weights, frames), *potential, mean_h, out)
+        out = updates.hidden_statistics(spikes.inputs(weights, frames), potential, mean_h)
         transposed = csr[frames].T.tocsr()
         vh += transposed @ (out[updates.MEAN] - mean_h)
         vq += transposed @ out[updates.VAR_I]
@@ -106,8 +105,7 @@ def _model_side(
     chains.step(_BURN_IN, weights, fields32, potential)
     for _ in range(_N_SAVED):
         chains.step(_THINNING, weights, fields32, potential)
-        out = np.empty((updates.N_STATISTICS, chains.n_chains, m))
-        updates.hidden_phase(chains.inputs(), *potential, mean_h, out)
+        out = updates.hidden_statistics(chains.inputs(), potential, mean_h)
         h = (out[updates.MEAN] - mean_h).astype(np.float32)
         v = chains.v[:, : chains.n_chains]
         for k, half in enumerate(halves):

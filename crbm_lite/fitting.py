@@ -41,8 +41,6 @@ class History:
         Share of non-zero weights.
     effective_chains : ndarray
         Effective share of the chains after one update (importance weights); near 1 in equilibrium.
-    variance_h : ndarray
-        Median over units of Var(h) on a batch.
     seconds : ndarray
         Since the start of training.
     activity_data : float

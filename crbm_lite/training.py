@@ -141,11 +141,6 @@ class Trainer:
         frames, self._order = self._order[:size], self._order[size:]
         return np.sort(frames)
 
-    def _hidden_phase(self, inputs: np.ndarray, potential: np.ndarray) -> np.ndarray:
-        out = np.empty((updates.N_STATISTICS, *inputs.shape))
-        updates.hidden_phase(inputs, *potential, self.now.mean_h, out)
-        return out
-
     def one_update(self, measure: bool = False) -> float | None:
         """Move the parameters once.
 
@@ -161,11 +156,11 @@ class Trainer:
         # the data's averages, over a batch
         frames = self._next_frames()
         inputs = self.spikes.inputs(now.weights, frames)
-        data = self._hidden_phase(inputs, potential)
+        data = updates.hidden_statistics(inputs, potential, now.mean_h)
         # the model's averages, over the chains
         chains.propose_from(DReLU(*potential).sample(inputs, self.rng), _HISTOGRAM_DECAY)
         chains.step(schedule.n_gibbs, now.weights, now.fields.astype(np.float32), potential)
-        model = self._hidden_phase(chains.inputs(), potential)
+        model = updates.hidden_statistics(chains.inputs(), potential, now.mean_h)
         log_p_before = self._chain_log_probability() if measure else None
 
         # gradients, and the rescaling of h to unit variance

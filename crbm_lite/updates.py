@@ -71,6 +71,13 @@ def hidden_phase(inputs, gamma_plus, gamma_minus, theta_plus, theta_minus, mean_
             out[VAR_GAMMA_MINUS, t, mu] = -0.5 * (b4 - b2 * h2 - twice_mean * (b3 - b2 * h1))
 
 
+def hidden_statistics(inputs: np.ndarray, potential: np.ndarray, mean_h: np.ndarray) -> np.ndarray:
+    """The statistics of ``hidden_phase`` for inputs (frames, M): (N_STATISTICS, frames, M)."""
+    out = np.empty((N_STATISTICS, *inputs.shape))
+    hidden_phase(inputs, *potential, mean_h, out)
+    return out
+
+
 @njit(cache=True)
 def frames_given_neuron(frame_starts, neurons, frames, n_neurons):
     """Transpose chosen frames of a CSR recording: (starts (N + 1,), rows) of the active neurons."""
