@@ -1,0 +1,54 @@
+"""The GLM baseline: time per neuron beside scikit-learn's, and the largest difference of weights.
+
+python -m benchmarks.glm [neurons that scikit-learn fits]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+import crbm_lite as cl
+from crbm_lite.baselines.glm import fit_glm
+from crbm_lite.spikes import as_spikes
+
+L2 = (1000.0, 100.0, 10.0)
+
+
+def run(train: cl.Recording, l2: float, sample: np.ndarray) -> None:
+    """Fit all neurons here and a sample by scikit-learn; print a line."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    glm = fit_glm(train, l2)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    v = as_spikes(train).dense().astype(np.float64)
+    difference, reference = 0.0, 0.0
+    for i in sample:
+        others = np.delete(v, i, axis=1)
+        estimator = LogisticRegression(C=1 / l2, tol=1e-6, max_iter=10_000)
+        began = time.process_time()
+        estimator.fit(others, v[:, i])
+        reference += time.process_time() - began
+        mine = np.delete(glm.weights[:, i], i)
+        difference = max(difference, np.abs(mine - estimator.coef_[0]).max())
+    n = len(glm.neurons)
+    print(
+        f"lambda {l2:<6g} all {n:,} neurons: {wall:6.1f} s, {cpu:6.1f} CPU s, "
+        f"{1e3 * cpu / n:6.2f} CPU ms a neuron; scikit-learn {1e3 * reference / len(sample):6.1f} "
+        f"({reference / len(sample) / (cpu / n):.0f} times); largest difference {difference:.1e}",
+        flush=True,
+    )
+
+
+def main(n_sample: int = 20) -> None:
+    """Print a line for each lambda, on the training frames of the simulated larva."""
+    train, _ = cl.split_train_test(cl.simulate_recording(random_state=0))
+    sample = np.random.default_rng(0).choice(train.n_neurons, n_sample, replace=False)
+    for l2 in L2:
+        run(train, l2, sample)
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))

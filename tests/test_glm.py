@@ -1,0 +1,127 @@
+"""The GLM baseline against scikit-learn, its stationarity conditions and plain formulas."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+
+from crbm_lite.baselines.glm import fit_glm, sweep_l2
+from crbm_lite.planted import plant_recording
+
+
+@pytest.fixture(scope="module")
+def v():
+    recording = plant_recording(80, 4, size_range=(15, 25), n_frames=900, n_unassigned=10)
+    return scipy.sparse.csr_array(recording.spikes).toarray().astype(np.uint8)
+
+
+@pytest.mark.parametrize("l2", [0.3, 10.0, 1000.0])
+def test_coefficients_agree_with_scikit_learn(v, l2):
+    glm = fit_glm(v, l2)
+    for i in (0, 17, 79):
+        reference = LogisticRegression(C=1 / l2, tol=1e-10, max_iter=10_000)
+        reference.fit(np.delete(v, i, axis=1), v[:, i])
+        np.testing.assert_allclose(
+            np.delete(glm.weights[:, i], i), reference.coef_[0], rtol=0, atol=1e-4
+        )
+        np.testing.assert_allclose(glm.intercepts[i], reference.intercept_[0], rtol=0, atol=1e-4)
+
+
+def test_every_neuron_is_at_its_optimum_and_ignores_itself(v):
+    l2 = 5.0
+    glm = fit_glm(v, l2)
+    error = expit(v @ glm.weights + glm.intercepts) - v
+    gradient = v.T @ error + l2 * glm.weights
+    np.fill_diagonal(gradient, 0.0)
+    assert np.abs(gradient).max() < 1e-3
+    assert np.abs(error.sum(axis=0)).max() < 1e-3
+    assert (np.diag(glm.weights) == 0).all()
+    assert (glm.n_newton > 0).all()
+
+
+def test_a_subset_of_targets_in_any_order_and_form_gives_the_same_columns(v):
+    glm = fit_glm(v, 20.0)
+    some = fit_glm(scipy.sparse.csr_array(v), 20.0, neurons=[31, 4])
+    np.testing.assert_allclose(some.weights, glm.weights[:, [31, 4]], atol=1e-6)
+    np.testing.assert_allclose(some.nllh(v).nllh, glm.nllh(v).nllh[[31, 4]], atol=1e-6)
+    np.testing.assert_array_equal(some.neurons, [31, 4])
+
+
+def test_frame_weights_count_like_repeated_frames(v):
+    times = np.random.default_rng(0).integers(0, 4, size=len(v))
+    weighted = fit_glm(v, 3.0, frame_weights=times, neurons=[2, 50])
+    repeated = fit_glm(np.repeat(v, times, axis=0), 3.0, neurons=[2, 50])
+    np.testing.assert_allclose(weighted.weights, repeated.weights, atol=1e-5)
+    np.testing.assert_allclose(weighted.intercepts, repeated.intercepts, atol=1e-5)
+
+
+def test_under_a_huge_penalty_only_the_rate_is_left(v):
+    glm = fit_glm(v, 1e9)
+    assert np.abs(glm.weights).max() < 1e-5
+    np.testing.assert_allclose(glm.intercepts, logit(v.mean(axis=0)), atol=1e-4)
+    assert abs(glm.nllh(v).median) < 1e-4
+
+
+def test_nllh_is_that_of_the_formula(v):
+    train, test = v[:600], v[600:]
+    glm = fit_glm(train, 10.0)
+    p = np.clip(expit(test @ glm.weights + glm.intercepts), 1e-7, 1 - 1e-7)
+    np.testing.assert_allclose(glm.mean_v_given_others(test), p, atol=1e-7)
+    llh = np.where(test, np.log(p), np.log(1 - p)).mean(axis=0)
+    mean = test.mean(axis=0)
+    independent = mean * np.log(mean) + (1 - mean) * np.log(1 - mean)
+    np.testing.assert_allclose(glm.nllh(test).nllh, (llh - independent) / -independent)
+
+
+def test_it_finds_planted_weights():
+    rng = np.random.default_rng(1)
+    x = rng.random((20_000, 4)) < 0.3
+    planted = np.array([1.5, -2.0, 0.0, 0.7])
+    y = rng.random(20_000) < expit(x @ planted - 1.0)
+    glm = fit_glm(np.column_stack([x, y]), 0.1, neurons=[4])
+    np.testing.assert_allclose(glm.weights[:4, 0], planted, atol=0.15)
+    np.testing.assert_allclose(glm.intercepts[0], -1.0, atol=0.1)
+
+
+def test_constant_neurons_are_certain_and_stay_out_of_the_others(v):
+    silent, always = v.copy(), v.copy()
+    silent[:, 3], always[:, 3] = 0, 1
+    for frames, probability in ((silent, 0.0), (always, 1.0)):
+        glm = fit_glm(frames, 10.0)
+        assert (glm.mean_v_given_others(frames)[:, 3] == probability).all()
+        assert np.isfinite(glm.weights).all()
+    assert np.abs(fit_glm(silent, 10.0).weights[3]).max() < 1e-6
+
+
+def test_the_sweep_scores_the_last_frames_and_takes_the_best(v):
+    l2 = (0.01, 10.0, 1e6)
+    sweep = sweep_l2(v, l2, validation_fraction=1 / 3)
+    by_hand = [fit_glm(v[:600], value).nllh(v[600:]).median for value in l2]
+    np.testing.assert_allclose(sweep.median_nllh, by_hand, atol=1e-3)
+    assert (sweep.best, sweep.n_fit, sweep.n_validation) == (10.0, 600, 300)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"l2": 0.0}, "l2 is 0.0"),
+        ({"l2": np.nan}, "l2 is nan"),
+        ({"neurons": [80]}, "from 0 to 79"),
+        ({"neurons": [0.5]}, "integers"),
+        ({"frame_weights": np.ones(3)}, "frame_weights must be 900"),
+        ({"frame_weights": -np.ones(900)}, "not negative"),
+    ],
+)
+def test_bad_arguments_are_named(v, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        fit_glm(v, **arguments)
+
+
+def test_bad_sweeps_and_wrong_neurons_are_named(v):
+    with pytest.raises(ValueError, match="l2 is empty"):
+        sweep_l2(v, ())
+    with pytest.raises(ValueError, match="validation_fraction is 0"):
+        sweep_l2(v, validation_fraction=0.0)
+    with pytest.raises(ValueError, match="80 features"):
+        fit_glm(v, 100.0, neurons=[0]).nllh(v[:, :5])
