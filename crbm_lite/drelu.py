@@ -7,14 +7,8 @@ r"""The hidden potential: double rectified linear units (dReLU, Eq. 13 of the pa
 
 Given an input I, a hidden unit has the density :math:`P(h|I) \propto \exp(-U(h) + hI)`: a mixture
 of two truncated Gaussians, one on each side of zero. Everything here (cumulant, mean, variance,
-samples, partial moments) follows from one function of one variable, the standard half
-
-.. math:: Z(x) = \int_0^\infty \exp(-z^2/2 - xz)\,dz = \sqrt{\pi/2}\;\mathrm{erfcx}(x/\sqrt2),
-
-with :math:`x = (\theta_+ - I)/\sqrt{\gamma_+}` on the positive side and
-:math:`x = (I - \theta_-)/\sqrt{\gamma_-}` on the negative one. Its mean :math:`m(x)` obeys
-:math:`Z(x) = 1/(x + m(x))`; for x > 3 it comes from a continued fraction without cancellation.
-All arithmetic is float64.
+samples, partial moments) follows from the halves (`crbm_lite.halves`); draws are made in
+`crbm_lite.hidden_sampling`. All arithmetic is float64.
 """
 
 from __future__ import annotations
@@ -25,50 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit, prange
 
-from crbm_lite.random_numbers import hash64, uniform01
-
-_SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
-_LOG_SQRT_PI_OVER_2 = 0.5 * math.log(math.pi / 2.0)
-_SQRT_HALF = math.sqrt(0.5)
-_TAIL = 3.0  # beyond it, 1/Z(x) - x cancels and the continued fraction has converged
-
-
-@njit(cache=True, error_model="numpy")
-def tail_moment_ratio(x, n):
-    """Ratio E[z^n] / E[z^(n-1)] of the standard half for x > 3, by backward recursion.
-
-    r_n = n / (x + r_{n+1}) has positive terms only, hence no cancellation.
-    """
-    depth = n + 8 + int(160.0 / (x * x))
-    ratio = 0.5 * (math.sqrt(x * x + 4.0 * (depth + 1)) - x)
-    for k in range(depth, n - 1, -1):
-        ratio = k / (x + ratio)
-    return ratio
-
-
-@njit(cache=True, error_model="numpy")
-def half_moments(x):
-    """Return (log Z(x), less x^2/2 for x <= 3, mean, variance) of the standard half."""
-    if x > _TAIL:
-        r2 = tail_moment_ratio(x, 2)
-        mean = 1.0 / (x + r2)
-        return -math.log(x + mean), mean, mean * (r2 - mean)
-    erfc = math.erfc(x * _SQRT_HALF)
-    hazard = _SQRT_2_OVER_PI * math.exp(-0.5 * x * x) / erfc
-    return math.log(erfc) + _LOG_SQRT_PI_OVER_2, hazard - x, 1.0 + hazard * (x - hazard)
-
-
-@njit(cache=True, error_model="numpy")
-def half_weight(d, gamma):
-    """Return (log weight, x) of a half with slope d and curvature gamma.
-
-    The square d^2/(2 gamma) reaches 1e6: formed from d itself, it is exact to a few roundings.
-    """
-    x = d / math.sqrt(gamma)
-    log_z, mean, variance = half_moments(x)
-    if x <= _TAIL:
-        log_z += d * d / (2.0 * gamma)
-    return log_z - 0.5 * math.log(gamma), mean, variance
+from crbm_lite.halves import TAIL, half_weight, tail_moment_ratio
+from crbm_lite.hidden_sampling import sample_given_input
 
 
 @njit(cache=True, error_model="numpy")
@@ -113,7 +65,7 @@ def _raw_half_moments(d, gamma):
     x = d / math.sqrt(gamma)
     s = 1.0 / math.sqrt(gamma)
     m2 = variance + mean * mean
-    if x > _TAIL:
+    if x > TAIL:
         m3 = m2 * tail_moment_ratio(x, 3)
         m4 = m3 * tail_moment_ratio(x, 4)
     else:
@@ -139,44 +91,6 @@ def partial_moments(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out):
     out[7] = p_minus * b4
 
 
-@njit(cache=True, error_model="numpy")
-def _sample_half(x, key, counter):
-    """One draw of the standard half: z > 0 with density proportional to exp(-z^2/2 - xz).
-
-    Rejection from a Gaussian where it is centred above zero, else from the best exponential
-    (Robert 1995); both are exact however far the tail. ``counter`` is the first uniform's number.
-    """
-    if x < 0.0:
-        while True:
-            radius = math.sqrt(-2.0 * math.log(uniform01(key, counter)))
-            angle = 2.0 * math.pi * uniform01(key, counter + 1)
-            z = radius * math.cos(angle) - x
-            if z > 0.0:
-                return z
-            z = radius * math.sin(angle) - x
-            if z > 0.0:
-                return z
-            counter += 2
-    rate = 0.5 * (x + math.sqrt(x * x + 4.0))
-    while True:
-        z = -math.log(uniform01(key, counter)) / rate
-        excess = z + x - rate
-        if math.log(uniform01(key, counter + 1)) <= -0.5 * excess * excess:
-            return z
-        counter += 2
-
-
-@njit(cache=True, error_model="numpy")
-def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key):
-    """One exact draw of P(h|I); ``key`` is a 64-bit random key used up by this draw."""
-    d_plus, d_minus = theta_plus - inp, inp - theta_minus
-    log_plus, _, _ = half_weight(d_plus, gamma_plus)
-    log_minus, _, _ = half_weight(d_minus, gamma_minus)
-    if uniform01(key, 0) * (1.0 + math.exp(log_minus - log_plus)) < 1.0:
-        return _sample_half(d_plus / math.sqrt(gamma_plus), key, 1) / math.sqrt(gamma_plus)
-    return -_sample_half(d_minus / math.sqrt(gamma_minus), key, 1) / math.sqrt(gamma_minus)
-
-
 @njit(cache=True, parallel=True, error_model="numpy")
 def _evaluate(
     inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out_cumulant, out_mean, out_var
@@ -191,21 +105,6 @@ def _evaluate(
                 mean, variance = mean_and_variance(inp[t, mu], g_p, g_m, t_p, t_m)
                 out_mean[t, mu] = mean
                 out_var[t, mu] = variance
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def _sample(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key, out):
-    n_hidden = inp.shape[1]
-    for t in prange(inp.shape[0]):
-        for mu in range(n_hidden):
-            out[t, mu] = sample_one(
-                inp[t, mu],
-                gamma_plus[mu],
-                gamma_minus[mu],
-                theta_plus[mu],
-                theta_minus[mu],
-                hash64(key, t * n_hidden + mu),
-            )
 
 
 _NOT_WANTED = np.empty((0, 0))
@@ -356,5 +255,5 @@ class DReLU:
         rows, shape = self._inputs(inputs)
         out = np.empty_like(rows)
         key = rng.integers(0, 2**64, dtype=np.uint64)
-        _sample(rows, *self.parameters, key, out)
+        sample_given_input(rows, *self.parameters, key, out)
         return out.reshape(shape)

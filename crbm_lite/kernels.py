@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
-from crbm_lite.drelu import sample_one
+from crbm_lite.hidden_sampling import sample_one, scales_of
 from crbm_lite.random_numbers import hash32, hash64
 
 _F = np.float32
@@ -319,6 +319,7 @@ def sample_hidden(partial_input, scale, gamma_plus, gamma_minus, theta_plus, the
         first, last = 8 * block, min(8 * block + 8, n_hidden)
         _sum_of_shares(partial_input, first, last, total)
         for mu in range(first, last):
+            scales = scales_of(gamma_plus[mu], gamma_minus[mu])
             for c in range(n_chains):
                 h[mu, c] = sample_one(
                     scale * total[c, mu - first],
@@ -326,6 +327,7 @@ def sample_hidden(partial_input, scale, gamma_plus, gamma_minus, theta_plus, the
                     gamma_minus[mu],
                     theta_plus[mu],
                     theta_minus[mu],
+                    scales,
                     hash64(key, mu * n_chains + c),
                 )
 
