@@ -1,0 +1,267 @@
+"""Eq. 20-22 by loops over neurons, statistics against their definitions, and the real atlas."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from crbm_lite.atlas import load_atlas
+from crbm_lite.datasets import DatasetUnavailable
+from crbm_lite.region_statistics import Conservation
+from crbm_lite.structure import (
+    average_connectivity,
+    compare,
+    conservation,
+    log_normality,
+    region_pairs,
+    structural_connectivity,
+)
+
+
+@pytest.fixture(scope="module")
+def atlas():
+    try:
+        return load_atlas()
+    except DatasetUnavailable as reason:
+        pytest.skip(f"zebrafish-atlas: {reason}")
+
+
+def symmetric(rng, n, zero=0.0):
+    upper = np.triu(rng.lognormal(size=(n, n)) * (rng.random((n, n)) >= zero))
+    return upper + np.triu(upper, 1).T
+
+
+# ---------------------------------------------------------------------- tracings
+
+
+def tracings(rng, n=30, n_regions=6):
+    lengths = rng.exponential(50.0, (n, n_regions)) * (rng.random((n, n_regions)) < 0.4)
+    soma = rng.integers(-1, n_regions - 1, n)  # the last region has no soma of its own
+    return lengths, soma, rng.uniform(1e3, 1e4, n_regions)
+
+
+def mirrored(lengths, soma, mirror):
+    both = [(dict(enumerate(row)), s) for row, s in zip(lengths, soma)]
+    for row, s in zip(lengths, soma):
+        both.append(({mirror[r]: x for r, x in enumerate(row)}, mirror[s] if s >= 0 else -1))
+    return both
+
+
+def by_loops(neurons, volumes, formula):
+    n_regions = len(volumes)
+    out = np.zeros((n_regions, n_regions))
+    for r in range(n_regions):
+        for q in range(n_regions):
+            if formula == 20:
+                mine = [row for row, s in neurons if s == r]
+                if mine:
+                    out[r, q] = sum(row[q] for row in mine) / (volumes[q] * len(mine))
+            elif r != q:
+                in_both = [
+                    row for row, s in neurons if (row[r] > 0 or s == r) and (row[q] > 0 or s == q)
+                ]
+                if in_both:
+                    total = sum(row[r] + row[q] for row in in_both)
+                    out[r, q] = total / (len(in_both) * (volumes[r] + volumes[q]))
+    return (out + out.T) / 2
+
+
+@pytest.mark.parametrize("formula", [20, 21])
+@pytest.mark.parametrize("with_mirror", [False, True])
+def test_structural_connectivity_neuron_by_neuron(formula, with_mirror):
+    lengths, soma, volumes = tracings(np.random.default_rng(0))
+    mirror = np.array([1, 0, 3, 2, 5, 4])
+    neurons = [(dict(enumerate(row)), s) for row, s in zip(lengths, soma)]
+    if with_mirror:
+        neurons = mirrored(lengths, soma, mirror)
+    ours = structural_connectivity(
+        lengths, soma, volumes, mirror=mirror if with_mirror else None, formula=formula
+    )
+    np.testing.assert_allclose(ours, by_loops(neurons, volumes, formula), rtol=1e-12)
+    np.testing.assert_array_equal(ours, ours.T)
+    if with_mirror:
+        volumes = (volumes + volumes[mirror]) / 2
+        ours = structural_connectivity(lengths, soma, volumes, mirror=mirror, formula=formula)
+        np.testing.assert_allclose(ours, ours[np.ix_(mirror, mirror)], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"soma_region": [0]}, "disagree"),
+        ({"lengths_um": -np.ones((30, 6))}, "lengths_um"),
+        ({"volumes_um3": np.zeros(6)}, "volumes_um3"),
+        ({"soma_region": np.full(30, 6)}, "soma_region"),
+        ({"mirror": [1, 2, 0, 3, 4, 5]}, "mirror"),
+        ({"formula": 19}, "formula"),
+    ],
+)
+def test_bad_tracings_are_named(change, message):
+    names = ("lengths_um", "soma_region", "volumes_um3")
+    good = dict(zip(names, tracings(np.random.default_rng(0))))
+    with pytest.raises(ValueError, match=message):
+        structural_connectivity(**(good | change))
+
+
+# ---------------------------------------------------------------------- Eq. 22
+
+
+@pytest.mark.parametrize("missing", ["skip", "zero"])
+def test_average_over_animals_entry_by_entry(missing):
+    rng = np.random.default_rng(1)
+    matrices = np.array([symmetric(rng, 5) for _ in range(3)])
+    counts, frames = rng.integers(1, 50, (3, 5)), np.array([100.0, 250.0, 400.0])
+    counts[0, 2] = 3
+    matrices[0, 2], matrices[0, :, 2] = np.nan, np.nan
+    matrices[:, 4], matrices[:, :, 4] = np.nan, np.nan  # nobody has region 4
+    ours = average_connectivity(matrices, counts, frames, missing=missing)
+    for r in range(5):
+        for q in range(5):
+            top = bottom = 0.0
+            for a in range(3):
+                weight = frames[a] * (counts[a, r] + counts[a, q])
+                if np.isnan(matrices[a, r, q]):
+                    bottom += weight * (missing == "zero")
+                else:
+                    top, bottom = top + weight * matrices[a, r, q], bottom + weight
+            if 4 in (r, q):
+                assert np.isnan(ours[r, q])
+            else:
+                assert ours[r, q] == pytest.approx(top / bottom, rel=1e-12)
+    np.testing.assert_array_equal(ours, ours.T)
+
+
+def test_bad_averages_are_named():
+    matrices = [np.ones((2, 2))] * 2
+    for arguments, message in (
+        (([], [[1, 1]]), "matrices"),
+        ((matrices, [[1, 1]]), "n_neurons"),
+        ((matrices, [[1, 1], [1, -1]]), "negative"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            average_connectivity(*arguments)
+    with pytest.raises(ValueError, match="missing"):
+        average_connectivity(matrices, [[1, 1]] * 2, missing="mean")
+
+
+# ---------------------------------------------------------------------- comparison
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_compare_is_scipy_on_the_right_pairs(within):
+    rng = np.random.default_rng(2)
+    f, c = symmetric(rng, 12), symmetric(rng, 12, zero=0.4)
+    f[3], f[:, 3] = np.nan, np.nan
+    pairs = [
+        (f[i, j], c[i, j])
+        for i in range(12)
+        for j in range(i if within else i + 1, 12)
+        if 3 not in (i, j)
+    ]
+    x, y = np.array(pairs).T
+    result = compare(f, c, within=within)
+    assert result.spearman_r == pytest.approx(stats.spearmanr(x[y > 0], y[y > 0])[0])
+    ks = stats.ks_2samp(x[y > 0], x[y == 0])
+    assert (result.ks_statistic, result.ks_p) == pytest.approx((ks.statistic, ks.pvalue))
+    assert (result.n_connected, result.n_unconnected) == ((y > 0).sum(), (y == 0).sum())
+    one, two = np.log10(x[y > 0]), np.log10(x[y == 0])
+    width = np.sqrt((one.var() * one.size + two.var() * two.size) / (x.size - 2))
+    ratio = stats.norm(one.mean(), width).pdf(-0.3) / stats.norm(two.mean(), width).pdf(-0.3)
+    assert result.evidence_ratio(10**-0.3) == pytest.approx(ratio)
+
+
+def test_compare_without_one_of_the_groups_says_nan():
+    f = symmetric(np.random.default_rng(3), 4)
+    result = compare(f, np.zeros((4, 4)))
+    assert np.isnan([result.spearman_r, result.ks_p, result.width]).all()
+    for bad, message in ((-np.ones((4, 4)), "negative"), (np.triu(f), "symmetric"), (f[:3], "R")):
+        with pytest.raises(ValueError, match=message):
+            compare(f, bad)
+
+
+def test_log_normality_tells_a_log_normal_from_an_exponential():
+    rng = np.random.default_rng(4)
+    good = log_normality(rng.lognormal(-5, 1.2, 1500))
+    bad = log_normality(rng.exponential(1.0, 1500))
+    assert good.shapiro_p > 0.01 > bad.shapiro_p
+    assert abs(good.skewness) < 0.2 < abs(bad.skewness)
+    assert bad.probability_plot_r2 < good.probability_plot_r2 <= 1
+    with_gaps = np.concatenate([[np.nan, 0.0, -1.0], rng.lognormal(size=20)])
+    assert log_normality(with_gaps).log10_values.size == 20
+    with pytest.raises(ValueError, match="8 or more"):
+        log_normality(np.ones(3))
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_conservation_is_pearson_of_log10_on_common_regions(within):
+    rng = np.random.default_rng(5)
+    base = symmetric(rng, 9)
+    stack = [base * symmetric(rng, 9) ** 0.5 for _ in range(3)]
+    stack[1][2], stack[1][:, 2] = np.nan, np.nan
+    result = conservation(stack, within=within)
+    kept = [r for r in range(9) if r != 2]
+    a, b = (np.log10(m[np.ix_(kept, kept)][region_pairs(8, within=within)]) for m in stack[:2])
+    assert result.pearson_r[0, 1] == pytest.approx(np.corrcoef(a, b)[0, 1])
+    assert result.n_pairs[0, 1] == a.size
+    off = [result.pearson_r[i, j] for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert result.mean() == pytest.approx(np.mean(off))
+    assert result.mean(with_self=True) == pytest.approx((3 + np.sum(off)) / 6)
+
+
+def test_eight_animals_correlated_with_themselves_turn_060_into_069():
+    r = np.where(np.eye(8, dtype=bool), 1.0, 0.60)
+    eight = Conservation(r, np.ones((8, 8), int))
+    assert eight.mean() == pytest.approx(0.60)
+    assert round(eight.mean(with_self=True), 2) == 0.69
+
+
+# ---------------------------------------------------------------------- the eight fish
+
+
+def test_numbers_of_neurons_of_the_eight_fish(atlas):
+    sizes = [44055, 65517, 52518, 43439, 26353, 45082, 25259, 23446]
+    assert [x.size for x in atlas.labels] == sizes
+    in_a_region = [37475, 54825, 44118, 36988, 22252, 37739, 21777, 19665]
+    np.testing.assert_array_equal(atlas.n_neurons.sum(axis=1), in_a_region)
+
+
+def test_fifty_regions_have_five_neurons_on_both_sides_on_average(atlas):
+    used = atlas.used_regions()
+    assert len(used) == 50
+    assert (atlas.n_neurons[:, used].mean(axis=0) >= 5).all()
+    assert (atlas.n_neurons.mean(axis=0) >= 5).sum() == 52  # two more on one side only
+    with_five = (atlas.n_neurons[:, used] >= 5).sum(axis=1)
+    np.testing.assert_array_equal(with_five, [38, 50, 47, 44, 44, 44, 43, 43])
+
+
+def test_weights_of_the_average_are_sums_of_neurons(atlas):
+    """A matrix of ones in fish 2 only, zeros elsewhere: Eq. 22 returns its share of the weight."""
+    counts = atlas.n_neurons
+    matrices = np.zeros((8, 72, 72))
+    matrices[1] = 1.0
+    share = average_connectivity(matrices, counts)
+    r, q = atlas.names.index("Tectum_left"), atlas.names.index("Cerebellum_right")
+    weights = counts[:, r] + counts[:, q]
+    assert share[r, q] == weights[1] / weights.sum()
+    assert np.isnan(share).sum() == sum(
+        1 for a in range(72) for b in range(72) if counts[:, [a, b]].sum() == 0
+    )
+
+
+def test_structural_matrix_is_joined_by_name(atlas):
+    c = atlas.structure
+    np.testing.assert_array_equal(c, c.T)
+    assert (np.diag(c) == 0).all() and (c >= 0).all()
+    assert (c[region_pairs(72, within=False)] == 0).sum() == 1229
+    rows = [n for n in atlas.names if n.startswith(("MO_stripe", "Medial_octavolateral"))]
+    assert rows[-1] == "Medial_octavolateral_nucleus_right"
+    # a plain copy of the file's order would differ in these rows and only there
+    from crbm_lite.datasets import fetch
+
+    text = fetch("zebrafish-atlas").paths["connectivity_matrix.csv"].read_text().splitlines()
+    header = [x.strip('"').lower() for x in text[0].split(",")[1:]]
+    line = next(x for x in text if x.startswith('"medial_octavolateral_nucleus_LEFT"'))
+    values = dict(zip(header, map(float, line.split(",")[1:])))
+    mine = c[atlas.names.index("Medial_octavolateral_nucleus_left")]
+    for region in ("Tectum_left", "MO_stripe_1_left", "MO_stripe_5_right", "Cerebellum_right"):
+        assert mine[atlas.names.index(region)] == values[region.lower()]
+    assert mine.max() > 0
