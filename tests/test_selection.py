@@ -1,0 +1,139 @@
+"""The grid search: the rule, the surfaces, what is saved and what a restart skips."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from crbm_lite import selection
+from crbm_lite.model import CRBM
+from crbm_lite.planted import plant_recording
+from crbm_lite.selection import GridSearch, Run, grid_search
+from crbm_lite.splits import split_train_test
+from crbm_lite.statistics import validate
+
+RECORDING = plant_recording(
+    40, 3, size_range=(10, 15), n_frames=400, n_unassigned=5, random_state=0
+)
+OTHER = plant_recording(40, 3, size_range=(10, 15), n_frames=400, n_unassigned=5, random_state=1)
+MODEL = CRBM(n_updates=20, batch_size=50, n_chains=20, n_gibbs=3)
+SHORT = {"n_chains": 20, "n_saved": 3, "n_steps": 2, "burn_in": 2}
+
+
+def a_run(n_hidden, l1, seed, nrmse, nllh=0.1):
+    return Run("r", n_hidden, l1, seed, tuple(nrmse), nllh, 0.5, "converged", 1.0)
+
+
+def test_the_score_is_the_minimum_of_the_five():
+    assert a_run(2, 0.1, 0, (0.1, 0.2, 0.7, -0.3, 0.4)).score == pytest.approx(0.3)
+    assert a_run(2, 0.1, 0, (0.1, 0.2, math.nan, -0.3, 0.4)).score == -math.inf
+
+
+def test_the_best_cell_has_the_largest_median_over_seeds():
+    runs = [a_run(m, lam, seed, (worst, 0, 0, 0, 0), nllh)
+            for m, lam, worsts, nllh in [(2, 0.1, (0.5, 0.5, 0.5), 0.1),
+                                         (2, 0.2, (0.1, 0.6, 0.7), 0.2),
+                                         (4, 0.1, (0.9, 0.4, 0.3), 0.3),
+                                         (4, 0.2, (0.0, math.nan, math.nan), 0.4)]
+            for seed, worst in enumerate(worsts)]  # fmt: skip
+    search = GridSearch(tuple(runs), (2, 4), (0.1, 0.2), 12)
+    np.testing.assert_allclose(search.surface(), [[0.5, 0.4], [0.6, -np.inf]])
+    assert np.isnan(search.surface("v")[1, 1])
+    assert search.best() == (4, 0.1)
+    assert search.best("median_nllh") == (4, 0.2)
+    assert "best by min (1 - nRMSE): M = 4, lambda = 0.1" in search.table()
+    assert "best by median nLLH: M = 4, lambda = 0.2" in search.table()
+    assert len(search.table().splitlines()) == 7
+    with pytest.raises(ValueError, match="quantity is 'w'"):
+        search.surface("w")
+    with pytest.raises(ValueError, match="by is 'v'"):
+        search.best("v")
+    lost = GridSearch((a_run(2, 0.1, 0, [math.nan] * 5),), (2,), (0.1,), 1)
+    with pytest.raises(ValueError, match="lost their weights"):
+        lost.best()
+
+
+def test_a_run_is_a_fit_and_a_validation(tmp_path):
+    search = grid_search(MODEL, RECORDING, [3], [0.01], [5], tmp_path, validation=SHORT)
+    train, test = split_train_test(RECORDING)
+    model = CRBM(**(MODEL.get_params() | {"n_hidden": 3, "l1": 0.01, "random_state": 5}))
+    model = model.set_params(progress=False).fit(train)
+    report = validate(model, train, test, random_state=5, **SHORT)
+    (run,) = search.runs
+    assert run.nrmse == tuple(getattr(report, x).nrmse for x in selection.STATISTICS)
+    assert run.median_nllh == report.nllh.median
+    assert run.verdict == model.verdict_
+    assert MODEL.n_hidden == CRBM().n_hidden
+
+
+def test_the_grid_covers_recordings_sizes_penalties_and_seeds(tmp_path):
+    recordings = {"one": RECORDING, "two": OTHER}
+    search = grid_search(MODEL, recordings, [3, 2], [0.02, 0.01], [0, 1], tmp_path,
+                         validation=SHORT)  # fmt: skip
+    found = [(r.recording, r.n_hidden, r.l1, r.seed) for r in search.runs]
+    assert found == [(name, m, lam, seed) for name in ("one", "two") for m in (2, 3)
+                     for lam in (0.01, 0.02) for seed in (0, 1)]  # fmt: skip
+    assert (search.n_hidden, search.l1) == ((2, 3), (0.01, 0.02))
+    assert search.surface().shape == (2, 2)
+    assert len(list(tmp_path.glob("*.json"))) == 16
+
+
+def test_a_restart_computes_only_what_is_missing(tmp_path, monkeypatch):
+    compute, done = selection._compute_run, []
+
+    def interrupted(*job):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        compute(*job)
+        done.append(job[0])
+
+    monkeypatch.setattr(selection, "_compute_run", interrupted)
+    arguments = (MODEL, RECORDING, [2], [0.01], [0, 1, 2, 3, 4], tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        grid_search(*arguments, validation=SHORT)
+    assert len(list(tmp_path.glob("*.json"))) == 3  # saved as they came
+    kept = {path: path.stat().st_mtime_ns for path in done}
+    monkeypatch.setattr(selection, "_compute_run", compute)
+    search = grid_search(*arguments, validation=SHORT)
+    assert search.n_computed == 2 and len(search.runs) == 5
+    assert all(path.stat().st_mtime_ns == kept[path] for path in kept)
+    assert grid_search(*arguments, validation=SHORT).n_computed == 0
+    assert not list(tmp_path.glob("*.part"))
+    # Anything that determines a run makes it another run.
+    assert grid_search(*arguments, validation=SHORT | {"n_saved": 4}).n_computed == 5
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"seed": 1}'])
+def test_a_damaged_result_is_computed_anew(tmp_path, damage):
+    arguments = (MODEL, RECORDING, [2], [0.01], [0], tmp_path)
+    first = grid_search(*arguments, validation=SHORT)
+    (path,) = tmp_path.glob("*.json")
+    path.write_text(damage)
+    second = grid_search(*arguments, validation=SHORT)
+    assert second.n_computed == 1
+    assert second.runs[0].nrmse == first.runs[0].nrmse
+    assert json.loads(path.read_text())["seed"] == 0
+
+
+def test_two_processes_give_the_same_numbers(tmp_path):
+    grid = (MODEL, RECORDING, [2], [0.01, 0.02], [0])
+    alone = grid_search(*grid, tmp_path / "a", validation=SHORT)
+    together = grid_search(*grid, tmp_path / "b", validation=SHORT, n_jobs=2)
+    assert [r.nrmse for r in alone.runs] == [r.nrmse for r in together.runs]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_hidden": []}, "n_hidden is"),
+        ({"l1": [0.1, 0.1]}, "l1 is .* each once"),
+        ({"seeds": []}, "seeds is"),
+        ({"recordings": {}}, "recordings is empty"),
+        ({"l1": [-0.1]}, "l1"),
+    ],
+)
+def test_bad_grids_are_named(tmp_path, change, message):
+    grid = {"recordings": RECORDING, "n_hidden": [2], "l1": [0.1], "seeds": [0]} | change
+    with pytest.raises(ValueError, match=message):
+        grid_search(MODEL, folder=tmp_path, validation=SHORT, **grid)
