@@ -1,10 +1,10 @@
 r"""The floors of every score: neurons without each other, and neurons without a common time.
 
 The independent model draws :math:`v_i(t) \sim \mathrm{Bernoulli}(\langle v_i \rangle)`: right
-means, no covariance, nLLH 0 at best. The control of shifted time turns each neuron's own activity in a
-circle by its own random number of frames: means, bursts and autocorrelation stay exactly as they
-are, and what neurons share is gone up to chance. What a method finds in shifted data it would find
-in any.
+means, no covariance, nLLH 0 at best. The control of shifted time turns each neuron's own activity
+in a circle by its own random number of frames: means, bursts and autocorrelation stay exactly as
+they are, and what neurons share is gone up to chance. What a method finds in shifted data it would
+find in any.
 """
 
 from __future__ import annotations

@@ -1,0 +1,276 @@
+r"""The pairwise Ising model by pseudo-likelihood, and the graphical lasso (Fig. 6-S1).
+
+.. math:: P(v) \propto \exp\Bigl(\sum_i g_i v_i + \sum_{i<j} J_{ij} v_i v_j\Bigr), \qquad
+          v_i \in \{0, 1\},
+
+has the conditional probabilities :math:`P(v_i = 1 | v_{\setminus i}) = \sigma(g_i + \sum_j J_{ij}
+v_j)`, so that maximum pseudo-likelihood is the N logistic regressions of `crbm_lite.baselines.glm`.
+These give every coupling twice; the two are averaged (symmetrised pseudo-likelihood), and the
+fields are then g = b as fitted. Being a full model of v, it generates by Gibbs sampling and gets
+the moments that a GLM cannot have. For up to 20 neurons everything is exact by enumeration.
+
+Couplings of {0, 1} are four times those of {-1, +1}. The graphical lasso takes activity for
+Gaussian: its couplings are partial correlations from the sparse inverse P of the covariance,
+:math:`-P_{ij} / \sqrt{P_{ii} P_{jj}}`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numba import njit, prange
+from scipy.special import expit, logsumexp
+
+from crbm_lite.baselines.glm import fit_glm
+from crbm_lite.likelihood import NormalisedLikelihood, nllh_given_probabilities
+from crbm_lite.random_numbers import uniform01
+from crbm_lite.spikes import as_spikes
+
+__all__ = ["Ising", "fit_ising", "graphical_lasso_couplings"]
+
+_MOST_NEURONS_ENUMERATED = 20
+
+
+@njit(parallel=True, nogil=True, cache=True)
+def _gibbs(fields, couplings, v, key, first_sweep, n_sweeps):
+    """Sweep every chain over its neurons in order; v (n_chains, N) uint8 is changed in place."""
+    n_chains, n_neurons = v.shape
+    for chain in prange(n_chains):
+        inputs = fields.copy()
+        for i in range(n_neurons):
+            if v[chain, i]:
+                inputs += couplings[i]
+        for sweep in range(first_sweep, first_sweep + n_sweeps):
+            counter = (sweep * n_chains + chain) * n_neurons
+            for i in range(n_neurons):
+                active = uniform01(key, counter + i) * (1.0 + np.exp(-inputs[i])) < 1.0
+                if active and not v[chain, i]:
+                    v[chain, i] = 1
+                    inputs += couplings[i]
+                elif v[chain, i] and not active:
+                    v[chain, i] = 0
+                    inputs -= couplings[i]
+
+
+@dataclass(frozen=True, eq=False)
+class Ising:
+    """A pairwise Ising model of N neurons in {0, 1}.
+
+    Attributes
+    ----------
+    fields : (N,) float64
+        g.
+    couplings : (N, N) float64
+        J, symmetric with diagonal 0.
+    """
+
+    fields: np.ndarray = field(repr=False)
+    couplings: np.ndarray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        shape = (len(self.fields),) * 2
+        if np.shape(self.couplings) != shape:
+            raise ValueError(f"couplings must have shape {shape}, got {np.shape(self.couplings)}.")
+        if not np.array_equal(self.couplings, self.couplings.T) or np.diag(self.couplings).any():
+            raise ValueError("couplings must be symmetric with a diagonal of zeros.")
+
+    def mean_v_given_others(self, v: object) -> np.ndarray:
+        """P(v_i = 1 | all others) in every frame, (T, N).
+
+        Parameters
+        ----------
+        v : (T, N) array of 0/1, scipy.sparse matrix or Recording
+
+        Returns
+        -------
+        (T, N) float64
+        """
+        spikes = as_spikes(v, "v", len(self.fields))
+        return expit(spikes.to_csr(np.float64) @ self.couplings + self.fields)
+
+    def nllh(self, v: object) -> NormalisedLikelihood:
+        """Score each neuron's probability given all others (Eq. 18).
+
+        Parameters
+        ----------
+        v : (T, N) array of 0/1, scipy.sparse matrix or Recording
+            Test frames.
+
+        Returns
+        -------
+        NormalisedLikelihood
+        """
+        spikes = as_spikes(v, "v", len(self.fields))
+        x = spikes.to_csr(np.float64)
+        return nllh_given_probabilities(
+            spikes, lambda frames: expit(x[frames] @ self.couplings + self.fields)
+        )
+
+    def sample(
+        self,
+        start: np.ndarray,
+        n_saved: int = 50,
+        *,
+        n_steps: int = 5,
+        burn_in: int = 100,
+        random_state: int | np.random.Generator | None = None,
+    ) -> np.ndarray:
+        """Generate frames by Gibbs sampling, one neuron after the other.
+
+        Parameters
+        ----------
+        start : (n_chains, N) array of 0/1
+            Where the chains start, for example random training frames.
+        n_saved : int
+            Saved states of each chain.
+        n_steps, burn_in : int
+            Sweeps before each saved state, and states forgotten at first.
+        random_state : int, Generator or None
+
+        Returns
+        -------
+        (n_saved * n_chains, N) uint8
+            All chains of the first save, then of the second.
+
+        Raises
+        ------
+        ValueError
+            If `start` is not binary or has another number of neurons, or a count is out of range.
+
+        Examples
+        --------
+        >>> ising = Ising(np.array([-1.0, -1.0]), np.array([[0.0, 2.0], [2.0, 0.0]]))
+        >>> v = ising.sample(np.zeros((500, 2)), random_state=0)
+        >>> v.shape, bool(np.corrcoef(v.T)[0, 1] > 0.3)
+        ((25000, 2), True)
+        """
+        v = as_spikes(start, "start", len(self.fields)).dense()
+        if min(n_saved, n_steps) < 1 or burn_in < 0:
+            raise ValueError(
+                f"n_saved, n_steps and burn_in are {n_saved}, {n_steps} and {burn_in}: give at "
+                "least 1, 1 and 0."
+            )
+        key = np.random.default_rng(random_state).integers(2**64, dtype=np.uint64)
+        couplings = np.ascontiguousarray(self.couplings, dtype=np.float64)
+        fields = np.asarray(self.fields, dtype=np.float64)
+        _gibbs(fields, couplings, v, key, 0, burn_in * n_steps)
+        out = np.empty((n_saved, *v.shape), dtype=np.uint8)
+        for save in range(n_saved):
+            _gibbs(fields, couplings, v, key, (burn_in + save) * n_steps, n_steps)
+            out[save] = v
+        return out.reshape(-1, v.shape[1])
+
+    def enumerate_states(self) -> tuple[np.ndarray, np.ndarray]:
+        """All 2^N states and their exact log-probabilities, for up to 20 neurons.
+
+        Returns
+        -------
+        states : (2^N, N) uint8
+        log_probability : (2^N,) float64
+
+        Raises
+        ------
+        ValueError
+            For more than 20 neurons.
+
+        Examples
+        --------
+        >>> states, log_p = Ising(np.zeros(2), np.zeros((2, 2))).enumerate_states()
+        >>> np.exp(log_p).tolist()
+        [0.25, 0.25, 0.25, 0.25]
+        """
+        n_neurons = len(self.fields)
+        if n_neurons > _MOST_NEURONS_ENUMERATED:
+            raise ValueError(
+                f"{n_neurons} neurons have 2^{n_neurons} states: at most "
+                f"{_MOST_NEURONS_ENUMERATED} neurons are enumerated; use `sample`."
+            )
+        states = (np.arange(2**n_neurons)[:, None] >> np.arange(n_neurons)) & 1
+        log_weight = states @ self.fields + 0.5 * np.sum((states @ self.couplings) * states, axis=1)
+        return states.astype(np.uint8), log_weight - logsumexp(log_weight)
+
+
+def fit_ising(v: object, l2: float = 100.0, *, frame_weights: np.ndarray | None = None) -> Ising:
+    """Fit an Ising model by symmetrised pseudo-likelihood with an L2 penalty.
+
+    Parameters
+    ----------
+    v : (T, N) array of 0/1, scipy.sparse matrix or Recording
+        Training frames, in which every neuron is active at least once and not always.
+    l2 : float
+        lambda of each neuron's regression.
+    frame_weights : (T,) array, optional
+        How often each frame counts; 1 by default.
+
+    Returns
+    -------
+    Ising
+
+    Raises
+    ------
+    ValueError
+        If `v` is not binary, a neuron is constant, or an argument is out of range.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> state = rng.random((2000, 1)) < 0.3
+    >>> v = rng.random((2000, 3)) < np.where(state, [0.6, 0.6, 0.2], [0.1, 0.1, 0.2])
+    >>> bool(fit_ising(v, l2=1.0).couplings[0, 1] > 1.0)
+    True
+    """
+    glm = fit_glm(v, l2, frame_weights=frame_weights)
+    constant = np.flatnonzero(~np.isfinite(glm.intercepts))
+    if constant.size:
+        raise ValueError(
+            f"v has {constant.size} neurons that never change, such as {constant[:5].tolist()}: "
+            "their fields would be infinite; leave them out."
+        )
+    return Ising(glm.intercepts, 0.5 * (glm.weights + glm.weights.T))
+
+
+def graphical_lasso_couplings(v: object, alpha: float = 0.01) -> np.ndarray:
+    """Partial correlations under a sparse inverse covariance, by scikit-learn's graphical lasso.
+
+    Parameters
+    ----------
+    v : (T, N) array of 0/1, scipy.sparse matrix or Recording
+        Its time grows like N^3: meant for a few hundred neurons.
+    alpha : float
+        L1 penalty on the inverse of the correlation matrix, 0 to 1.
+
+    Returns
+    -------
+    (N, N) float64
+        Symmetric, diagonal 0.
+
+    Raises
+    ------
+    ValueError
+        If `v` is not binary, or a neuron is constant and has no correlation.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> first = rng.random(4000) < 0.5
+    >>> second = first ^ (rng.random(4000) < 0.2)
+    >>> third = second ^ (rng.random(4000) < 0.2)
+    >>> graphical_lasso_couplings(np.column_stack([first, second, third])).round(1)
+    array([[0. , 0.5, 0. ], [0.5, 0. , 0.5], [0. , 0.5, 0. ]])
+    """
+    from sklearn.covariance import graphical_lasso
+
+    x = as_spikes(v).to_csr(np.float64).toarray()
+    constant = np.flatnonzero(x.std(axis=0) == 0)
+    if constant.size:
+        raise ValueError(
+            f"v has {constant.size} neurons that never change, such as {constant[:5].tolist()}: "
+            "they have no correlation; leave them out."
+        )
+    _, precision = graphical_lasso(np.corrcoef(x.T), alpha=alpha)
+    scale = np.sqrt(np.diag(precision))
+    couplings = -precision / np.outer(scale, scale)
+    couplings = 0.5 * (couplings + couplings.T)
+    np.fill_diagonal(couplings, 0.0)
+    return couplings

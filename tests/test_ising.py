@@ -1,0 +1,148 @@
+"""The Ising model on 12 spins: pseudo-likelihood and Gibbs sampling against enumeration."""
+
+import itertools
+
+import numpy as np
+import pytest
+from numba import get_num_threads, set_num_threads
+
+from crbm_lite.baselines.glm import fit_glm
+from crbm_lite.baselines.ising import Ising, fit_ising, graphical_lasso_couplings
+from crbm_lite.statistics import compare_moments
+
+N = 12
+
+
+@pytest.fixture(scope="module")
+def truth():
+    rng = np.random.default_rng(0)
+    couplings = np.triu(rng.normal(0, 0.8, size=(N, N)) * (rng.random((N, N)) < 0.5), 1)
+    return Ising(rng.normal(-1.0, 0.5, size=N), couplings + couplings.T)
+
+
+@pytest.fixture(scope="module")
+def frames(truth):
+    return truth.sample(np.zeros((400, N)), 50, n_steps=3, random_state=1)
+
+
+def test_enumeration_is_the_definition(truth):
+    states, log_p = truth.enumerate_states()
+    assert len(np.unique(states, axis=0)) == 2**N
+    for s in (0, 1, 77, 4095):
+        v = states[s].astype(float)
+        energy = -sum(truth.fields[i] * v[i] for i in range(N)) - sum(
+            truth.couplings[i, j] * v[i] * v[j] for i, j in itertools.combinations(range(N), 2)
+        )
+        np.testing.assert_allclose(log_p[s] - log_p[0], -energy, atol=1e-12)
+    np.testing.assert_allclose(np.exp(log_p).sum(), 1.0)
+
+
+def test_conditionals_are_ratios_of_the_exact_probabilities(truth):
+    states, log_p = truth.enumerate_states()
+    given = truth.mean_v_given_others(states)
+    for s, i in ((5, 0), (999, 4), (4095, 11)):
+        on, off = s | (1 << i), s & ~(1 << i)
+        expected = 1 / (1 + np.exp(log_p[off] - log_p[on]))
+        np.testing.assert_allclose(given[s, i], expected, atol=1e-12)
+
+
+def test_pseudo_likelihood_is_exact_on_the_exact_distribution(truth):
+    states, log_p = truth.enumerate_states()
+    fitted = fit_ising(states, l2=1e-3, frame_weights=1e6 * np.exp(log_p))
+    np.testing.assert_allclose(fitted.couplings, truth.couplings, atol=1e-4)
+    np.testing.assert_allclose(fitted.fields, truth.fields, atol=1e-4)
+
+
+def test_gibbs_samples_have_the_exact_moments(truth, frames):
+    states, log_p = truth.enumerate_states()
+    p = np.exp(log_p)
+    second = states.T @ (p[:, None] * states)
+    error = np.abs(frames.T.astype(float) @ frames / len(frames) - second)
+    assert error.max() < 0.015  # about five standard errors of 20,000 frames
+    assert np.diag(second).min() > 0.02
+
+
+def test_one_sweep_leaves_the_exact_distribution_as_it_is(truth):
+    states, log_p = truth.enumerate_states()
+    start = states[np.random.default_rng(2).choice(len(states), 200_000, p=np.exp(log_p))]
+    after = truth.sample(start, 1, n_steps=1, burn_in=0, random_state=3)
+    counts = np.bincount(after @ (1 << np.arange(N)), minlength=2**N)
+    expected = 200_000 * np.exp(log_p)
+    often = expected > 20
+    chi2 = ((counts[often] - expected[often]) ** 2 / expected[often]).sum()
+    assert (after != start).any(axis=1).mean() > 0.5
+    assert abs(chi2 - often.sum()) < 5 * np.sqrt(2 * often.sum())
+
+
+def test_the_fit_of_samples_gets_the_moment_table(truth, frames):
+    train, test = frames[:10_000], frames[10_000:]
+    fitted = fit_ising(train, l2=1.0)
+    generated = fitted.sample(train[:300], 50, random_state=4)
+    scores = compare_moments(test, train, generated, random_state=0)
+    assert scores.v.nrmse < 0.1
+    assert scores.vv.nrmse < 0.15
+    assert scores.vv.pearson_r > 0.98
+    assert scores.h is None
+    np.testing.assert_allclose(fitted.nllh(test).nllh, truth.nllh(test).nllh, atol=0.02)
+
+
+def test_both_estimates_of_a_coupling_are_averaged(frames):
+    glm, ising = (fit(frames[:2000], 5.0) for fit in (fit_glm, fit_ising))
+    assert np.abs(glm.weights - glm.weights.T).max() > 0.01
+    np.testing.assert_allclose(ising.couplings, (glm.weights + glm.weights.T) / 2)
+    np.testing.assert_allclose(ising.fields, glm.intercepts)
+
+
+def test_the_same_seed_gives_the_same_frames_for_any_number_of_threads(truth):
+    start = np.zeros((5, N))
+    threads = get_num_threads()
+    first = truth.sample(start, 4, random_state=7)
+    set_num_threads(1)
+    again = truth.sample(start, 4, random_state=7)
+    set_num_threads(threads)
+    other = truth.sample(start, 4, random_state=8)
+    assert (first == again).all()
+    assert (first != other).any()
+    assert not start.any()
+
+
+def test_saves_continue_the_chains(truth):
+    start = np.zeros((5, N))
+    saved = truth.sample(start, 6, n_steps=2, burn_in=0, random_state=7).reshape(6, 5, N)
+    last = truth.sample(start, 1, n_steps=2, burn_in=5, random_state=7)
+    assert (saved[5] == last).all()
+
+
+def test_graphical_lasso_finds_the_chain_and_not_its_ends():
+    rng = np.random.default_rng(0)
+    v = np.empty((6000, 5), dtype=bool)
+    v[:, 0] = rng.random(6000) < 0.5
+    for i in range(1, 5):
+        v[:, i] = v[:, i - 1] ^ (rng.random(6000) < 0.15)
+    couplings = graphical_lasso_couplings(v, alpha=0.05)
+    neighbours = np.abs(np.subtract.outer(np.arange(5), np.arange(5))) == 1
+    assert couplings[neighbours].min() > 0.3
+    assert np.abs(couplings[~neighbours]).max() < 0.05
+    partial = -np.linalg.inv(np.corrcoef(v.T))
+    scale = np.sqrt(-np.diag(partial))
+    unpenalised = graphical_lasso_couplings(v, alpha=1e-6)
+    expected = partial / np.outer(scale, scale) * (1 - np.eye(5))
+    np.testing.assert_allclose(unpenalised, expected, atol=1e-3)
+
+
+def test_bad_input_is_named(truth, frames):
+    silent = frames.copy()
+    silent[:, 3] = 0
+    for fit in (fit_ising, graphical_lasso_couplings):
+        with pytest.raises(ValueError, match=r"never change, such as \[3\]"):
+            fit(silent)
+    with pytest.raises(ValueError, match="symmetric"):
+        Ising(np.zeros(2), np.array([[0.0, 1.0], [0.0, 0.0]]))
+    with pytest.raises(ValueError, match="shape"):
+        Ising(np.zeros(2), np.zeros((3, 3)))
+    with pytest.raises(ValueError, match="21 neurons"):
+        Ising(np.zeros(21), np.zeros((21, 21))).enumerate_states()
+    with pytest.raises(ValueError, match="n_saved, n_steps and burn_in"):
+        truth.sample(frames[:2], 0)
+    with pytest.raises(ValueError, match="12 features"):
+        truth.sample(np.zeros((2, 3)))
