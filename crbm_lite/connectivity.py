@@ -96,6 +96,9 @@ def coupling_given_v(model: CRBM, v: object, i: object, j: object) -> np.ndarray
     pairs = zip(np.minimum(first, second), np.maximum(first, second), strict=True)
     for p, (a, b) in enumerate(pairs):  # ordered, so that J_ij and J_ji agree to the last bit
         shared = (weights[a] != 0) & (weights[b] != 0)  # the others cancel exactly
+        if not shared.any():
+            out[:, p] = 0.0
+            continue
         part = type(units)(*(x[shared] for x in units.parameters))
         wa, wb = weights[a, shared], weights[b, shared]
         active = csc[:, [a, b]].toarray()

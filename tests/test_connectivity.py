@@ -109,6 +109,11 @@ def test_tiles_are_parts_of_the_matrix_and_take_the_variance_too():
     np.testing.assert_allclose(tile, whole[np.ix_([4, 1], [1, 2, 3])], rtol=1e-12)
 
 
+def test_neurons_that_share_no_hidden_unit_are_not_coupled():
+    model = CRBM.from_parameters(np.eye(3), [0] * 3, *[[1] * 3] * 2, *[[0] * 3] * 2)
+    np.testing.assert_array_equal(coupling(model, [[0, 1, 1]], [0, 1], [1, 2]), 0)
+
+
 @pytest.mark.parametrize(
     ("i", "j"), [([0], [0]), ([0, 1], [2]), ([N], [0]), ([-1], [0]), ([0.5], [1])]
 )
