@@ -104,7 +104,7 @@ def compare(
     -------
     StructureComparison
         Fields that need a larger group are NaN: three connected pairs for the ranks, one of each
-        group for the test, two of each, all of functional value > 0, for the Gaussians.
+        group for the test, two of each for the Gaussians, where values of 0 are left out.
 
     Raises
     ------
@@ -140,11 +140,11 @@ def compare(
     rank = spearmanr(linked, y[y > 0]) if linked.size > 2 else (nan, nan)
     test = ks_2samp(linked, free) if linked.size and free.size else (nan, nan)
     means, width = (nan, nan), nan
-    if min(linked.size, free.size) > 1 and (x > 0).all():
-        logs = np.log10(linked), np.log10(free)
+    logs = np.log10(linked[linked > 0]), np.log10(free[free > 0])
+    if min(z.size for z in logs) > 1:
         means = tuple(float(z.mean()) for z in logs)
         residuals = sum(((z - z.mean()) ** 2).sum() for z in logs)
-        width = float(np.sqrt(residuals / (x.size - 2)))
+        width = float(np.sqrt(residuals / (logs[0].size + logs[1].size - 2)))
     return StructureComparison(
         float(rank[0]), float(rank[1]), float(test[0]), float(test[1]), *means, width,
         linked.size, free.size, within,

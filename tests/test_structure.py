@@ -169,6 +169,19 @@ def test_compare_is_scipy_on_the_right_pairs(within):
     assert result.evidence_ratio(10**-0.3) == pytest.approx(ratio)
 
 
+def test_compare_leaves_zeros_out_of_the_gaussians_only():
+    rng = np.random.default_rng(6)
+    f, c = symmetric(rng, 8), symmetric(rng, 8, zero=0.4)
+    linked = np.argwhere(np.triu(c) > 0)[0]
+    with_zero = f.copy()
+    with_zero[*linked] = with_zero[*linked[::-1]] = 0.0
+    gap = f.copy()
+    gap[*linked] = gap[*linked[::-1]] = np.nan
+    one, two = compare(with_zero, c), compare(gap, c)
+    assert (one.mean_connected, one.width) == pytest.approx((two.mean_connected, two.width))
+    assert one.n_connected == two.n_connected + 1
+
+
 def test_compare_without_one_of_the_groups_says_nan():
     f = symmetric(np.random.default_rng(3), 4)
     result = compare(f, np.zeros((4, 4)))
