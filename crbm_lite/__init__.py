@@ -27,6 +27,8 @@ _HOMES = {
     "fetch": "datasets",
     "load_retina": "datasets",
     "validate": "statistics",
+    "deconvolve": "deconvolution",
+    "grid_search": "selection",
 }
 
 __all__ = ["__version__", *_HOMES]
