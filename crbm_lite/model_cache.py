@@ -26,7 +26,7 @@ __all__ = ["cached_fit", "model_key"]
 
 # Everything that a training run executes; a test compares the list with their imports.
 _TRAINING_MODULES = (
-    "batches", "certificate", "coordinates", "drelu", "fitting", "halves", "hidden_sampling",
+    "certificate", "coordinates", "drelu", "fitting", "halves", "hidden_sampling",
     "hyperparameters", "jumps", "kernels", "model", "random_numbers", "sampler", "spikes",
     "training", "updates", "warm_start",
 )  # fmt: skip

@@ -80,12 +80,6 @@ class GibbsChains:
         self.v[:, : self.n_chains] = v.T
         self.update_inputs()
 
-    def restart(self, chain: int, v: np.ndarray, hidden_input: np.ndarray) -> None:
-        """Put one chain at spikes v (N,), whose hidden input (M,) is known."""
-        self.v[:, chain] = v
-        self.partial_input[:, chain] = 0
-        self.partial_input[0, chain] = hidden_input
-
     def propose_from(self, h: np.ndarray, keep: float = 0.0) -> None:
         """Propose jumps from the histogram of values h (samples, M) of the hidden units.
 

@@ -3,11 +3,8 @@ r"""Persistent contrastive divergence: the training loop (Eq. 14 and Methods of 
 One update: a batch of frames gives the data's averages, the persistent chains take some Gibbs steps
 and give the model's, the gradient of the penalised likelihood (`crbm_lite.updates`) moves the
 parameters by RMSprop with an exact soft threshold, and h is rescaled to unit variance. Means of h
-given v, not samples, enter in both phases. Chains are persistent but not immortal: one after the
-other begins again at a frame of the data and runs for at most ``LIFETIME`` steps. Where collective
-states last for a thousand steps (waves), the memory of immortal chains makes them swing against the
-parameters, and the run ends somewhere on the swing. The run around it (start, monitors, rewind,
-verdict) is `crbm_lite.fitting`.
+given v, not samples, enter in both phases. The run around it (start, monitors, rewind, verdict) is
+`crbm_lite.fitting`.
 """
 
 from __future__ import annotations
@@ -19,7 +16,6 @@ import numpy as np
 
 from crbm_lite import coordinates as co
 from crbm_lite import updates
-from crbm_lite.batches import StratifiedFrames
 from crbm_lite.drelu import DReLU
 from crbm_lite.sampler import GibbsChains
 from crbm_lite.spikes import Spikes
@@ -28,7 +24,6 @@ from crbm_lite.warm_start import Start
 _VARIANCE_RATE = 0.05  # share of a batch in the running variance and mean of h
 _AVERAGING = 0.01  # share of an update in the averaged gradient that revives a weight at zero
 _HISTOGRAM_DECAY = 0.98
-LIFETIME = 4000  # Gibbs steps after which a chain begins again at a frame
 
 
 @dataclass(frozen=True)
@@ -114,9 +109,7 @@ class Trainer:
         self.update = 0
         self._boost = start.boost
         self.learning_rate_factor = 1.0
-        n_spikes = np.diff(spikes.frame_starts)
-        self._frames = StratifiedFrames(n_spikes, schedule.batch_size, rng)
-        self._births = np.empty(0, np.int64)
+        self._order = np.empty(0, np.int64)
         seed = int(rng.integers(2**63))
         self.chains = GibbsChains(n, m, schedule.n_chains, seed, schedule.jump_every)
         n_tiles = len(self.chains.partial_input)
@@ -136,7 +129,17 @@ class Trainer:
             self.now.weights, self.rng.integers(self.spikes.n_frames, size=500)
         )
         chains.propose_from(DReLU(*self.potential).sample(inputs, self.rng))
-        chains.set_spikes(self.spikes.dense(self._frames.spread(chains.n_chains)))
+        chains.set_spikes(
+            self.spikes.dense(self.rng.integers(self.spikes.n_frames, size=chains.n_chains))
+        )
+
+    def _next_frames(self) -> np.ndarray:
+        """The next batch of a random order of all frames; a new order when it is used up."""
+        size = min(self.schedule.batch_size, self.spikes.n_frames)
+        if len(self._order) < size:
+            self._order = self.rng.permutation(self.spikes.n_frames)
+        frames, self._order = self._order[:size], self._order[size:]
+        return np.sort(frames)
 
     def one_update(self, measure: bool = False) -> float | None:
         """Move the parameters once.
@@ -151,11 +154,10 @@ class Trainer:
         potential = self.potential
 
         # the data's averages, over a batch
-        frames = self._frames.next_batch()
+        frames = self._next_frames()
         inputs = self.spikes.inputs(now.weights, frames)
         data = updates.hidden_statistics(inputs, potential, now.mean_h)
         # the model's averages, over the chains
-        self._restart_chains()
         chains.propose_from(DReLU(*potential).sample(inputs, self.rng), _HISTOGRAM_DECAY)
         chains.step(schedule.n_gibbs, now.weights, now.fields.astype(np.float32), potential)
         model = updates.hidden_statistics(chains.inputs(), potential, now.mean_h)
@@ -196,18 +198,6 @@ class Trainer:
         gain = self._chain_log_probability() - log_p_before
         w = np.exp(gain - gain.max())
         return float(w.sum() ** 2 / (len(w) * (w**2).sum()))
-
-    def _restart_chains(self) -> None:
-        """Begin the oldest chains again at frames of the data."""
-        n_chains = self.chains.n_chains
-        born = self.update * n_chains * self.schedule.n_gibbs // LIFETIME
-        due = (self.update + 1) * n_chains * self.schedule.n_gibbs // LIFETIME
-        for chain in range(born, due):
-            if len(self._births) == 0:
-                self._births = self._frames.spread(n_chains)
-            frame, self._births = self._births[:1], self._births[1:]
-            inputs = self.spikes.inputs(self.now.weights, frame)
-            self.chains.restart(chain % n_chains, self.spikes.dense(frame)[0], inputs[0])
 
     def _chain_log_probability(self) -> np.ndarray:
         """Unnormalised log P(v) of the chains, shape (chains,)."""

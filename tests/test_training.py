@@ -340,24 +340,6 @@ def test_the_number_of_threads_changes_no_bit(planted, init):
     assert runs[0] == runs[1]
 
 
-def test_old_chains_begin_again_at_frames_and_know_their_inputs(planted, monkeypatch):
-    spikes = as_spikes(planted.spikes)
-    rng = np.random.default_rng(4)
-    schedule = Schedule(50, 20, 10, 2, 0, 0.01, 1e-3, 1e-3, 0.25, 0.0, 0.999, 1e-6)
-    trainer = Trainer(spikes, random_start(spikes, 3, rng), schedule, rng)
-    monkeypatch.setattr("crbm_lite.training.LIFETIME", 10)  # 5 updates: two chains an update
-    before = trainer.chains.spikes()
-    for update in range(5):
-        trainer.update = update
-        trainer._restart_chains()
-        now = trainer.chains.spikes()
-        assert (now != before).any(axis=1).sum() <= 2 * (update + 1)
-        assert np.array_equal(now[2 * update + 2 :], before[2 * update + 2 :])
-    data = {row.tobytes() for row in spikes.dense()}
-    assert all(row.tobytes() in data for row in now)
-    assert np.allclose(trainer.chains.inputs(), now @ trainer.now.weights.astype(float), atol=1e-6)
-
-
 def test_noise_under_a_large_penalty_collapses_and_says_so():
     v = (np.random.default_rng(0).random((400, 60)) < 0.2).astype(np.uint8)
     model = fit(v, n_hidden=3, l1=0.5, n_updates=300)
