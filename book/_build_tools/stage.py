@@ -2,7 +2,8 @@
 
 It is a copy of book/ in which every chapter is its executed version, with the JavaScript of other
 projects beside it and the generated pages added: the API reference from the docstrings, the
-execution times from the store, and the front page's picture from the chapter that draws it.
+execution times from the store, the ledger of claims from the chapters' outputs, and the front
+page's picture from the chapter that draws it.
 """
 
 import base64
@@ -15,6 +16,7 @@ from html import escape
 from pathlib import Path
 
 import chapter_store
+import claims
 import nbformat
 import vendor
 import yaml
@@ -37,16 +39,37 @@ def main() -> int:
         names = ", ".join(chapter_store.name_of(path) for path in late)
         print(f"not executed, or changed since: {names}. Run `make book`.", file=sys.stderr)
         return 1
+    try:
+        substitutions, ledger = _claims()
+    except claims.ClaimsError as error:
+        print(error, file=sys.stderr)
+        return 1
     shutil.rmtree(SOURCE, ignore_errors=True)
     ignore = shutil.ignore_patterns("_build*", ".ipynb_checkpoints", "__pycache__")
     shutil.copytree(chapter_store.BOOK, SOURCE, ignore=ignore)
     for chapter in chapter_store.chapters():
         _stage_chapter(chapter)
-    _stage_config(local=vendor.copy_to(SOURCE / "assets" / "vendor"))
+    local = vendor.copy_to(SOURCE / "assets" / "vendor")
+    _stage_config(local=local, substitutions=substitutions)
+    page = SOURCE / "reference" / "claims.md"
+    page.write_text(page.read_text(encoding="utf-8") + "\n" + ledger, encoding="utf-8")
     _write_front_picture()
     _write_api()
     _write_execution_times()
     return 0
+
+
+def _claims() -> tuple[dict[str, str], str]:
+    """What stands in for `{{ key }}` in the chapters, and the tables of the ledger."""
+    notebooks = {
+        chapter_store.name_of(p): nbformat.read(chapter_store.executed_path(p), as_version=4)
+        for p in chapter_store.chapters()
+    }
+    in_part = any(chapter_store.last_run(p).missing for p in chapter_store.chapters())
+    rows = claims.read_rows(chapter_store.BOOK / "claims")
+    numbers = claims.collect(notebooks)
+    texts = claims.substitutions(numbers, notebooks, rows, in_part=in_part)
+    return texts, claims.ledger(rows, numbers)
 
 
 def _stage_chapter(chapter: Path) -> None:
@@ -82,11 +105,12 @@ def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded:
     return f'{load}<div class="plotly-figure" role="group" aria-label="{escape(alt)}">{html}</div>'
 
 
-def _stage_config(*, local: bool) -> None:
+def _stage_config(*, local: bool, substitutions: dict[str, str]) -> None:
     path = SOURCE / "_config.yml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     here = str(Path(__file__).parent)
     config["sphinx"]["local_extensions"] = {"docstring_text": here, "page_cleanup": here}
+    config["parse"]["myst_substitutions"] = substitutions
     if local:
         config["sphinx"]["config"] |= LOCAL_SCRIPTS
     path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -1,0 +1,174 @@
+"""The numbers of the run in the prose, and the ledger of the paper's claims.
+
+Cells tagged `claims` print lines `key = number`. They are collected from the executed chapters,
+stand in for `{{ key }}` in the text, and are held against what book/claims/*.yml says of the paper.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import yaml
+
+LINE = re.compile(r"^([a-z][a-z0-9_]*) = (\S+)$")
+USE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
+CODE_OR_MATH = re.compile(
+    r"^(`{3,}).*?^\1|\$\$.*?\$\$|`[^`\n]*`|\$[^$\n]*\$", re.DOTALL | re.MULTILINE
+)
+REQUIRED = ("figure", "claim", "paper", "key", "data")
+NOT_COMPUTED = "(not computed in this build)"
+COLUMNS = ("paper", "claim", "paper's number", "ours", "data", "accepted", "verdict")
+HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
+
+
+class ClaimsError(ValueError):
+    """A key or a row of the claims is missing, doubled or malformed."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """What a chapter printed: the digits as printed, and the chapter's name."""
+
+    text: str
+    chapter: str
+
+
+def collect(notebooks: dict[str, nbformat.NotebookNode]) -> dict[str, Number]:
+    """Every `key = number` that the cells tagged `claims` printed, by key."""
+    found: dict[str, Number] = {}
+    for chapter, notebook in notebooks.items():
+        for cell in notebook.cells:
+            if cell.cell_type != "code" or "claims" not in cell.metadata.get("tags", []):
+                continue
+            text = "".join(out.text for out in cell.outputs if out.output_type == "stream")
+            for line in text.splitlines():
+                match = LINE.match(line.strip())
+                if match is None or not _is_number(match[2]):
+                    raise ClaimsError(
+                        f"{chapter}: a cell tagged claims printed {line!r}; print `key = number`"
+                    )
+                if match[1] in found:
+                    raise ClaimsError(
+                        f"{chapter}: the key {match[1]!r} is printed twice, first by "
+                        f"{found[match[1]].chapter}; rename one"
+                    )
+                found[match[1]] = Number(match[2], chapter)
+    return found
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def used_keys(notebook: nbformat.NotebookNode) -> set[str]:
+    """The keys that the text of a chapter asks for, code and formulas left out."""
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    return {key for text in texts for key in USE.findall(CODE_OR_MATH.sub("", text))}
+
+
+def read_rows(folder: Path) -> dict[str, list[dict]]:
+    """The rows of every file of claims, by the file's name, checked."""
+    rows = {}
+    for path in sorted(folder.glob("*.yml")):
+        rows[path.name] = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+        for i, row in enumerate(rows[path.name], start=1):
+            where = f"claims/{path.name}, row {i}"
+            absent = [name for name in REQUIRED if name not in row]
+            if absent:
+                raise ClaimsError(f"{where}: {', '.join(absent)} missing")
+            if row["key"] is None and not row.get("note"):
+                raise ClaimsError(f"{where}: key is null; say why in note")
+            if row["key"] is not None:
+                _kind_of_data(row, where)
+                low_high = row.get("accept")
+                if (
+                    not isinstance(low_high, list)
+                    or len(low_high) != 2
+                    or low_high[0] > low_high[1]
+                ):
+                    raise ClaimsError(f"{where}: accept must be [low, high], not {low_high!r}")
+    return rows
+
+
+def _kind_of_data(row: dict, where: str) -> str:
+    words = set(re.findall(r"[a-z]+", str(row["data"]).lower()))
+    # what was planted is simulated even where real labels carry it, hence this order
+    for word, kind in (
+        ("simulated", "on simulated data"),
+        ("planted", "on simulated data"),
+        ("real", "on real data"),
+        ("arithmetic", "by arithmetic"),
+    ):
+        if word in words:
+            return kind
+    raise ClaimsError(
+        f"{where}: data must say real, simulated, planted or arithmetic: {row['data']!r}"
+    )
+
+
+def _keys(row: dict) -> list[str]:
+    key = row["key"]
+    return [] if key is None else [key] if isinstance(key, str) else list(key)
+
+
+def substitutions(
+    numbers: dict[str, Number],
+    notebooks: dict[str, nbformat.NotebookNode],
+    rows: dict[str, list[dict]],
+    *,
+    in_part: bool = False,
+) -> dict[str, str]:
+    """What MyST puts in place of `{{ key }}`.
+
+    A key that no chapter printed is an error, unless chapters ran only in part for want of a
+    recording (`in_part`): then it reads that it was not computed.
+    """
+    asked = [(f"{name}.ipynb", key) for name, nb in notebooks.items() for key in used_keys(nb)]
+    asked += [(f"claims/{f}", k) for f, own in rows.items() for row in own for k in _keys(row)]
+    missing = sorted({(where, key) for where, key in asked if key not in numbers})
+    if missing and not in_part:
+        listed = "; ".join(f"{key!r} (asked for by {where})" for where, key in missing)
+        raise ClaimsError(f"no cell tagged claims printed {listed}")
+    printed = {key: number.text for key, number in numbers.items()}
+    return printed | {key: NOT_COMPUTED for _, key in missing}
+
+
+def verdict(row: dict, numbers: dict[str, Number]) -> str:
+    """Whether our first number lies in the interval that the row accepts, both ends included."""
+    keys = _keys(row)
+    if not keys:
+        return "not reproducible here"
+    if keys[0] not in numbers:
+        return "not computed in this build: a recording was missing"
+    value = float(numbers[keys[0]].text)
+    low, high = row["accept"]
+    if math.isnan(value) or not low <= value <= high:
+        return "**outside tolerance**"
+    return f"reproduced {_kind_of_data(row, 'claims')}"
+
+
+def ledger(rows: dict[str, list[dict]], numbers: dict[str, Number]) -> str:
+    """The tables of reference/claims.md, one for every file of claims."""
+    parts = []
+    for name, own in rows.items():
+        chapters = [numbers[k].chapter for row in own for k in _keys(row) if k in numbers]
+        title = f"[](/{chapters[0]}.ipynb)" if chapters else Path(name).stem.replace("_", " ")
+        lines = [_line(row, numbers) for row in own]
+        parts.append("\n".join([f"{title}\n", HEADER, *lines]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _line(row: dict, numbers: dict[str, Number]) -> str:
+    ours = ", ".join(numbers[k].text if k in numbers else "–" for k in _keys(row)) or "–"
+    accept = "–" if row["key"] is None else "{:g} to {:g}".format(*row["accept"])
+    said = verdict(row, numbers) + (f": {row['note']}" if row.get("note") else "")
+    figure = str(row["figure"])
+    figure = f"Fig. {figure}" if figure[:1].isdigit() else figure
+    cells = (figure, row["claim"], row["paper"], ours, row["data"], accept, said)
+    return "| " + " | ".join(" ".join(str(c).split()).replace("|", r"\|") for c in cells) + " |"
