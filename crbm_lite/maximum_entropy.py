@@ -1,0 +1,226 @@
+"""Maximum entropy on systems that can be enumerated (Eq. 5-6).
+
+Among all distributions whose averages of some statistics f_k equal F_k, the one of largest entropy
+is P(x) = exp(-ln2 sum_k L_k f_k(x)) / Z, with one multiplier L_k a statistic; ln2 appears because
+the entropy is in bits. The multipliers minimise the dual, log2 Z + sum_k L_k F_k, which is convex
+and smooth. With x = (v, h) and the statistics v_i, v_i h and those of the potential of h, the
+solution is a restricted Boltzmann machine.
+"""
+
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+MAX_UNITS = 20
+
+
+@dataclass(frozen=True)
+class MaximumEntropy:
+    """A distribution of largest entropy over listed states.
+
+    Attributes
+    ----------
+    multipliers : ndarray, shape (K,)
+        L_k of Eq. 6, in bits a unit of the statistic.
+    probabilities : ndarray, shape (S,)
+        P(x) of every state.
+    averages : ndarray, shape (K,)
+        Mean of every statistic under P.
+    entropy_bits : float
+        Entropy of P.
+    """
+
+    multipliers: NDArray[np.float64] = field(repr=False)
+    probabilities: NDArray[np.float64] = field(repr=False)
+    averages: NDArray[np.float64] = field(repr=False)
+    entropy_bits: float
+
+
+def enumerate_states(n_units: int) -> NDArray[np.float64]:
+    """All binary states of a few units.
+
+    Parameters
+    ----------
+    n_units : int
+        Between 1 and 20.
+
+    Returns
+    -------
+    ndarray, shape (2**n_units, n_units)
+        Zeros and ones; the last unit changes fastest.
+
+    Raises
+    ------
+    ValueError
+        If the states are too many to list.
+
+    Examples
+    --------
+    >>> enumerate_states(2).astype(int).tolist()
+    [[0, 0], [0, 1], [1, 0], [1, 1]]
+    """
+    if not 1 <= n_units <= MAX_UNITS:
+        raise ValueError(
+            f"n_units must be between 1 and {MAX_UNITS}, not {n_units}: every state is listed"
+        )
+    codes = np.arange(2**n_units)[:, None] >> np.arange(n_units)[::-1]
+    return (codes & 1).astype(np.float64)
+
+
+def with_pairs(states: ArrayLike) -> NDArray[np.float64]:
+    """The pairwise statistics: every v_i, then every product v_i v_j with i < j.
+
+    Parameters
+    ----------
+    states : array_like, shape (S, N)
+        States, for instance of `enumerate_states`.
+
+    Returns
+    -------
+    ndarray, shape (S, N + N(N-1)/2)
+        One column a statistic.
+
+    Examples
+    --------
+    >>> with_pairs([[1, 1, 0]]).astype(int).tolist()
+    [[1, 1, 0, 1, 0, 0]]
+    """
+    x = np.asarray(states, dtype=np.float64)
+    pairs = [x[:, i] * x[:, j] for i, j in combinations(range(x.shape[1]), 2)]
+    return np.column_stack([x, *pairs])
+
+
+def with_hidden(
+    v: ArrayLike, h_values: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The statistics of (v, h) for one hidden unit on a grid: v_i, v_i h, h and h^2.
+
+    Parameters
+    ----------
+    v : array_like, shape (S, N)
+        Binary states.
+    h_values : array_like, shape (G,)
+        The values that h may take.
+
+    Returns
+    -------
+    statistics : ndarray, shape (S * G, 2 * N + 2)
+        Columns v_1 ... v_N, v_1 h ... v_N h, h, h^2; h changes fastest.
+    h : ndarray, shape (S * G,)
+        The value of h in every joint state.
+
+    Examples
+    --------
+    >>> statistics, h = with_hidden([[1.0]], [0.0, 2.0])
+    >>> statistics.tolist()
+    [[1.0, 0.0, 0.0, 0.0], [1.0, 2.0, 2.0, 4.0]]
+    """
+    v = np.asarray(v, dtype=np.float64)
+    values = np.asarray(h_values, dtype=np.float64)
+    joint = np.repeat(v, len(values), axis=0)
+    h = np.tile(values, len(v))
+    return np.column_stack([joint, joint * h[:, None], h, h**2]), h
+
+
+def boltzmann(statistics: ArrayLike, multipliers: ArrayLike) -> MaximumEntropy:
+    """The Boltzmann form of Eq. 6 for given multipliers.
+
+    Parameters
+    ----------
+    statistics : array_like, shape (S, K)
+        f_k(x) of every state.
+    multipliers : array_like, shape (K,)
+        L_k, in bits.
+
+    Returns
+    -------
+    MaximumEntropy
+        With the averages that these multipliers imply.
+
+    Examples
+    --------
+    >>> boltzmann([[0.0], [1.0]], [0.0]).entropy_bits
+    1.0
+    """
+    f = np.asarray(statistics, dtype=np.float64)
+    multipliers = np.asarray(multipliers, dtype=np.float64)
+    log2_p = -f @ multipliers
+    log2_p -= _log2_sum(log2_p)
+    p = np.exp2(log2_p)
+    return MaximumEntropy(multipliers, p, p @ f, float(-np.sum(p * log2_p)))
+
+
+def solve(statistics: ArrayLike, averages: ArrayLike, *, tolerance: float = 1e-8) -> MaximumEntropy:
+    """Find the distribution of largest entropy with the given averages (Eq. 5).
+
+    Parameters
+    ----------
+    statistics : array_like, shape (S, K)
+        f_k(x) of every state.
+    averages : array_like, shape (K,)
+        F_k, which must lie inside of what distributions over the states can have.
+    tolerance : float
+        Largest difference accepted between an average and its F_k.
+
+    Returns
+    -------
+    MaximumEntropy
+        The solution; where statistics depend on each other linearly its multipliers are one
+        choice of several, its probabilities are unique.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or if no finite multipliers reach the averages.
+
+    Examples
+    --------
+    >>> found = solve(enumerate_states(2), [0.5, 0.25])
+    >>> found.probabilities.round(4).tolist()
+    [0.375, 0.125, 0.375, 0.125]
+    """
+    from scipy.optimize import minimize
+
+    f = np.asarray(statistics, dtype=np.float64)
+    target = np.asarray(averages, dtype=np.float64)
+    if f.ndim != 2 or target.shape != f.shape[1:]:
+        raise ValueError(
+            f"averages must have one entry a statistic: shapes {f.shape} and {target.shape}"
+        )
+    centred = f - target
+
+    def dual(multipliers):
+        log2_p = -centred @ multipliers
+        log2_z = _log2_sum(log2_p)
+        p = np.exp2(log2_p - log2_z)
+        return log2_z, -p @ centred
+
+    def curvature(multipliers):
+        log2_p = -centred @ multipliers
+        p = np.exp2(log2_p - _log2_sum(log2_p))
+        deviation = centred - p @ centred
+        return np.log(2) * (deviation.T * p) @ deviation
+
+    found = minimize(
+        dual,
+        np.zeros(f.shape[1]),
+        jac=True,
+        hess=curvature,
+        method="trust-exact",
+        options={"gtol": tolerance / 10, "maxiter": 1000},
+    )
+    solution = boltzmann(f, found.x)
+    worst = np.max(np.abs(solution.averages - target), initial=0.0)
+    if not worst <= tolerance:
+        raise ValueError(
+            f"averages cannot be reached: the nearest differ by {worst:.2g}; an average at or "
+            "beyond the edge of what is possible (a unit never active) needs infinite multipliers"
+        )
+    return solution
+
+
+def _log2_sum(log2_terms: NDArray[np.float64]) -> float:
+    top = log2_terms.max()
+    return float(top + np.log2(np.sum(np.exp2(log2_terms - top))))
