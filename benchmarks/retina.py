@@ -14,27 +14,34 @@ import numpy as np
 import crbm_lite as cl
 from crbm_lite.statistics import nllh
 
-N_UPDATES, N_UPDATES_SEARCH = 3000, 800
-CANDIDATES = (0.0005, 0.001, 0.002)
+N_UPDATES, N_UPDATES_SEARCH = 6000, 1500
+CANDIDATES = (0.0005, 0.001, 0.002, 0.004)
 
 
 def model(l1: float, seed: int, n_updates: int) -> cl.CRBM:
     """The estimator of this benchmark."""
     return cl.CRBM(
-        n_hidden=40, l1=l1, n_updates=n_updates, jump_every=5, final_learning_rate=5e-5,
+        n_hidden=40, l1=l1, n_updates=n_updates, n_gibbs=8, jump_every=0,
         random_state=seed, progress=False,
     )  # fmt: skip
 
 
 def choose_l1(train: cl.Recording) -> float:
-    """Lambda with the best median nLLH on the last seventh of the training frames."""
+    """The largest lambda whose validation nLLH is within a standard error of the best.
+
+    Validated on the last seventh of the training frames; the standard error is that of a median
+    over neurons. Of models that cannot be told apart, the sparsest (Breiman et al. 1984).
+    """
     cut = train.n_frames - train.n_frames // 7
     inner, outer = train.select_frames(slice(0, cut)), train.select_frames(slice(cut, None))
-    scores = {}
+    scores, errors = {}, {}
     for l1 in CANDIDATES:
-        scores[l1] = nllh(model(l1, 100, N_UPDATES_SEARCH).fit(inner), outer).median
-    print("validation nLLH:", {k: round(v, 4) for k, v in scores.items()})
-    return max(scores, key=scores.get)
+        score = nllh(model(l1, 100, N_UPDATES_SEARCH).fit(inner), outer)
+        scores[l1] = score.median
+        errors[l1] = 1.25 * np.nanstd(score.nllh) / np.sqrt(np.isfinite(score.nllh).sum())
+    print("validation nLLH:", {k: f"{v:.4f} +- {errors[k]:.4f}" for k, v in scores.items()})
+    best = max(scores, key=scores.get)
+    return max(l1 for l1 in CANDIDATES if scores[l1] >= scores[best] - errors[best])
 
 
 def main(n_seeds: int = 5) -> None:
