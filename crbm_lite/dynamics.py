@@ -1,0 +1,227 @@
+r"""When assemblies switch on: transition points, states, order, components, time constants.
+
+A two-component Gaussian mixture per hidden unit gives its transition point, the mean of the two
+component means; the lower one is the inactive peak. With the participation ratio
+PR(x) = (sum x^2)^2 / (n sum x^4), the number of active hidden units in a frame is
+
+.. math:: m(t) = M\, PR\bigl(h(t) - h_{inactive}\bigr).
+
+A period is one silence and the next burst; a time constant is the median over complete periods.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = [
+    "HiddenStates",
+    "hidden_states",
+    "n_active",
+    "principal_variance",
+    "time_constants_s",
+    "ward_order",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class HiddenStates:
+    """Hidden activity about its transition points.
+
+    Parameters
+    ----------
+    activity : (T, M) float64
+        Trace minus transition point, in standard deviations of h; NaN where a unit never switches.
+    active : (T, M) bool
+        Whether activity > 0.
+    transition_point, inactive_peak : (M,) float64
+    """
+
+    activity: np.ndarray
+    active: np.ndarray
+    transition_point: np.ndarray
+    inactive_peak: np.ndarray
+
+
+def _traces(values: np.ndarray, name: str, n_columns: int = 1) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or len(values) < 2 or values.shape[1] < n_columns:
+        raise ValueError(
+            f"{name} has shape {values.shape}: give (T, M) traces, time first, of at least 2 "
+            f"frames and {n_columns} column(s)"
+        )
+    return values
+
+
+def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
+    """Find the transition point of each hidden unit and the states on both sides of it.
+
+    Parameters
+    ----------
+    h : (T, M) float
+        Hidden activity, for instance ``model.mean_h_given_v(test.spikes)``.
+    random_state : int
+        Seed of the mixtures.
+
+    Returns
+    -------
+    HiddenStates
+        A constant unit has NaN everywhere and is never active.
+
+    Raises
+    ------
+    ValueError
+        If h is not (T, M) with at least 2 frames, or not finite.
+
+    Examples
+    --------
+    >>> h = np.tile([0.0, 0.1, 2.0, 2.1], 20)[:, None]
+    >>> hidden_states(h).transition_point.round(2)
+    array([1.05])
+    """
+    from sklearn.mixture import GaussianMixture
+
+    h = _traces(h, "h")
+    if not np.isfinite(h).all():
+        raise ValueError("h holds NaN or infinity: leave out the frames or units concerned")
+    peaks = np.full((h.shape[1], 2), np.nan)
+    for unit in np.flatnonzero(np.ptp(h, axis=0) > 0):
+        mixture = GaussianMixture(2, random_state=random_state).fit(h[:, [unit]])
+        peaks[unit] = np.sort(mixture.means_.ravel())
+    point = peaks.mean(axis=1)
+    activity = h - point
+    return HiddenStates(activity, activity > 0, point, peaks[:, 0])
+
+
+def n_active(h: np.ndarray, inactive_peak: np.ndarray) -> np.ndarray:
+    """Effective number m(t) of active hidden units in each frame (Fig. 2-S3).
+
+    Units whose inactive peak is NaN count as inactive; a frame without any deviation gives NaN.
+
+    Parameters
+    ----------
+    h : (T, M) float
+    inactive_peak : (M,) float
+
+    Returns
+    -------
+    (T,) float64, from 1 to M
+
+    Examples
+    --------
+    >>> n_active(np.array([[1.0, 0.0], [1.0, 1.0]]), np.zeros(2))
+    array([1., 2.])
+    """
+    deviation = np.nan_to_num(_traces(h, "h") - inactive_peak) ** 2
+    fourth = (deviation**2).sum(axis=1)
+    square = deviation.sum(axis=1) ** 2
+    return np.divide(square, fourth, out=np.full(len(square), np.nan), where=fourth > 0)
+
+
+def ward_order(activity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Order hidden units by Ward linkage on 1 - Pearson correlation (Fig. 4A).
+
+    Parameters
+    ----------
+    activity : (T, M) float
+        Columns that are constant or NaN count as uncorrelated with all others.
+
+    Returns
+    -------
+    order : (M,) int
+        Units in the order of the dendrogram's leaves.
+    linkage : (M - 1, 4) float64
+        As scipy.cluster.hierarchy gives it.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two hidden units.
+
+    Examples
+    --------
+    >>> x = np.array([[0, 1, 0], [1, 0, 1], [1, 1, 1.0]])
+    >>> sorted(ward_order(x)[0][-2:].tolist()) == [0, 2]
+    True
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    activity = np.nan_to_num(_traces(activity, "activity", 2))
+    centred = activity - activity.mean(axis=0)
+    norm = np.linalg.norm(centred, axis=0)
+    centred /= np.where(norm > 0, norm, 1.0)
+    distance = np.clip(1 - centred.T @ centred, 0, 2)
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), "ward")
+    return leaves_list(tree), tree
+
+
+def principal_variance(activity: np.ndarray) -> np.ndarray:
+    """Cumulative fraction of the variance in the first principal components (Fig. 4D).
+
+    Parameters
+    ----------
+    activity : (T, M) float
+        NaN counts as no activity.
+
+    Returns
+    -------
+    (min(T, M),) float64, NaN if nothing varies
+
+    Examples
+    --------
+    >>> principal_variance(np.array([[0, 0], [1, 1.0]])).round(6)
+    array([1., 1.])
+    """
+    activity = np.nan_to_num(_traces(activity, "activity"))
+    variance = np.linalg.svd(activity - activity.mean(axis=0), compute_uv=False) ** 2
+    total = variance.sum()
+    return np.cumsum(variance) / total if total > 0 else np.full(len(variance), np.nan)
+
+
+def time_constants_s(
+    active: np.ndarray, rate_hz: float, discontinuities: np.ndarray = ()
+) -> np.ndarray:
+    """Median period of each unit or neuron: one silence and the next burst (Fig. 4F).
+
+    Intervals cut by a discontinuity or by the ends are dropped.
+
+    Parameters
+    ----------
+    active : (T, M) bool
+    rate_hz : float
+        Frames per second.
+    discontinuities : sequence of int
+        Frames d such that time jumps between d - 1 and d.
+
+    Returns
+    -------
+    (M,) float64, seconds
+        NaN where there is no complete period.
+
+    Raises
+    ------
+    ValueError
+        If the rate is not positive.
+
+    Examples
+    --------
+    >>> time_constants_s(np.tile([0, 0, 1], 5)[:, None], rate_hz=2.0)
+    array([1.5])
+    """
+    if not rate_hz > 0:
+        raise ValueError(f"rate_hz is {rate_hz}: give the frames per second, a positive number")
+    active = _traces(active, "active") > 0
+    cuts = np.asarray(discontinuities, dtype=int)
+    result = np.full(active.shape[1], np.nan)
+    for unit in range(active.shape[1]):
+        periods = []
+        for part in np.split(active[:, unit], cuts):
+            # Switches off begin a silence; the next one ends the burst that follows it.
+            off = np.flatnonzero(part[:-1] & ~part[1:])
+            periods.extend(np.diff(off))
+        if periods:
+            result[unit] = np.median(periods) / rate_hz
+    return result

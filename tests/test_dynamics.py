@@ -1,0 +1,59 @@
+"""Dynamics of hidden units on traces whose answer is known."""
+
+import numpy as np
+import pytest
+
+from crbm_lite.dynamics import (
+    hidden_states,
+    n_active,
+    principal_variance,
+    time_constants_s,
+    ward_order,
+)
+
+SQUARE = np.tile(np.repeat([0, 1], [6, 4]), 20)
+
+
+def test_transition_point_and_states_of_a_noisy_square_wave():
+    noise = np.random.default_rng(0).normal(0, 0.1, SQUARE.size)
+    states = hidden_states(np.c_[3 * SQUARE - 1 + noise, np.ones(SQUARE.size)])
+    assert states.transition_point[0] == pytest.approx(0.5, abs=0.05)
+    assert states.inactive_peak[0] == pytest.approx(-1, abs=0.05)
+    assert np.array_equal(states.active[:, 0], SQUARE == 1)
+    assert np.isnan(states.transition_point[1]) and not states.active[:, 1].any()
+
+
+def test_n_active_counts_equal_deviations_and_is_nan_at_rest():
+    h = np.array([[2, 2, 2, 0], [0, 0, 0, 0], [1, 0, 0, 0]]) - 1.0
+    np.testing.assert_allclose(n_active(h, np.full(4, -1.0)), [3, np.nan, 1])
+
+
+def test_ward_puts_copies_side_by_side():
+    x, y = np.random.default_rng(1).normal(size=(2, 100))
+    order, tree = ward_order(np.c_[x, y, x, y, np.zeros(100)])
+    place = np.argsort(order)
+    assert abs(place[0] - place[2]) == 1 and abs(place[1] - place[3]) == 1
+    assert tree.shape == (4, 4)
+
+
+def test_principal_variance_of_orthogonal_columns():
+    x = np.array([[2, 1], [2, -1], [-2, 1], [-2, -1.0]])
+    np.testing.assert_allclose(principal_variance(x), [0.8, 1])
+    assert np.isnan(principal_variance(np.ones((3, 2)))).all()
+
+
+def test_period_of_a_square_wave_and_of_cut_ones():
+    active = np.c_[SQUARE, 1 - SQUARE, np.zeros_like(SQUARE)]
+    np.testing.assert_allclose(time_constants_s(active, 2.0), [5, 5, np.nan])
+    short = np.array([0, 1, 0, 0, 0, 1, 0])[:, None]
+    assert time_constants_s(short, 1.0)[0] == 4
+    assert np.isnan(time_constants_s(short, 1.0, [4])[0])
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="activity has shape"):
+        ward_order(np.zeros((10, 1)))
+    with pytest.raises(ValueError, match="rate_hz"):
+        time_constants_s(np.zeros((4, 1)), 0)
+    with pytest.raises(ValueError, match="NaN"):
+        hidden_states(np.array([[0.0], [np.nan]]))
