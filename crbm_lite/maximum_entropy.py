@@ -173,7 +173,7 @@ def solve(statistics: ArrayLike, averages: ArrayLike, *, tolerance: float = 1e-8
     Raises
     ------
     ValueError
-        If shapes disagree, or if no finite multipliers reach the averages.
+        If shapes disagree, or if the averages are not reached within the tolerance.
 
     Examples
     --------
