@@ -295,7 +295,8 @@ def test_a_short_run_finds_the_planted_assemblies(planted, trained):
     assert trained.verdict_ in ("converged", "not converged")
     assert trained.converged_ == (trained.verdict_ == "converged")
     activity = planted.spikes.mean()
-    assert trained.chains_.mean() == pytest.approx(activity, rel=0.3)
+    # fifty chains at one moment are too few to average over; twenty such moments are not
+    assert trained.history_.activity_chains[-20:].mean() == pytest.approx(activity, rel=0.2)
     assert trained.history_.activity_data == pytest.approx(activity)
     np.testing.assert_allclose(trained.certificate_.variance_h[:6], 1.0, atol=0.15)
 
