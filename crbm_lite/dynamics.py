@@ -17,6 +17,7 @@ import numpy as np
 
 __all__ = [
     "HiddenStates",
+    "compare_time_constants",
     "hidden_states",
     "n_active",
     "principal_variance",
@@ -225,3 +226,33 @@ def time_constants_s(
         if periods:
             result[unit] = np.median(periods) / rate_hz
     return result
+
+
+def compare_time_constants(
+    hidden_units_s: np.ndarray, neurons_s: np.ndarray
+) -> tuple[float, float, float]:
+    """Compare the time constants of hidden units and neurons by a Mann-Whitney test (Fig. 4F).
+
+    Parameters
+    ----------
+    hidden_units_s, neurons_s : array of float
+        As `time_constants_s` gives them; NaN is left out.
+
+    Returns
+    -------
+    median_hidden_units_s, median_neurons_s, p_value : float
+        Two-sided; NaN if either side holds no number.
+
+    Examples
+    --------
+    >>> compare_time_constants([9.0, 8.0, np.nan], [1.0, 2.0])[:2]
+    (8.5, 1.5)
+    """
+    from scipy.stats import mannwhitneyu
+
+    sides = [np.asarray(x, dtype=np.float64) for x in (hidden_units_s, neurons_s)]
+    sides = [x[np.isfinite(x)] for x in sides]
+    medians = [float(np.median(x)) if x.size else np.nan for x in sides]
+    if not all(x.size for x in sides):
+        return (*medians, np.nan)
+    return (*medians, float(mannwhitneyu(*sides).pvalue))

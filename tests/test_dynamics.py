@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from crbm_lite.dynamics import (
+    compare_time_constants,
     hidden_states,
     n_active,
     principal_variance,
@@ -57,3 +58,10 @@ def test_bad_input_is_named():
         time_constants_s(np.zeros((4, 1)), 0)
     with pytest.raises(ValueError, match="NaN"):
         hidden_states(np.array([[0.0], [np.nan]]))
+
+
+def test_mann_whitney_of_separated_groups_is_exact_and_nan_without_numbers():
+    slow, fast, p = compare_time_constants([5, 6, 7, np.nan], [1, 2, 3])
+    assert (slow, fast) == (6, 2)
+    assert p == pytest.approx(2 / 20)  # 2 of the 20 ways to choose 3 of 6 ranks
+    assert np.isnan(compare_time_constants([np.nan], [1.0])[2])
