@@ -1,8 +1,11 @@
 """A Sphinx extension: take out of each page what it should not carry.
 
 Jupyter Book loads the scripts of sphinx-thebe, twice and for no button of ours, and names a network
-address in every page; docutils marks the bibliography as a list without list items.
+address in every page; docutils marks the bibliography as a list without list items. And add what is
+missing: a table that scrolls in its box must be reachable by the keyboard.
 """
+
+import re
 
 
 def _without_thebe(script) -> bool:
@@ -13,8 +16,11 @@ def _without_thebe(script) -> bool:
 def _clean(app, pagename, templatename, context, doctree):
     context["script_files"] = list(filter(_without_thebe, context.get("script_files", [])))
     if "body" in context:
-        context["body"] = context["body"].replace(
+        body = context["body"].replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
+        context["body"] = re.sub(
+            r'<table class="([^"]*)">', r'<table class="\1" tabindex="0">', body
         )
 
 
