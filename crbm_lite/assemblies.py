@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from crbm_lite.participation import effective_number
+
 __all__ = [
     "AssemblyMatch",
     "assembly_sizes",
@@ -157,9 +159,7 @@ def effective_regions(occupancy: np.ndarray) -> np.ndarray:
     >>> effective_regions(np.array([[0.5, 1.0], [0.5, 0.0]]))
     array([2., 1.])
     """
-    square = np.nan_to_num(np.asarray(occupancy, dtype=np.float64)) ** 2
-    with np.errstate(invalid="ignore"):
-        return square.sum(axis=0) ** 2 / (square**2).sum(axis=0)
+    return effective_number(np.nan_to_num(np.asarray(occupancy, dtype=np.float64)), axis=0)
 
 
 def compactness(

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.participation import effective_number
+
 __all__ = [
     "HiddenStates",
     "compare_time_constants",
@@ -114,10 +116,7 @@ def n_active(h: np.ndarray, inactive_peak: np.ndarray) -> np.ndarray:
     >>> n_active(np.array([[1.0, 0.0], [1.0, 1.0]]), np.zeros(2))
     array([1., 2.])
     """
-    deviation = np.nan_to_num(_traces(h, "h") - inactive_peak) ** 2
-    fourth = (deviation**2).sum(axis=1)
-    square = deviation.sum(axis=1) ** 2
-    return np.divide(square, fourth, out=np.full(len(square), np.nan), where=fourth > 0)
+    return effective_number(np.nan_to_num(_traces(h, "h") - inactive_peak), axis=1)
 
 
 def ward_order(activity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.participation import effective_number
 from crbm_lite.spikes import as_spikes
 
 __all__ = [
@@ -270,8 +271,4 @@ def effective_regions(
     >>> effective_regions(np.array([[1.0, 1.0], [0.0, 1.0]]), np.eye(2, dtype=bool))
     array([1., 2.])
     """
-    square = regional_occupancy(weights, labels, definition) ** 2
-    fourth = (square**2).sum(axis=0)
-    return np.divide(
-        square.sum(axis=0) ** 2, fourth, out=np.full(square.shape[1], np.nan), where=fourth > 0
-    )
+    return effective_number(regional_occupancy(weights, labels, definition), axis=0)
