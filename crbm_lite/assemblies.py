@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crbm_lite.correlations import correlations_of_columns
 from crbm_lite.participation import effective_number
 
 __all__ = [
@@ -258,12 +259,7 @@ def match_assemblies(first: np.ndarray, second: np.ndarray) -> AssemblyMatch:
     first, second = _weights(first, "first"), _weights(second, "second")
     if len(first) != len(second):
         raise ValueError(f"first has {len(first)} neurons, second {len(second)}: give the same")
-    scaled = []
-    for w in (first, second):
-        w = w - w.mean(axis=0, dtype=np.float64)
-        norm = np.linalg.norm(w, axis=0)
-        scaled.append(w / np.where(norm > 0, norm, 1.0))
-    r = scaled[0].T @ scaled[1]
+    r = correlations_of_columns(first, second)
     rows, columns = linear_sum_assignment(-np.abs(r))
     best = np.argsort(-np.abs(r[rows, columns]), kind="stable")
     rows, columns = rows[best], columns[best]

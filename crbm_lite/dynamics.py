@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.correlations import correlations_of_columns
 from crbm_lite.participation import effective_number
 
 __all__ = [
@@ -149,10 +150,7 @@ def ward_order(activity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from scipy.spatial.distance import squareform
 
     activity = np.nan_to_num(_traces(activity, "activity", 2))
-    centred = activity - activity.mean(axis=0)
-    norm = np.linalg.norm(centred, axis=0)
-    centred /= np.where(norm > 0, norm, 1.0)
-    distance = np.clip(1 - centred.T @ centred, 0, 2)
+    distance = np.clip(1 - correlations_of_columns(activity), 0, 2)
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(distance, checks=False), "ward")
     return leaves_list(tree), tree

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from crbm_lite.correlations import correlations_of_columns
 from crbm_lite.dynamics import ward_order
 from crbm_lite.plotting import brain_scatter
 from crbm_lite.style import COLOR_DATA, diverging_colormap, style
@@ -90,8 +91,6 @@ def plot_ward(activity: np.ndarray, rate_hz: float) -> np.ndarray:
 
     order, tree = ward_order(activity)
     drawn = np.nan_to_num(activity)[:, order]
-    norm = np.linalg.norm(drawn - drawn.mean(axis=0), axis=0)
-    scaled = (drawn - drawn.mean(axis=0)) / np.where(norm > 0, norm, 1.0)
     image = {"cmap": diverging_colormap(), "aspect": "auto", "origin": "lower"}
     limit = max(float(np.quantile(np.abs(drawn), 0.99)), 1e-9)
     extent = (0, len(drawn) / rate_hz, -0.5, len(order) - 0.5)
@@ -108,7 +107,7 @@ def plot_ward(activity: np.ndarray, rate_hz: float) -> np.ndarray:
         axes[0].set_axis_off()
         axes[1].imshow(drawn.T, vmin=-limit, vmax=limit, extent=extent, **image)
         axes[1].set(xlabel="time (s)", ylabel="hidden unit (Ward order)")
-        matrix = axes[2].imshow(scaled.T @ scaled, vmin=-1, vmax=1, **image)
+        matrix = axes[2].imshow(correlations_of_columns(drawn), vmin=-1, vmax=1, **image)
         axes[2].set(xlabel="hidden unit (Ward order)")
         axes[2].figure.colorbar(matrix, ax=axes[2], label="Pearson r")
     return axes
