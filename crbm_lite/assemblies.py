@@ -1,32 +1,34 @@
 r"""Which neurons work together, and where they sit: assemblies from the weights.
 
 An assembly is :math:`\{i : |w_{i\mu}| > threshold\}`; with threshold 0 it is the neurons whose
-weight is not exactly zero. Strong weights exceed the (1 - 1/M) quantile of |w|, so that one is
-expected per neuron (Fig. 2J, K). Effective regions are n PR(x) of the occupancy x over n regions,
-with the participation ratio PR(x) = (sum x^2)^2 / (n sum x^4).
+weight is not exactly zero. The weights may be those of a cRBM or of any other method.
+
+- Strong weights (Fig. 2J, K): with the threshold at the (1 - 1/M) quantile of all
+  :math:`|w_{i\mu}|`, one is expected for each neuron. A method that assigns neurons to assemblies
+  gives most neurons about one; chance, the entries of W in random order, follows a binomial
+  distribution.
+- Regions of an assembly: with the occupancy o of R regions by a column of W, the effective number
+  is R times its participation ratio, :math:`(\sum_r o_r^2)^2 / \sum_r o_r^4`, from 1 to R.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
+import scipy.sparse
 
-from crbm_lite.correlations import correlations_of_columns
 from crbm_lite.participation import effective_number
 
 __all__ = [
-    "AssemblyMatch",
+    "StrongWeights",
     "assembly_sizes",
     "compactness",
     "effective_regions",
     "embedding",
-    "export_csv",
-    "match_assemblies",
     "membership",
     "regional_occupancy",
-    "strong_weights_per_neuron",
+    "strong_weights",
 ]
 
 
@@ -86,46 +88,98 @@ def embedding(weights: np.ndarray, threshold: float = 0.0, at_least: int = 1) ->
     return float((membership(weights, threshold).sum(axis=1) >= at_least).mean())
 
 
-def strong_weights_per_neuron(
-    weights: np.ndarray, random_state: int | np.random.Generator = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count each neuron's strong weights, and those after a shuffle of all entries (Fig. 2J, K).
+@dataclass(frozen=True, eq=False)
+class StrongWeights:
+    """Number of strong weights of each neuron, and by chance.
+
+    Attributes
+    ----------
+    threshold : float
+        The (1 - 1/M) quantile of abs(w).
+    per_neuron : (N,) int64
+    shuffled : (n_shuffles, N) int64
+        The same for shuffled W.
+    """
+
+    threshold: float
+    per_neuron: np.ndarray = field(repr=False)
+    shuffled: np.ndarray = field(repr=False)
+
+    @property
+    def fraction_without(self) -> float:
+        """Fraction of neurons without a strong weight."""
+        return float(np.mean(self.per_neuron == 0))
+
+    @property
+    def fraction_without_shuffled(self) -> float:
+        """The same by chance, near (1 - 1/M)^M."""
+        return float(np.mean(self.shuffled == 0))
+
+
+def strong_weights(
+    weights: np.ndarray, n_shuffles: int = 20, random_state: int | np.random.Generator | None = None
+) -> StrongWeights:
+    """Count each neuron's strong weights, in W and in W with its entries in random order.
+
+    Parameters
+    ----------
+    weights : (N, M) array
+        Of any method, M at least 2.
+    n_shuffles : int
+    random_state : int, Generator or None
 
     Returns
     -------
-    counts, counts_shuffled : (N,) int
+    StrongWeights
+
+    Raises
+    ------
+    ValueError
+        If `weights` has fewer than two columns or is not finite.
 
     Examples
     --------
-    >>> strong_weights_per_neuron(np.eye(4))[0]
-    array([1, 1, 1, 1])
+    Every neuron in one of two assemblies:
+
+    >>> strong_weights(np.repeat(np.eye(2), 5, axis=0), random_state=0).per_neuron
+    array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
     """
-    size = np.abs(_weights(weights))
-    n_strong = size.shape[0]  # one in M of all N M entries
-    strong = np.zeros(size.size, dtype=bool)
-    strong[np.argsort(-size, axis=None, kind="stable")[:n_strong]] = True
-    strong[size.ravel() == 0] = False
-    shuffled = np.random.default_rng(random_state).permutation(strong)
-    return tuple(x.reshape(size.shape).sum(axis=1) for x in (strong, shuffled))
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.ndim != 2 or weights.shape[1] < 2 or not np.isfinite(weights).all():
+        raise ValueError("weights must be a finite (N, M) array with M of 2 or more.")
+    rng = np.random.default_rng(random_state)
+    magnitude = np.abs(weights)
+    # Among tied weights "at the threshold" is no less strong: W of 0 and 1 must count its ones.
+    threshold = float(np.quantile(magnitude, 1 - 1 / weights.shape[1], method="higher"))
+    strong = magnitude >= threshold if threshold > 0 else magnitude > 0
+    shuffled = np.array(
+        [
+            rng.permutation(strong.ravel()).reshape(strong.shape).sum(axis=1)
+            for _ in range(n_shuffles)
+        ]
+    )
+    return StrongWeights(threshold, strong.sum(axis=1), shuffled)
 
 
 def regional_occupancy(
-    weights: np.ndarray, labels: np.ndarray | None, definition: str = "mean_abs"
+    weights: np.ndarray, labels: object, definition: str = "mean_absolute"
 ) -> np.ndarray:
     """How much of each assembly lies in each region.
 
     Parameters
     ----------
     weights : (N, M) float
-    labels : (N, R) bool
-    definition : {"mean_abs", "signed_sum"}
+    labels : (N, R) bool array or scipy.sparse matrix
+        Which neuron lies in which region, as in ``recording.labels``.
+    definition : {"mean_absolute", "signed_sum"}
         The mean of |w| over a region's neurons, scaled to sum 1 over regions (the published
         code), or the sum of w over the region (the paper's text).
 
     Returns
     -------
     (R, M) float64
-        NaN for an empty region's mean and for an assembly without weights in any region.
+        A mean over nothing is NaN: that of an empty region, and a whole column where an assembly
+        has no weights in any region. A sum over nothing is 0.
 
     Raises
     ------
@@ -134,33 +188,55 @@ def regional_occupancy(
 
     Examples
     --------
-    >>> regional_occupancy(np.array([[0.3], [-0.1]]), np.eye(2)).ravel().round(2)
-    array([0.75, 0.25])
+    >>> labels = np.array([[1, 0], [1, 0], [0, 1]], dtype=bool)
+    >>> regional_occupancy(np.array([[1.0], [3.0], [-2.0]]), labels).ravel()
+    array([0.5, 0.5])
     """
     weights = _weights(weights)
     if labels is None:
         raise ValueError("labels is None: give the (N, R) regions of the neurons")
-    labels = np.asarray(labels, dtype=np.float64)
-    if labels.ndim != 2 or len(labels) != len(weights):
-        raise ValueError(f"labels has shape {labels.shape}: expected ({len(weights)}, R)")
+    member = scipy.sparse.csr_array(labels).astype(np.float64)
+    if member.shape[0] != len(weights):
+        raise ValueError(
+            f"labels have shape {member.shape} and weights {weights.shape}: give one row a neuron "
+            "in both"
+        )
     if definition == "signed_sum":
-        return labels.T @ weights
-    if definition != "mean_abs":
-        raise ValueError(f"definition is {definition!r}: give mean_abs or signed_sum")
+        return member.T @ weights.astype(np.float64)
+    if definition != "mean_absolute":
+        raise ValueError(f"definition is {definition!r}: give 'mean_absolute' or 'signed_sum'")
     with np.errstate(invalid="ignore"):
-        mean = labels.T @ np.abs(weights) / labels.sum(axis=0)[:, None]
+        mean = (member.T @ np.abs(weights)) / member.sum(axis=0)[:, None]
         return mean / np.nansum(mean, axis=0)
 
 
-def effective_regions(occupancy: np.ndarray) -> np.ndarray:
-    """Effective number of regions of each assembly, n PR of its occupancy; (M,), NaN if empty.
+def effective_regions(
+    weights: np.ndarray, labels: object, definition: str = "mean_absolute"
+) -> np.ndarray:
+    """Effective number of regions of each assembly, R PR of its occupancy.
+
+    Parameters
+    ----------
+    weights, labels, definition
+        As in `regional_occupancy`.
+
+    Returns
+    -------
+    (M,) float64
+        From 1 to the number of regions; NaN for an assembly without weights.
+
+    Raises
+    ------
+    ValueError
+        As `regional_occupancy`.
 
     Examples
     --------
-    >>> effective_regions(np.array([[0.5, 1.0], [0.5, 0.0]]))
-    array([2., 1.])
+    >>> effective_regions(np.array([[1.0, 1.0], [0.0, 1.0]]), np.eye(2, dtype=bool))
+    array([1., 2.])
     """
-    return effective_number(np.nan_to_num(np.asarray(occupancy, dtype=np.float64)), axis=0)
+    occupancy = regional_occupancy(weights, labels, definition)
+    return effective_number(np.nan_to_num(occupancy), axis=0)
 
 
 def compactness(
@@ -215,69 +291,3 @@ def compactness(
         ]
         p_value[unit] = (1 + np.sum(np.array(draws) <= radius[unit])) / (n_shuffles + 1)
     return radius, p_value
-
-
-@dataclass(frozen=True, eq=False)
-class AssemblyMatch:
-    """Pairs of assemblies of two runs, best first.
-
-    Parameters
-    ----------
-    first, second : (K,) int
-        Columns of the first and the second weights.
-    correlation : (K,) float64
-        Signed Pearson correlation over neurons; a pair of opposite sign is the same assembly.
-    """
-
-    first: np.ndarray
-    second: np.ndarray
-    correlation: np.ndarray
-
-
-def match_assemblies(first: np.ndarray, second: np.ndarray) -> AssemblyMatch:
-    """Match assemblies one to one so that the sum of |correlation| is largest (Hungarian).
-
-    Parameters
-    ----------
-    first : (N, M) float
-    second : (N, K) float
-        Weights of another run, or ``truth.effects.toarray()``.
-
-    Raises
-    ------
-    ValueError
-        If the numbers of neurons differ.
-
-    Examples
-    --------
-    >>> w = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    >>> match_assemblies(w, -w[:, ::-1]).correlation.round(6)
-    array([-1., -1.])
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    first, second = _weights(first, "first"), _weights(second, "second")
-    if len(first) != len(second):
-        raise ValueError(f"first has {len(first)} neurons, second {len(second)}: give the same")
-    r = correlations_of_columns(first, second)
-    rows, columns = linear_sum_assignment(-np.abs(r))
-    best = np.argsort(-np.abs(r[rows, columns]), kind="stable")
-    rows, columns = rows[best], columns[best]
-    return AssemblyMatch(rows, columns, r[rows, columns])
-
-
-def export_csv(path: str | Path, weights: np.ndarray, coordinates: np.ndarray) -> None:
-    """Write neuron, x, y, z and each assembly's weights to a CSV file.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "assemblies.csv"
-    >>> export_csv(file, np.ones((1, 2)), np.zeros((1, 3)))
-    >>> file.read_text().splitlines()
-    ['neuron,x_um,y_um,z_um,w0,w1', '0,0,0,0,1,1']
-    """
-    weights = _weights(weights)
-    header = ",".join(["neuron,x_um,y_um,z_um", *(f"w{k}" for k in range(weights.shape[1]))])
-    table = np.c_[np.arange(len(weights)), coordinates, weights]
-    np.savetxt(path, table, fmt="%.9g", delimiter=",", header=header, comments="")

@@ -25,6 +25,7 @@ __all__ = [
     "n_active",
     "principal_variance",
     "time_constants_s",
+    "ward_clusters",
     "ward_order",
 ]
 
@@ -154,6 +155,42 @@ def ward_order(activity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(distance, checks=False), "ward")
     return leaves_list(tree), tree
+
+
+def ward_clusters(tree: np.ndarray, n_clusters: int) -> np.ndarray:
+    """Cut a Ward tree into clusters, numbered from 0 in the order of its leaves.
+
+    Parameters
+    ----------
+    tree : (M - 1, 4) float
+        The linkage that `ward_order` gives.
+    n_clusters : int
+        From 1 to M.
+
+    Returns
+    -------
+    (M,) int
+        Cluster of each hidden unit.
+
+    Raises
+    ------
+    ValueError
+        If the number of clusters is out of range.
+
+    Examples
+    --------
+    >>> x = np.array([[0, 1, 0], [1, 0, 1], [1, 1, 1.0]])
+    >>> cluster = ward_clusters(ward_order(x)[1], 2)
+    >>> bool(cluster[0] == cluster[2] != cluster[1])
+    True
+    """
+    from scipy.cluster.hierarchy import cut_tree, leaves_list
+
+    if not 1 <= n_clusters <= len(tree) + 1:
+        raise ValueError(f"n_clusters is {n_clusters}: give 1 to {len(tree) + 1}")
+    cluster = cut_tree(tree, n_clusters).ravel()
+    _, first = np.unique(cluster[leaves_list(tree)], return_index=True)
+    return np.argsort(np.argsort(first))[cluster]
 
 
 def principal_variance(activity: np.ndarray) -> np.ndarray:

@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from crbm_lite.assemblies import (
     assembly_sizes,
     compactness,
     effective_regions,
     embedding,
-    export_csv,
-    match_assemblies,
     membership,
     regional_occupancy,
-    strong_weights_per_neuron,
+    strong_weights,
 )
 
 W = np.array([[0.5, 0.0, 0.0], [-0.3, 0.2, 0.0], [0.0, 0.05, 0.0], [0.0, 0.0, 0.0]])
@@ -24,22 +23,56 @@ def test_membership_sizes_and_embedding_by_hand():
     assert (embedding(W), embedding(W, 0.1), embedding(W, 0, 2)) == (0.75, 0.5, 0.25)
 
 
-def test_strong_weights_are_one_a_neuron_and_the_shuffle_keeps_them():
-    w = np.random.default_rng(0).normal(size=(200, 10))
-    counts, shuffled = strong_weights_per_neuron(w, 1)
-    assert counts.sum() == shuffled.sum() == 200
-    strong = np.abs(w) > np.sort(np.abs(w), axis=None)[-201]
-    assert np.array_equal(counts, strong.sum(axis=1))
+def test_one_strong_weight_per_neuron_is_the_expectation():
+    rng = np.random.default_rng(0)
+    strong = strong_weights(rng.normal(size=(3000, 20)), random_state=0)
+    assert abs(strong.per_neuron.mean() - 1) < 0.01
+    assert strong.shuffled.shape == (20, 3000)
+    chance = (1 - 1 / 20) ** 20
+    assert abs(strong.fraction_without - chance) < 0.03
+    assert abs(strong.fraction_without_shuffled - chance) < 0.01
 
 
-def test_occupancy_by_both_definitions():
-    labels = np.array([[1, 0], [1, 0], [0, 1], [0, 1]])
-    np.testing.assert_allclose(regional_occupancy(W, labels, "signed_sum")[:, 0], [0.2, 0])
-    mean = regional_occupancy(W, labels)
-    np.testing.assert_allclose(mean[:, 1], [0.8, 0.2])
-    assert np.isnan(mean[:, 2]).all()
-    np.testing.assert_allclose(effective_regions(mean), [1, 0.68**2 / 0.4112, np.nan])
-    np.testing.assert_allclose(effective_regions(regional_occupancy(W, labels[:, :1]))[:2], 1)
+def test_a_partition_beats_the_shuffle_and_shared_neurons_lose_to_it():
+    rng = np.random.default_rng(0)
+    noise = 0.01 * rng.normal(size=(400, 10))
+    partition = noise + np.repeat(np.eye(10), 40, axis=0)
+    strong = strong_weights(-partition, random_state=0)  # the sign does not matter
+    assert strong.fraction_without == 0
+    assert (strong.per_neuron == 1).all()
+    hubs = noise.copy()
+    hubs[:40] += 1.0  # the same forty neurons everywhere
+    strong = strong_weights(hubs, random_state=0)
+    assert strong.fraction_without == 0.9
+    assert set(strong.per_neuron[:40]) == {10}
+
+
+def test_exact_zeros_are_never_strong():
+    weights = np.zeros((50, 5))
+    weights[0] = 1.0
+    assert strong_weights(weights, random_state=0).per_neuron.sum() == 5
+
+
+def test_occupancy_by_hand_and_effective_regions():
+    labels = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 1]], dtype=bool)
+    weights = np.array([[2.0, 1.0], [0.0, -1.0], [0.0, 1.0], [-1.0, 1.0]])
+    np.testing.assert_allclose(
+        regional_occupancy(weights, labels, "signed_sum"), [[2, 0], [-1, 2], [-1, 1]]
+    )
+    by_region = np.array([[1, 1], [0.5, 1], [1, 1]])
+    np.testing.assert_allclose(
+        regional_occupancy(weights, scipy.sparse.csr_array(labels)), by_region / by_region.sum(0)
+    )
+    expected = [(2.25**2) / (2 + 1 / 16), 3.0]
+    np.testing.assert_allclose(effective_regions(weights, labels), expected)
+    signed = [36 / 18, 25 / 17]
+    np.testing.assert_allclose(effective_regions(weights, labels, "signed_sum"), signed)
+
+
+def test_an_empty_region_or_assembly_does_no_harm():
+    labels = np.array([[1, 0], [1, 0]], dtype=bool)
+    weights = np.array([[1.0, 0.0], [1.0, 0.0]])
+    np.testing.assert_array_equal(effective_regions(weights, labels), [1.0, np.nan])
 
 
 def test_a_planted_blob_is_compact_and_a_random_set_is_not():
@@ -50,21 +83,6 @@ def test_a_planted_blob_is_compact_and_a_random_set_is_not():
     assert radius[0] < 25 and p[0] < 0.02 and p[1] > 0.02 and np.isnan(p[2])
 
 
-def test_permuted_and_flipped_runs_match_exactly():
-    rng = np.random.default_rng(3)
-    w, order, sign = rng.normal(size=(50, 6)), rng.permutation(6), np.array([1, -1, 1, -1, 1, 1])
-    match = match_assemblies(w, (w * sign)[:, order])
-    assert np.array_equal(order[match.second], match.first)
-    np.testing.assert_allclose(match.correlation, sign[match.first])
-
-
-def test_csv_comes_back(tmp_path):
-    places = np.arange(12.0).reshape(4, 3)
-    export_csv(tmp_path / "a.csv", W, places)
-    back = np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1)
-    np.testing.assert_allclose(back, np.c_[range(4), places, W])
-
-
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="labels is None"):
         regional_occupancy(W, None)
@@ -72,5 +90,9 @@ def test_bad_input_is_named():
         compactness(W != 0, None)
     with pytest.raises(ValueError, match="threshold"):
         membership(W, -1)
-    with pytest.raises(ValueError, match="first has 4 neurons"):
-        match_assemblies(W, W[:3])
+    with pytest.raises(ValueError, match="M of 2 or more"):
+        strong_weights(np.ones((5, 1)))
+    with pytest.raises(ValueError, match="labels have shape"):
+        regional_occupancy(np.ones((5, 2)), np.ones((4, 2)))
+    with pytest.raises(ValueError, match="definition is 'sum'"):
+        regional_occupancy(np.ones((5, 2)), np.ones((5, 2)), "sum")

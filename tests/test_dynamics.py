@@ -9,6 +9,7 @@ from crbm_lite.dynamics import (
     n_active,
     principal_variance,
     time_constants_s,
+    ward_clusters,
     ward_order,
 )
 
@@ -35,6 +36,18 @@ def test_ward_puts_copies_side_by_side():
     place = np.argsort(order)
     assert abs(place[0] - place[2]) == 1 and abs(place[1] - place[3]) == 1
     assert tree.shape == (4, 4)
+
+
+def test_clusters_are_the_groups_of_copies_numbered_along_the_leaves():
+    source = np.random.default_rng(2).normal(size=(60, 3))
+    group = np.array([2, 0, 1, 0, 2, 1, 0])
+    order, tree = ward_order(source[:, group])
+    cluster = ward_clusters(tree, 3)
+    assert len(np.unique(cluster)) == 3
+    assert all(len(set(cluster[group == g])) == 1 for g in range(3))
+    assert np.array_equal(cluster[order], np.sort(cluster))
+    with pytest.raises(ValueError, match="n_clusters is 8"):
+        ward_clusters(tree, 8)
 
 
 def test_principal_variance_of_orthogonal_columns():

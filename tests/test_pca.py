@@ -1,15 +1,10 @@
-"""Linear components against formulas, and measures of sparsity against cases known by hand."""
+"""Linear components against formulas and planted assemblies."""
 
 import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite.baselines.pca import (
-    effective_regions,
-    fit_components,
-    regional_occupancy,
-    strong_weights,
-)
+from crbm_lite.baselines.pca import fit_components
 from crbm_lite.planted import plant_recording
 
 
@@ -59,66 +54,8 @@ def test_all_components_reconstruct_exactly(v):
     )
 
 
-def test_one_strong_weight_per_neuron_is_the_expectation():
-    rng = np.random.default_rng(0)
-    strong = strong_weights(rng.normal(size=(3000, 20)), random_state=0)
-    assert abs(strong.per_neuron.mean() - 1) < 0.01
-    assert strong.shuffled.shape == (20, 3000)
-    chance = (1 - 1 / 20) ** 20
-    assert abs(strong.fraction_without - chance) < 0.03
-    assert abs(strong.fraction_without_shuffled - chance) < 0.01
-
-
-def test_a_partition_beats_the_shuffle_and_shared_neurons_lose_to_it():
-    rng = np.random.default_rng(0)
-    noise = 0.01 * rng.normal(size=(400, 10))
-    partition = noise + np.repeat(np.eye(10), 40, axis=0)
-    strong = strong_weights(-partition, random_state=0)  # the sign does not matter
-    assert strong.fraction_without == 0
-    assert (strong.per_neuron == 1).all()
-    hubs = noise.copy()
-    hubs[:40] += 1.0  # the same forty neurons everywhere
-    strong = strong_weights(hubs, random_state=0)
-    assert strong.fraction_without == 0.9
-    assert set(strong.per_neuron[:40]) == {10}
-
-
-def test_exact_zeros_are_never_strong():
-    weights = np.zeros((50, 5))
-    weights[0] = 1.0
-    assert strong_weights(weights, random_state=0).per_neuron.sum() == 5
-
-
-def test_occupancy_by_hand_and_effective_regions():
-    labels = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 1]], dtype=bool)
-    weights = np.array([[2.0, 1.0], [0.0, -1.0], [0.0, 1.0], [-1.0, 1.0]])
-    np.testing.assert_allclose(
-        regional_occupancy(weights, labels, "signed_sum"), [[2, 0], [-1, 2], [-1, 1]]
-    )
-    by_region = np.array([[1, 1], [0.5, 1], [1, 1]])
-    np.testing.assert_allclose(
-        regional_occupancy(weights, scipy.sparse.csr_array(labels)), by_region / by_region.sum(0)
-    )
-    expected = [(2.25**2) / (2 + 1 / 16), 3.0]
-    np.testing.assert_allclose(effective_regions(weights, labels), expected)
-    signed = [36 / 18, 25 / 17]
-    np.testing.assert_allclose(effective_regions(weights, labels, "signed_sum"), signed)
-
-
-def test_an_empty_region_or_assembly_does_no_harm():
-    labels = np.array([[1, 0], [1, 0]], dtype=bool)
-    weights = np.array([[1.0, 0.0], [1.0, 0.0]])
-    np.testing.assert_array_equal(effective_regions(weights, labels), [1.0, np.nan])
-
-
 def test_bad_arguments_are_named(v):
     with pytest.raises(ValueError, match="n_components is 0"):
         fit_components(v, 0)
     with pytest.raises(ValueError, match="method is 'svd'"):
         fit_components(v, 2, "svd")
-    with pytest.raises(ValueError, match="M of 2 or more"):
-        strong_weights(np.ones((5, 1)))
-    with pytest.raises(ValueError, match="labels have shape"):
-        regional_occupancy(np.ones((5, 2)), np.ones((4, 2)))
-    with pytest.raises(ValueError, match="definition is 'sum'"):
-        regional_occupancy(np.ones((5, 2)), np.ones((5, 2)), "sum")

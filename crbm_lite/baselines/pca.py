@@ -1,15 +1,8 @@
-r"""PCA, ICA and NMF as rivals, and the sparsity of any method's weights (Fig. 2I-K, 2-S6).
+"""PCA, ICA and NMF as rivals (Fig. 2I-K, 2-S6).
 
 Loadings are brought to a common form, (N, M) with columns of unit norm that are positive in sum, so
-that they can stand beside the weights of a cRBM. Two questions are asked of such weights W:
-
-- Strong weights: with the threshold at the (1 - 1/M) quantile of all :math:`|w_{i\mu}|`, one strong
-  weight is expected for each neuron. A method that assigns neurons to assemblies gives most
-  neurons about one; chance, the entries of W in random order, follows a binomial distribution.
-- Regions of an assembly: with the occupancy o of R regions by a column of W, the effective number
-  is R times its participation ratio, :math:`(\sum_r o_r^2)^2 / \sum_r o_r^4`, from 1 to R.
-  Occupancy is the mean of :math:`|w|` over a region's neurons, normalised to sum 1 (the published
-  code), or the sum of w over the region (the paper's text).
+that they can stand beside the weights of a cRBM. No equations beyond scikit-learn's live here:
+`crbm_lite.assemblies` measures the sparsity and the regions of any method's weights.
 """
 
 from __future__ import annotations
@@ -17,19 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.sparse
 
-from crbm_lite.participation import effective_number
 from crbm_lite.spikes import as_spikes
 
-__all__ = [
-    "Components",
-    "StrongWeights",
-    "effective_regions",
-    "fit_components",
-    "regional_occupancy",
-    "strong_weights",
-]
+__all__ = ["Components", "fit_components"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,34 +37,6 @@ class Components:
     loadings: np.ndarray = field(repr=False)
     mean: np.ndarray = field(repr=False)
     activity: np.ndarray = field(repr=False)
-
-
-@dataclass(frozen=True, eq=False)
-class StrongWeights:
-    """Number of strong weights of each neuron, and by chance.
-
-    Attributes
-    ----------
-    threshold : float
-        The (1 - 1/M) quantile of abs(w).
-    per_neuron : (N,) int64
-    shuffled : (n_shuffles, N) int64
-        The same for shuffled W.
-    """
-
-    threshold: float
-    per_neuron: np.ndarray = field(repr=False)
-    shuffled: np.ndarray = field(repr=False)
-
-    @property
-    def fraction_without(self) -> float:
-        """Fraction of neurons without a strong weight."""
-        return float(np.mean(self.per_neuron == 0))
-
-    @property
-    def fraction_without_shuffled(self) -> float:
-        """The same by chance, near (1 - 1/M)^M."""
-        return float(np.mean(self.shuffled == 0))
 
 
 def fit_components(
@@ -149,126 +105,3 @@ def fit_components(
     scale = np.where(loadings.sum(axis=0) < 0, -1.0, 1.0) * norm
     used = np.where(norm > 0, scale, 1.0)  # NMF may leave a component empty
     return Components(method, loadings / used, mean, activity * used)
-
-
-def strong_weights(
-    weights: np.ndarray, n_shuffles: int = 20, random_state: int | np.random.Generator | None = None
-) -> StrongWeights:
-    """Count each neuron's strong weights, in W and in W with its entries in random order.
-
-    Parameters
-    ----------
-    weights : (N, M) array
-        Of any method, M at least 2.
-    n_shuffles : int
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    StrongWeights
-
-    Raises
-    ------
-    ValueError
-        If `weights` has fewer than two columns or is not finite.
-
-    Examples
-    --------
-    Every neuron in one of two assemblies:
-
-    >>> import numpy as np
-    >>> strong_weights(np.repeat(np.eye(2), 5, axis=0), random_state=0).per_neuron
-    array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
-    """
-    weights = np.asarray(weights, dtype=np.float64)
-    if weights.ndim != 2 or weights.shape[1] < 2 or not np.isfinite(weights).all():
-        raise ValueError("weights must be a finite (N, M) array with M of 2 or more.")
-    rng = np.random.default_rng(random_state)
-    magnitude = np.abs(weights)
-    # Among tied weights "at the threshold" is no less strong: W of 0 and 1 must count its ones.
-    threshold = float(np.quantile(magnitude, 1 - 1 / weights.shape[1], method="higher"))
-    strong = magnitude >= threshold if threshold > 0 else magnitude > 0
-    shuffled = np.array(
-        [
-            rng.permutation(strong.ravel()).reshape(strong.shape).sum(axis=1)
-            for _ in range(n_shuffles)
-        ]
-    )
-    return StrongWeights(threshold, strong.sum(axis=1), shuffled)
-
-
-def regional_occupancy(
-    weights: np.ndarray, labels: object, definition: str = "mean_absolute"
-) -> np.ndarray:
-    """How much of each assembly lies in each region.
-
-    Parameters
-    ----------
-    weights : (N, M) array
-    labels : (N, R) bool array or scipy.sparse matrix
-        Which neuron lies in which region, as in ``recording.labels``.
-    definition : str
-        "mean_absolute": mean of abs(w) over the region's neurons, then columns of sum 1;
-        "signed_sum": sum of w over the region's neurons.
-
-    Returns
-    -------
-    (R, M) float64
-        0 for a region without neurons.
-
-    Raises
-    ------
-    ValueError
-        If `labels` has another number of neurons, or `definition` is unknown.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> labels = np.array([[1, 0], [1, 0], [0, 1]], dtype=bool)
-    >>> regional_occupancy(np.array([[1.0], [3.0], [-2.0]]), labels).ravel()
-    array([0.5, 0.5])
-    """
-    weights = np.asarray(weights, dtype=np.float64)
-    member = scipy.sparse.csr_array(labels).astype(np.float64)
-    if weights.ndim != 2 or member.shape[0] != len(weights):
-        raise ValueError(
-            f"labels have shape {member.shape} and weights {weights.shape}: give one row a neuron "
-            "in both."
-        )
-    if definition == "signed_sum":
-        return member.T @ weights
-    if definition != "mean_absolute":
-        raise ValueError(f"definition is {definition!r}: give 'mean_absolute' or 'signed_sum'.")
-    size = np.maximum(member.sum(axis=0), 1.0)
-    mean = (member.T @ np.abs(weights)) / size[:, None]
-    total = mean.sum(axis=0)
-    return mean / np.where(total > 0, total, 1.0)
-
-
-def effective_regions(
-    weights: np.ndarray, labels: object, definition: str = "mean_absolute"
-) -> np.ndarray:
-    """Effective number of regions of each assembly: R times the participation ratio of occupancy.
-
-    Parameters
-    ----------
-    weights, labels, definition
-        As in `regional_occupancy`.
-
-    Returns
-    -------
-    (M,) float64
-        From 1 to the number of regions; NaN for an assembly without weights.
-
-    Raises
-    ------
-    ValueError
-        As `regional_occupancy`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> effective_regions(np.array([[1.0, 1.0], [0.0, 1.0]]), np.eye(2, dtype=bool))
-    array([1., 2.])
-    """
-    return effective_number(regional_occupancy(weights, labels, definition), axis=0)
