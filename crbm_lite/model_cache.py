@@ -27,8 +27,8 @@ __all__ = ["cached_fit", "model_key"]
 # Everything that a training run executes; a test compares the list with their imports.
 _TRAINING_MODULES = (
     "certificate", "coordinates", "drelu", "fitting", "halves", "hidden_sampling",
-    "hyperparameters", "jumps", "kernels", "model", "random_numbers", "sampler", "spikes",
-    "training", "updates", "warm_start",
+    "hyperparameters", "interruption", "jumps", "kernels", "model", "monitored_run",
+    "random_numbers", "sampler", "spikes", "training", "updates", "warm_start",
 )  # fmt: skip
 _WITHOUT_EFFECT = ("progress",)  # hyperparameters that leave the trained model as it is
 
@@ -153,5 +153,7 @@ def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None 
         return type(model).load(path).set_params(**model.get_params())
     except (FileNotFoundError, ModelFileError):
         fitted = clone(model).fit(recording)
+    if fitted.verdict_ == "interrupted":  # half a run must not pass for the whole
+        raise KeyboardInterrupt
     fitted.save(path)
     return fitted

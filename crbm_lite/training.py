@@ -9,6 +9,8 @@ given v, not samples, enter in both phases. The run around it (start, monitors, 
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, fields
 
@@ -205,18 +207,51 @@ class Trainer:
         cumulant = DReLU(*self.potential).cumulant(self.chains.inputs()).sum(axis=1)
         return self.now.fields @ v.astype(np.float32) + cumulant
 
-    def snapshot(self) -> tuple:
-        """Copy of everything that a rewind needs."""
-        return self.now.copy(), self.chains.v.copy(), self.update
+    def _values(self) -> dict[str, object]:
+        now = {f.name: getattr(self.now, f.name) for f in fields(Parameters)}
+        return now | {"v": self.chains.v, "update": self.update}
 
-    def rewind(self, snapshot: tuple) -> None:
-        """Go back to a snapshot with half the learning rate."""
-        now, v, self.update = snapshot
-        self.now = now.copy()
-        self.chains.v[:] = v
+    def _take(self, values: Mapping[str, object]) -> None:
+        self.now = Parameters(**{f.name: copy(values[f.name]) for f in fields(Parameters)})
+        self.update = values["update"]
+        self.chains.v[:] = values["v"]
         self.chains.set_weights(self.now.weights)
+
+    def snapshot(self) -> dict[str, object]:
+        """Copy of everything that a rewind needs."""
+        return {name: copy(value) for name, value in self._values().items()}
+
+    def rewind(self, snapshot: Mapping[str, object]) -> None:
+        """Go back to a snapshot with half the learning rate."""
+        self._take(snapshot)
         self.chains.update_inputs()
         self.learning_rate_factor *= 0.5
+
+    def state(self) -> dict[str, object]:
+        """Everything on which the updates to come depend; the arrays are not copied."""
+        chains = self.chains
+        return self._values() | {
+            "partial_input": chains.partial_input,
+            "proposal_counts": chains.proposal_counts,
+            "n_steps_done": chains.n_steps_done,
+            "seed": chains.seed,
+            "boost": self._boost,
+            "learning_rate_factor": self.learning_rate_factor,
+            "order": self._order,
+            "rng": json.dumps(self.rng.bit_generator.state),
+        }
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Go on from a `state` as if nothing had happened in between."""
+        self._take(state)
+        chains = self.chains
+        chains.partial_input[:] = state["partial_input"]
+        chains.proposal_counts[:] = state["proposal_counts"]
+        chains.propose_from(np.empty((0, chains.n_hidden)), keep=1.0)
+        chains.n_steps_done, chains.seed = state["n_steps_done"], np.uint64(state["seed"])
+        self._boost, self.learning_rate_factor = state["boost"], state["learning_rate_factor"]
+        self._order = state["order"].copy()
+        self.rng.bit_generator.state = json.loads(state["rng"])
 
     def _bias_correction(self) -> float:
         return 1.0 / (1.0 - self.schedule.beta2 ** (self.update + 1))
