@@ -6,8 +6,10 @@ No equations. A file is looked for in this order:
 2. the cache: the folder named by CRBM_LITE_CACHE, else the system's cache folder for crbm_lite;
 3. its public address, downloaded into the cache.
 
-Nothing is used before its sha256 agrees with the manifest. A damaged file of the cache is fetched
-again; a damaged file in CRBM_LITE_DATA is the user's, so it is reported and left alone.
+Nothing is used before its sha256 agrees with the manifest; where the manifest knows none, that of
+the first download is kept beside the file and checked from then on. A damaged file of the cache is
+fetched again; a damaged file in CRBM_LITE_DATA is the user's, so it is reported and left alone. A
+broken download goes on where it stopped (`crbm_lite.download`).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from crbm_lite.download import ContentRefused, DownloadFailed, download, folder_lock
 from crbm_lite.importers.retinal_waves import import_retinal_waves
 from crbm_lite.manifest import DatasetEntry, FileEntry, read_manifest
 from crbm_lite.recordings import Recording
@@ -31,9 +34,6 @@ __all__ = [
     "list_datasets",
     "load_retina",
 ]
-
-_TIMEOUT_S = (5, 30)  # to connect, and between two pieces of an answer
-_RETRIES = 1
 
 
 class DatasetUnavailable(OSError):
@@ -200,14 +200,21 @@ def _find(entry: DatasetEntry, file: FileEntry, progress: bool) -> Path:
                 )
             return path
     path = _inside_cache(entry.name, file.name)
-    sha256 = file.sha256 or _remembered(path)
-    if path.exists() and not _what_is_wrong(path, file, sha256):
-        if sha256 is None:
-            _remember(path)
-        return path
-    _download(entry, file, path, sha256, progress)
-    if file.sha256 is None:
-        _remember(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with folder_lock(path.parent):  # chapters that run side by side fetch once
+            sha256 = file.sha256 or _remembered(path)
+            if not path.exists() or _what_is_wrong(path, file, sha256):
+                _download(entry, file, path, sha256, progress)
+            if sha256 is None:
+                _remember(path)
+    except DatasetUnavailable:
+        raise
+    except OSError as error:
+        raise DatasetUnavailable(
+            f"data set {entry.name}: {file.name} cannot be written to the cache "
+            f"{path.parent} ({error}): make room there, or name another folder in CRBM_LITE_CACHE"
+        ) from error
     return path
 
 
@@ -215,50 +222,26 @@ def _download(
     entry: DatasetEntry, file: FileEntry, path: Path, sha256: str | None, progress: bool
 ) -> None:
     """Download into the cache; the file appears there only if its hash is right."""
-    import pooch
-    import requests
-
-    downloader = pooch.HTTPDownloader(progressbar=progress, chunk_size=2**16, timeout=_TIMEOUT_S)
-    fetcher = pooch.create(
-        path.parent,
-        base_url="",
-        registry={file.name: sha256 and f"sha256:{sha256}"},
-        urls={file.name: file.url},
-        retry_if_failed=_RETRIES,
-    )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if sha256 is None:
-            path.unlink(missing_ok=True)  # of a wrong size: without a hash pooch would keep it
-        fetcher.fetch(file.name, downloader=downloader)
-    except OSError as error:  # every exception of requests is one
-        reason = type(error).__name__ if isinstance(error, requests.RequestException) else error
-        if isinstance(error, requests.HTTPError):
-            reason = f"HTTP status {error.response.status_code}"
+        download(file.url, path, lambda p: _what_is_wrong(p, file, sha256), progress=progress)
+    except DownloadFailed as error:
         named = os.environ.get("CRBM_LITE_DATA")
         looked = [
             f"CRBM_LITE_DATA ({named or 'not set'})",
             f"the cache ({path.parent.parent})",
-            f"{file.url} ({reason})",
+            f"{file.url} ({error})",
         ]
         raise DatasetUnavailable(
             f"data set {entry.name}: {file.name} was not found in {', '.join(looked)}; connect to "
-            "the network and try again, or name a folder that holds "
+            "the network and try again (what has arrived is kept), or name a folder that holds "
             f"{entry.name}/{file.name} in CRBM_LITE_DATA"
         ) from error
-    except ValueError as error:  # pooch's word for a hash that does not match
+    except ContentRefused as error:
+        by = "the manifest" if file.sha256 or not sha256 else "its first download"
         raise DatasetCorrupt(
-            f"data set {entry.name}: {file.name} from {file.url} does not have the sha256 {sha256} "
-            f"{'of the manifest' if file.sha256 else 'of its first download'}; it was not kept: "
-            "try again, and report it if it stays so"
+            f"data set {entry.name}: {file.name} from {file.url} {error} (of {by}); it was not "
+            "kept: try again, and report it if it stays so"
         ) from error
-    wrong = _what_is_wrong(path, file, None)
-    if wrong:
-        path.unlink()
-        raise DatasetCorrupt(
-            f"data set {entry.name}: {file.name} from {file.url} {wrong}; it was "
-            "not kept: try again"
-        )
 
 
 def _inside_cache(dataset: str, file: str) -> Path:

@@ -8,7 +8,7 @@ import threading
 import pytest
 import yaml
 
-from crbm_lite import datasets
+from crbm_lite import datasets, download
 from crbm_lite.datasets import DatasetCorrupt, DatasetUnavailable, fetch, list_datasets
 from crbm_lite.manifest import read_manifest
 
@@ -22,7 +22,7 @@ def folders(tmp_path, monkeypatch):
     monkeypatch.setenv("CRBM_LITE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CRBM_LITE_DATA", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(datasets, "_RETRIES", 0)
+    monkeypatch.setattr(download, "_WAIT_S", 0)
     return tmp_path
 
 
@@ -119,11 +119,25 @@ def test_a_damaged_file_of_the_cache_is_fetched_again(server, tmp_path):
     assert len(server.asked) == 3
 
 
+def test_two_who_ask_at_once_fetch_once(server, tmp_path):
+    (server.site / "wave.h5").write_bytes(GOOD)
+    manifest = write_manifest(tmp_path, f"{server.url}/wave.h5")
+    ask = [threading.Thread(target=fetch, args=["retina"], kwargs={"manifest": manifest})
+           for _ in range(4)]
+    for thread in ask:
+        thread.start()
+    for thread in ask:
+        thread.join()
+    assert server.asked == ["/wave.h5"]
+    assert fetch("retina", manifest=manifest).path.read_bytes() == GOOD
+
+
 @pytest.mark.parametrize("served", [b"<html>moved</html>", GOOD[:-1] + b"!"])
 def test_a_wrong_download_is_refused_and_not_kept(served, server, tmp_path):
     (server.site / "wave.h5").write_bytes(served)
     manifest = write_manifest(tmp_path, f"{server.url}/wave.h5")
-    with pytest.raises(DatasetCorrupt, match=r"wave\.h5 .* does not have the sha256"):
+    wrong = r"wave\.h5 .*(has 18 bytes|does not have the sha256).* \(of the manifest\)"
+    with pytest.raises(DatasetCorrupt, match=wrong):
         fetch("retina", manifest=manifest)
     assert not list((tmp_path / "cache" / "retina").iterdir())
 
@@ -164,13 +178,15 @@ def test_out_of_reach_is_one_clear_line(address, server, tmp_path):
                  url, "connect to the network"):
         assert part in message
     assert address != "missing" or "HTTP status 404" in message
-    assert not list((tmp_path / "cache" / "retina").iterdir())
+    assert not (tmp_path / "cache" / "retina" / "wave.h5").exists()
+    tries = {"closed": 0, "missing": 1, "short": 3}[address]
+    assert len(server.asked) == tries
 
 
 def test_a_cache_that_cannot_be_written(tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     manifest = write_manifest(tmp_path, "http://127.0.0.1:9/wave.h5")
-    with pytest.raises(DatasetUnavailable, match="cache"):
+    with pytest.raises(DatasetUnavailable, match=r"cannot be written .*CRBM_LITE_CACHE"):
         fetch("retina", manifest=manifest)
 
 

@@ -1,0 +1,163 @@
+"""Downloads against a local server that breaks off, corrupts, and does or does not know ranges."""
+
+import http.server
+import threading
+from pathlib import Path
+
+import pytest
+
+from crbm_lite import download as module
+from crbm_lite.download import ContentRefused, DownloadFailed, download
+
+CONTENT = bytes(range(256)) * 1000
+PIECE = 8192  # what arrived of a broken piece is lost
+
+
+class Site:
+    """What the server does next; each plan is taken once, the last one for ever."""
+
+    def __init__(self):
+        self.content, self.etag = CONTENT, '"v1"'
+        self.ranges = True
+        self.plans = [{}]
+        self.asked = []  # the Range headers
+
+    def next(self):
+        return self.plans.pop(0) if len(self.plans) > 1 else self.plans[0]
+
+
+@pytest.fixture
+def site(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(module, "_WAIT_S", 0)
+    site = Site()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            plan, wanted = site.next(), self.headers.get("Range")
+            site.asked.append(wanted)
+            if "status" in plan:
+                self.send_error(plan["status"])
+                return
+            content = plan.get("content", site.content)
+            same = self.headers.get("If-Range") == site.etag
+            first = int(wanted[6:-1]) if wanted and site.ranges and same else 0
+            if first > len(content):
+                self.send_error(416)
+                return
+            self.send_response(206 if first else 200)
+            if first:
+                last = f"{len(content) - 1}/{len(content)}"
+                self.send_header("Content-Range", f"bytes {first}-{last}")
+            if site.etag:
+                self.send_header("ETag", site.etag)
+            self.send_header("Content-Length", str(len(content) - first))
+            self.end_headers()
+            self.wfile.write(content[first : first + plan.get("cut", len(content))])
+
+        def log_message(self, *args):
+            pass
+
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    site.url = f"http://127.0.0.1:{httpd.server_port}/file"
+    yield site
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def is_wrong(path: Path):
+    return None if path.read_bytes() == CONTENT else "is not the right one"
+
+
+def test_a_broken_download_goes_on_where_it_stopped(site, tmp_path):
+    site.plans = [{"cut": 12 * PIECE}, {"cut": 6 * PIECE}, {}]
+    path = tmp_path / "file"
+    download(site.url, path, is_wrong)
+    assert path.read_bytes() == CONTENT
+    assert site.asked == [None, f"bytes={12 * PIECE}-", f"bytes={18 * PIECE}-"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_more_breaks_than_retries_do_no_harm_while_bytes_arrive(site, tmp_path):
+    site.plans = [{"cut": 2 * PIECE}] * 20
+    download(site.url, tmp_path / "file", is_wrong)
+    assert len(site.asked) == -(-len(CONTENT) // (2 * PIECE))
+
+
+def test_the_next_call_goes_on_too(site, tmp_path):
+    site.plans = [{"cut": 12 * PIECE}, *[{"cut": 0}] * 3, {}]
+    with pytest.raises(DownloadFailed):
+        download(site.url, tmp_path / "file", is_wrong)
+    assert not (tmp_path / "file").exists()
+    assert (tmp_path / ".file.part").stat().st_size == 12 * PIECE
+    download(site.url, tmp_path / "file", is_wrong)
+    assert site.asked[-1] == f"bytes={12 * PIECE}-"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("how", ["no ranges", "no tag", "changed"])
+def test_begun_again_where_a_part_cannot_be_continued(how, site, tmp_path):
+    site.plans = [{"cut": 100_000, "content": CONTENT[::-1]}, *[{"cut": 0}] * 2, {}]
+    site.etag = None if how == "no tag" else site.etag
+    with pytest.raises(DownloadFailed):
+        download(site.url, tmp_path / "file", is_wrong)
+    site.plans, site.ranges = [{}], how != "no ranges"
+    site.etag = '"v2"' if how == "changed" else site.etag
+    download(site.url, tmp_path / "file", is_wrong)  # the old part, of other bytes, is not used
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_part_that_is_too_long_is_dropped(site, tmp_path):
+    (tmp_path / ".file.part").write_bytes(bytes(len(CONTENT) + 1))
+    (tmp_path / ".file.part.tag").write_text(site.etag)
+    download(site.url, tmp_path / "file", is_wrong)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_damaged_part_is_noticed_and_fetched_from_the_start(site, tmp_path):
+    (tmp_path / ".file.part").write_bytes(b"x" * 1000)
+    (tmp_path / ".file.part.tag").write_text(site.etag)
+    download(site.url, tmp_path / "file", is_wrong)
+    assert site.asked == ["bytes=1000-", None]
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_wrong_contents_are_refused_and_nothing_is_kept(site, tmp_path):
+    site.content = CONTENT[:-1] + b"!"
+    with pytest.raises(ContentRefused, match="is not the right one"):
+        download(site.url, tmp_path / "file", is_wrong)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("status", "tries"), [(503, 3), (429, 3), (404, 1), (403, 1)])
+def test_only_what_may_pass_is_tried_again(status, tries, site, tmp_path):
+    site.plans = [{"status": status}]
+    with pytest.raises(DownloadFailed, match=f"HTTP status {status}"):
+        download(site.url, tmp_path / "file", is_wrong)
+    assert len(site.asked) == tries
+
+
+def test_a_busy_server_is_waited_for(site, tmp_path):
+    site.plans = [{"status": 503}, {"status": 503}, {}]
+    download(site.url, tmp_path / "file", is_wrong)
+    assert (tmp_path / "file").exists()
+
+
+def test_an_existing_file_stays_until_its_successor_is_whole(site, tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    site.plans = [{"cut": 10}, *[{"cut": 0}] * 3]
+    with pytest.raises(DownloadFailed):
+        download(site.url, tmp_path / "file", is_wrong)
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_progress_counts_the_bytes_of_the_whole_file(site, tmp_path, capsys):
+    site.plans = [{"cut": 125 * 1024 + 7}, {}]
+    download(site.url, tmp_path / "file", is_wrong, progress=True)
+    shown = capsys.readouterr().err
+    assert "file: 100%" in shown
+    assert "256k/256k" in shown
+    assert shown.count(" 48%") == 2  # the second bar begins where the first ended
