@@ -1,0 +1,442 @@
+"""Runs that are killed, stopped or refused the disk go on to the same bits, or say why not."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+
+import h5py
+import killed_runs
+import numpy as np
+import pytest
+from killed_runs import HYPER, bits, recording
+from sklearn.exceptions import ConvergenceWarning
+
+from crbm_lite import checkpoint
+from crbm_lite.checkpoint import CheckpointError, CheckpointFile, CheckpointWarning
+from crbm_lite.interruption import stop_request
+from crbm_lite.model import CRBM
+from crbm_lite.training import Trainer
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+IDENTITY = {"n_hidden": 4}
+STATE = {"trainer/weights": np.arange(6, dtype=np.float32).reshape(2, 3), "run/n": np.asarray(3)}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return recording()
+
+
+@pytest.fixture(scope="module")
+def unbroken(data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return bits(CRBM(**HYPER).fit(data))
+
+
+# ---------------------------------------------------------------------- kill -9
+
+
+@pytest.fixture
+def kill():
+    """A function that starts a run in another process and returns what killed it."""
+    with subprocess.Popen(
+        [sys.executable, killed_runs.__file__],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as nursery:  # fmt: skip
+
+        def run(path, **job):
+            print(json.dumps({"path": str(path), **job}), file=nursery.stdin, flush=True)
+            return int(nursery.stdout.readline())
+
+        yield run
+        nursery.stdin.close()
+
+
+def update_of(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CheckpointWarning)
+        return int(CheckpointFile(path, 1).read()[1]["trainer/update"])
+
+
+def test_a_run_killed_many_times_at_random_moments_ends_in_the_same_bits(
+    data, unbroken, kill, tmp_path
+):
+    path, rng = tmp_path / "run.h5", np.random.default_rng()
+    reached = []
+    for _ in range(10):
+        if kill(path, every=1, after_s=float(rng.uniform(0, 0.06))) != signal.SIGKILL:
+            break  # it was faster than the killer
+        reached.append(update_of(path))
+    assert len(reached) >= 3 and reached == sorted(reached) and reached[-1] > reached[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CheckpointWarning)  # it may have died between two renames
+        model = CRBM(**HYPER).fit(data, checkpoint=path, checkpoint_every=50, resume=True)
+    assert bits(model) == unbroken
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [("fsync", 5, True), ("replace", 4, True), ("replace", 4, False), ("replace", 5, True)],
+    ids=["file not on the disk", "written", "former renamed", "between the renames"],
+)
+def test_a_run_killed_in_the_middle_of_a_write_ends_in_the_same_bits(
+    data, unbroken, kill, tmp_path, moment
+):
+    path = tmp_path / "run.h5"
+    call, nth, before = moment
+    job = {"every": 20, "in": call, "nth": nth, "before": before}
+    assert kill(path, **job) == signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) >= 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CheckpointWarning)
+        model = CRBM(**HYPER).fit(data, checkpoint=path, checkpoint_every=50, resume=True)
+    assert bits(model) == unbroken
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.h5", "run.h5.previous"]
+
+
+def test_a_rewound_run_goes_on_to_the_same_bits(data, tmp_path, monkeypatch):
+    plain, stop_at = Trainer.one_update, [0]
+
+    def poisoned(self, *args, **kwargs):
+        measured = plain(self, *args, **kwargs)
+        if (self.update, self.learning_rate_factor) in ((150, 1.0), (190, 0.5)):
+            self.now.fields[:] = np.nan
+        if self.update == stop_at[0]:
+            os.kill(os.getpid(), signal.SIGINT)
+        return measured
+
+    monkeypatch.setattr(Trainer, "one_update", poisoned)
+    whole = CRBM(**HYPER).fit(data)
+    assert sum("back to update" in event for event in whole.history_.events) == 2
+    for moment in (130, 150, 175):  # before a snapshot is needed; with NaN in hand; after a rewind
+        stop_at[0] = moment
+        path = tmp_path / f"{moment}.h5"
+        model = CRBM(**HYPER).fit(data, checkpoint=path)
+        assert model.verdict_ == "interrupted"
+        stop_at[0] = 0
+        again = CRBM(**HYPER).fit(data, checkpoint=path, resume=True)
+        assert bits(again) == bits(whole)
+
+
+def test_a_checkpoint_changes_nothing_and_a_finished_run_comes_back(data, unbroken, tmp_path):
+    path = tmp_path / "run.h5"
+    assert bits(CRBM(**HYPER).fit(data, checkpoint=path, checkpoint_every=70)) == unbroken
+    assert update_of(path) == HYPER["n_updates"] and update_of(f"{path}.previous") == 210
+    assert bits(CRBM(**HYPER).fit(data, checkpoint=path, resume=True)) == unbroken
+
+
+def test_a_run_without_a_fixed_seed_goes_on_with_its_own(data, tmp_path):
+    path = tmp_path / "run.h5"
+    free = HYPER | {"random_state": None}
+    whole = bits(CRBM(**free).fit(data, checkpoint=path, checkpoint_every=200))
+    os.replace(f"{path}.previous", path)
+    assert update_of(path) == 200
+    for state in (None, np.random.default_rng(3)):
+        model = CRBM(**free | {"random_state": state})
+        assert bits(model.fit(data, checkpoint=path, resume=True)) == whole
+    with pytest.raises(CheckpointError, match="random_state is None there and 0 here"):
+        CRBM(**HYPER).fit(data, checkpoint=path, resume=True)
+
+
+# ---------------------------------------------------------------------- damaged, or of another run
+
+
+def damaged(content, kind):
+    if kind == "empty":
+        return b""
+    if kind == "truncated":
+        return content[: len(content) // 2]
+    if kind == "foreign":
+        return b"not HDF5"
+    place = content.index(np.arange(6, dtype=np.float32).tobytes())
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize("kind", ["empty", "truncated", "foreign", "one bit"])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_used(tmp_path, kind):
+    file = CheckpointFile(tmp_path / "run.h5", 1)
+    file.write(IDENTITY, STATE | {"run/n": np.asarray(1)})
+    file.write(IDENTITY, STATE)
+    assert file.read()[1]["run/n"] == 3
+    file.path.write_bytes(damaged(file.path.read_bytes(), kind))
+    fresh = CheckpointFile(file.path, 1)
+    with pytest.warns(CheckpointWarning, match=r"damaged.*run\.h5\.previous, is used"):
+        identity, state = fresh.read()
+    assert identity == IDENTITY and state["run/n"] == 1
+    np.testing.assert_array_equal(state["trainer/weights"], STATE["trainer/weights"])
+    fresh.write(IDENTITY, STATE)  # replaces the damaged one, never the good one
+    assert fresh.read()[1]["run/n"] == 3
+    fresh.previous.write_bytes(b"")
+    fresh.path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"damaged.*no better.*move them away"):
+        fresh.read()
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(data, unbroken, tmp_path):
+    path = tmp_path / "run.h5"
+    CRBM(**HYPER).fit(data, checkpoint=path, checkpoint_every=100)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.warns(CheckpointWarning, match="is used instead"):
+        model = CRBM(**HYPER).fit(data, checkpoint=path, resume=True)
+    assert bits(model) == unbroken
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"l1": 0.02}, "l1 is 0.01 there and 0.02 here"),
+        ({"n_updates": 300, "n_gibbs": 3}, "n_gibbs is 2 .*n_updates is 240 there and 300 here"),
+        ({"random_state": 1}, "random_state is 0 there and 1 here"),
+    ],
+)
+def test_other_hyperparameters_are_refused_by_name(data, tmp_path, change, message):
+    path = tmp_path / "run.h5"
+    CRBM(**HYPER).fit(data, checkpoint=path)
+    with pytest.raises(CheckpointError, match=message):
+        CRBM(**HYPER | change).fit(data, checkpoint=path, resume=True)
+
+
+def test_other_data_are_refused_by_name(data, tmp_path):
+    path = tmp_path / "run.h5"
+    CRBM(**HYPER).fit(data, checkpoint=path)
+    before = path.read_bytes()
+    other = np.array(data.spikes)
+    other[3, 2] ^= 1
+    with pytest.raises(CheckpointError, match="sha256 of the spikes"):
+        CRBM(**HYPER).fit(other, checkpoint=path, resume=True)
+    with pytest.raises(CheckpointError, match=r"\[400, 60\] there and \[390, 60\] here"):
+        CRBM(**HYPER).fit(other[:390], checkpoint=path, resume=True)
+    with pytest.raises(FileExistsError, match="resume=True"):
+        CRBM(**HYPER).fit(data, checkpoint=path)
+    assert path.read_bytes() == before
+    model = CRBM(n_hidden=1, n_updates=1, progress=False)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(data).save(tmp_path / "model.h5")
+    with pytest.raises(CheckpointError, match="not a crbm_lite checkpoint"):
+        CRBM(**HYPER).fit(data, checkpoint=tmp_path / "model.h5", resume=True)
+
+
+def test_a_checkpoint_of_a_later_version_is_refused(tmp_path):
+    file = CheckpointFile(tmp_path / "run.h5", 1)
+    file.write(IDENTITY, STATE)
+    with h5py.File(file.path, "a") as content:
+        content.attrs["version"] = checkpoint.VERSION + 1
+    with pytest.raises(CheckpointError, match=r"version 2.*release"):
+        file.read()
+
+
+# ---------------------------------------------------------------------- disk full, read-only
+
+
+def test_on_a_full_disk_training_goes_on_and_the_last_checkpoint_stays(
+    data, unbroken, tmp_path, monkeypatch
+):
+    path, calls = tmp_path / "run.h5", []
+    usage = shutil.disk_usage(tmp_path)
+
+    def full_from_the_third_on(folder):
+        calls.append(folder)
+        return usage._replace(free=0) if len(calls) > 2 else usage
+
+    monkeypatch.setattr(shutil, "disk_usage", full_from_the_third_on)
+    with pytest.warns(CheckpointWarning, match="no space left: .* MB needed.*Training goes on"):
+        model = CRBM(**HYPER).fit(data, checkpoint=path, checkpoint_every=50)
+    assert bits(model) == unbroken
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.h5", "run.h5.previous"]
+    assert update_of(path) == 200 or update_of(path) == 150
+
+
+LIMITED = """
+import resource, sys, warnings
+import numpy as np
+from crbm_lite.checkpoint import CheckpointFile, CheckpointWarning
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+file = CheckpointFile(sys.argv[1], 1)
+assert file.try_write({}, {"x": np.zeros(5000)})
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    assert not file.try_write({}, {"x": np.ones(50_000)})
+assert [w.category for w in caught] == [CheckpointWarning], caught
+print(caught[0].message)
+assert file.read()[1]["x"].sum() == 0
+assert not file.path.with_name(file.path.name + ".part").exists()
+"""
+
+READ_ONLY = """
+import os, sys
+from crbm_lite.checkpoint import CheckpointFile
+if os.geteuid() == 0:
+    os.seteuid(65534)  # root may write everywhere
+try:
+    CheckpointFile(sys.argv[1], 1)
+except PermissionError as error:
+    print(error)
+"""
+
+
+def run_script(script, path):
+    return subprocess.run(
+        [sys.executable, "-c", script, path], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on files there")
+def test_a_write_that_the_system_breaks_off_leaves_the_former_checkpoint(tmp_path):
+    assert "could not be written" in run_script(LIMITED, tmp_path / "run.h5")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other rights there")
+def test_a_folder_without_the_right_to_write_is_told_before_training(tmp_path):
+    folder = tmp_path / "read_only"
+    folder.mkdir(mode=0o555)
+    if os.geteuid() == 0:
+        for parent in (tmp_path, *tmp_path.parents[:2]):
+            os.chmod(parent, os.stat(parent).st_mode | 0o055)
+    text = run_script(READ_ONLY, folder / "run.h5")
+    assert "no checkpoint can be written" in text and "run.h5" in text
+
+
+def test_a_place_where_no_file_can_be_is_told_before_training(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "one_update", None)
+    with pytest.raises(FileNotFoundError, match="existing folder"):
+        CRBM(**HYPER).fit(data, checkpoint=tmp_path / "nowhere" / "run.h5")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        CRBM(**HYPER).fit(data, checkpoint=tmp_path)
+    for every in (0, 1.5, True):
+        with pytest.raises(ValueError, match="checkpoint_every"):
+            CRBM(**HYPER).fit(data, checkpoint=tmp_path / "run.h5", checkpoint_every=every)
+
+
+# ---------------------------------------------------------------------- SIGINT
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """A function that sends this process SIGINT within the given update."""
+    plain, moment = Trainer.one_update, [0]
+
+    def interrupted(self, *args, **kwargs):
+        if self.update + 1 == moment[0]:
+            moment[0] = 0
+            os.kill(os.getpid(), signal.SIGINT)
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(Trainer, "one_update", interrupted)
+    return lambda update: moment.__setitem__(0, update)
+
+
+def test_sigint_ends_the_update_in_hand_with_a_model_that_goes_on(
+    data, unbroken, tmp_path, stop_at
+):
+    stop_at(153)
+    model = CRBM(**HYPER)
+    with pytest.warns(ConvergenceWarning, match="'interrupted': go on by fit"):
+        model.fit(data)
+    assert model.verdict_ == "interrupted" and not model.converged_
+    assert model.history_.update[-1] == 153
+    assert np.isfinite(model.transform(data)).all()  # usable
+    assert CRBM.load(model.save(tmp_path / "model.h5")).verdict_ == "interrupted"
+    model.weights_[:] = 0  # what the user does with the model does not reach the run
+    stop_at(200)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model.fit(data, resume=True)
+    assert bits(model.fit(data, resume=True)) == unbroken
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupted_run_in_memory_belongs_to_its_data_and_hyperparameters(data, stop_at):
+    stop_at(120)
+    model = CRBM(**HYPER).fit(data)
+    with pytest.raises(CheckpointError, match=r"interrupted run of this model.*l1 is 0.01 there"):
+        model.set_params(l1=0.02).fit(data, resume=True)
+
+
+def test_sigint_writes_a_checkpoint_and_memory_helps_where_the_disk_is_full(
+    data, unbroken, tmp_path, stop_at, monkeypatch
+):
+    path = tmp_path / "run.h5"
+    stop_at(131)
+    CRBM(**HYPER).fit(data, checkpoint=path)
+    assert update_of(path) == 131
+    model = CRBM(**HYPER)
+    stop_at(177)
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=0))
+        with pytest.warns(CheckpointWarning):
+            model.fit(data, checkpoint=path, resume=True)
+    assert update_of(path) == 131
+    trained, plain = [], Trainer.one_update
+    monkeypatch.setattr(
+        Trainer, "one_update", lambda self, *a, **k: trained.append(1) or plain(self, *a, **k)
+    )
+    assert bits(model.fit(data, checkpoint=tmp_path / "other.h5", resume=True)) == unbroken
+    assert len(trained) == HYPER["n_updates"] - 177
+    assert update_of(tmp_path / "other.h5") == HYPER["n_updates"]
+
+
+def test_sigint_while_the_start_is_tried_begins_again(data, unbroken, tmp_path, stop_at):
+    stop_at(30)
+    model = CRBM(**HYPER).fit(data, checkpoint=tmp_path / "run.h5", checkpoint_every=10)
+    assert model.verdict_ == "interrupted"
+    assert bits(model.fit(data, checkpoint=tmp_path / "run.h5", resume=True)) == unbroken
+
+
+def test_a_second_sigint_interrupts_at_once_and_other_threads_are_left_alone():
+    with pytest.raises(KeyboardInterrupt), stop_request() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.made
+        os.kill(os.getpid(), signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT)
+    inside = []
+
+    def work():
+        with stop_request():
+            inside.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert inside == [before]
+
+
+def test_the_stop_button_of_a_notebook_leaves_a_model():
+    from jupyter_client.manager import start_new_kernel
+
+    code = """
+import warnings; warnings.simplefilter("ignore")
+from crbm_lite import CRBM, plant_recording
+from crbm_lite.training import Trainer
+plain = Trainer.one_update
+def told(self, measure=False):
+    if self.update == 150:
+        print("under way", flush=True)
+    return plain(self, measure)
+Trainer.one_update = told
+recording = plant_recording(60, 3, (15, 25), 400, 5, random_state=0)
+model = CRBM(n_hidden=4, l1=0.01, n_updates=10**6, batch_size=50, n_chains=16, n_gibbs=2)
+model.fit(recording)
+print(model.verdict_, 0 < len(model.history_.events) < 9)
+"""
+    manager, client = start_new_kernel()
+    try:
+        shown = []
+
+        def hook(message):
+            text = message["content"].get("text", "") if message["msg_type"] == "stream" else ""
+            shown.append(text)
+            if "under way" in text:
+                manager.interrupt_kernel()
+
+        reply = client.execute_interactive(code, output_hook=hook, timeout=120)
+        assert reply["content"]["status"] == "ok", reply["content"]
+        assert "interrupted True" in "".join(shown)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
