@@ -20,6 +20,7 @@ _HOMES = {
     "Recording": "recordings",
     "load_recording": "recordings",
     "save_recording": "recordings",
+    "import_recording": "importers.any_file",
     "simulate_recording": "simulation",
     "plant_recording": "planted",
     "split_recording": "splits",

@@ -63,7 +63,7 @@ class TestRetinalWaves:
         assert recording.names == ("A:1", "B", "A:2")
         assert recording.provenance["bins_with_spikes"] == 6
         assert recording.provenance["bins_with_several_spikes"] == 1
-        assert recording.provenance["spikes_after_last_complete_bin"] == 1
+        assert recording.provenance["spikes_outside_complete_bins"] == 1
         np.testing.assert_array_equal(recording.constant_neurons, [1])
 
     def test_against_a_histogram(self, tmp_path):

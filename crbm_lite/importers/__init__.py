@@ -1,10 +1,18 @@
 """Importers: one module for each file format, each returning a `crbm_lite.recordings.Recording`.
 
+- `crbm_lite.importers.any_file`: `import_recording`, which finds out the format by itself;
+- `crbm_lite.importers.numpy_file`, `crbm_lite.importers.matlab`, `crbm_lite.importers.csv_file`,
+  `crbm_lite.importers.hdf5_file`: arrays under the user's own names;
+- `crbm_lite.importers.suite2p`, `crbm_lite.importers.caiman`, `crbm_lite.importers.nwb`: the output
+  of analysis tools;
+- `crbm_lite.importers.spike_times`: spike times, binned;
 - `crbm_lite.importers.published`: the published whole-brain zebrafish recordings;
 - `crbm_lite.importers.retinal_waves`: spike times of multi-electrode retina recordings.
 
-Importers know files and arrays, nothing else; they import only `crbm_lite.recordings` and what it
-stands on. Errors are `crbm_lite.recordings.RecordingError` and name the file and the key.
+They share how arrays become a recording (`crbm_lite.importers.arrays`) and how activity that is not
+0/1 becomes so, in the way the user names (`crbm_lite.importers.binarise`). Nothing of a file is
+ever executed: no pickle is loaded. Errors are `crbm_lite.recordings.RecordingError`, a ValueError,
+and name the file and the key.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-r"""Importer of multi-electrode recordings of retinal waves (HDF5 of Eglen et al. 2014).
+"""Importer of multi-electrode recordings of retinal waves (HDF5 of Eglen et al. 2014).
 
 Keys: ``spikes``, the spike times in seconds of all units one after the other; ``sCount``, the
 number of spikes of each unit; ``epos`` (2, N), electrode positions in micrometres; ``names``; and
 ``summary/duration`` in seconds.
 
-Binning: :math:`v_i(t) = 1` if unit i has at least one spike in
-:math:`[t\,\Delta, (t + 1)\,\Delta)`, with complete bins only.
+The spike times are binned by `crbm_lite.importers.spike_times`. No equations.
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.hdf5 import RecordingError, open_hdf5, read_array, read_strings
+from crbm_lite.importers.spike_times import bin_spike_times
 from crbm_lite.recordings import Recording
 
 __all__ = ["import_retinal_waves"]
-
-_MOST_NUMBERS = 2**34  # bins times units; a damaged duration must not fill the memory
 
 
 def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recording:
@@ -66,44 +64,29 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
            [0, 1],
            [1, 0]], dtype=uint8)
     """
-    if not bin_s > 0:
-        raise ValueError(f"bin_s is {bin_s}: give the width of a bin in seconds, positive")
     with open_hdf5(Path(path)) as file:
         times_s = np.asarray(read_array(file, "spikes", 1), dtype=np.float64)
         counts = read_array(file, "sCount", 1)
         position_um = read_array(file, "epos", 2)
-        duration_s = 0.0
+        stop_s = None
         if "summary/duration" in file:
-            duration_s = float(read_array(file, "summary/duration").ravel()[0])
+            stop_s = float(read_array(file, "summary/duration").ravel()[0])
         names = read_strings(file, "names") if "names" in file else None
+        where = f"{file.filename}: key /spikes"
         _check(file.filename, times_s, counts, position_um)
-        n_units = counts.size
-        unit = np.repeat(np.arange(n_units), counts)
-        duration_s = max(duration_s, float(times_s.max()))
-        n_bins = int(duration_s / bin_s + 1e-9)
-        if not 1 <= n_bins <= _MOST_NUMBERS // n_units:
-            raise RecordingError(
-                f"{file.filename}: {duration_s:g} s in bins of bin_s = {bin_s} s "
-                f"are {n_bins} bins of {n_units} units: choose another bin_s"
-            )
-        index = np.floor(times_s / bin_s).astype(np.int64)
-        kept = index < n_bins
-        occupied, spikes_in_bin = np.unique(index[kept] * n_units + unit[kept], return_counts=True)
-        spikes = np.zeros(n_bins * n_units, dtype=np.uint8)
-        spikes[occupied] = 1
-        several = int((spikes_in_bin > 1).sum())
+        if stop_s is not None and np.isfinite(times_s).all():
+            stop_s = max(stop_s, float(times_s.max()))  # the stated duration may be rounded down
+        unit = np.repeat(np.arange(counts.size), counts)
+        binned = bin_spike_times(times_s, unit, counts.size, bin_s, stop_s=stop_s, where=where)
         return Recording(
-            spikes.reshape(n_bins, n_units),
+            binned.spikes,
             rate_hz=1.0 / bin_s,
-            coordinates=np.column_stack([position_um.T, np.zeros(n_units)]),
+            coordinates=np.column_stack([position_um.T, np.zeros(counts.size)]),
             names=None if names is None else _unique(names),
             provenance={
                 "source": Path(path).name,
                 "layout": "retinal waves (Eglen et al. 2014)",
-                "bin_s": bin_s,
-                "bins_with_spikes": int(occupied.size),
-                "bins_with_several_spikes": several,
-                "spikes_after_last_complete_bin": int((~kept).sum()),
+                **binned.provenance(bin_s),
             },
         )
 
@@ -121,16 +104,6 @@ def _check(filename: str, times_s: np.ndarray, counts: np.ndarray, position: np.
         raise RecordingError(
             f"{filename}: key /epos has shape {position.shape}, expected "
             f"(2, {counts.size}), one electrode for each entry of sCount"
-        )
-    if not np.isfinite(times_s).all() or times_s.min() < 0:
-        raise RecordingError(f"{filename}: key /spikes holds negative times, NaN or infinity")
-    first = np.zeros(times_s.size, dtype=bool)
-    starts = np.cumsum(counts) - counts
-    first[starts[counts > 0]] = True
-    if (np.diff(times_s)[~first[1:]] < 0).any():
-        raise RecordingError(
-            f"{filename}: key /spikes is not sorted within each unit: key "
-            "/sCount may not belong to it"
         )
 
 

@@ -1,0 +1,268 @@
+"""From named arrays to a Recording: what npz, MATLAB, HDF5 and CSV files have in common.
+
+No equations. A file is a mapping from its keys to arrays; which key is what, the user says with
+`keys`, a mapping from the names below to the file's own. A name left out is looked for under
+itself; only the spikes must be there.
+
+=========== ===================================================================
+spikes      (T, N) activity: 0/1, or what `crbm_lite.importers.binarise` takes
+dff         (T, N) calcium traces to keep beside binary spikes
+coordinates (N, 3) or (N, 2) positions
+labels      (N, R) 0/1;  label_names (R,) texts
+names       (N,) texts
+times_s     (T,) time of each frame in seconds: the rate, and gaps in time
+rate_hz     frames per second
+=========== ===================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse
+
+from crbm_lite.hdf5 import RecordingError
+from crbm_lite.importers.binarise import binarise
+from crbm_lite.recordings import Recording
+
+if TYPE_CHECKING:
+    from crbm_lite.deconvolution import CalciumKernel
+
+__all__ = ["FIELDS", "errors_name", "rate_given_times", "recording_from_arrays"]
+
+FIELDS = (
+    "spikes", "dff", "coordinates", "labels", "label_names", "names", "times_s", "rate_hz",
+)  # fmt: skip
+_RATES_AGREE = 0.02  # relative difference of a stated rate and the one of the times
+
+
+@contextmanager
+def errors_name(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while reading `path` into a RecordingError that names it.
+
+    Parsers of other projects raise anything on damaged files, so nothing is let through but what
+    says already what is wrong: RecordingError, FileNotFoundError, ImportError.
+    """
+    try:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file or folder")
+        yield
+    except (RecordingError, FileNotFoundError, ImportError):
+        raise
+    except Exception as error:
+        text = " ".join(str(error.args[0] if error.args else error).split())
+        raise RecordingError(
+            f"{path}: {text or 'cannot be read: it is truncated or damaged'}"
+            + ("" if type(error) is ValueError else f" ({type(error).__name__})")
+        ) from error
+
+
+def recording_from_arrays(
+    path: Path,
+    arrays: Mapping[str, object],
+    layout: str,
+    *,
+    keys: Mapping[str, str] | None = None,
+    rate_hz: float | None = None,
+    time_axis: int = 0,
+    coordinate_unit: str = "um",
+    threshold: float | np.ndarray | None = None,
+    amplitude_fraction: float | None = None,
+    kernel: CalciumKernel | None = None,
+) -> Recording:
+    """Make a Recording of the arrays of a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        For messages and the provenance.
+    arrays : mapping from the file's keys to arrays, texts or sparse matrices
+    layout : str
+        For the provenance.
+    keys : mapping, optional
+        From the names of the module's table to the file's keys.
+    rate_hz : float, optional
+        Frames per second, where the file does not tell.
+    time_axis : {0, 1}
+        Which axis of spikes and dff is time; 1 for files that put neurons first.
+    coordinate_unit : str
+    threshold, amplitude_fraction, kernel
+        See `crbm_lite.importers.binarise.binarise`.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    RecordingError
+        A ValueError naming the file and the key.
+    ValueError
+        If an argument is not what it must be.
+
+    Examples
+    --------
+    >>> arrays = {"S": np.eye(3), "t": np.array([0.0, 0.5, 1.0])}
+    >>> recording_from_arrays(Path("a.npz"), arrays, "npz", keys={"spikes": "S", "times_s": "t"})
+    Recording(3 frames x 3 neurons, 2 Hz, 1.5 s, activity 0.333)
+    """
+    if time_axis not in (0, 1):
+        raise ValueError(f"time_axis is {time_axis!r}: expected 0 (frames first) or 1")
+    used = _used_keys(path, arrays, keys)
+    found = {field: arrays[key] for field, key in used.items()}
+    values = _traces(path, used["spikes"], found["spikes"], time_axis)
+    where = f"{path}: key {used['spikes']}"
+    breaks: np.ndarray | tuple = ()
+    if "times_s" in found:
+        times_where = f"{path}: key {used['times_s']}"
+        rate_of_times, breaks = rate_given_times(found["times_s"], times_where, values.shape)
+        rate_hz = _agreed_rate(rate_hz, rate_of_times, times_where)
+    elif rate_hz is None and "rate_hz" in found:
+        rate = np.asarray(found["rate_hz"]).ravel()
+        if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 < rate[0] < np.inf:
+            raise RecordingError(f"{path}: key {used['rate_hz']} is no rate: expected one number")
+        rate_hz = float(rate[0])
+    if rate_hz is None:
+        raise RecordingError(
+            f"{path}: the frame rate is unknown: pass rate_hz, or name its key or that of the "
+            "times in keys (rate_hz, times_s)"
+        )
+    binary = binarise(
+        values, where, rate_hz,
+        threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
+    )  # fmt: skip
+    dff = binary.dff
+    if "dff" in found and dff is None:
+        dff = _traces(path, used["dff"], found["dff"], time_axis)
+    try:
+        return Recording(
+            binary.spikes,
+            rate_hz=rate_hz,
+            coordinates=_positions(path, used, found, values.shape),
+            coordinate_unit=coordinate_unit,
+            labels=found.get("labels"),
+            label_names=_texts(path, used, found, "label_names"),
+            names=_texts(path, used, found, "names"),
+            discontinuities=breaks,
+            dff=dff,
+            provenance={
+                "source": path.name,
+                "layout": layout,
+                "keys": used,
+                "spikes": binary.note,
+            },
+        )
+    except ValueError as error:
+        raise RecordingError(f"{path}: {error} (keys used: {used})") from error
+
+
+def rate_given_times(
+    times_s: object, where: str, shape: tuple[int, int]
+) -> tuple[float, np.ndarray]:
+    """Rate from the median step of the frames' times, and the frames before which time jumps.
+
+    A jump is a step longer than 1.5 times the median. `shape` is (T, N) of the spikes.
+
+    Raises
+    ------
+    RecordingError
+        If the times are not T finite numbers that increase.
+    """
+    times = np.asarray(times_s)
+    if times.dtype.kind not in "iuf" or times.size != max(times.shape, default=0):
+        raise RecordingError(f"{where} has shape {times.shape}, dtype {times.dtype}: expected "
+                             "the time of each frame in seconds")  # fmt: skip
+    times = times.astype(np.float64).ravel()
+    if times.size != shape[0]:
+        hint = ": the spikes look transposed, try time_axis=1" if times.size == shape[1] else ""
+        raise RecordingError(f"{where} has {times.size} times for {shape[0]} frames{hint}")
+    step_s = np.diff(times)
+    if times.size < 2 or not np.isfinite(times).all() or times[0] < 0 or (step_s <= 0).any():
+        wrong = "are fewer than two, negative, NaN or infinite"
+        if times.size > 1 and np.isfinite(times).all() and times[0] >= 0:
+            wrong = f"do not increase at frame {int((step_s <= 0).argmax()) + 1}"
+        raise RecordingError(f"{where}: the times {wrong}; expected increasing times in seconds")
+    median_s = float(np.median(step_s))
+    return 1.0 / median_s, np.flatnonzero(step_s > 1.5 * median_s) + 1
+
+
+def _agreed_rate(rate_hz: float | None, rate_of_times: float, where: str) -> float:
+    if rate_hz is None:
+        return rate_of_times
+    if not abs(rate_hz / rate_of_times - 1) < _RATES_AGREE:
+        raise RecordingError(
+            f"{where} steps by {1 / rate_of_times:g} ({rate_of_times:g} Hz if in seconds), "
+            f"rate_hz is {rate_hz}: correct one of them"
+        )
+    return float(rate_hz)
+
+
+def _used_keys(
+    path: Path, arrays: Mapping[str, object], keys: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Return {name: key} of what is there; what the user named must be."""
+    keys = dict(keys or {})
+    for field in keys:
+        if field not in FIELDS:
+            raise ValueError(f"keys names {field!r}: expected some of {', '.join(FIELDS)}")
+    used = {}
+    for field in FIELDS:
+        key = keys.get(field, field)
+        if key in arrays:
+            used[field] = key
+        elif field in keys or field == "spikes":
+            there = ", ".join(list(arrays)[:10]) or "none"
+            raise RecordingError(
+                f"{path}: key {key} is missing (the file's keys: {there}): say which is the "
+                f"{field} with keys={{{field!r}: ...}}"
+            )
+    return used
+
+
+def _traces(path: Path, key: str, values: object, time_axis: int) -> np.ndarray:
+    if scipy.sparse.issparse(values):
+        if 0 in values.shape or values.shape[0] * values.shape[1] > 2**36:
+            raise RecordingError(f"{path}: key {key} is sparse of shape {values.shape}")
+        values = values.toarray()
+    array = np.asarray(values)
+    if array.ndim != 2 or array.dtype.kind not in "biuf":
+        raise RecordingError(
+            f"{path}: key {key} has shape {array.shape}, dtype {array.dtype}: expected numbers in "
+            "two dimensions, frames and neurons"
+        )
+    return array.T if time_axis == 1 else array
+
+
+def _positions(
+    path: Path, used: dict[str, str], found: dict[str, object], shape: tuple[int, int]
+) -> np.ndarray | None:
+    if "coordinates" not in found:
+        return None
+    array = np.asarray(found["coordinates"])
+    n_neurons = shape[1]
+    if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] not in (2, 3):
+        hint = "; it looks transposed" if array.shape in ((2, n_neurons), (3, n_neurons)) else ""
+        raise RecordingError(
+            f"{path}: key {used['coordinates']} has shape {array.shape}, dtype {array.dtype}: "
+            f"expected ({n_neurons}, 3) or ({n_neurons}, 2), one row for each neuron{hint}"
+        )
+    return np.pad(array.astype(np.float64), ((0, 0), (0, 3 - array.shape[1])))
+
+
+def _texts(
+    path: Path, used: dict[str, str], found: dict[str, object], field: str
+) -> tuple[str, ...] | None:
+    if field not in found:
+        return None
+    array = np.atleast_1d(np.asarray(found[field]))
+    if array.dtype.kind not in "USOiu" or array.size != max(array.shape):
+        raise RecordingError(
+            f"{path}: key {used[field]} has shape {array.shape}, dtype {array.dtype}: expected a "
+            "list of texts"
+        )
+    texts = (x.decode("utf-8") if isinstance(x, bytes) else str(x) for x in array.ravel())
+    return tuple(text.strip() for text in texts)

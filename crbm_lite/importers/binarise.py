@@ -1,0 +1,157 @@
+r"""From what a file holds to 0 and 1, in the way that the user names and never silently.
+
+Values that are 0 and 1 already are taken as they are. Everything else needs one of three decisions
+of the user, and the provenance tells which:
+
+- a threshold: :math:`v_i(t) = 1` if :math:`x_i(t) > \theta_i`;
+- a fraction f of each neuron's own amplitude, for deconvolved events :math:`s \ge 0`:
+  :math:`v_i(t) = 1` if :math:`s_i(t) > f \sum_t s_i^2 / \sum_t s_i` (the amplitude that
+  `crbm_lite.deconvolution` uses, with f = 1/2);
+- the kernel of a calcium indicator, for dF/F: `crbm_lite.deconvolution.deconvolve`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crbm_lite.hdf5 import RecordingError
+
+if TYPE_CHECKING:
+    from crbm_lite.deconvolution import CalciumKernel
+
+__all__ = ["Binarised", "binarise"]
+
+
+@dataclass(frozen=True, eq=False)
+class Binarised:
+    """Binary spikes and how they came about.
+
+    Parameters
+    ----------
+    spikes : (T, N) array of 0 and 1
+    dff : (T, N) float, optional
+        The traces, where they were deconvolved.
+    note : str
+        For the provenance.
+    """
+
+    spikes: np.ndarray
+    dff: np.ndarray | None
+    note: str
+
+
+def binarise(
+    values: np.ndarray,
+    where: str,
+    rate_hz: float,
+    *,
+    threshold: float | np.ndarray | None = None,
+    amplitude_fraction: float | None = None,
+    kernel: CalciumKernel | None = None,
+) -> Binarised:
+    """Binarise the activity found in a file, in the one way that the caller names.
+
+    Parameters
+    ----------
+    values : (T, N) numbers
+    where : str
+        File and key, for error messages.
+    rate_hz : float
+    threshold : float or (N,) float, optional
+    amplitude_fraction : float, optional
+        0 < f; needs values >= 0.
+    kernel : CalciumKernel, optional
+        Values are dF/F.
+
+    Returns
+    -------
+    Binarised
+
+    Raises
+    ------
+    ValueError
+        If more than one way is named, or a number is not what it must be.
+    RecordingError
+        A ValueError naming `where`: no way is named and the values are not 0 and 1; they hold NaN
+        or infinity; they are negative and cannot be events.
+
+    Examples
+    --------
+    >>> binarise(np.array([[0.0, 2.0], [1.5, 0.1]]), "a.npz: key x", 2.5, threshold=1.0).spikes
+    array([[0, 1],
+           [1, 0]], dtype=uint8)
+    """
+    ways = {"threshold": threshold, "amplitude_fraction": amplitude_fraction, "kernel": kernel}
+    named = [name for name, value in ways.items() if value is not None]
+    if len(named) > 1:
+        raise ValueError(f"{' and '.join(named)} are given: binarise in one way")
+    if values.ndim != 2 or 0 in values.shape or values.dtype.kind not in "biuf":
+        raise RecordingError(
+            f"{where} has shape {values.shape}, dtype {values.dtype}: expected numbers in two "
+            "dimensions, frames and neurons"
+        )
+    if not np.isfinite(values).all():
+        bad = ~np.isfinite(values).all(axis=0)
+        raise RecordingError(
+            f"{where} holds NaN or infinity in {bad.sum()} of {bad.size} neurons (first: "
+            f"{bad.argmax()}): leave them out or fill the gaps before"
+        )
+    if not named:
+        _check_binary(values, where)
+        return Binarised(values.astype(np.uint8, copy=False), None, "binary in the file")
+    if kernel is not None:
+        return _deconvolved(values, where, rate_hz, kernel)
+    if threshold is not None:
+        limit = np.asarray(threshold, dtype=np.float64)
+        if limit.shape not in ((), values.shape[1:]) or not np.isfinite(limit).all():
+            raise ValueError(
+                f"threshold has shape {limit.shape}: give one finite number, or one for each of "
+                f"the {values.shape[1]} neurons"
+            )
+        note = f"above threshold {limit:g}" if limit.ndim == 0 else "above a threshold per neuron"
+        return Binarised((values > limit).view(np.uint8), None, note)
+    if not amplitude_fraction > 0:
+        raise ValueError(f"amplitude_fraction is {amplitude_fraction}: give a positive number")
+    if values.min() < 0:
+        raise RecordingError(
+            f"{where} holds {values.min():g}: amplitude_fraction is for deconvolved events, which "
+            "are not negative; traces need a threshold or a kernel"
+        )
+    total = values.sum(axis=0, dtype=np.float64)
+    power = np.einsum("tn,tn->n", values, values, dtype=np.float64)
+    limit = amplitude_fraction * power / np.where(total > 0, total, 1.0)
+    note = f"above {amplitude_fraction:g} of the neuron's own amplitude"
+    return Binarised((values > limit).view(np.uint8), None, note)
+
+
+def _check_binary(values: np.ndarray, where: str) -> None:
+    other = (values != 0) & (values != 1)
+    if not other.any():
+        return
+    whole = values.dtype.kind in "iu" or bool((values == np.round(values)).all())
+    raise RecordingError(
+        f"{where} holds {values[other][0]:g} ({values.min():g} to {values.max():g}), not only 0 "
+        "and 1, and is never binarised silently: "
+        + ("for spike counts pass threshold=0; " if whole and values.min() >= 0 else "")
+        + "for deconvolved events pass amplitude_fraction=0.5 or a threshold; for dF/F pass "
+        "kernel=crbm_lite.deconvolution.GCAMP6S (or your indicator's)"
+    )
+
+
+def _deconvolved(
+    values: np.ndarray, where: str, rate_hz: float, kernel: CalciumKernel
+) -> Binarised:
+    from crbm_lite.deconvolution import CalciumKernel, deconvolve
+
+    if not isinstance(kernel, CalciumKernel):
+        raise ValueError(f"kernel is {kernel!r}: give a CalciumKernel, for example GCAMP6S")
+    dff = values.astype(np.float32, copy=False)
+    try:
+        spikes = deconvolve(dff, rate_hz, kernel).spikes
+    except ValueError as error:
+        raise RecordingError(f"{where}: {error}") from error
+    note = f"deconvolved, rise {kernel.rise_s:g} s, decay {kernel.decay_s:g} s"
+    return Binarised(spikes, dff, note)

@@ -1,0 +1,150 @@
+"""Importer of text tables: a row a frame, a column a neuron.
+
+No equations. The first row may hold the neurons' names; one column may hold the frames' times.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crbm_lite.hdf5 import RecordingError
+from crbm_lite.importers.arrays import errors_name, recording_from_arrays
+from crbm_lite.recordings import Recording
+
+if TYPE_CHECKING:
+    from crbm_lite.deconvolution import CalciumKernel
+
+__all__ = ["import_csv", "read_table"]
+
+
+def import_csv(
+    path: str | os.PathLike,
+    *,
+    rate_hz: float | None = None,
+    time_column: str | None = None,
+    delimiter: str = ",",
+    time_axis: int = 0,
+    threshold: float | np.ndarray | None = None,
+    amplitude_fraction: float | None = None,
+    kernel: CalciumKernel | None = None,
+) -> Recording:
+    r"""Import a text table of activity.
+
+    Parameters
+    ----------
+    path : path of the file
+        UTF-8; one row for each frame. A first row with a text in it holds the names.
+    rate_hz : float, optional
+        Frames per second; needed without a `time_column`.
+    time_column : str, optional
+        Name of the column with the times in seconds; the other columns are neurons.
+    delimiter : str
+        What separates the columns.
+    time_axis : {0, 1}
+        1 if the table has a row for each neuron; then it has neither names nor times.
+    threshold, amplitude_fraction, kernel
+        How activity that is not 0/1 becomes so, see `crbm_lite.importers.binarise.binarise`.
+
+    Returns
+    -------
+    Recording
+        Positions can be added with ``dataclasses.replace(recording, coordinates=...)``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    RecordingError
+        A ValueError naming the file and the row or column: empty, rows of different lengths, a
+        cell that is no number, a name that occurs twice, times that do not increase, activity that
+        is not binary and no word on how to make it so.
+    ValueError
+        If an argument is not what it must be.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "mine.csv"
+    ...     _ = path.write_text("t,left,right\n0.0,0,1\n0.5,1,1\n1.0,0,0\n")
+    ...     recording = import_csv(path, time_column="t")
+    >>> recording, recording.names
+    (Recording(3 frames x 2 neurons, 2 Hz, 1.5 s, activity 0.500), ('left', 'right'))
+    """
+    path = Path(path)
+    with errors_name(path):
+        header, table = read_table(path, delimiter)
+        arrays: dict[str, object] = {}
+        if time_column is not None:
+            if header is None or time_column not in header:
+                there = ", ".join((header or ())[:10]) or "no names"
+                raise RecordingError(f"{path}: key {time_column} is no column (it has {there})")
+            column = header.index(time_column)
+            arrays["times_s"] = table[:, column]
+            table = np.delete(table, column, axis=1)
+            header = header[:column] + header[column + 1 :]
+        arrays["spikes"] = table
+        if header is not None:
+            arrays["names"] = header
+        return recording_from_arrays(
+            path, arrays, "text table", rate_hz=rate_hz, time_axis=time_axis,
+            threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
+        )  # fmt: skip
+
+
+def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.ndarray]:
+    """Read the names (None if the first row is numbers) and the numbers of a text table.
+
+    Raises
+    ------
+    RecordingError
+        Naming the file and the row.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline=None) as stream:
+            first = stream.readline()
+            if not first.strip():
+                raise RecordingError(f"{path}: row 1 is empty: expected a table, a row a frame")
+            cells = tuple(cell.strip().strip('"') for cell in first.rstrip("\n").split(delimiter))
+            header = None if all(map(_is_number, cells)) else cells
+            if header is None:
+                stream.seek(0)
+            if header is not None and "" in header:
+                raise RecordingError(
+                    f"{path}: row 1, column {header.index('') + 1} is empty: give each column a "
+                    "name, or no column"
+                )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # no rows: an error below
+                table = np.loadtxt(stream, delimiter=delimiter, comments=None, ndmin=2)
+    except UnicodeDecodeError as error:
+        raise RecordingError(f"{path}: not a text file in UTF-8 ({error})") from error
+    except ValueError as error:
+        if isinstance(error, RecordingError):
+            raise
+        where = " (rows counted after the names)" if header else ""
+        raise RecordingError(
+            f"{path}: {error}{where}; every row must have one number for each column, separated "
+            f"by {delimiter!r}"
+        ) from error
+    if table.size == 0:
+        raise RecordingError(f"{path}: it holds no row of numbers")
+    if header is not None and len(header) != table.shape[1]:
+        raise RecordingError(
+            f"{path}: row 1 has {len(header)} names for {table.shape[1]} columns, separated by "
+            f"{delimiter!r}"
+        )
+    return header, table
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,135 @@
+"""Importer of NumPy files: a .npz of named arrays, or a .npy of the activity alone.
+
+No equations. Pickled objects are never loaded (``allow_pickle=False``): arrays of numbers and of
+fixed-length texts are all that is read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crbm_lite.hdf5 import RecordingError
+from crbm_lite.importers.arrays import errors_name, recording_from_arrays
+from crbm_lite.recordings import Recording
+
+if TYPE_CHECKING:
+    from crbm_lite.deconvolution import CalciumKernel
+
+__all__ = ["import_numpy", "load_npy"]
+
+
+def import_numpy(
+    path: str | os.PathLike,
+    *,
+    keys: Mapping[str, str] | None = None,
+    rate_hz: float | None = None,
+    time_axis: int = 0,
+    coordinate_unit: str = "um",
+    threshold: float | np.ndarray | None = None,
+    amplitude_fraction: float | None = None,
+    kernel: CalciumKernel | None = None,
+) -> Recording:
+    """Import a .npz or .npy file.
+
+    Parameters
+    ----------
+    path : path of the file
+    keys : mapping, optional
+        Which key is what, see `crbm_lite.importers.arrays`. The one array of a .npy is "spikes".
+    rate_hz : float, optional
+        Frames per second, where the file holds neither rate_hz nor times_s.
+    time_axis : {0, 1}
+        1 if the file has neurons first.
+    coordinate_unit : str
+    threshold, amplitude_fraction, kernel
+        How activity that is not 0/1 becomes so, see `crbm_lite.importers.binarise.binarise`.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    RecordingError
+        A ValueError naming the file and the key: truncated, damaged, pickled, a key is missing or
+        does not fit the others, activity that is not binary and no word on how to make it so.
+    ValueError
+        If an argument is not what it must be.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "mine.npz"
+    ...     np.savez(path, counts=[[0, 2], [1, 0], [0, 0]])
+    ...     import_numpy(path, keys={"spikes": "counts"}, rate_hz=2.5, threshold=0)
+    Recording(3 frames x 2 neurons, 2.5 Hz, 1.2 s, activity 0.333)
+    """
+    path = Path(path)
+    with errors_name(path):
+        with path.open("rb") as stream:
+            magic = stream.read(6)
+        if magic == b"\x93NUMPY":
+            arrays, layout = {"spikes": load_npy(path)}, "npy"
+        elif magic[:2] == b"PK":
+            arrays, layout = _Archive(path), "npz"
+        else:
+            raise RecordingError(f"{path}: neither a .npz nor a .npy file, or it is empty")
+        return recording_from_arrays(
+            path, arrays, layout,
+            keys=keys, rate_hz=rate_hz, time_axis=time_axis, coordinate_unit=coordinate_unit,
+            threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
+        )  # fmt: skip
+
+
+def load_npy(path: Path) -> np.ndarray:
+    """Read the array of a .npy file, never a pickled one.
+
+    The file is mapped before it is read, so that a damaged header cannot ask for more than it has.
+
+    Raises
+    ------
+    RecordingError
+        If it is truncated, damaged or holds pickled objects.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is an archive")
+        return np.array(array)
+    except Exception as error:  # the header is a Python literal: any error of the parser is damage
+        raise RecordingError(f"{path}: not a readable .npy array ({error})") from error
+
+
+class _Archive(Mapping):
+    """The arrays of a .npz, read when asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with np.load(path, allow_pickle=False) as file:
+            self._names = tuple(file)
+        if len(set(self._names)) != len(self._names):
+            raise RecordingError(f"{path}: a key occurs twice: {', '.join(self._names)}")
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._names
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        try:
+            with np.load(self._path, allow_pickle=False) as file:
+                return np.asarray(file[key])
+        except Exception as error:  # zip, zlib and the header's parser each have their own
+            raise RecordingError(f"{self._path}: key {key} cannot be read ({error})") from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

@@ -1,0 +1,224 @@
+r"""Importer of a suite2p output folder: spks, F, Fneu, iscell, stat, ops.
+
+Fluorescence is corrected for the neuropil, :math:`F - \alpha F_{neu}`, and becomes dF/F by
+`crbm_lite.preprocessing.delta_f_over_f`. suite2p need not be installed. Its stat.npy, ops.npy and
+settings.npy are pickled objects, which are not unpickled: see `crbm_lite.importers.plain_objects`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crbm_lite.hdf5 import RecordingError
+from crbm_lite.importers.arrays import errors_name
+from crbm_lite.importers.binarise import binarise
+from crbm_lite.importers.numpy_file import load_npy
+from crbm_lite.importers.plain_objects import as_numbers, read_objects
+from crbm_lite.recordings import Recording
+
+if TYPE_CHECKING:
+    from crbm_lite.deconvolution import CalciumKernel
+
+__all__ = ["import_suite2p"]
+
+
+def import_suite2p(
+    folder: str | os.PathLike,
+    *,
+    traces: str = "spks",
+    rate_hz: float | None = None,
+    cells_only: bool = True,
+    neuropil: float = 0.7,
+    um_per_pixel: float | None = None,
+    threshold: float | np.ndarray | None = None,
+    amplitude_fraction: float | None = None,
+    kernel: CalciumKernel | None = None,
+) -> Recording:
+    """Import the output of suite2p for one plane.
+
+    Parameters
+    ----------
+    folder : path
+        The folder that holds F.npy (plane0, combined, ...), or the one above it if it has one such
+        plane only.
+    traces : {"spks", "F"}
+        suite2p's deconvolved events, which need `amplitude_fraction` or `threshold`; or
+        the fluorescence, as dF/F, which needs `kernel` (or `threshold`).
+    rate_hz : float, optional
+        Frames per second of the plane; "fs" of ops.npy or settings.npy if not given.
+    cells_only : bool
+        Whether to keep only what iscell.npy calls a cell.
+    neuropil : float
+        Share of Fneu that is subtracted from F.
+    um_per_pixel : float, optional
+        Makes micrometres of the positions; without it ``coordinate_unit`` is "pixel".
+    threshold, amplitude_fraction, kernel
+        See `crbm_lite.importers.binarise.binarise`.
+
+    Returns
+    -------
+    Recording
+        Coordinates (x, y, 0) from stat's "med"; names are suite2p's numbers of the ROIs.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    RecordingError
+        A ValueError naming the file: missing, truncated, damaged, of other lengths than the
+        others, without a cell, without a rate; or no word on how to binarise.
+    ValueError
+        If an argument is not what it must be.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, values in {"F": np.ones((3, 4)), "spks": [[0, 9, 0, 0]] * 3,
+    ...                          "iscell": [[1, 0.9], [0, 0.2], [1, 0.8]]}.items():
+    ...         np.save(Path(folder) / f"{name}.npy", values)
+    ...     import_suite2p(folder, rate_hz=10.0, amplitude_fraction=0.5).spikes.tolist()
+    [[0, 0], [1, 1], [0, 0], [0, 0]]
+    """
+    if traces not in ("spks", "F"):
+        raise ValueError(f"traces is {traces!r}: expected 'spks' or 'F'")
+    if um_per_pixel is not None and not 0 < um_per_pixel < np.inf:
+        raise ValueError(f"um_per_pixel is {um_per_pixel}: give a positive number")
+    with errors_name(Path(folder)):
+        plane = _plane(Path(folder))
+        raw = _matrix(plane / f"{traces}.npy")
+        n_rois = raw.shape[0]
+        keep = _cells(plane / "iscell.npy", n_rois) if cells_only else np.arange(n_rois)
+        rate_hz = _rate(plane) if rate_hz is None else rate_hz
+        values = raw[keep]
+        if traces == "F":
+            values = _dff(plane, values, keep, raw.shape, rate_hz, neuropil)
+        where = f"{plane / f'{traces}.npy'}" + (" (as dF/F)" if traces == "F" else "")
+        binary = binarise(
+            np.ascontiguousarray(values.T), where, rate_hz,
+            threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
+        )  # fmt: skip
+        positions = _positions(plane / "stat.npy", n_rois)
+        if positions is not None:
+            positions = positions[keep] * (um_per_pixel or 1.0)
+        return Recording(
+            binary.spikes,
+            rate_hz=rate_hz,
+            coordinates=positions,
+            coordinate_unit="um" if um_per_pixel else "pixel",
+            names=[str(i) for i in keep],
+            dff=np.ascontiguousarray(values.T) if traces == "F" else binary.dff,
+            provenance={
+                "source": f"{plane.parent.name}/{plane.name}",
+                "layout": "suite2p",
+                "traces": traces,
+                "neurons": f"{keep.size} of {n_rois} ROIs kept"
+                + (": those that iscell.npy calls cells" if cells_only else ""),
+                "spikes": binary.note,
+            }
+            | ({"neuropil": neuropil} if traces == "F" else {}),
+        )
+
+
+def _plane(folder: Path) -> Path:
+    """Find the folder with F.npy."""
+    if (folder / "F.npy").exists() or (folder / "spks.npy").exists():
+        return folder
+    planes = sorted({file.parent for file in folder.glob("*/F.npy")})
+    if len(planes) != 1:
+        there = ", ".join(plane.name for plane in planes) or "none"
+        raise RecordingError(
+            f"{folder}: no F.npy, and the folders in it that have one are: {there}; name the "
+            "folder of one plane (or suite2p's combined)"
+        )
+    return planes[0]
+
+
+def _matrix(path: Path) -> np.ndarray:
+    array = _load(path)
+    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "iuf":
+        raise RecordingError(
+            f"{path} has shape {array.shape}, dtype {array.dtype}: expected (ROIs, frames)"
+        )
+    return array
+
+
+def _load(path: Path) -> np.ndarray:
+    if not path.exists():
+        raise RecordingError(f"{path}: no such file in this suite2p folder")
+    return load_npy(path)
+
+
+def _cells(path: Path, n_rois: int) -> np.ndarray:
+    array = _load(path)
+    if array.ndim != 2 or array.shape[0] != n_rois or not np.isin(array[:, 0], (0, 1)).all():
+        raise RecordingError(
+            f"{path} has shape {array.shape}: expected a row for each of {n_rois} ROIs that begins "
+            "with 0 or 1 (pass cells_only=False to keep all)"
+        )
+    keep = np.flatnonzero(array[:, 0])
+    if keep.size == 0:
+        raise RecordingError(f"{path} calls no ROI a cell: pass cells_only=False to keep all")
+    return keep
+
+
+def _rate(plane: Path) -> float:
+    """Read fs, which older releases keep in ops.npy and newer ones in settings.npy too."""
+    for path in (plane / "ops.npy", plane / "settings.npy"):
+        if not path.exists():
+            continue
+        objects = read_objects(path)
+        settings = objects[0] if objects else None
+        if isinstance(settings, dict) and "fs" in settings:
+            try:
+                rate_hz = float(as_numbers(settings["fs"]).item())
+            except ValueError as error:
+                raise RecordingError(f"{path}: key fs is no rate ({error})") from error
+            if not 0 < rate_hz < np.inf:
+                raise RecordingError(f"{path}: key fs is {rate_hz}: pass rate_hz")
+            return rate_hz
+    raise RecordingError(f"{plane}: key fs is in neither ops.npy nor settings.npy: pass rate_hz")
+
+
+def _dff(
+    plane: Path,
+    fluorescence: np.ndarray,
+    keep: np.ndarray,
+    shape: tuple[int, int],
+    rate_hz: float,
+    neuropil: float,
+) -> np.ndarray:
+    """dF/F (kept ROIs, frames) of the fluorescence less a share of the neuropil's."""
+    from crbm_lite.preprocessing import delta_f_over_f
+
+    if neuropil:
+        path = plane / "Fneu.npy"
+        around = _matrix(path)
+        if around.shape != shape:
+            raise RecordingError(f"{path} has shape {around.shape}, F.npy {shape}")
+        fluorescence = fluorescence - neuropil * around[keep]
+    try:
+        return delta_f_over_f(fluorescence.T, rate_hz).T
+    except ValueError as error:
+        raise RecordingError(f"{plane / 'F.npy'} less {neuropil:g} Fneu: {error}") from error
+
+
+def _positions(path: Path, n_rois: int) -> np.ndarray | None:
+    """(ROIs, 3) x, y, 0 in pixels, if there is a stat.npy."""
+    if not path.exists():
+        return None
+    objects = read_objects(path)
+    if len(objects) != n_rois:
+        raise RecordingError(f"{path} describes {len(objects)} ROIs, the traces have {n_rois}")
+    positions = np.zeros((n_rois, 3))
+    for i, roi in enumerate(objects):
+        try:
+            y, x = as_numbers(roi["med"])
+        except Exception as error:
+            raise RecordingError(f"{path}: key med of ROI {i} is no (y, x) pair") from error
+        positions[i, :2] = x, y
+    return positions
