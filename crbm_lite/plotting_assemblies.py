@@ -1,6 +1,7 @@
-"""Figures of assemblies and their dynamics: plates like Fig. 3, panels like Fig. 4.
+"""Plates of assemblies: maximum projections like Fig. 3, one a unit or a left/right pair.
 
-No equations live here: `crbm_lite.assemblies` and `crbm_lite.dynamics` compute what is drawn.
+No equations live here. A maximum projection draws neurons in the order of |w|, so that the largest
+weight along a line of sight is what is seen.
 """
 
 from __future__ import annotations
@@ -9,105 +10,64 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crbm_lite.correlations import correlations_of_columns
-from crbm_lite.dynamics import ward_order
 from crbm_lite.plotting import brain_scatter
-from crbm_lite.style import COLOR_DATA, diverging_colormap, style
+from crbm_lite.style import style
 
-__all__ = ["assembly_plates", "plot_ward"]
+__all__ = ["assembly_plates"]
 
 
 def assembly_plates(
-    weights: np.ndarray, coordinates: np.ndarray | None, units: Sequence[int]
+    weights: np.ndarray,
+    coordinates: np.ndarray | None,
+    units: Sequence[int | tuple[int, ...]],
+    view: str = "dorsal",
 ) -> np.ndarray:
-    """Draw a maximum projection from above for each assembly in a list (Fig. 3).
+    """Draw a maximum projection for each assembly, or group of assemblies, in a list (Fig. 3).
 
     Parameters
     ----------
     weights : (N, M) float
     coordinates : (N, 3) float, um
-    units : sequence of int
-        Hidden units to draw.
+    units : sequence of int or tuple of int
+        Hidden units to draw; those of a tuple share a plate, as the pairs of
+        `crbm_lite.matching.symmetric_pairs` do, and a neuron has its largest weight among them.
+    view : {"dorsal", "lateral", "frontal"}
 
     Returns
     -------
-    numpy.ndarray of matplotlib.axes.Axes, one a unit
+    numpy.ndarray of matplotlib.axes.Axes, one a plate
 
     Raises
     ------
     ValueError
-        If there are no coordinates or no units.
+        If there are no coordinates or no units, or a unit does not exist.
 
     Examples
     --------
-    >>> assembly_plates(np.eye(3), np.eye(3), [0, 2])[1].get_title(loc="left")
-    'HU 2'
+    >>> axes = assembly_plates(np.eye(3), np.eye(3), [0, (1, 2)])
+    >>> axes[1].get_title(loc="left")
+    'HU 1 + 2'
     """
     if coordinates is None:
         raise ValueError("coordinates is None: give the (N, 3) positions of the neurons, in um")
     if not len(units):
         raise ValueError("units is empty: name at least one hidden unit")
+    groups = [tuple(np.atleast_1d(group).tolist()) for group in units]
+    weights = np.asarray(weights)
+    if not all(0 <= unit < weights.shape[1] for group in groups for unit in group):
+        raise ValueError(f"units names a unit beyond 0 to {weights.shape[1] - 1}: {groups}")
     import matplotlib.pyplot as plt
 
-    n_columns = min(4, len(units))
-    n_rows = -(-len(units) // n_columns)
+    n_columns = min(4, len(groups))
+    n_rows = -(-len(groups) // n_columns)
     with style():
-        size = (3 * n_columns, 3.6 * n_rows)
+        size = (2.6 * n_columns, 3.6 * n_rows)
         axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False)[1].ravel()
-        for ax, unit in zip(axes, units, strict=False):
-            brain_scatter(coordinates, weights[:, unit], ax)
-            ax.set_title(f"HU {unit}")
-        for ax in axes[len(units) :]:
+        for ax, group in zip(axes, groups, strict=False):
+            w = weights[:, group]
+            largest = np.abs(w).argmax(axis=1)
+            brain_scatter(coordinates, w[np.arange(len(w)), largest], ax, view=view)
+            ax.set_title("HU " + " + ".join(map(str, group)))
+        for ax in axes[len(groups) :]:
             ax.remove()
-    return axes[: len(units)]
-
-
-def plot_ward(activity: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Draw dendrogram, activity in Ward order and correlations (Fig. 4A, C).
-
-    Parameters
-    ----------
-    activity : (T, M) float
-        Trace minus transition point; NaN and constant units are drawn at 0.
-    rate_hz : float
-        Frames per second.
-
-    Returns
-    -------
-    numpy.ndarray of matplotlib.axes.Axes, shape (3,)
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two hidden units.
-
-    Examples
-    --------
-    >>> plot_ward(np.random.default_rng(0).normal(size=(20, 3)), 2.0)[1].get_xlabel()
-    'time (s)'
-    """
-    import matplotlib.pyplot as plt
-    from scipy.cluster.hierarchy import dendrogram
-
-    order, tree = ward_order(activity)
-    drawn = np.nan_to_num(activity)[:, order]
-    image = {"cmap": diverging_colormap(), "aspect": "auto", "origin": "lower"}
-    limit = max(float(np.quantile(np.abs(drawn), 0.99)), 1e-9)
-    extent = (0, len(drawn) / rate_hz, -0.5, len(order) - 0.5)
-    with style():
-        axes = plt.subplots(1, 3, figsize=(10, 3.4), width_ratios=(1, 4, 3))[1]
-        dendrogram(
-            tree,
-            ax=axes[0],
-            orientation="left",
-            no_labels=True,
-            color_threshold=0,
-            above_threshold_color=COLOR_DATA,
-        )
-        axes[0].set_axis_off()
-        axes[1].imshow(drawn.T, vmin=-limit, vmax=limit, extent=extent, **image)
-        axes[1].set(xlabel="time (s)", ylabel="hidden unit (Ward order)")
-        matrix = axes[2].imshow(correlations_of_columns(drawn), vmin=-1, vmax=1, **image)
-        axes[2].set(xlabel="hidden unit (Ward order)")
-        axes[2].figure.colorbar(matrix, ax=axes[2], label="Pearson r")
-    return axes
+    return axes[: len(groups)]

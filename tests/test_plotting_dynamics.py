@@ -1,0 +1,90 @@
+"""Panels of the dynamics show what they are given, and survive what is not there."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from crbm_lite import plotting_dynamics as panels
+from crbm_lite.dynamics import ward_order
+from crbm_lite.style import COLOR_DATA
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_ward_raster_and_correlations():
+    x = np.random.default_rng(1).normal(size=(40, 5))
+    x[:, 4] = np.nan
+    axes = panels.plot_ward(x, 2.0)
+    order = ward_order(x)[0]
+    np.testing.assert_allclose(axes[1].images[0].get_array(), np.nan_to_num(x)[:, order].T)
+    kept = np.flatnonzero(order != 4)
+    r = np.asarray(axes[2].images[0].get_array())[np.ix_(kept, kept)]
+    np.testing.assert_allclose(r, np.corrcoef(x[:, order[kept]].T))
+
+
+def test_clusters_have_colours_and_lines_between_them():
+    source = np.random.default_rng(2).normal(size=(60, 3))
+    axes = panels.plot_ward(source[:, [0, 0, 1, 1, 1, 2, 2]], 2.0, n_clusters=3)
+    merges = {
+        matplotlib.colors.to_hex(lines.get_color()[0]): len(lines.get_segments())
+        for lines in axes[0].collections
+    }
+    assert merges.pop(COLOR_DATA) == 2  # these join the clusters
+    assert sorted(merges.values()) == [1, 1, 2]
+    heights = sorted(line.get_ydata()[0] for line in axes[1].lines)
+    assert len(heights) == 2 and all(h % 1 == 0.5 for h in heights)
+
+
+def test_traces_are_filled_where_active():
+    x = np.array([[1.0, -2.0], [-1.0, 2.0], [3.0, np.nan]])
+    ax = panels.plot_traces(x, 1.0, [1, 0])
+    traces = [line.get_ydata() for line in ax.lines if len(line.get_ydata()) == 3]
+    np.testing.assert_allclose(traces[0], [-2, 2, 0])
+    np.testing.assert_allclose(np.diff(traces[1]), [-2, 4])
+    assert len(ax.collections) == 2
+    with pytest.raises(ValueError, match="units is empty"):
+        panels.plot_traces(x, 1.0, [])
+
+
+def test_variance_density_and_periods():
+    x = np.array([[2, 1], [2, -1], [-2, 1], [-2, -1.0]])
+    np.testing.assert_allclose(panels.plot_variance(x).lines[0].get_ydata(), [0.8, 1])
+    rng = np.random.default_rng(0)
+    two = np.where(rng.random((4000, 3)) < 0.5, -1, 1) + 0.1 * rng.normal(size=(4000, 3))
+    bars = panels.plot_density(np.c_[10 * two, np.full(4000, np.nan), np.ones(4000)]).patches
+    height = {round(b.get_x() + b.get_width() / 2, 1): b.get_height() for b in bars}
+    assert height[1.0] > 20 * height[0.0] and height[-1.0] > 20 * height[0.0]
+    ax = panels.plot_periods([20.0, 30.0], [4.0, np.nan, 4.0])
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["hidden units, median 25 s", "neurons, median 4 s"]
+    assert sum(b.get_height() for b in ax.containers[1]) == pytest.approx(1)
+
+
+def test_active_units_show_their_phase():
+    ax = panels.plot_active_units(np.r_[np.full(30, 4.0), np.nan], 40)
+    assert ax.get_title(loc="left") == "compositional: median m / M = 0.10"
+    assert sum(b.get_height() for b in ax.containers[0]) == 30
+
+
+def test_nothing_to_show_is_no_crash():
+    nothing = np.full((10, 2), np.nan)
+    assert not panels.plot_density(nothing).patches
+    assert panels.plot_periods([np.nan], [np.nan]).get_title(loc="left").endswith("not defined")
+    panels.plot_variance(nothing)
+    panels.plot_traces(nothing, 1.0, [0])
+    panels.plot_ward(nothing, 1.0)
+    assert "undetermined" in panels.plot_active_units([np.nan], 20).get_title(loc="left")
+    for figure in map(plt.figure, plt.get_fignums()):
+        figure.canvas.draw()
+    with pytest.raises(ValueError, match="activity has shape"):
+        panels.plot_ward(np.zeros((5, 1)), 1.0)
+    with pytest.raises(ValueError, match="n_clusters is 3"):
+        panels.plot_ward(np.eye(5)[:, :2], 1.0, 3)

@@ -1,0 +1,137 @@
+"""The viewer's data come back, its choices are right, and bad input is named."""
+
+import base64
+import json
+import re
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from crbm_lite.viewer import view_assemblies
+from crbm_lite.viewer_data import brain_outline, quantise_places
+from crbm_lite.viewer_page import fragment, payload
+from crbm_lite.widgets import browse_assemblies
+
+RNG = np.random.default_rng(0)
+N, M, T = 300, 4, 50
+PLACES = RNG.uniform(size=(N, 3)) * [400, 900, 250]
+W = RNG.normal(size=(N, M)) * (RNG.random((N, M)) < 0.2)
+W[:, 2] = 0.0
+LABELS = np.c_[PLACES[:, 0] < 200, PLACES[:, 0] >= 200, np.zeros(N), PLACES[:, 1] < 300] != 0
+NAMES = ("left", "right", "empty", "tail")
+H = RNG.normal(size=(T, M))
+H[:, 3] = np.nan
+
+
+@pytest.fixture(scope="module")
+def viewer():
+    return view_assemblies(
+        W, PLACES, labels=scipy.sparse.csr_array(LABELS), label_names=NAMES, activity=H, rate_hz=2.5
+    )
+
+
+def decoded(data, key, kind):
+    return np.frombuffer(base64.b64decode(data[key]), dtype=f"<{kind}")
+
+
+def test_units_without_weights_and_empty_regions_are_left_out(viewer):
+    assert viewer.choices == ("HU 0", "HU 1", "HU 3", "left", "right", "tail")
+    np.testing.assert_array_equal(viewer.activity[:, 1], H[:, 1])
+
+
+def test_a_choice_holds_the_assembly_or_the_strongest_weights_of_the_region(viewer):
+    assembly = viewer.selection(2)
+    np.testing.assert_array_equal(assembly.neurons, np.flatnonzero(W[:, 3]))
+    np.testing.assert_array_equal(assembly.weights, W[W[:, 3] != 0, 3])
+    region = viewer.selection(5)
+    np.testing.assert_array_equal(region.neurons, np.flatnonzero(LABELS[:, 3]))
+    rows = W[LABELS[:, 3]]
+    np.testing.assert_array_equal(np.abs(region.weights), np.abs(rows).max(axis=1))
+    assert region.unit == np.abs(rows[:, [0, 1, 3]]).mean(axis=0).argmax()
+    with pytest.raises(ValueError, match="choice is 6"):
+        viewer.selection(6)
+
+
+def test_what_the_page_carries_is_what_was_given_up_to_rounding(viewer):
+    data = json.loads(json.dumps(payload(viewer)))
+    assert data["units"] == ["HU 0", "HU 1", "HU 3"] and data["neurons"] == N
+    neurons, steps = decoded(data, "weight_neurons", "u2"), decoded(data, "weights", "i1")
+    back = np.zeros((N, 3))
+    for k, (a, b) in enumerate(zip(data["weight_starts"], data["weight_starts"][1:])):
+        back[neurons[a:b], k] = steps[a:b] * data["weight_step"][k]
+    given = W[:, [0, 1, 3]]
+    assert (np.abs(back - given) <= np.abs(given).max(axis=0) / 254 * (1 + 1e-9)).all()
+    places = decoded(data, "places", "u2").reshape(3, N).T
+    np.testing.assert_allclose(data["low"] + np.array(data["step"]) * places, PLACES, atol=0.01)
+    h = decoded(data, "activity", "i1").reshape(3, T).T * data["activity_step"]
+    np.testing.assert_allclose(h[:, 0], H[:, 0], atol=np.abs(H[:, 0]).max() / 253)
+    assert not h[:, 2].any()
+    starts = data["label_starts"]
+    np.testing.assert_array_equal(
+        decoded(data, "label_neurons", "u2")[starts[2] : starts[3]], np.flatnonzero(LABELS[:, 3])
+    )
+
+
+def test_a_unit_that_never_switches_and_the_hover_say_so(viewer):
+    assert viewer.notes[2].endswith("never switches")
+    assert "never" not in viewer.notes[0]
+    figure = viewer.figure(0)
+    first = np.flatnonzero(W[:, 0])[0]
+    expected = ", ".join(n for n, inside in zip(NAMES, LABELS[first]) if inside)
+    assert figure.data[2].text[0] == expected
+    assert figure.data[3].x[1] == 0.4
+    assert not np.any(viewer.figure(2).data[3].y)  # NaN is drawn at 0
+
+
+def test_outline_surrounds_the_neurons_and_a_plane_has_one_section():
+    line = brain_outline(PLACES)
+    assert len(np.unique(line[np.isfinite(line[:, 2]), 2])) == 8
+    flat = brain_outline(PLACES * [1, 1, 0])
+    assert set(flat[np.isfinite(flat[:, 2]), 2]) == {0.0}
+    for axis in (0, 1):
+        assert np.nanmin(flat[:, axis]) < np.quantile(PLACES[:, axis], 0.05)
+        assert np.nanmax(flat[:, axis]) > np.quantile(PLACES[:, axis], 0.95)
+    assert brain_outline(PLACES[:3]).shape == (0, 3)
+    assert np.isfinite(quantise_places(np.ones((2, 3)))[2]).all()
+
+
+def test_an_output_is_small_and_a_saved_page_holds_no_data(viewer, tmp_path, monkeypatch):
+    monkeypatch.setattr("plotly.io.renderers.default", "plotly_mimetype")
+    html = fragment(viewer)
+    assert len(html) < 100_000 and "receive" in html
+    assert len(re.findall("<option", html)) == 6
+    page = viewer.save(tmp_path / "brain.html")
+    text = page.read_text(encoding="utf-8")
+    assert "weight_neurons" not in text.replace("data.weight_neurons", "")
+    assert (tmp_path / "brain_data.js").read_text().startswith('crbmViewer.receive("viewer",{')
+    with pytest.raises(ValueError, match=r"\.html"):
+        viewer.save(tmp_path / "brain")
+
+
+def test_the_widget_follows_its_list_and_its_buttons(viewer):
+    box = browse_assemblies(viewer)
+    menu, back, forth = box.children[0].children
+    forth.click()
+    assert menu.value == 1 and box.children[1].value == viewer.notes[1]
+    menu.value = 5
+    forth.click()
+    assert menu.value == 0
+    back.click()
+    assert menu.value == 2
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="coordinates is None"):
+        view_assemblies(W, None)
+    with pytest.raises(ValueError, match="weights are all 0"):
+        view_assemblies(0 * W, PLACES)
+    with pytest.raises(ValueError, match="labels has shape"):
+        view_assemblies(W, PLACES, labels=LABELS[:5])
+    with pytest.raises(ValueError, match="activity has shape"):
+        view_assemblies(W, PLACES, activity=H[:, :2])
+    with pytest.raises(ValueError, match="label_names has 1"):
+        view_assemblies(W, PLACES, labels=LABELS, label_names=["one"])
+    alone = view_assemblies(W[:, :1], PLACES)  # one unit, no labels, no activity
+    assert alone.choices == ("HU 0",) and "densest" not in alone.notes[0]
+    assert alone.figure(0).layout.xaxis.title.text == "no activity was given"
