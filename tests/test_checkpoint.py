@@ -172,6 +172,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_used(tmp_path, kind):
     np.testing.assert_array_equal(state["trainer/weights"], STATE["trainer/weights"])
     fresh.write(IDENTITY, STATE)  # replaces the damaged one, never the good one
     assert fresh.read()[1]["run/n"] == 3
+    assert CheckpointFile(fresh.previous, 1).read()[1]["run/n"] == 1
     fresh.previous.write_bytes(b"")
     fresh.path.write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"damaged.*no better.*move them away"):

@@ -2,9 +2,13 @@
 
 import json
 import math
+import os
+import signal
+import threading
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from crbm_lite import selection
 from crbm_lite.model import CRBM
@@ -77,6 +81,7 @@ def test_the_grid_covers_recordings_sizes_penalties_and_seeds(tmp_path):
     assert (search.n_hidden, search.l1) == ((2, 3), (0.01, 0.02))
     assert search.surface().shape == (2, 2)
     assert len(list(tmp_path.glob("*.json"))) == 16
+    assert len(list(tmp_path.glob("frames/*.h5"))) == 4  # train and test of two recordings
 
 
 def test_a_restart_computes_only_what_is_missing(tmp_path, monkeypatch):
@@ -137,3 +142,40 @@ def test_bad_grids_are_named(tmp_path, change, message):
     grid = {"recordings": RECORDING, "n_hidden": [2], "l1": [0.1], "seeds": [0]} | change
     with pytest.raises(ValueError, match=message):
         grid_search(MODEL, folder=tmp_path, validation=SHORT, **grid)
+
+
+def test_on_a_dask_cluster_the_runs_of_a_killed_worker_are_finished_by_others(tmp_path):
+    import joblib
+    from distributed import Client, LocalCluster
+
+    model = clone(MODEL).set_params(n_updates=200)
+    grid = (model, RECORDING, [2], [0.01, 0.02], [0, 1, 2])
+    alone = grid_search(*grid, tmp_path / "alone", validation=SHORT)
+    folder, killed = tmp_path / "cluster", []
+
+    def kill_a_busy_worker(client, over):
+        while not over.wait(0.01):
+            busy = [name for name, tasks in client.processing().items() if tasks]
+            if busy and list(folder.glob("*.json")):  # in the midst of the search
+                pid = client.run(os.getpid, workers=busy[:1])[busy[0]]
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+                return
+
+    over = threading.Event()
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+        joblib.parallel_config(backend="dask"),
+    ):
+        killer = threading.Thread(target=kill_a_busy_worker, args=(client, over))
+        killer.start()
+        try:
+            search = grid_search(*grid, folder, validation=SHORT)
+        finally:
+            over.set()
+            killer.join()
+    assert len(killed) == 1
+    assert search.n_computed == 6
+    assert [r.nrmse for r in search.runs] == [r.nrmse for r in alone.runs]
+    assert grid_search(*grid, folder, validation=SHORT).n_computed == 0
