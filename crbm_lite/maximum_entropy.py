@@ -5,6 +5,10 @@ is P(x) = exp(-ln2 sum_k L_k f_k(x)) / Z, with one multiplier L_k a statistic; l
 the entropy is in bits. The multipliers minimise the dual, log2 Z + sum_k L_k F_k, which is convex
 and smooth. With x = (v, h) and the statistics v_i, v_i h and those of the potential of h, the
 solution is a restricted Boltzmann machine.
+
+A penalty lambda_k |L_k| added to the dual relaxes the constraints to |<f_k> - F_k| <= lambda_k: at
+the minimum <f_k> = F_k + lambda_k sign(L_k) where L_k is not 0, and L_k is exactly 0, the statistic
+left out, where the model without it is already as near as that.
 """
 
 from dataclasses import dataclass, field
@@ -152,7 +156,13 @@ def boltzmann(statistics: ArrayLike, multipliers: ArrayLike) -> MaximumEntropy:
     return MaximumEntropy(multipliers, p, p @ f, float(-np.sum(p * log2_p)))
 
 
-def solve(statistics: ArrayLike, averages: ArrayLike, *, tolerance: float = 1e-8) -> MaximumEntropy:
+def solve(
+    statistics: ArrayLike,
+    averages: ArrayLike,
+    *,
+    penalty: ArrayLike = 0.0,
+    tolerance: float = 1e-8,
+) -> MaximumEntropy:
     """Find the distribution of largest entropy with the given averages (Eq. 5).
 
     Parameters
@@ -161,8 +171,10 @@ def solve(statistics: ArrayLike, averages: ArrayLike, *, tolerance: float = 1e-8
         f_k(x) of every state.
     averages : array_like, shape (K,)
         F_k, which must lie inside of what distributions over the states can have.
+    penalty : float or array_like, shape (K,)
+        lambda_k, by how much an average may differ from F_k, in the statistic's unit; 0 or more.
     tolerance : float
-        Largest difference accepted between an average and its F_k.
+        Largest difference accepted beyond that.
 
     Returns
     -------
@@ -173,52 +185,104 @@ def solve(statistics: ArrayLike, averages: ArrayLike, *, tolerance: float = 1e-8
     Raises
     ------
     ValueError
-        If shapes disagree, or if the averages are not reached within the tolerance.
+        If shapes disagree, a penalty is negative, or the averages are not reached.
 
     Examples
     --------
     >>> found = solve(enumerate_states(2), [0.5, 0.25])
     >>> found.probabilities.round(4).tolist()
     [0.375, 0.125, 0.375, 0.125]
+    >>> found = solve(enumerate_states(2), [0.45, 0.25], penalty=0.1)
+    >>> found.averages.round(4).tolist(), float(found.multipliers[0])
+    ([0.5, 0.35], 0.0)
     """
-    from scipy.optimize import minimize
-
     f = np.asarray(statistics, dtype=np.float64)
     target = np.asarray(averages, dtype=np.float64)
     if f.ndim != 2 or target.shape != f.shape[1:]:
         raise ValueError(
             f"averages must have one entry a statistic: shapes {f.shape} and {target.shape}"
         )
-    centred = f - target
-
-    def dual(multipliers):
-        log2_p = -centred @ multipliers
-        log2_z = _log2_sum(log2_p)
-        p = np.exp2(log2_p - log2_z)
-        return log2_z, -p @ centred
-
-    def curvature(multipliers):
-        log2_p = -centred @ multipliers
-        p = np.exp2(log2_p - _log2_sum(log2_p))
-        deviation = centred - p @ centred
-        return np.log(2) * (deviation.T * p) @ deviation
-
-    found = minimize(
-        dual,
-        np.zeros(f.shape[1]),
-        jac=True,
-        hess=curvature,
-        method="trust-exact",
-        options={"gtol": tolerance / 10, "maxiter": 1000},
-    )
-    solution = boltzmann(f, found.x)
-    worst = np.max(np.abs(solution.averages - target), initial=0.0)
+    penalties = np.asarray(penalty, dtype=np.float64)
+    if penalties.shape not in ((), target.shape) or not (penalties >= 0).all():
+        raise ValueError("penalty must be 0 or more: one number, or one a statistic")
+    penalties = np.broadcast_to(penalties, target.shape)
+    sign = np.ones(target.shape)
+    if penalties.any():
+        sign = np.sign(_rough_penalised_minimum(f - target, penalties))
+    kept = (penalties == 0) | (sign != 0)
+    # Which statistics are kept, and on which side, is settled; Newton steps settle by how much.
+    multipliers = np.zeros(target.shape)
+    shifted = (target + penalties * sign)[kept]
+    multipliers[kept] = _minimise_dual(f[:, kept] - shifted, tolerance)
+    solution = boltzmann(f, multipliers)
+    worst = np.max(np.abs(solution.averages - target) - penalties, initial=0.0)
     if not worst <= tolerance:
         raise ValueError(
-            f"averages cannot be reached: the nearest differ by {worst:.2g}; an average at or "
-            "beyond the edge of what is possible (a unit never active) needs infinite multipliers"
+            f"averages cannot be reached: the nearest differ by {worst:.2g} more than allowed; an "
+            "average at or beyond the edge of what is possible (a unit never active) needs "
+            "infinite multipliers"
         )
     return solution
+
+
+def _dual(multipliers: NDArray[np.float64], centred: NDArray[np.float64]):
+    """Value and gradient of log2 Z + sum_k L_k F_k, statistics being counted from F_k."""
+    log2_p = -centred @ multipliers
+    log2_z = _log2_sum(log2_p)
+    return log2_z, -np.exp2(log2_p - log2_z) @ centred
+
+
+def _curvature(multipliers: NDArray[np.float64], centred: NDArray[np.float64]):
+    log2_p = -centred @ multipliers
+    p = np.exp2(log2_p - _log2_sum(log2_p))
+    deviation = centred - p @ centred
+    # A zero matrix, where one state has all the probability, would stop the trust region.
+    return np.log(2) * (deviation.T * p) @ deviation + 1e-14 * np.eye(multipliers.size)
+
+
+def _minimise_dual(centred: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+    from scipy.optimize import minimize
+
+    if centred.shape[1] == 0:
+        return np.zeros(0)
+    return minimize(
+        _dual,
+        np.zeros(centred.shape[1]),
+        args=(centred,),
+        jac=True,
+        hess=_curvature,
+        method="trust-exact",
+        options={"gtol": tolerance / 10, "maxiter": 1000},
+    ).x
+
+
+def _rough_penalised_minimum(
+    centred: NDArray[np.float64], penalties: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Multipliers of the penalised dual, exactly 0 where they vanish.
+
+    L is written as the difference of two parts that are 0 or more, which makes |L| smooth.
+    """
+    from scipy.optimize import minimize
+
+    k = penalties.size
+
+    def penalised(parts):
+        value, gradient = _dual(parts[:k] - parts[k:], centred)
+        return (
+            value + penalties @ (parts[:k] + parts[k:]),
+            np.r_[gradient + penalties, -gradient + penalties],
+        )
+
+    parts = minimize(
+        penalised,
+        np.zeros(2 * k),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, None)] * (2 * k),
+        options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 5000, "maxfun": 20000, "maxcor": 30},
+    ).x
+    return parts[:k] - parts[k:]
 
 
 def _log2_sum(log2_terms: NDArray[np.float64]) -> float:

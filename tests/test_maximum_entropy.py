@@ -78,3 +78,59 @@ def test_shapes_and_sizes_are_checked():
         solve(STATES, [0.5])
     with pytest.raises(ValueError, match="n_units must be between 1 and 20"):
         enumerate_states(40)
+
+
+PENALTIES = [0.001, 0.01, 0.05]
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_penalty_relaxes_the_constraints_by_itself(penalty, seed):
+    """The conditions of a minimum of the penalised dual, which is convex, so they suffice."""
+    rng = np.random.default_rng(seed)
+    f = with_pairs(STATES)
+    penalties = np.r_[np.zeros(5), np.full(10, penalty)]
+    target = rng.dirichlet(np.full(len(f), 2.0)) @ f
+    found = solve(f, target, penalty=penalties)
+    difference = found.averages - target
+    np.testing.assert_allclose(difference[:5], 0, atol=1e-7)
+    kept = found.multipliers != 0
+    np.testing.assert_allclose(
+        difference[kept], (penalties * np.sign(found.multipliers))[kept], atol=1e-7
+    )
+    assert (np.abs(difference) <= penalties + 1e-7).all()
+
+
+def test_the_penalty_selects_statistics_one_after_the_other():
+    rng = np.random.default_rng(3)
+    f = with_pairs(STATES)
+    target = rng.dirichlet(np.full(len(f), 2.0)) @ f
+    found = [solve(f, target, penalty=np.r_[np.zeros(5), np.full(10, x)]) for x in PENALTIES]
+    n_kept = [np.count_nonzero(x.multipliers[5:]) for x in found]
+    assert n_kept[0] > n_kept[1] > n_kept[2]
+    entropies = [x.entropy_bits for x in found]
+    assert entropies == sorted(entropies)
+    independent = solve(STATES, target[:5])
+    nothing_kept = solve(f, target, penalty=np.r_[np.zeros(5), np.full(10, 1.0)])
+    np.testing.assert_allclose(nothing_kept.probabilities, independent.probabilities, atol=1e-7)
+
+
+def test_a_penalised_solution_is_the_minimum_of_the_penalised_dual():
+    rng = np.random.default_rng(4)
+    f = with_pairs(STATES)
+    target = rng.dirichlet(np.full(len(f), 2.0)) @ f
+
+    def objective(multipliers):
+        value = np.log2(np.sum(np.exp2(-f @ multipliers))) + multipliers @ target
+        return value + 0.02 * np.abs(multipliers).sum()
+
+    found = solve(f, target, penalty=0.02)
+    best = objective(found.multipliers)
+    for _ in range(200):
+        assert objective(found.multipliers + 0.01 * rng.normal(size=15)) > best
+
+
+@pytest.mark.parametrize("penalty", [-0.1, [0.1, 0.1], np.nan])
+def test_a_bad_penalty_is_an_error(penalty):
+    with pytest.raises(ValueError, match="penalty"):
+        solve(STATES, np.full(5, 0.3), penalty=penalty)
