@@ -1,0 +1,24 @@
+"""`crbm-lite` and ``python -m crbm_lite``: the command line, if what it needs is installed."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run `crbm_lite.cli`; without the package click, say how to get it (exit code 2)."""
+    try:
+        from crbm_lite.cli import commands
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        print(
+            "crbm-lite needs the package click: pip install 'crbm_lite[cli]'",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    commands(prog_name="crbm-lite")
+
+
+if __name__ == "__main__":
+    main()

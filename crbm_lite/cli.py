@@ -1,0 +1,282 @@
+"""The command line: inspect, train, validate, export and fetch without a notebook.
+
+No equations. Every command is a few calls of the library; what goes wrong becomes one line on
+stderr and an exit code (`crbm_lite.cli_exit`). These two modules need the package click.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import numpy as np
+
+import crbm_lite
+from crbm_lite.cli_exit import EXIT_CODES, Commands, Failed, write_report
+
+_FILE = click.Path(path_type=Path)
+_recording = click.argument("recording", type=_FILE)
+_report = click.option(
+    "--report", type=_FILE, help="Write a JSON report to this file; - is the screen."
+)
+
+
+def _examples(*lines: str) -> str:
+    """An epilogue that click does not wrap."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_examples(
+        "crbm-lite inspect  larva.h5",
+        "crbm-lite train    larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000",
+        "crbm-lite validate model.h5 larva.h5 --report scores.json",
+        "crbm-lite export   model.h5 larva.h5 assemblies.csv",
+    )
+    + "\n\n\b\nExit codes:\n"
+    + "\n".join(f"{n:>5}  {text}" for n, text in EXIT_CODES.items()),
+)
+@click.version_option(crbm_lite.__version__, message="crbm-lite %(version)s")
+def commands() -> None:
+    """Train compositional restricted Boltzmann machines on neural recordings.
+
+    A RECORDING is an HDF5 file that crbm_lite.save_recording wrote, or one in the layout of the
+    published zebrafish recordings.
+
+    crbm-lite COMMAND --help shows the examples of a command.
+    """
+
+
+def _load(recording: Path) -> crbm_lite.Recording:
+    from crbm_lite.recordings import load_recording
+
+    return load_recording(recording, dff=False)
+
+
+@commands.command(
+    epilog=_examples(
+        "crbm-lite inspect larva.h5",
+        "crbm-lite inspect larva.h5 --no-cost --report findings.json",
+    )
+)
+@_recording
+@click.option("--n-hidden", type=int, help="Number of hidden units M that you have in mind.")
+@click.option("--cost/--no-cost", default=True, help="Measure the expected minutes and memory.")
+@_report
+def inspect(recording: Path, n_hidden: int | None, cost: bool, report: Path | None) -> None:
+    """Look RECORDING over before training: findings, and what to do about them.
+
+    Exit code 4 if a problem is found.
+    """
+    from crbm_lite.inspection import check_recording
+
+    found = check_recording(_load(recording), n_hidden, measure_cost=cost)
+    if str(report) != "-":
+        click.echo(str(found))
+    write_report(report, {"recording": str(recording), "worst": found.worst, **asdict(found)})
+    if found.worst == "problem":
+        raise Failed("a problem was found", 4)
+
+
+@commands.command(
+    epilog=_examples(
+        "crbm-lite train larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000",
+        "crbm-lite train larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000 --resume",
+        "crbm-lite train larva.h5 m1.h5 --seed 1 --threads 2 --quiet --report m1.json",
+    )
+)
+@_recording
+@click.argument("model", type=_FILE)
+@click.option("--n-hidden", default=200, show_default=True, help="Hidden units M.")
+@click.option("--l1", default=0.02, show_default=True, help="Penalty lambda on sum |w|.")
+@click.option("--n-updates", default=200_000, show_default=True, help="Gradient updates.")
+@click.option("--batch-size", default=100, show_default=True, help="Frames a batch.")
+@click.option("--n-chains", default=100, show_default=True, help="Persistent chains.")
+@click.option("--n-gibbs", default=15, show_default=True, help="Gibbs steps an update.")
+@click.option("--learning-rate", default=5e-3, show_default=True)
+@click.option("--final-learning-rate", default=1e-5, show_default=True)
+@click.option("--jump-every", default=3, show_default=True, help="Gibbs steps a sweep of jumps.")
+@click.option("--init", default="pca", show_default=True, type=click.Choice(["pca", "random"]))
+@click.option("--seed", default=0, show_default=True, help="Same seed, same bits.")
+@click.option("--all-frames", is_flag=True, help="Train on the test frames, too.")
+@click.option("--threads", type=click.IntRange(1), help="Cores to use; by default all.")
+@click.option("--checkpoint", type=_FILE, help="By default MODEL.checkpoint.")
+@click.option("--checkpoint-every", default=1000, show_default=True, help="Updates.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was killed or interrupted.")
+@click.option("--overwrite", is_flag=True, help="Replace MODEL, and begin again.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@_report
+def train(
+    recording: Path, model: Path, seed: int, all_frames: bool, threads: int | None,
+    checkpoint: Path | None, checkpoint_every: int, resume: bool, overwrite: bool, quiet: bool,
+    report: Path | None, **hyperparameters: object,
+) -> None:  # fmt: skip
+    """Train on RECORDING and write the file MODEL.
+
+    The test frames (3 of 10 segments, always the same) are left for validate. A checkpoint is
+    written on the way and deleted when MODEL is; after a crash, or Ctrl-C, the same command with
+    --resume goes on to the same bits. A run that is finished is not done again. Exit code 4 if the
+    training has not converged: MODEL is written all the same.
+    """
+    import numba
+    from sklearn.exceptions import ConvergenceWarning
+
+    from crbm_lite.model import CRBM
+    from crbm_lite.splits import split_train_test
+
+    estimator = CRBM(**hyperparameters, random_state=seed, progress=not quiet)
+    checkpoint = checkpoint or model.with_name(f"{model.name}.checkpoint")
+    former = Path(f"{checkpoint}.previous")
+    if model.exists() and not overwrite:
+        kept = CRBM.load(model)
+        same = kept.get_params() == estimator.get_params() | {
+            "random_state": None, "progress": kept.progress
+        }  # fmt: skip
+        finished = getattr(kept, "verdict_", "interrupted") != "interrupted"
+        if not (resume and same):
+            raise Failed(f"{model} exists: go on with --resume, or --overwrite it", 5)
+        if finished:
+            click.echo(f"{model} is finished: {kept.verdict_}")
+            _judge(kept)
+            return
+    if overwrite and not resume:
+        for path in (checkpoint, former):
+            path.unlink(missing_ok=True)
+    if threads:
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    data = _load(recording)
+    data = data if all_frames else split_train_test(data)[0]
+    began = time.perf_counter()
+    told: list[str] = []
+
+    def tell(message: Warning, *_: object, **__: object) -> None:
+        told.append(" ".join(str(message).split()))
+        click.echo(f"Warning: {told[-1]}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the verdict is told at the end
+        warnings.showwarning = tell
+        estimator.fit(data, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
+    estimator.save(model)
+    certificate, history = estimator.certificate_, estimator.history_
+    values = {
+        "recording": str(recording), "model": str(model), "verdict": estimator.verdict_,
+        "frames": data.n_frames, "neurons": data.n_neurons, "all_frames": all_frames,
+        "seconds": time.perf_counter() - began, "events": history.events,
+        "density": np.mean(estimator.weights_ != 0), "certificate": asdict(certificate),
+        "hyperparameters": estimator.get_params(), "warnings": told,
+    }  # fmt: skip
+    write_report(report, values)
+    click.echo(f"{model}: {estimator.verdict_}", err=str(report) == "-")
+    if estimator.verdict_ != "interrupted":
+        for path in (checkpoint, former):
+            path.unlink(missing_ok=True)
+    _judge(estimator)
+
+
+def _judge(model: crbm_lite.CRBM) -> None:
+    """Exit code of a training."""
+    if model.verdict_ == "interrupted":
+        raise Failed("interrupted; go on with --resume", 130)
+    if not model.converged_:
+        raise Failed("; ".join(model.certificate_.failed) or model.verdict_, 4)
+
+
+@commands.command(
+    epilog=_examples(
+        "crbm-lite validate model.h5 larva.h5",
+        "crbm-lite validate model.h5 larva.h5 --require 0.8 --report scores.json",
+    )
+)
+@click.argument("model", type=_FILE)
+@_recording
+@click.option("--seed", default=0, show_default=True)
+@click.option("--n-saved", default=50, show_default=True, help="Saved states a chain.")
+@click.option("--burn-in", default=100, show_default=True, help="Saves forgotten at first.")
+@click.option("--require", type=float, help="Least min (1 - nRMSE); else exit code 4.")
+@_report
+def validate(
+    model: Path, recording: Path, seed: int, n_saved: int, burn_in: int, require: float | None,
+    report: Path | None,
+) -> None:  # fmt: skip
+    """Compare what MODEL generates with the test frames of RECORDING."""
+    from crbm_lite.grid_results import STATISTICS
+    from crbm_lite.model import CRBM
+    from crbm_lite.splits import split_train_test
+    from crbm_lite.statistics import validate as score
+
+    fitted = CRBM.load(model)
+    train_frames, test = split_train_test(_load(recording))
+    scores = score(fitted, train_frames, test, n_saved=n_saved, burn_in=burn_in, random_state=seed)
+    nrmse = {name: getattr(scores, name).nrmse for name in STATISTICS}
+    worst = 1 - max(nrmse.values())
+    if str(report) != "-":
+        click.echo(scores.table())
+    values = {"model": str(model), "recording": str(recording), "nrmse": nrmse, "score": worst}
+    write_report(report, values | {"median_nllh": scores.nllh.median, "frames": scores.n_test})
+    if require is not None and not worst >= require:
+        raise Failed(f"min (1 - nRMSE) is {worst:.3f}, below {require:g}", 4)
+
+
+@commands.command(
+    epilog=_examples(
+        "crbm-lite export model.h5 larva.h5 assemblies.csv",
+        "crbm-lite export model.h5 larva.h5 assemblies.h5 --overwrite",
+    )
+)
+@click.argument("model", type=_FILE)
+@_recording
+@click.argument("output", type=_FILE)
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT.")
+def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
+    """Write the assemblies of MODEL with the places of RECORDING's neurons.
+
+    OUTPUT ends in .csv (a row a neuron) or .h5 (arrays).
+    """
+    from crbm_lite.assembly_export import export_csv, export_hdf5
+    from crbm_lite.model import CRBM
+
+    writers = {".csv": export_csv, ".h5": export_hdf5, ".hdf5": export_hdf5}
+    if output.suffix not in writers:
+        raise click.UsageError(f"{output} must end in one of {', '.join(writers)}")
+    if output.exists() and not overwrite:
+        raise Failed(f"{output} exists: --overwrite it, or choose another name", 5)
+    weights, data = CRBM.load(model).weights_, _load(recording)
+    if len(weights) != data.n_neurons:
+        raise Failed(
+            f"{model} has {len(weights)} neurons and {recording} {data.n_neurons}: give the "
+            "recording that the model was trained on", 3,
+        )  # fmt: skip
+    writers[output.suffix](output, weights, data.coordinates, data.labels, data.label_names)
+    click.echo(f"{output}: {weights.shape[0]:,} neurons, {weights.shape[1]} assemblies")
+
+
+@commands.command(
+    epilog=_examples(
+        "crbm-lite fetch",
+        "crbm-lite fetch retinal-waves",
+    )
+)
+@click.argument("dataset", required=False)
+def fetch(dataset: str | None) -> None:
+    """Download and verify DATASET of the manifest; without a name, list what there is."""
+    from crbm_lite.datasets import fetch as find
+    from crbm_lite.datasets import list_datasets
+
+    entries = list_datasets()
+    if dataset is None:
+        for entry in entries:
+            click.echo(f"{entry.name:<24}{entry.description}")
+        return
+    names = [entry.name for entry in entries]
+    if dataset.partition("/")[0] not in names:
+        raise click.UsageError(f"no data set {dataset}: choose one of {', '.join(names)}")
+    for path in find(dataset, progress=sys.stderr.isatty()).paths.values():
+        click.echo(path)

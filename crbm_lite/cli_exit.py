@@ -1,0 +1,80 @@
+"""How a command ends: exit codes, one line on stderr, a JSON report.
+
+No equations.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import numpy as np
+
+import crbm_lite
+
+__all__ = ["EXIT_CODES", "Commands", "Failed", "write_report"]
+
+#: What the exit codes mean.
+EXIT_CODES: Mapping[int, str] = {
+    0: "done; a training has converged",
+    1: "a bug, with a traceback: please report it",
+    2: "wrong usage or an impossible hyperparameter",
+    3: "a file is missing, damaged, or not what it must be",
+    4: "done, but look at it: not converged, a problem found, a score too low",
+    5: "a file cannot be written: it exists, no space, no right",
+    6: "a data set cannot be had, or is not what the manifest says",
+    130: "interrupted (Ctrl-C); train leaves model and checkpoint, go on with --resume",
+}
+
+
+class Failed(click.ClickException):
+    """A line for stderr and an exit code."""
+
+    def __init__(self, message: object, exit_code: int) -> None:
+        super().__init__(" ".join(str(message).split()))
+        self.exit_code = exit_code
+
+
+class Commands(click.Group):
+    """Turns the library's errors into exit codes."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was asked for."""
+        from crbm_lite.datasets import DatasetCorrupt, DatasetUnavailable
+        from crbm_lite.hyperparameters import HyperparameterError
+
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Failed("interrupted", 130) from None
+        except HyperparameterError as error:
+            raise click.UsageError(str(error)) from error
+        except (DatasetCorrupt, DatasetUnavailable) as error:
+            raise Failed(error, 6) from error
+        except (FileNotFoundError, ValueError) as error:
+            raise Failed(error, 3) from error
+        except OSError as error:
+            raise Failed(error, 5) from error
+
+
+def write_report(path: Path | None, values: dict) -> None:
+    """Write JSON without NaN, which JSON does not know."""
+    if path is None:
+        return
+
+    def plain(x: object) -> object:
+        if isinstance(x, Mapping):
+            return {str(k): plain(v) for k, v in x.items()}
+        if isinstance(x, list | tuple | np.ndarray):
+            return [plain(v) for v in x]
+        if isinstance(x, np.generic):
+            x = x.item()
+        return None if isinstance(x, float) and not np.isfinite(x) else x
+
+    text = json.dumps(plain({"crbm_lite": crbm_lite.__version__} | values), indent=2)
+    if str(path) == "-":
+        click.echo(text)
+    else:
+        path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,288 @@
+"""The command line: what it writes, what it refuses, and its exit codes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import crbm_lite
+from crbm_lite.cli import commands
+from crbm_lite.cli_exit import EXIT_CODES
+from crbm_lite.model import CRBM
+from crbm_lite.planted import plant_recording
+from crbm_lite.recordings import save_recording
+from crbm_lite.splits import split_train_test
+from crbm_lite.training import Trainer
+
+HYPER = {"n-hidden": 4, "l1": 0.005, "n-updates": 300, "batch-size": 50, "n-chains": 20,
+         "n-gibbs": 3}  # fmt: skip
+SMALL = [word for name, value in HYPER.items() for word in (f"--{name}", str(value))]
+SHORT = ["--n-saved", "3", "--burn-in", "2"]
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return plant_recording(60, 3, (15, 25), 1000, 5, random_state=0)
+
+
+@pytest.fixture
+def folder(planted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_recording("larva.h5", planted)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(planted, tmp_path_factory):
+    """A converged model's file and the JSON report of its training."""
+    folder = tmp_path_factory.mktemp("trained")
+    save_recording(folder / "larva.h5", planted)
+    result = run("train", folder / "larva.h5", folder / "model.h5", *SMALL, "--quiet",
+                 "--report", folder / "report.json")  # fmt: skip
+    assert result.exit_code in (0, 4), result.output
+    return folder, json.loads((folder / "report.json").read_text()), result
+
+
+def run(*words):
+    return CliRunner().invoke(commands, [str(word) for word in words])
+
+
+def hyperparameters(**others):
+    return {k.replace("-", "_"): v for k, v in HYPER.items()} | others
+
+
+# ---------------------------------------------------------------------- what the commands do
+
+
+def test_train_is_a_fit_of_the_training_frames(trained, planted):
+    folder, report, result = trained
+    model = CRBM.load(folder / "model.h5")
+    direct = CRBM(**hyperparameters(random_state=0, progress=False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        direct.fit(split_train_test(planted)[0])
+    np.testing.assert_array_equal(model.weights_, direct.weights_)
+    assert report["verdict"] == direct.verdict_ and f"model.h5: {direct.verdict_}" in result.output
+    assert report["crbm_lite"] == crbm_lite.__version__
+    assert report["hyperparameters"]["n_hidden"] == 4
+    assert report["density"] == pytest.approx(np.mean(direct.weights_ != 0))
+    assert report["certificate"]["residual"] == direct.certificate_.residual
+    assert result.exit_code == (0 if direct.converged_ else 4)
+    assert sorted(p.name for p in folder.iterdir()) == ["larva.h5", "model.h5", "report.json"]
+
+
+def test_validate_scores_the_test_frames(trained, planted):
+    folder = trained[0]
+    result = run("validate", folder / "model.h5", folder / "larva.h5", *SHORT, "--report", "-")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.output)
+    train, test = split_train_test(planted)
+    model = CRBM.load(folder / "model.h5")
+    scores = crbm_lite.validate(model, train, test, n_saved=3, burn_in=2, random_state=0)
+    assert report["nrmse"]["vh"] == scores.vh.nrmse and report["frames"] == test.n_frames
+    assert report["score"] == pytest.approx(1 - max(report["nrmse"].values()))
+    table = run("validate", folder / "model.h5", folder / "larva.h5", *SHORT)
+    assert table.output.strip() == scores.table().strip()
+    strict = run("validate", folder / "model.h5", folder / "larva.h5", *SHORT, "--require", 9)
+    assert strict.exit_code == 4 and "below 9" in strict.output
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".h5"])
+def test_export_writes_the_assemblies_once(trained, tmp_path, suffix):
+    folder, output = trained[0], tmp_path / f"assemblies{suffix}"
+    words = ("export", folder / "model.h5", folder / "larva.h5", output)
+    assert run(*words).exit_code == 0
+    weights = CRBM.load(folder / "model.h5").weights_
+    if suffix == ".csv":
+        rows = output.read_text().splitlines()
+        assert len(rows) == 61
+        np.testing.assert_allclose(
+            [float(x) for x in rows[7].split(",")[5:]], weights[6], rtol=1e-6
+        )
+    else:
+        import h5py
+
+        with h5py.File(output) as file:
+            np.testing.assert_array_equal(file["weights"][()], weights)
+    again = run(*words)
+    assert again.exit_code == 5 and "exists" in again.output
+    assert run(*words, "--overwrite").exit_code == 0
+
+
+def test_inspect_shows_findings_and_reports_them(folder):
+    result = run("inspect", "larva.h5", "--no-cost", "--report", "findings.json")
+    report = json.loads((folder / "findings.json").read_text())
+    assert report["worst"] in ("ok", "look") and result.exit_code == 0, result.output
+    assert {"orientation", "silent"} <= {f["name"] for f in report["findings"]}
+    assert report["findings"][0]["text"].split()[0] in result.output
+
+
+def test_inspect_of_a_bad_recording_ends_with_four(folder):
+    v = np.zeros((400, 60), np.uint8)
+    v[:, :10] = np.random.default_rng(0).random((400, 10)) < 0.1
+    save_recording("bad.h5", crbm_lite.Recording(v, rate_hz=2.0))
+    result = run("inspect", "bad.h5", "--no-cost")
+    assert result.exit_code == 4 and "a problem was found" in result.output
+
+
+def test_fetch_lists_what_there_is_and_refuses_the_rest():
+    listed = run("fetch")
+    assert listed.exit_code == 0 and "retinal-waves" in listed.output
+    wrong = run("fetch", "nothing")
+    assert wrong.exit_code == 2 and "choose one of retinal-waves" in wrong.output
+
+
+def test_a_data_set_out_of_reach_ends_with_six(monkeypatch):
+    def unreachable(*_, **__):
+        raise crbm_lite.datasets.DatasetUnavailable("retinal-waves: no network")
+
+    monkeypatch.setattr("crbm_lite.datasets.fetch", unreachable)
+    result = run("fetch", "retinal-waves")
+    assert result.exit_code == 6 and "no network" in result.output
+
+
+# ---------------------------------------------------------------------- exit codes
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["nonsense"], 2, "No such command"),
+        (["train", "larva.h5"], 2, "Missing argument"),
+        (["train", "larva.h5", "m.h5", "--l1", "-1"], 2, "l1 must be"),
+        (["train", "larva.h5", "m.h5", "--n-gibbs", "many"], 2, "not a valid integer"),
+        (["train", "missing.h5", "m.h5"], 3, "missing.h5"),
+        (["train", "broken.h5", "m.h5"], 3, "broken.h5"),
+        (["train", "larva.h5", "m.h5", "--batch-size", "100000"], 3, "batch_size"),
+        (["train", "larva.h5", "nowhere/m.h5"], 3, "existing folder"),
+        (["train", "larva.h5", "m.h5", "--checkpoint", "."], 5, "is a folder"),
+        (["train", "larva.h5", "broken.h5", "--resume"], 3, "broken.h5"),
+        (["validate", "larva.h5", "larva.h5"], 3, "not a crbm_lite model"),
+        (["validate", "missing.h5", "larva.h5"], 3, "missing.h5"),
+        (["export", "missing.h5", "larva.h5", "a.txt"], 2, "must end in one of .csv"),
+        (["inspect", "broken.h5"], 3, "broken.h5"),
+    ],
+)
+def test_what_goes_wrong_has_one_line_and_its_exit_code(folder, words, code, message):
+    (folder / "broken.h5").write_bytes(b"not HDF5")
+    before = sorted(p.name for p in folder.iterdir())
+    result = run(*words)
+    assert result.exit_code == code and message in result.output, result.output
+    assert isinstance(result.exception, SystemExit)  # no traceback
+    assert sorted(p.name for p in folder.iterdir()) == before
+    assert code in EXIT_CODES
+
+
+def test_a_model_that_has_not_converged_is_written_and_ends_with_four(folder):
+    result = run("train", "larva.h5", "m.h5", *SMALL, "--l1", 0.9, "--quiet")
+    assert result.exit_code == 4 and "lambda is too large" in result.output
+    assert CRBM.load("m.h5").verdict_ == "collapsed"
+
+
+def test_warnings_are_told_and_reported(folder, planted):
+    v = np.array(planted.spikes)
+    v[:, 3] = 0
+    save_recording("silent.h5", crbm_lite.Recording(v, rate_hz=2.0))
+    words = ("silent.h5", "m.h5", *SMALL, "--n-updates", 5, "--quiet", "--report", "r.json")
+    result = run("train", *words)
+    assert "Warning: 1 neurons never spike" in result.output
+    assert "1 neurons never spike" in json.loads((folder / "r.json").read_text())["warnings"][0]
+
+
+def test_a_model_of_other_neurons_is_refused(trained, tmp_path):
+    other = tmp_path / "other.h5"
+    save_recording(other, plant_recording(50, 2, (15, 20), 200, 5, random_state=0))
+    result = run("export", trained[0] / "model.h5", other, tmp_path / "a.csv")
+    assert result.exit_code == 3 and "60 neurons" in result.output
+
+
+def test_an_existing_model_is_kept_finished_or_replaced(folder):
+    words = ("train", "larva.h5", "m.h5", *SMALL, "--quiet")
+    first = run(*words).exit_code
+    kept = (folder / "m.h5").read_bytes()
+    refused = run(*words)
+    assert refused.exit_code == 5 and "--resume, or --overwrite" in refused.output
+    done = run(*words, "--resume")
+    assert done.exit_code == first and "is finished" in done.output
+    assert run(*words, "--resume", "--seed", 1, "--l1", 0.02).exit_code == 5
+    assert (folder / "m.h5").read_bytes() == kept
+    assert run(*words, "--overwrite", "--l1", 0.02).exit_code in (0, 4)
+    assert CRBM.load("m.h5").l1 == 0.02
+
+
+def test_a_full_disk_at_the_end_ends_with_five(folder, monkeypatch):
+    monkeypatch.setattr("crbm_lite.storage.write_model", _no_space)
+    result = run("train", "larva.h5", "m.h5", *SMALL, "--quiet")
+    assert result.exit_code == 5 and "No space left" in result.output
+    assert (folder / "m.h5.checkpoint").exists()  # nothing is lost
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    updates = []
+    plain = Trainer.one_update
+    monkeypatch.setattr(
+        Trainer, "one_update", lambda self, *a, **k: updates.append(1) or plain(self, *a, **k)
+    )
+    assert run("train", "larva.h5", "m.h5", *SMALL, "--quiet", "--resume").exit_code in (0, 4)
+    assert updates == [] and (folder / "m.h5").exists()
+
+
+def _no_space(*_):
+    raise OSError(28, "No space left on device")
+
+
+# ---------------------------------------------------------------------- as a program
+
+
+def test_ctrl_c_ends_with_130_and_resume_goes_on_to_the_same_model(folder, trained):
+    words = [sys.executable, "-m", "crbm_lite", "train", "larva.h5", "m.h5", *SMALL]
+    words[words.index("300")] = "1500"
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        seen = b""
+        while not re.search(rb"\b[2-9]\d\d/1500", seen):  # the progress bar is past the start
+            piece = process.stderr.read1(4096)
+            assert piece, seen
+            seen += piece
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        process.wait()
+    assert process.returncode == 130, seen + rest
+    assert b"go on with --resume" in rest
+    assert CRBM.load("m.h5").verdict_ == "interrupted"
+    assert (folder / "m.h5.checkpoint").exists()
+    words = ["train", "larva.h5", "m.h5", *SMALL, "--n-updates", 1500, "--quiet"]
+    assert run(*words).exit_code == 5
+    assert run(*words, "--resume").exit_code in (0, 4)
+    whole = run("train", "larva.h5", "whole.h5", *words[3:])
+    assert whole.exit_code in (0, 4)
+    np.testing.assert_array_equal(CRBM.load("m.h5").weights_, CRBM.load("whole.h5").weights_)
+    assert not (folder / "m.h5.checkpoint").exists()
+
+
+def test_help_shows_examples_of_every_command_and_the_exit_codes():
+    text = run("-h").output
+    for code, meaning in EXIT_CODES.items():
+        assert f"{code}  {meaning}" in text
+    for name in ("inspect", "train", "validate", "export", "fetch"):
+        assert name in text
+        page = run(name, "--help").output
+        assert f"Examples:\n    crbm-lite {name}" in page or f"  crbm-lite {name}" in page
+    assert run("--version").output.strip() == f"crbm-lite {crbm_lite.__version__}"
+
+
+def test_without_click_it_says_how_to_get_it():
+    code = (
+        "import sys; sys.modules['click'] = None\n"
+        "import runpy; runpy.run_module('crbm_lite', run_name='__main__')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 2 and "pip install 'crbm_lite[cli]'" in result.stderr
