@@ -26,7 +26,10 @@ __all__ = [
 ]
 
 _TILE = 2**22  # numbers read at once where values have to be checked or cast on the way
-_FAILURES = (OSError, RuntimeError, TypeError, KeyError, ValueError, ArithmeticError, MemoryError)
+_FAILURES = (
+    OSError, RuntimeError, TypeError, LookupError, ValueError, ArithmeticError, AttributeError,
+    MemoryError,
+)  # fmt: skip
 
 
 class RecordingError(ValueError):

@@ -70,11 +70,16 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
         position_um = read_array(file, "epos", 2)
         stop_s = None
         if "summary/duration" in file:
-            stop_s = float(read_array(file, "summary/duration").ravel()[0])
+            duration_s = read_array(file, "summary/duration")
+            if duration_s.size != 1 or not 0 < duration_s.item() < np.inf:
+                raise RecordingError(
+                    f"{file.filename}: key /summary/duration must be one positive number in seconds"
+                )
+            stop_s = float(duration_s.item())
         names = read_strings(file, "names") if "names" in file else None
         where = f"{file.filename}: key /spikes"
         _check(file.filename, times_s, counts, position_um)
-        if stop_s is not None and np.isfinite(times_s).all():
+        if stop_s is not None:
             stop_s = max(stop_s, float(times_s.max()))  # the stated duration may be rounded down
         unit = np.repeat(np.arange(counts.size), counts)
         binned = bin_spike_times(times_s, unit, counts.size, bin_s, stop_s=stop_s, where=where)

@@ -20,7 +20,8 @@ from crbm_lite.recordings import Recording
 
 __all__ = ["BinnedSpikes", "bin_spike_times", "import_spike_times", "recording_from_spike_times"]
 
-_MOST_NUMBERS = 2**34  # bins times neurons; a damaged duration must not fill the memory
+# Bins of all neurons for each spike, and in all: a damaged time must not fill the memory.
+_MOST_PER_SPIKE, _MOST_NUMBERS = 10**5, 2**34
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +121,12 @@ def bin_spike_times(
     first_s = 0.0 if start_s is None else float(start_s)
     duration_s = (float(times_s.max()) if stop_s is None else float(stop_s)) - first_s
     n_bins = duration_s / bin_s + 1e-9
-    if not 1 <= n_bins <= _MOST_NUMBERS // n_neurons:
+    most = min(_MOST_NUMBERS, _MOST_PER_SPIKE * times_s.size) // n_neurons
+    if not 1 <= n_bins <= max(most, 1):
         raise RecordingError(
             f"{where}: {duration_s:g} s in bins of bin_s = {bin_s} s are {n_bins:.3g} bins of "
-            f"{n_neurons} neurons: choose another bin_s"
+            f"{n_neurons} neurons with {times_s.size} spikes: choose another bin_s, or correct the "
+            "times"
         )
     n_bins = int(n_bins)
     index = np.floor((times_s - first_s) / bin_s)

@@ -1,0 +1,312 @@
+"""Damaged files: every importer, load_recording and CRBM.load end in an error that names the file,
+or in a valid result; where the format has checksums, in the very same one. Never in anything else.
+
+Files are damaged byte by byte (flipped, overwritten, cut, inserted, moved) and, for HDF5, key by
+key (values that are NaN, negative, texts, of other shapes or types), from fixed seeds.
+"""
+
+import resource
+import signal
+import sys
+from contextlib import contextmanager
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+
+from crbm_lite import CRBM, import_recording, load_recording, save_recording
+from crbm_lite.importers.caiman import import_caiman
+from crbm_lite.importers.csv_file import import_csv
+from crbm_lite.importers.hdf5_file import import_hdf5
+from crbm_lite.importers.matlab import import_matlab
+from crbm_lite.importers.numpy_file import import_numpy
+from crbm_lite.importers.nwb import import_nwb
+from crbm_lite.importers.published import import_published
+from crbm_lite.importers.retinal_waves import import_retinal_waves
+from crbm_lite.importers.spike_times import import_spike_times
+from crbm_lite.importers.suite2p import import_suite2p
+from crbm_lite.recordings import Recording
+from crbm_lite.simulation import simulate_recording
+
+T, N = 30, 5
+RNG = np.random.default_rng(0)
+SPIKES = (RNG.random((T, N)) < 0.3).astype(np.uint8)
+EVENTS = SPIKES * RNG.uniform(1, 2, size=(T, N))
+ARRAYS = {
+    "spikes": SPIKES,
+    "coordinates": RNG.uniform(0, 300, size=(N, 3)),
+    "labels": np.eye(N, 2, dtype=np.uint8),
+    "times_s": np.arange(T) / 2.5,
+    "dff": RNG.normal(size=(T, N)).astype(np.float32),
+}
+KEYS = {key: key for key in ARRAYS}  # all named, so that none may be lost
+HALF = {"amplitude_fraction": 0.5}
+LIMIT_S = 20  # for one file on a busy machine; each takes milliseconds
+MOST_MB = 400
+
+
+def write_npz(path):
+    np.savez_compressed(path, **ARRAYS)
+
+
+def write_npy(path):
+    np.save(path, SPIKES)
+
+
+def write_mat5(path):
+    scipy.io.savemat(path, ARRAYS, do_compression=True)
+
+
+def write_mat73(path):
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for key, values in ARRAYS.items():
+            file[key] = values.T
+            file[key].attrs["MATLAB_class"] = np.bytes_("double")
+    with path.open("r+b") as stream:
+        stream.write(b"MATLAB 7.3 MAT-file, HDF5 schema 1.00".ljust(124) + b"\x00\x02IM")
+
+
+def write_csv(path):
+    lines = [",".join(["t", *(f"cell {i}" for i in range(N))])]
+    lines += [",".join(map(str, (t, *v))) for t, v in zip(ARRAYS["times_s"], SPIKES)]
+    path.write_text("\n".join(lines))
+
+
+def write_spike_times(path):
+    frames, neurons = np.nonzero(SPIKES)
+    path.write_text("\n".join(f"u{i},{t / 2.5}" for t, i in zip(frames, neurons)))
+
+
+def write_hdf5(path):
+    with h5py.File(path, "w") as file:
+        for key, values in ARRAYS.items():
+            file[key] = values
+
+
+def write_published(path):
+    larva = simulate_recording(200, 30, n_assemblies=9)
+    save_recording(path, larva, layout="published", overwrite=True)
+
+
+def write_native(path):
+    save_recording(path, simulate_recording(200, 30, n_assemblies=9), overwrite=True)
+
+
+def write_retina(path):
+    frames, units = np.nonzero(SPIKES.T)[::-1]
+    with h5py.File(path, "w") as file:
+        file["spikes"] = frames / 2.5
+        file["sCount"] = np.bincount(units, minlength=N)
+        file["epos"] = ARRAYS["coordinates"][:, :2].T
+        file["names"] = [b"a", b"b", b"c", b"d", b"e"]
+        file["summary/duration"] = [T / 2.5]
+
+
+def write_caiman(path):
+    a = scipy.sparse.csc_array(np.kron(np.eye(N), np.ones((4, 1))))
+    with h5py.File(path, "w") as file:
+        file["estimates/S"] = EVENTS.T
+        for name in ("data", "indices", "indptr", "shape"):
+            file[f"estimates/A/{name}"] = getattr(a, name)
+        file["estimates/idx_components"] = [0, 1, 3]
+        file["params/data/fr"], file["params/data/dims"] = 30.0, (4, 5)
+
+
+def write_suite2p(path):
+    path.mkdir(exist_ok=True)
+    stat = [{"med": [np.int32(i), 2 * i], "lam": np.ones(3, np.float32)} for i in range(N)]
+    np.save(path / "spks.npy", EVENTS.T.astype(np.float32))
+    np.save(path / "F.npy", EVENTS.T.astype(np.float32))
+    np.save(path / "iscell.npy", np.column_stack([[1, 1, 0, 1, 1], np.full(N, 0.5)]))
+    np.save(path / "stat.npy", np.array(stat, dtype=object))
+    np.save(path / "ops.npy", {"fs": 10.0, "nplanes": 1, "meanImg": np.zeros((4, 4))})
+
+
+def write_nwb(path):
+    from datetime import UTC, datetime
+
+    pynwb = pytest.importorskip("pynwb")
+    file = pynwb.NWBFile("a test", "id", datetime(2026, 1, 5, tzinfo=UTC))
+    for v in SPIKES.T:
+        file.add_unit(spike_times=np.flatnonzero(v) / 2.5)
+    with pynwb.NWBHDF5IO(str(path), "w") as stream:
+        stream.write(file)
+
+
+def write_model(path):
+    rng = np.random.default_rng(0)
+    ones = np.ones(25)
+    weights = rng.normal(size=(50, 25))
+    CRBM.from_parameters(weights, rng.normal(size=50), ones, ones, 0 * ones, -ones).save(path)
+
+
+# name: how to write it, how to read it, files to damage, whether checksums guard its contents
+CASES = {
+    "npz": (write_npz, lambda p: import_numpy(p, keys=KEYS), 250, True),
+    "npy": (write_npy, lambda p: import_numpy(p, rate_hz=2.5), 200, False),
+    "mat": (write_mat5, lambda p: import_matlab(p, keys=KEYS), 200, True),
+    "mat73": (write_mat73, lambda p: import_matlab(p, keys=KEYS), 200, False),
+    "csv": (write_csv, lambda p: import_csv(p, time_column="t"), 200, False),
+    "times": (write_spike_times, lambda p: import_spike_times(p, 0.4), 200, False),
+    "h5": (write_hdf5, lambda p: import_hdf5(p, keys=KEYS), 200, False),
+    "any.h5": (write_hdf5, lambda p: import_recording(p, keys=KEYS), 100, False),
+    "published.h5": (write_published, import_published, 150, False),
+    "native.h5": (write_native, load_recording, 250, True),
+    "retina.h5": (write_retina, import_retinal_waves, 150, False),
+    "caiman.hdf5": (write_caiman, lambda p: import_caiman(p, **HALF), 150, False),
+    "suite2p": (write_suite2p, lambda p: import_suite2p(p, **HALF), 250, False),
+    "nwb": (write_nwb, lambda p: import_nwb(p, bin_s=0.4), 60, False),
+    "model": (write_model, CRBM.load, 200, False),
+}
+BY_KEY = ("mat73", "h5", "published.h5", "native.h5", "retina.h5", "caiman.hdf5", "nwb", "model")
+
+
+def damaged_bytes(contents, rng):
+    """One kind of damage to the bytes of a file."""
+    data = bytearray(contents)
+    n = len(data)
+    where = int(rng.integers(n))
+    length = int(min(n - where, 1 + rng.geometric(0.02)))
+    kind = rng.integers(8)
+    if kind == 0:
+        del data[where:]
+    elif kind == 1:
+        for place in rng.integers(n, size=rng.integers(1, 6)):
+            data[place] ^= 1 << int(rng.integers(8))
+    elif kind == 2:
+        for place in rng.integers(n, size=rng.integers(5, 100)):
+            data[place] = int(rng.integers(256))
+    elif kind == 3:
+        data[where : where + length] = bytes(length)
+    elif kind == 4:
+        data[where : where + length] = b"\xff" * length
+    elif kind == 5:
+        del data[where : where + length]
+    elif kind == 6:
+        data[where:where] = rng.bytes(length)
+    else:
+        start = int(rng.integers(n))
+        data[where : where + length] = data[start : start + length]
+    return bytes(data)
+
+
+def damage_a_key(path, rng):
+    """Give one dataset or attribute of an HDF5 file other contents."""
+    with h5py.File(path, "r+") as file:
+        keys = []
+        file.visititems(lambda key, item: keys.append(key) if hasattr(item, "shape") else None)
+        key = keys[rng.integers(len(keys))]
+        values = file[key][()]
+        attributes = dict(file[key].attrs)
+        del file[key]
+        numbers = np.asarray(values).dtype.kind in "biuf"
+        kind = rng.integers(9)
+        if kind == 0:
+            return
+        if kind == 1 and numbers:
+            values = np.full(np.shape(values), np.nan)
+        elif kind == 2 and numbers:
+            values = -np.asarray(values, float) - 1
+        elif kind == 3:
+            values = np.asarray(values).T[::-1]
+        elif kind == 4:
+            values = np.zeros(0)
+        elif kind == 5:
+            values = np.full((2, 3), b"text")
+        elif kind == 6 and numbers:
+            values = np.asarray(values, float) * 1e300
+        elif kind == 7:
+            values = np.atleast_1d(values)[:-1]
+        else:
+            values = rng.normal(size=(3, 4, 2))
+        file[key] = values
+        file[key].attrs.update(attributes)
+
+
+@contextmanager
+def time_limit(seconds):
+    def stop(*_):
+        raise AssertionError("a damaged file takes too long")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def peak_mb():
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def contents_of(result):
+    """What must not change under damage that a checksum can see."""
+    return {
+        name: getattr(result, name)
+        for name in ("spikes", "rate_hz", "coordinates", "labels", "names", "dff",
+                     "discontinuities", "label_names")
+    }  # fmt: skip
+
+
+def check_valid(result):
+    if isinstance(result, CRBM):
+        parameters = [result.weights_, result.fields_, result.gamma_plus_, result.gamma_minus_,
+                      result.theta_plus_, result.theta_minus_]  # fmt: skip
+        assert all(np.isfinite(x).all() for x in parameters)
+        assert (result.gamma_plus_ > 0).all()
+        assert (result.gamma_minus_ > 0).all()
+        return
+    assert isinstance(result, Recording)
+    assert result.spikes.dtype == np.uint8
+    assert result.spikes.max() <= 1
+    assert 0 < result.rate_hz < np.inf
+    if result.coordinates is not None:
+        assert result.coordinates.shape == (result.n_neurons, 3)
+        assert np.isfinite(result.coordinates).all()
+    assert result.names is None or len(set(result.names)) == result.n_neurons
+
+
+def test_there_are_enough_of_them():
+    assert sum(count for _, _, count, _ in CASES.values()) >= 2000
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs SIGALRM")
+@pytest.mark.filterwarnings("ignore")  # damaged numbers overflow on their way to an error
+@pytest.mark.parametrize("case", CASES)
+def test_damaged_files(case, tmp_path):
+    write, read, count, guarded = CASES[case]
+    path = tmp_path / f"mine.{case}"
+    write(path)
+    whole = {file: file.read_bytes() for file in ([*path.iterdir()] if path.is_dir() else [path])}
+    good = read(path)
+    check_valid(good)
+    rng = np.random.default_rng(sum(map(ord, case)))
+    peak = peak_mb()
+    n_errors = 0
+    for i in range(count):
+        for file, contents in whole.items():
+            file.write_bytes(contents)
+        by_key = case in BY_KEY and i % 4 == 0
+        if by_key:
+            damage_a_key(path, rng)
+        else:
+            file = list(whole)[rng.integers(len(whole))]
+            file.write_bytes(damaged_bytes(whole[file], rng))
+        try:
+            with time_limit(LIMIT_S):
+                result = read(path)
+        except ValueError as error:
+            n_errors += 1
+            assert path.name in str(error), f"{i}: {error}"
+            continue
+        check_valid(result)
+        if guarded and not by_key:
+            for name, value in contents_of(good).items():
+                np.testing.assert_array_equal(getattr(result, name), value, err_msg=f"{i} {name}")
+    assert n_errors > count // 5
+    assert peak_mb() - peak < MOST_MB
