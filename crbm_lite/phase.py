@@ -80,11 +80,11 @@ def phase_given_active(active: np.ndarray, n_hidden: int) -> Phase:
             "number of hidden units that m(t) was computed from"
         )
     median = float(np.median(active)) if active.size else np.nan
-    fraction = median / n_hidden
+    fraction = median / int(n_hidden)
     if not active.size or n_hidden < _LEAST_UNITS:
         name = "undetermined"
     elif fraction >= SPIN_GLASS_FROM:
         name = "spin glass"
     else:
         name = "ferromagnetic" if median < FERROMAGNETIC_BELOW else "compositional"
-    return Phase(name, median, fraction, n_hidden)
+    return Phase(name, median, fraction, int(n_hidden))

@@ -15,6 +15,8 @@ from crbm_lite.style import style
 
 __all__ = ["assembly_plates"]
 
+_ACROSS_AND_UP = {"dorsal": (0, 1), "lateral": (1, 2), "frontal": (0, 2)}
+
 
 def assembly_plates(
     weights: np.ndarray,
@@ -40,7 +42,7 @@ def assembly_plates(
     Raises
     ------
     ValueError
-        If there are no coordinates or no units, or a unit does not exist.
+        If there are no coordinates or no units, or a unit or the view does not exist.
 
     Examples
     --------
@@ -56,18 +58,38 @@ def assembly_plates(
     weights = np.asarray(weights)
     if not all(0 <= unit < weights.shape[1] for group in groups for unit in group):
         raise ValueError(f"units names a unit beyond 0 to {weights.shape[1] - 1}: {groups}")
+    if view not in _ACROSS_AND_UP:
+        raise ValueError(f"view is {view!r}: give one of {', '.join(_ACROSS_AND_UP)}")
     import matplotlib.pyplot as plt
 
+    values = []
+    for group in groups:
+        w = weights[:, group]
+        values.append(w[np.arange(len(w)), np.abs(w).argmax(axis=1)])
+    drawn = np.abs(np.concatenate(values))
+    limit = float(np.quantile(drawn[drawn > 0], 0.99)) if drawn.any() else 1.0
+    across, up = np.ptp(np.asarray(coordinates, dtype=float), axis=0)[list(_ACROSS_AND_UP[view])]
     n_columns = min(4, len(groups))
     n_rows = -(-len(groups) // n_columns)
+    height = float(np.clip(1.9 * up / max(across, 1e-9), 0.9, 3.8)) + 0.5
     with style():
-        size = (2.6 * n_columns, 3.6 * n_rows)
-        axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False)[1].ravel()
-        for ax, group in zip(axes, groups, strict=False):
-            w = weights[:, group]
-            largest = np.abs(w).argmax(axis=1)
-            brain_scatter(coordinates, w[np.arange(len(w)), largest], ax, view=view)
+        figure, grid = plt.subplots(
+            n_rows,
+            n_columns,
+            figsize=(2.0 * n_columns + 1.0, height * n_rows + 0.4),
+            squeeze=False,
+            sharex=True,
+            sharey=True,
+            layout="constrained",
+        )
+        axes = grid.ravel()[: len(groups)]
+        for ax, group, value in zip(axes, groups, values, strict=True):
+            brain_scatter(coordinates, value, ax, view=view, limit=limit)
+            points = ax.collections[0]
+            points.colorbar.remove()  # one for all, below
             ax.set_title("HU " + " + ".join(map(str, group)))
-        for ax in axes[len(groups) :]:
+            ax.label_outer()
+        for ax in grid.ravel()[len(groups) :]:
             ax.remove()
-    return axes[: len(groups)]
+        figure.colorbar(points, ax=axes, label="weight", shrink=0.6, aspect=30, extend="both")
+    return axes

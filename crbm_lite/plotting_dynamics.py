@@ -93,7 +93,8 @@ def plot_ward(activity: np.ndarray, rate_hz: float, n_clusters: int = 1) -> np.n
     extent = (0, len(drawn) / rate_hz, -0.5, n_units - 0.5)
     edges = np.flatnonzero(np.diff(cluster[order])) + 0.5
     with style():
-        axes = plt.subplots(1, 3, figsize=(10, 3.4), width_ratios=(1, 4, 3))[1]
+        size = {"figsize": (11, 3.6), "width_ratios": (1, 5, 4), "layout": "constrained"}
+        axes = plt.subplots(1, 3, **size)[1]
         dendrogram(tree, ax=axes[0], orientation="left", no_labels=True, link_color_func=color)
         axes[0].set_axis_off()
         raster = axes[1].imshow(drawn.T, vmin=-limit, vmax=limit, extent=extent, **image)
@@ -102,6 +103,9 @@ def plot_ward(activity: np.ndarray, rate_hz: float, n_clusters: int = 1) -> np.n
         matrix = axes[2].imshow(correlations_of_columns(drawn), vmin=-1, vmax=1, **image)
         axes[2].set(xlabel="hidden unit (Ward order)")
         axes[2].figure.colorbar(matrix, ax=axes[2], label="Pearson r")
+        for ax in axes[1:]:
+            ax.yaxis.get_major_locator().set_params(integer=True)
+        axes[2].xaxis.get_major_locator().set_params(integer=True)
         for edge in edges:
             axes[1].axhline(edge, color=COLOR_DATA, linewidth=0.6)
             axes[2].axhline(edge, color=COLOR_DATA, linewidth=0.6)

@@ -159,12 +159,13 @@ def _layout(viewer: AssemblyViewer) -> dict:
         scene[f"{name}axis"] = {
             "title": f"{name} (µm)",
             "range": [middle - 0.55 * length, middle + 0.55 * length],
-            "nticks": 3 if name == "z" else 6,
+            "nticks": 6,
             "showbackground": False,
             "showspikes": False,
             "zeroline": False,
             **_GRID,
         }
+    scene["zaxis"] |= {"title": "", "showticklabels": False}  # seen end on, they would collide
     given = len(viewer.activity) > 0
     return {
         "template": "none",
@@ -173,6 +174,7 @@ def _layout(viewer: AssemblyViewer) -> dict:
         "uirevision": "keep the camera",
         "margin": {"l": 60, "r": 10, "t": 10, "b": 45},
         "hovermode": "closest",
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": COLOR_NEGATIVE},
         "font": {"color": "#333333"},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",

@@ -1,0 +1,129 @@
+"""The 3-D viewer in a real browser, from file:// and without a network.
+
+Skipped where there is no Chromium or no playwright.
+"""
+
+import numpy as np
+import pytest
+from test_site import DESKTOP, browser  # noqa: F401  (a fixture)
+
+from crbm_lite.viewer import view_assemblies
+
+pytestmark = pytest.mark.browser
+
+N, M, T = 50_000, 60, 500
+REGIONS = ("left <b>", "right")
+SHOWN = """() => { const p = document.querySelector(".js-plotly-plot");
+    return {n: p.data[2].x.length, x: Array.from(p.data[2].x), w: p.data[2].marker.color,
+            text: p.data[2].text[0], trace: Array.from(p.data[3].y)}; }"""
+
+
+@pytest.fixture(scope="module")
+def viewer():
+    rng = np.random.default_rng(0)
+    places = rng.uniform(size=(N, 3)) * [400, 900, 250]
+    weights = np.zeros((N, M))
+    for unit in range(M):
+        members = rng.choice(N, 1000, replace=False)
+        weights[members, unit] = rng.normal(size=1000)
+    left = places[:, 0] < 200
+    return view_assemblies(
+        weights,
+        places,
+        labels=np.c_[left, ~left],
+        label_names=REGIONS,
+        activity=rng.normal(size=(T, M)),
+        rate_hz=2.5,
+    )
+
+
+@pytest.fixture(scope="module")
+def page(viewer, tmp_path_factory):
+    return viewer.save(tmp_path_factory.mktemp("viewer") / "brain.html")
+
+
+@pytest.fixture
+def tab(browser, page):  # noqa: F811
+    context = browser.new_context(viewport=DESKTOP)
+    tab = context.new_page()
+    tab.problems, tab.asked = [], []
+    tab.on("console", lambda m: tab.problems.append(m.text) if m.type == "error" else None)
+    tab.on("pageerror", lambda error: tab.problems.append(str(error)))
+    tab.on("request", lambda request: tab.asked.append(request.url))
+    tab.goto(page.as_uri())
+    wait(tab, 0)
+    yield tab
+    assert tab.problems == []
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in tab.asked)
+    context.close()
+
+
+def wait(tab, choice):
+    tab.wait_for_selector(f".crbm-viewer[data-shown='{choice}']", timeout=60_000)
+
+
+def test_keys_step_through_all_assemblies_and_show_what_was_given(tab, page, viewer):
+    assert page.stat().st_size < 1.5e6
+    tab.focus("select")
+    for choice in [*range(1, M), 0]:  # the last one is followed by the first
+        tab.keyboard.press("ArrowRight")
+        wait(tab, choice)
+    tab.keyboard.press("ArrowLeft")
+    wait(tab, M - 1)
+    tab.keyboard.press("Home")
+    wait(tab, 0)
+    tab.keyboard.press("End")
+    wait(tab, M - 1)
+    shown, given = tab.evaluate(SHOWN), viewer.selection(M - 1)
+    assert tab.inner_text(".crbm-viewer-note") == viewer.notes[M - 1]
+    kept = np.abs(given.weights) > np.abs(given.weights).max() / 200
+    assert kept.sum() <= shown["n"] <= len(given.weights)
+    order = np.argsort(shown["x"])
+    expected = np.sort(viewer.coordinates[given.neurons, 0])
+    if shown["n"] == len(expected):
+        np.testing.assert_allclose(np.array(shown["x"])[order], expected, atol=0.01)
+    assert np.max(np.abs(shown["w"])) == pytest.approx(np.abs(given.weights).max(), rel=1e-6)
+    assert shown["text"] in REGIONS
+    largest = np.abs(viewer.activity[:, M - 1]).max()
+    np.testing.assert_allclose(shown["trace"], viewer.activity[:, M - 1], atol=largest / 253)
+
+
+def test_list_buttons_and_regions(tab, viewer):
+    tab.select_option("select", str(M + 1))
+    wait(tab, M + 1)
+    shown, given = tab.evaluate(SHOWN), viewer.selection(M + 1)
+    np.testing.assert_allclose(shown["x"], viewer.coordinates[given.neurons, 0], atol=0.01)
+    step = np.abs(viewer.weights).max() / 254
+    # Where the largest of +w and -w is a matter of rounding, either may be shown.
+    np.testing.assert_allclose(np.abs(shown["w"]), np.abs(given.weights), atol=step)
+    assert np.mean(np.sign(shown["w"]) == np.sign(given.weights)) > 0.99
+    tab.click("text=Next")
+    wait(tab, 0)
+    tab.click("text=Previous")
+    wait(tab, M - 1)
+
+
+def test_pointing_at_a_neuron_names_region_and_weight(tab):
+    tab.select_option("select", str(M))  # a region is dense enough to hit a neuron of it
+    wait(tab, M)
+    scene = tab.locator("#scene").bounding_box()
+    x, y = scene["x"] + scene["width"] / 2, scene["y"] + scene["height"] / 2
+    label = tab.locator("g.hovertext")
+    for k in range(40):
+        tab.mouse.move(x + 3 * (k % 8), y + 20 * (k // 8))
+        tab.wait_for_timeout(250)
+        if label.count():
+            break
+    text = label.first.text_content()
+    assert "left" in text and "weight" in text and "neuron" in text
+
+
+def test_a_missing_data_file_is_said_on_the_page(browser, page, tmp_path):  # noqa: F811
+    for file in (page, page.with_name("plotly.min.js")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    tab = browser.new_page()
+    tab.goto((tmp_path / page.name).as_uri())
+    tab.wait_for_function(
+        "() => document.querySelector('.crbm-viewer-note').textContent.includes('brain_data.js')"
+    )
+    tab.close()
