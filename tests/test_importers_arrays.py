@@ -1,6 +1,10 @@
 """Importers of arrays under the user's own names: NumPy, MATLAB, CSV, HDF5; and binarisation."""
 
+import ast
+import importlib
+import inspect
 import pickle
+import re
 from pathlib import Path
 
 import h5py
@@ -9,8 +13,10 @@ import pytest
 import scipy.io
 import scipy.sparse
 
+import crbm_lite
 from crbm_lite import import_recording
 from crbm_lite.deconvolution import GCAMP6F, deconvolve
+from crbm_lite.importers.any_file import FORMATS
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.csv_file import import_csv
 from crbm_lite.importers.hdf5_file import import_hdf5
@@ -366,3 +372,21 @@ class TestAnyFile:
             import_recording(tmp_path / "mine.xyz")
         recording = import_recording(tmp_path / "mine.xyz", format="numpy")
         np.testing.assert_array_equal(recording.spikes, SPIKES)
+
+
+def test_the_calls_of_the_page_on_importers_fit_the_functions():
+    page = Path(__file__).resolve().parents[1] / "book/your_data/importers.md"
+    rows = re.findall(r"^\| .* \| `(.+\))` \| \[(\w+)\]", page.read_text(encoding="utf-8"), re.M)
+    assert {module for _, module in rows} >= {module for module, _ in FORMATS.values()}
+    for code, module in rows:
+        call = ast.parse(code, mode="eval").body
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        if name == "import_recording":
+            function = dict(FORMATS.values())[module]
+        else:
+            function = name
+        package = "crbm_lite" if module == "recordings" else "crbm_lite.importers"
+        function = getattr(importlib.import_module(f"{package}.{module}"), function)
+        options = [keyword.arg for keyword in call.keywords if keyword.arg != "format"]
+        inspect.signature(function).bind(None, **dict.fromkeys(options))
+        assert name == function.__name__ or hasattr(crbm_lite, name)
