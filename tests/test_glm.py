@@ -6,7 +6,7 @@ import scipy.sparse
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from crbm_lite.baselines.glm import fit_glm, sweep_l2
+from crbm_lite.baselines.glm import fit_glm, fit_path, sweep_l2
 from crbm_lite.planted import plant_recording
 
 
@@ -94,12 +94,35 @@ def test_constant_neurons_are_certain_and_stay_out_of_the_others(v):
     assert np.abs(fit_glm(silent, 10.0).weights[3]).max() < 1e-6
 
 
-def test_the_sweep_scores_the_last_frames_and_takes_the_best(v):
-    l2 = (0.01, 10.0, 1e6)
-    sweep = sweep_l2(v, l2, validation_fraction=1 / 3)
-    by_hand = [fit_glm(v[:600], value).nllh(v[600:]).median for value in l2]
-    np.testing.assert_allclose(sweep.median_nllh, by_hand, atol=1e-3)
-    assert (sweep.best, sweep.n_fit, sweep.n_validation) == (10.0, 600, 300)
+def test_the_sweep_holds_out_every_block_and_takes_the_best(v):
+    l2 = (10.0, 1e6, 0.01)
+    sweep = sweep_l2(v, l2, n_folds=3)
+    for fold, held_out in enumerate((range(300), range(300, 600), range(600, 900))):
+        fitted = np.delete(v, held_out, axis=0)
+        by_hand = [fit_glm(fitted, value).nllh(v[list(held_out)]).median for value in l2]
+        np.testing.assert_allclose(sweep.scores[fold], by_hand, atol=2e-3)
+    assert sweep.best == 10.0
+
+
+def test_a_warm_start_changes_the_way_and_not_the_end(v):
+    cold = fit_glm(v, 3.0)
+    warm = fit_glm(v, 3.0, start=fit_glm(v, 5.0))
+    np.testing.assert_allclose(warm.weights, cold.weights, atol=1e-5)
+    np.testing.assert_allclose(warm.intercepts, cold.intercepts, atol=1e-5)
+    assert warm.n_newton.sum() < cold.n_newton.sum()
+    path = list(fit_path(v, (3.0, 30.0), tol=1e-6))
+    assert [glm.l2 for glm in path] == [30.0, 3.0]
+    np.testing.assert_allclose(path[1].weights, cold.weights, atol=1e-5)
+
+
+def test_the_number_of_threads_changes_nothing(v, monkeypatch):
+    monkeypatch.setattr("crbm_lite.baselines.glm._BLOCK_BYTES", 8 * 900 * 7)
+    monkeypatch.setattr("numba.get_num_threads", lambda: 1)
+    one = fit_glm(v, 3.0)
+    monkeypatch.setattr("numba.get_num_threads", lambda: 4)
+    four = fit_glm(v, 3.0)
+    np.testing.assert_array_equal(one.weights, four.weights)
+    np.testing.assert_array_equal(one.intercepts, four.intercepts)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +142,11 @@ def test_bad_arguments_are_named(v, arguments, message):
 
 
 def test_bad_sweeps_and_wrong_neurons_are_named(v):
-    with pytest.raises(ValueError, match="l2 is empty"):
+    with pytest.raises(ValueError, match="values is empty"):
         sweep_l2(v, ())
-    with pytest.raises(ValueError, match="validation_fraction is 0"):
-        sweep_l2(v, validation_fraction=0.0)
+    with pytest.raises(ValueError, match="n_folds is 1"):
+        sweep_l2(v, n_folds=1)
+    with pytest.raises(ValueError, match="start must be a fit of the same neurons"):
+        fit_glm(v, 1.0, start=fit_glm(v, 10.0, neurons=[0]))
     with pytest.raises(ValueError, match="80 features"):
         fit_glm(v, 100.0, neurons=[0]).nllh(v[:, :5])

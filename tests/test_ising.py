@@ -7,7 +7,8 @@ import pytest
 from numba import get_num_threads, set_num_threads
 
 from crbm_lite.baselines.glm import fit_glm
-from crbm_lite.baselines.ising import Ising, fit_ising, graphical_lasso_couplings
+from crbm_lite.baselines.graphical_lasso import graphical_lasso_couplings, sweep_alpha
+from crbm_lite.baselines.ising import Ising, fit_ising, sweep_ising_l2, symmetrised
 from crbm_lite.statistics import compare_moments
 
 N = 12
@@ -130,12 +131,43 @@ def test_graphical_lasso_finds_the_chain_and_not_its_ends():
     np.testing.assert_allclose(unpenalised, expected, atol=1e-3)
 
 
+def test_the_sweep_is_the_pseudo_likelihood_of_averaged_couplings_on_every_block(frames):
+    v, l2 = frames[:600], (300.0, 1.0, 1e5)
+    sweep = sweep_ising_l2(v, l2, n_folds=3)
+    for fold in range(3):
+        held_out = np.arange(200 * fold, 200 * (fold + 1))
+        for s, value in enumerate(l2):
+            ising = fit_ising(np.delete(v, held_out, axis=0), value)
+            p = np.clip(ising.mean_v_given_others(v[held_out]), 1e-7, 1 - 1e-7)
+            by_hand = np.log(np.where(v[held_out], p, 1 - p)).sum(axis=1).mean()
+            np.testing.assert_allclose(sweep.scores[fold, s], by_hand, atol=2e-3)
+    assert sweep.best == 1.0
+
+
+def test_alpha_is_chosen_by_the_gaussian_likelihood_of_held_out_blocks(frames):
+    v = frames[:150, :6].astype(float)
+    alpha = (0.001, 0.2)
+    sweep = sweep_alpha(v, alpha, n_folds=3)
+    held_out = np.arange(50, 100)
+    fitted = np.delete(v, held_out, axis=0)
+    mean, sd = fitted.mean(axis=0), fitted.std(axis=0)
+    from scipy.stats import multivariate_normal
+    from sklearn.covariance import graphical_lasso
+
+    covariance, _ = graphical_lasso(np.corrcoef(fitted.T), alpha=0.2)
+    y = (v[held_out] - mean) / sd
+    log_p = multivariate_normal(np.zeros(6), covariance).logpdf(y).mean()
+    np.testing.assert_allclose(sweep.scores[1, 1] - 3 * np.log(2 * np.pi), log_p, atol=1e-3)
+
+
 def test_bad_input_is_named(truth, frames):
     silent = frames.copy()
     silent[:, 3] = 0
     for fit in (fit_ising, graphical_lasso_couplings):
         with pytest.raises(ValueError, match=r"never change, such as \[3\]"):
             fit(silent)
+    with pytest.raises(ValueError, match="predicts 2 of 12 neurons"):
+        symmetrised(fit_glm(frames[:500], 10.0, neurons=[0, 1]))
     with pytest.raises(ValueError, match="symmetric"):
         Ising(np.zeros(2), np.array([[0.0, 1.0], [0.0, 0.0]]))
     with pytest.raises(ValueError, match="shape"):

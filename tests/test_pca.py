@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite.baselines.pca import fit_components
+from crbm_lite.baselines.pca import fit_components, sweep_components
 from crbm_lite.planted import plant_recording
 
 
@@ -59,3 +59,30 @@ def test_bad_arguments_are_named(v):
         fit_components(v, 0)
     with pytest.raises(ValueError, match="method is 'svd'"):
         fit_components(v, 2, "svd")
+
+
+def test_the_number_of_components_is_that_of_the_planted_assemblies():
+    rng = np.random.default_rng(0)
+    on = np.repeat(rng.random((900, 3)) < 0.4, 8, axis=1)
+    v = (rng.random((900, 24)) < np.where(on, 0.8, 0.1)).astype(np.uint8)
+    for method in ("pca", "nmf"):
+        assert sweep_components(v, (1, 3, 10), method).best == 3
+    with pytest.raises(ValueError, match="method is 'ica'"):
+        sweep_components(v, (2,), "ica")
+    with pytest.raises(ValueError, match="n_components holds 13"):
+        sweep_components(v, (2, 13))
+
+
+def test_one_half_of_the_neurons_predicts_the_other_by_least_squares():
+    rng = np.random.default_rng(0)
+    v = (rng.random((60, 6)) < 0.4).astype(np.uint8)
+    fitted, held_out = v[20:].astype(float), v[:20].astype(float)
+    mean = fitted.mean(axis=0)
+    axis = np.linalg.eigh(np.cov(fitted.T))[1][:, -1]
+    halves = np.array_split(np.random.default_rng(0).permutation(6), 2)
+    y, error = held_out - mean, 0.0
+    for a, b in (halves, halves[::-1]):
+        activity = y[:, a] @ axis[a] / (axis[a] @ axis[a])
+        error += ((y[:, b] - np.outer(activity, axis[b])) ** 2).sum()
+    score = sweep_components(v, (1,), n_folds=3).scores[0, 0]
+    np.testing.assert_allclose(score, 1 - error / (y**2).sum(), rtol=1e-6)

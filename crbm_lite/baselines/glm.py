@@ -8,22 +8,26 @@ v_j)`, fitted by the minimum of
 
 which is scikit-learn's convention with C = 1/lambda; the intercept is not penalised.
 
-They are solved together, a block of neurons at a time, by `crbm_lite.baselines.newton`.
+They are solved together, a block of neurons at a time, by `crbm_lite.baselines.newton`. Blocks go
+to as many threads as numba has; the result does not depend on their number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import numba
 import numpy as np
 from scipy.special import expit, logit
 
 from crbm_lite.baselines.newton import fit_block
+from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.likelihood import NormalisedLikelihood, nllh_given_probabilities
 from crbm_lite.spikes import as_spikes
 
-__all__ = ["GLM", "L2Sweep", "fit_glm", "sweep_l2"]
+__all__ = ["GLM", "fit_glm", "fit_path", "sweep_l2"]
 
 _BLOCK_BYTES = 2**23  # of one float64 array over the frames: small enough to stay near the caches
 
@@ -95,29 +99,6 @@ class GLM:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class L2Sweep:
-    """Held-out nLLH at each lambda.
-
-    Attributes
-    ----------
-    l2 : (S,) float64
-        The lambdas, in the order given.
-    median_nllh : (S,) float64
-        Median over the neurons on the validation frames.
-    best : float
-        The lambda with the highest median.
-    n_fit, n_validation : int
-        Frames fitted and frames scored.
-    """
-
-    l2: np.ndarray
-    median_nllh: np.ndarray
-    best: float
-    n_fit: int
-    n_validation: int
-
-
 def fit_glm(
     v: object,
     l2: float = 1000.0,
@@ -125,6 +106,7 @@ def fit_glm(
     neurons: Sequence[int] | np.ndarray | None = None,
     frame_weights: np.ndarray | None = None,
     tol: float = 1e-6,
+    start: GLM | None = None,
 ) -> GLM:
     """Fit the logistic regression of each neuron on all the others.
 
@@ -141,6 +123,8 @@ def fit_glm(
     tol : float
         A neuron is done when its gradient, divided by the diagonal of the Hessian, is below this
         everywhere: about the accuracy of the weights.
+    start : GLM, optional
+        A fit of the same `neurons`, at another lambda say, from where this one starts.
 
     Returns
     -------
@@ -149,7 +133,8 @@ def fit_glm(
     Raises
     ------
     ValueError
-        If `v` is not binary, `l2` not positive, or `neurons` or `frame_weights` do not fit.
+        If `v` is not binary, `l2` not positive, or `neurons`, `frame_weights` or `start` do not
+        fit.
     RuntimeError
         If a neuron did not converge.
 
@@ -188,15 +173,70 @@ def fit_glm(
     weights = np.zeros((n_neurons, len(neurons)))
     with np.errstate(divide="ignore"):
         intercepts = logit(counts[neurons] / total)
-    n_newton = np.zeros(len(neurons), dtype=np.int64)
     varying = np.flatnonzero(np.isfinite(intercepts))
-    size = max(1, _BLOCK_BYTES // (8 * n_frames))
-    for start in range(0, len(varying), size):
-        block = varying[start : start + size]
+    if start is not None:
+        if start.weights.shape != weights.shape or not np.array_equal(start.neurons, neurons):
+            raise ValueError("start must be a fit of the same neurons, in the same order.")
+        known = varying[np.isfinite(start.intercepts[varying])]
+        weights[:, known], intercepts[known] = start.weights[:, known], start.intercepts[known]
+    n_newton = np.zeros(len(neurons), dtype=np.int64)
+
+    def fit(block: np.ndarray) -> None:
         weights[:, block], intercepts[block], n_newton[block] = fit_block(
-            x, xt, neurons[block], intercepts[block], counts, frame_weights, l2, tol
+            x,
+            xt,
+            neurons[block],
+            weights[:, block],
+            intercepts[block],
+            counts,
+            frame_weights,
+            l2,
+            tol,
         )
+
+    size = max(1, _BLOCK_BYTES // (8 * n_frames))
+    blocks = [varying[first : first + size] for first in range(0, len(varying), size)]
+    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        list(pool.map(fit, blocks))
     return GLM(weights, intercepts, neurons.astype(np.int64), float(l2), n_newton)
+
+
+def fit_path(
+    v: object,
+    l2: Sequence[float],
+    *,
+    neurons: Sequence[int] | np.ndarray | None = None,
+    tol: float = 1e-3,
+) -> Iterator[GLM]:
+    """Fit at several lambdas, from the largest down, each from the one before.
+
+    Parameters
+    ----------
+    v, neurons, tol
+        As in `fit_glm`.
+    l2 : sequence of float
+        The lambdas in any order.
+
+    Yields
+    ------
+    GLM
+        By falling lambda.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As `fit_glm`.
+
+    Examples
+    --------
+    >>> v = np.random.default_rng(0).random((60, 3)) < 0.3
+    >>> [glm.l2 for glm in fit_path(v, (1.0, 100.0, 10.0))]
+    [100.0, 10.0, 1.0]
+    """
+    glm = None
+    for value in sorted(l2, reverse=True):
+        glm = fit_glm(v, value, neurons=neurons, tol=tol, start=glm)
+        yield glm
 
 
 def sweep_l2(
@@ -204,28 +244,30 @@ def sweep_l2(
     l2: Sequence[float] = (1.0, 10.0, 100.0, 1000.0, 10000.0),
     *,
     neurons: Sequence[int] | np.ndarray | None = None,
-    validation_fraction: float = 0.25,
-) -> L2Sweep:
-    """Choose lambda by the nLLH of the last part of the training frames; test frames stay unseen.
+    n_folds: int = 3,
+) -> Sweep:
+    """Choose lambda by the median nLLH of held-out blocks; the test frames stay unseen.
 
     Parameters
     ----------
     train : (T, N) array of 0/1, scipy.sparse matrix or Recording
-        Training frames; the last `validation_fraction` of them are not fitted but scored.
+        Training frames.
     l2 : sequence of float
         The lambdas.
     neurons : sequence of int, optional
-        Neurons to predict, for a quicker sweep; all by default.
-    validation_fraction : float in (0, 1)
+        Neurons to predict, for a quicker sweep; all by default. All are predictors in any case.
+    n_folds : int
+        Blocks of frames, each held out once.
 
     Returns
     -------
-    L2Sweep
+    Sweep
+        Its scores are medians over the neurons.
 
     Raises
     ------
     ValueError
-        If there is no lambda, or one of the two parts would have no frame.
+        If there is no lambda, or `n_folds` is out of range.
 
     Examples
     --------
@@ -236,19 +278,10 @@ def sweep_l2(
     >>> sweep_l2(v, (1.0, 1e4)).best
     1.0
     """
-    spikes = as_spikes(train, "train")
-    if len(l2) == 0:
-        raise ValueError("l2 is empty: give the lambdas to try.")
-    n_fit = round(spikes.n_frames * (1 - validation_fraction))
-    if not 0 < n_fit < spikes.n_frames:
-        raise ValueError(
-            f"validation_fraction is {validation_fraction}: it leaves {n_fit} of "
-            f"{spikes.n_frames} frames to fit; both parts need some."
-        )
-    x = spikes.to_csr()
-    fitted, held_out = x[:n_fit], x[n_fit:]
-    median = np.array(
-        [fit_glm(fitted, value, neurons=neurons, tol=1e-4).nllh(held_out).median for value in l2]
-    )
-    best = float(l2[int(np.nanargmax(median))])
-    return L2Sweep(np.array(l2, dtype=np.float64), median, best, n_fit, spikes.n_frames - n_fit)
+
+    def score(fitted: object, held_out: object) -> list[float]:
+        path = fit_path(fitted, l2, neurons=neurons)
+        median = {glm.l2: glm.nllh(held_out).median for glm in path}
+        return [median[float(value)] for value in l2]
+
+    return cross_validate(train, l2, score, n_folds)

@@ -1,4 +1,4 @@
-r"""The pairwise Ising model by pseudo-likelihood, and the graphical lasso (Fig. 6-S1).
+r"""The pairwise Ising model by symmetrised pseudo-likelihood (Fig. 6-S1).
 
 .. math:: P(v) \propto \exp\Bigl(\sum_i g_i v_i + \sum_{i<j} J_{ij} v_i v_j\Bigr), \qquad
           v_i \in \{0, 1\},
@@ -9,25 +9,25 @@ These give every coupling twice; the two are averaged (symmetrised pseudo-likeli
 fields are then g = b as fitted. Being a full model of v, it generates by Gibbs sampling and gets
 the moments that a GLM cannot have. For up to 20 neurons everything is exact by enumeration.
 
-Couplings of {0, 1} are four times those of {-1, +1}. The graphical lasso takes activity for
-Gaussian: its couplings are partial correlations from the sparse inverse P of the covariance,
-:math:`-P_{ij} / \sqrt{P_{ii} P_{jj}}`.
+Couplings of {0, 1} are four times those of {-1, +1}.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numba import njit, prange
 from scipy.special import expit, logsumexp
 
-from crbm_lite.baselines.glm import fit_glm
+from crbm_lite.baselines.glm import GLM, fit_glm, fit_path
+from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.likelihood import NormalisedLikelihood, nllh_given_probabilities
 from crbm_lite.random_numbers import uniform01
 from crbm_lite.spikes import as_spikes
 
-__all__ = ["Ising", "fit_ising", "graphical_lasso_couplings"]
+__all__ = ["Ising", "fit_ising", "sweep_ising_l2", "symmetrised"]
 
 _MOST_NEURONS_ENUMERATED = 20
 
@@ -220,7 +220,37 @@ def fit_ising(v: object, l2: float = 100.0, *, frame_weights: np.ndarray | None 
     >>> bool(fit_ising(v, l2=1.0).couplings[0, 1] > 1.0)
     True
     """
-    glm = fit_glm(v, l2, frame_weights=frame_weights)
+    return symmetrised(fit_glm(v, l2, frame_weights=frame_weights))
+
+
+def symmetrised(glm: GLM) -> Ising:
+    """Make an Ising model of the regressions of all neurons, the two weights of a pair averaged.
+
+    Parameters
+    ----------
+    glm : GLM
+        Of all neurons in their order.
+
+    Returns
+    -------
+    Ising
+
+    Raises
+    ------
+    ValueError
+        If neurons are missing, or one was constant in the training data.
+
+    Examples
+    --------
+    >>> v = np.random.default_rng(0).random((50, 3)) < 0.5
+    >>> symmetrised(fit_glm(v, 10.0)).couplings.shape
+    (3, 3)
+    """
+    if not np.array_equal(glm.neurons, np.arange(len(glm.weights))):
+        raise ValueError(
+            f"glm predicts {len(glm.neurons)} of {len(glm.weights)} neurons, or not in order: an "
+            "Ising model needs the regression of every neuron; fit without `neurons`."
+        )
     constant = np.flatnonzero(~np.isfinite(glm.intercepts))
     if constant.size:
         raise ValueError(
@@ -230,47 +260,40 @@ def fit_ising(v: object, l2: float = 100.0, *, frame_weights: np.ndarray | None 
     return Ising(glm.intercepts, 0.5 * (glm.weights + glm.weights.T))
 
 
-def graphical_lasso_couplings(v: object, alpha: float = 0.01) -> np.ndarray:
-    """Partial correlations under a sparse inverse covariance, by scikit-learn's graphical lasso.
+def sweep_ising_l2(train: object, l2: Sequence[float], *, n_folds: int = 3) -> Sweep:
+    """Choose lambda by the pseudo-likelihood of held-out blocks under the averaged couplings.
 
     Parameters
     ----------
-    v : (T, N) array of 0/1, scipy.sparse matrix or Recording
-        Its time grows like N^3: meant for a few hundred neurons.
-    alpha : float
-        L1 penalty on the inverse of the correlation matrix, 0 to 1.
+    train : (T, N) array of 0/1, scipy.sparse matrix or Recording
+        Training frames, in which every neuron changes also with a block left out.
+    l2 : sequence of float
+        The lambdas.
+    n_folds : int
+        Blocks of frames, each held out once.
 
     Returns
     -------
-    (N, N) float64
-        Symmetric, diagonal 0.
+    Sweep
+        Its scores are sums over the neurons of LLH_i, in nats a frame.
 
     Raises
     ------
     ValueError
-        If `v` is not binary, or a neuron is constant and has no correlation.
+        If a neuron is constant in the fitted frames, or an argument is out of range.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> first = rng.random(4000) < 0.5
-    >>> second = first ^ (rng.random(4000) < 0.2)
-    >>> third = second ^ (rng.random(4000) < 0.2)
-    >>> graphical_lasso_couplings(np.column_stack([first, second, third])).round(1)
-    array([[0. , 0.5, 0. ], [0.5, 0. , 0.5], [0. , 0.5, 0. ]])
+    >>> state = rng.random((400, 1)) < 0.3
+    >>> v = rng.random((400, 9)) < np.where(state, 0.8, 0.1)
+    >>> sweep_ising_l2(v, (1.0, 1e4)).best
+    1.0
     """
-    from sklearn.covariance import graphical_lasso
 
-    x = as_spikes(v).to_csr(np.float64).toarray()
-    constant = np.flatnonzero(x.std(axis=0) == 0)
-    if constant.size:
-        raise ValueError(
-            f"v has {constant.size} neurons that never change, such as {constant[:5].tolist()}: "
-            "they have no correlation; leave them out."
-        )
-    _, precision = graphical_lasso(np.corrcoef(x.T), alpha=alpha)
-    scale = np.sqrt(np.diag(precision))
-    couplings = -precision / np.outer(scale, scale)
-    couplings = 0.5 * (couplings + couplings.T)
-    np.fill_diagonal(couplings, 0.0)
-    return couplings
+    def score(fitted: object, held_out: object) -> list[float]:
+        path = fit_path(fitted, l2, tol=1e-2)  # lambdas are compared, weights are not kept
+        total = {g.l2: symmetrised(g).nllh(held_out).log_likelihood.sum() for g in path}
+        return [total[float(value)] for value in l2]
+
+    return cross_validate(train, l2, score, n_folds)

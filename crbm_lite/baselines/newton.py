@@ -23,6 +23,7 @@ def fit_block(
     x: scipy.sparse.csr_array,
     xt: scipy.sparse.csr_array,
     targets: np.ndarray,
+    weights: np.ndarray,
     intercepts: np.ndarray,
     counts: np.ndarray,
     frame_weights: np.ndarray,
@@ -37,8 +38,8 @@ def fit_block(
         The spikes, and their transpose.
     targets : (K,) int
         The neurons to predict, none of them constant.
-    intercepts : (K,) float64
-        Where the intercepts start; the weights start at 0.
+    weights, intercepts : (N, K) and (K,) float64
+        Where they start; each neuron's own weight must be 0.
     counts : (N,) float64
         Weighted number of active frames of every neuron.
     frame_weights : (T,) float64
@@ -60,17 +61,16 @@ def fit_block(
     --------
     >>> x = scipy.sparse.csr_array(np.array([[0, 0], [0, 1], [1, 0], [1, 1], [1, 1]], dtype=float))
     >>> counts, ones = np.array([3.0, 3.0]), np.ones(5)
-    >>> target, start = np.array([0]), np.zeros(1)
-    >>> weights, _, _ = fit_block(x, x.T.tocsr(), target, start, counts, ones, 1.0, 1e-6)
+    >>> target, start = np.array([0]), (np.zeros((2, 1)), np.zeros(1))
+    >>> weights, _, _ = fit_block(x, x.T.tocsr(), target, *start, counts, ones, 1.0, 1e-6)
     >>> weights.shape, bool(weights[1, 0] > 0)
     ((2, 1), True)
     """
-    n_neurons = x.shape[1]
     # Rows 0 to N - 1 of beta are the weights, row N the intercept.
     fw = frame_weights[:, None]
     y = x[:, targets].toarray()
-    beta = np.vstack([np.zeros((n_neurons, len(targets))), intercepts])
-    z = np.tile(intercepts, (x.shape[0], 1))
+    beta = np.vstack([weights, intercepts])
+    z = x @ weights + intercepts
     n_newton = np.zeros(len(targets), dtype=np.int64)
     active = np.arange(len(targets))
     for _ in range(_NEWTON_STEPS):

@@ -3,17 +3,24 @@
 Loadings are brought to a common form, (N, M) with columns of unit norm that are positive in sum, so
 that they can stand beside the weights of a cRBM. No equations beyond scikit-learn's live here:
 `crbm_lite.assemblies` measures the sparsity and the regions of any method's weights.
+
+The number of components is chosen by predicting activity that is new in time and space: on held-out
+frames, one half of the neurons gives the components' activity (least squares; for NMF with no
+negative values), and this predicts the other half. Reconstruction of the same neurons would only
+ever rise with the number of components. ICA rotates the subspace of PCA, and so predicts the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.spikes import as_spikes
 
-__all__ = ["Components", "fit_components"]
+__all__ = ["Components", "fit_components", "sweep_components"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,3 +112,88 @@ def fit_components(
     scale = np.where(loadings.sum(axis=0) < 0, -1.0, 1.0) * norm
     used = np.where(norm > 0, scale, 1.0)  # NMF may leave a component empty
     return Components(method, loadings / used, mean, activity * used)
+
+
+def sweep_components(
+    train: object,
+    n_components: Sequence[int],
+    method: str = "pca",
+    *,
+    n_folds: int = 3,
+    random_state: int = 0,
+) -> Sweep:
+    """Choose the number of components by predicting one half of the neurons from the other.
+
+    Parameters
+    ----------
+    train : (T, N) array of 0/1, scipy.sparse matrix or Recording
+        Training frames.
+    n_components : sequence of int
+        The numbers to try, at most half of the neurons.
+    method : str
+        "pca", whose numbers also hold for ICA, or "nmf".
+    n_folds : int
+        Blocks of frames, each held out once.
+    random_state : int
+        Chooses the halves, and drives the randomised solver.
+
+    Returns
+    -------
+    Sweep
+        Its scores are fractions of the held-out variance about the fitted means.
+
+    Raises
+    ------
+    ValueError
+        If `method` is unknown, or a number is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> on = np.repeat(rng.random((600, 2)) < 0.4, 10, axis=1)
+    >>> sweep_components(rng.random((600, 20)) < np.where(on, 0.8, 0.1), (1, 2, 6)).best
+    2
+    """
+    spikes = as_spikes(train, "train")
+    if method not in ("pca", "nmf"):
+        raise ValueError(f"method is {method!r}: give 'pca' (which also holds for ICA) or 'nmf'.")
+    most = spikes.n_neurons // 2
+    wrong = [m for m in n_components if not 1 <= m <= most]
+    if wrong:
+        raise ValueError(f"n_components holds {wrong[0]}: give 1 to {most}, half of the neurons.")
+    halves = np.array_split(np.random.default_rng(random_state).permutation(spikes.n_neurons), 2)
+
+    def score(fitted: object, held_out: object) -> list[float]:
+        y = held_out.toarray()
+        mean = np.asarray(fitted.mean(axis=0)).ravel()
+        if method == "pca":  # the first columns of the largest fit are the smaller fits
+            largest = fit_components(fitted, max(n_components)).loadings
+            loadings = [largest[:, :m] for m in n_components]
+        else:
+            loadings = [
+                fit_components(fitted, m, "nmf", random_state).loadings for m in n_components
+            ]
+        offset = mean if method == "pca" else np.zeros_like(mean)
+        total = ((y - mean) ** 2).sum()
+        return [1.0 - _error_across_halves(y - offset, w, halves, method) / total for w in loadings]
+
+    return cross_validate(spikes, n_components, score, n_folds)
+
+
+def _error_across_halves(
+    y: np.ndarray, loadings: np.ndarray, halves: list[np.ndarray], method: str
+) -> float:
+    """Squared error of predicting each half of the neurons from the other, summed."""
+    from sklearn.decomposition import non_negative_factorization
+
+    error = 0.0
+    for seen, unseen in (halves, halves[::-1]):
+        if method == "pca":
+            activity = np.linalg.lstsq(loadings[seen], y[:, seen].T, rcond=None)[0].T
+        else:
+            activity = non_negative_factorization(
+                y[:, seen], H=loadings[seen].T.copy(), update_H=False, max_iter=500
+            )[0]
+        error += ((y[:, unseen] - activity @ loadings[unseen].T) ** 2).sum()
+    return error

@@ -1,0 +1,355 @@
+r"""The sparse variational auto-encoder with a linear decoder (Fig. 2-S7): a rival that generates.
+
+Its M latents are independent standard normals, its neurons Bernoulli given the latents,
+
+.. math:: z \sim \mathcal{N}(0, 1)^M, \qquad
+          p(v_i = 1 | z) = \sigma\Bigl(b_i + \sum_\mu w_{i\mu} z_\mu\Bigr),
+
+with a penalty :math:`\lambda \sum |w_{i\mu}|` on the decoder, and an encoder
+:math:`q(z | v) = \prod_\mu \mathcal{N}(m_\mu(v), e^{s_\mu(v)})` of two dense layers, which need not
+be linear (trained in `crbm_lite.baselines.vae_network`). The evidence lower bound of a frame,
+
+.. math:: \mathrm{ELBO}(v) = \langle \log p(v | z) \rangle_{q(z|v)}
+          - \tfrac12 \sum_\mu \left( e^{s_\mu} + m_\mu^2 - 1 - s_\mu \right) \le \log p(v),
+
+is estimated with the first term averaged over samples of z and the second exact. Hidden activity,
+where the five statistics ask for it, is h = m(v), for real and generated frames alike.
+
+The sub-gradient leaves no weight exactly at zero. Weights up to a threshold count as zero, and a
+latent all of whose weights do is *disconnected*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import expit
+
+from crbm_lite.baselines.tuning import Sweep, cross_validate
+from crbm_lite.spikes import as_spikes
+
+__all__ = ["VAE", "fit_vae", "sweep_vae", "validate_vae"]
+
+_CHUNK_BYTES = 2**26  # of float32 logits in memory at once
+
+
+@dataclass(frozen=True, eq=False)
+class VAE:
+    """A trained sparse linear VAE in float32; equations in `crbm_lite.baselines.vae`.
+
+    Attributes
+    ----------
+    hidden_weights, hidden_offsets : (N, M), (M,)
+        First layer of the encoder, before its ReLU; batch normalisation is folded in everywhere.
+    mean_weights, mean_offsets, log_variance_weights, log_variance_offsets : (M, M), (M,)
+        Its second layer, m and s.
+    weights : (N, M)
+        w of the decoder.
+    fields : (N,)
+        b of the decoder, log-odds at z = 0.
+    l1 : float
+        lambda.
+    loss : (n,)
+        Training loss, each value averaged over 500 updates.
+    """
+
+    hidden_weights: np.ndarray = field(repr=False)
+    hidden_offsets: np.ndarray = field(repr=False)
+    mean_weights: np.ndarray = field(repr=False)
+    mean_offsets: np.ndarray = field(repr=False)
+    log_variance_weights: np.ndarray = field(repr=False)
+    log_variance_offsets: np.ndarray = field(repr=False)
+    weights: np.ndarray = field(repr=False)
+    fields: np.ndarray = field(repr=False)
+    l1: float = 0.0
+    loss: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
+
+    def encode(self, v: object) -> tuple[np.ndarray, np.ndarray]:
+        """Means and log-variances of q(z | v).
+
+        Parameters
+        ----------
+        v : (T, N) array of 0/1, scipy.sparse matrix or Recording
+
+        Returns
+        -------
+        mean, log_variance : (T, M) float32
+
+        Raises
+        ------
+        ValueError
+            If `v` is not binary or has another number of neurons.
+        """
+        x = as_spikes(v, "v", len(self.fields)).to_csr(np.float32)
+        first = np.maximum(x @ self.hidden_weights + self.hidden_offsets, 0.0)
+        return (
+            first @ self.mean_weights + self.mean_offsets,
+            first @ self.log_variance_weights + self.log_variance_offsets,
+        )
+
+    def mean_h_given_v(self, v: object) -> np.ndarray:
+        """m(v), the mean of every latent, (T, M)."""
+        return self.encode(v)[0]
+
+    def mean_v_given_h(self, h: np.ndarray) -> np.ndarray:
+        """Probability of activity of every neuron given the latents, (T, N)."""
+        return expit(np.asarray(h, dtype=np.float32) @ self.weights.T + self.fields)
+
+    def sample(
+        self, n_frames: int, random_state: int | np.random.Generator | None = None
+    ) -> np.ndarray:
+        """Generate independent frames: latents from their prior, then the neurons.
+
+        Parameters
+        ----------
+        n_frames : int
+        random_state : int, Generator or None
+
+        Returns
+        -------
+        (n_frames, N) uint8
+
+        Raises
+        ------
+        ValueError
+            If `n_frames` is below 1.
+        """
+        if n_frames < 1:
+            raise ValueError(f"n_frames is {n_frames}: give at least 1.")
+        rng = np.random.default_rng(random_state)
+        n_neurons, n_hidden = self.weights.shape
+        out = np.empty((n_frames, n_neurons), dtype=np.uint8)
+        size = max(1, _CHUNK_BYTES // (4 * n_neurons))
+        for start in range(0, n_frames, size):
+            chunk = out[start : start + size]
+            p = self.mean_v_given_h(rng.standard_normal((len(chunk), n_hidden), dtype=np.float32))
+            np.less(rng.random(p.shape, dtype=np.float32), p, out=chunk, casting="unsafe")
+        return out
+
+    def elbo(
+        self, v: object, n_samples: int = 10, random_state: int | np.random.Generator | None = 0
+    ) -> float:
+        """Evidence lower bound, average over the frames, in nats; without the penalty.
+
+        Parameters
+        ----------
+        v : (T, N) array of 0/1, scipy.sparse matrix or Recording
+        n_samples : int
+            Samples of z a frame.
+        random_state : int, Generator or None
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If `v` is not binary or has another number of neurons, or `n_samples` is below 1.
+        """
+        if n_samples < 1:
+            raise ValueError(f"n_samples is {n_samples}: give at least 1.")
+        spikes = as_spikes(v, "v", len(self.fields))
+        rng = np.random.default_rng(random_state)
+        mean, log_variance = self.encode(spikes)
+        total = -0.5 * (np.exp(log_variance) + mean**2 - 1.0 - log_variance).sum(dtype=np.float64)
+        size = max(1, _CHUNK_BYTES // (4 * spikes.n_neurons))
+        for start in range(0, spikes.n_frames, size):
+            chunk = slice(start, start + size)
+            active = spikes.dense(np.arange(spikes.n_frames)[chunk])
+            sd = np.exp(0.5 * log_variance[chunk])
+            for _ in range(n_samples):
+                z = mean[chunk] + sd * rng.standard_normal(sd.shape, dtype=np.float32)
+                logits = z @ self.weights.T + self.fields
+                log_p = logits * active - np.logaddexp(0.0, logits)
+                total += log_p.sum(dtype=np.float64) / n_samples
+        return float(total / spikes.n_frames)
+
+    def sparse_weights(self, threshold: float = 0.01) -> np.ndarray:
+        """Return w with the weights up to `threshold` in modulus set to zero, (N, M)."""
+        return np.where(np.abs(self.weights) > threshold, self.weights, np.float32(0.0))
+
+    def connected(self, threshold: float = 0.01) -> np.ndarray:
+        """Which latents have a weight beyond `threshold`, (M,) bool."""
+        return (np.abs(self.weights) > threshold).any(axis=0)
+
+
+def fit_vae(
+    v: object,
+    n_hidden: int = 200,
+    l1: float = 0.02,
+    *,
+    n_updates: int = 200_000,
+    batch_size: int = 100,
+    learning_rate: tuple[float, float] = (1e-4, 1e-5),
+    random_state: int | np.random.Generator | None = None,
+) -> VAE:
+    """Train a sparse linear VAE by Adam; needs the extra ``crbm_lite[vae]``.
+
+    Parameters
+    ----------
+    v : (T, N) array of 0/1, scipy.sparse matrix or Recording
+        Training frames; dense in memory during training, T N bytes.
+    n_hidden : int
+        M, latents, and units of the encoder's hidden layer.
+    l1 : float
+        lambda.
+    n_updates : int
+    batch_size : int
+        Frames in an update, at most T.
+    learning_rate : (float, float)
+        In the first half of the updates, and at their end.
+    random_state : int, Generator or None
+        Initial weights, order of frames and noise.
+
+    Returns
+    -------
+    VAE
+
+    Raises
+    ------
+    ValueError
+        If `v` is not binary or an argument is out of range.
+    ImportError
+        If Keras or JAX is not installed.
+    RuntimeError
+        If Keras was imported with another backend.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> v = rng.random((200, 6)) < np.where(rng.random((200, 1)) < 0.5, 0.8, 0.1)
+    >>> vae = fit_vae(v, 2, 0.01, n_updates=50, random_state=0)  # doctest: +SKIP
+    >>> vae.weights.shape  # doctest: +SKIP
+    (6, 2)
+    """
+    spikes = as_spikes(v)
+    if min(n_hidden, n_updates, batch_size) < 1:
+        raise ValueError(
+            f"n_hidden, n_updates and batch_size are {n_hidden}, {n_updates} and {batch_size}: "
+            "give at least 1."
+        )
+    if not (np.isfinite(l1) and l1 >= 0):
+        raise ValueError(f"l1 is {l1}: give lambda of 0 or more.")
+    if len(learning_rate) != 2 or not all(np.isfinite(r) and r > 0 for r in learning_rate):
+        raise ValueError(f"learning_rate is {learning_rate}: give two positive rates, first, last.")
+    from crbm_lite.baselines.vae_network import train_network
+
+    arrays = train_network(
+        spikes.dense(),
+        n_hidden,
+        float(l1),
+        n_updates,
+        min(batch_size, spikes.n_frames),
+        learning_rate,
+        np.random.default_rng(random_state),
+    )
+    return VAE(**arrays, l1=float(l1))
+
+
+def sweep_vae(
+    train: object,
+    settings: Sequence[tuple[int, float]],
+    *,
+    n_folds: int = 3,
+    n_samples: int = 10,
+    random_state: int = 0,
+    **training: object,
+) -> Sweep:
+    """Choose (M, lambda) by the ELBO of held-out blocks of the training frames.
+
+    Parameters
+    ----------
+    train : (T, N) array of 0/1, scipy.sparse matrix or Recording
+    settings : sequence of (n_hidden, l1)
+    n_folds : int
+    n_samples : int
+        Samples of z a frame.
+    random_state : int
+    **training
+        ``n_updates``, ``batch_size``, ``learning_rate`` of `fit_vae`.
+
+    Returns
+    -------
+    Sweep
+        Its values are pairs (n_hidden, l1), its scores ELBOs in nats a frame.
+
+    Raises
+    ------
+    ValueError, ImportError, RuntimeError
+        As `fit_vae` and `crbm_lite.baselines.tuning.cross_validate`.
+    """
+
+    def score(fitted: object, held_out: object) -> list[float]:
+        return [
+            fit_vae(fitted, n_hidden, l1, random_state=random_state, **training).elbo(
+                held_out, n_samples, random_state
+            )
+            for n_hidden, l1 in settings
+        ]
+
+    return cross_validate(train, settings, score, n_folds)
+
+
+def validate_vae(
+    vae: VAE,
+    train: object,
+    test: object,
+    random_state: int | np.random.Generator | None = None,
+    *,
+    n_generated: int = 15_000,
+    threshold: float = 0.01,
+):
+    """Score a VAE as `crbm_lite.validate` scores a cRBM: five statistics and the nLLH.
+
+    Disconnected latents are left out of the statistics of h: their means follow the prior alone.
+
+    Parameters
+    ----------
+    vae : VAE
+    train, test : (T, N) array of 0/1, scipy.sparse matrix or Recording
+    random_state : int, Generator or None
+        Of the generated frames and of the points in scatter plots.
+    n_generated : int
+        Frames to generate.
+    threshold : float
+        Weights up to it count as zero.
+
+    Returns
+    -------
+    ValidationReport
+        With ``l1`` 0, as the correction of <v h> for the penalty is that of a cRBM.
+
+    Raises
+    ------
+    ValueError
+        If the data do not fit the model, or fewer than two latents are connected.
+    """
+    from crbm_lite.statistics import ValidationReport, compare_moments, nllh
+
+    rng = np.random.default_rng(random_state)
+    train, test = (as_spikes(x, n, len(vae.fields)) for x, n in ((train, "train"), (test, "test")))
+    used = vae.connected(threshold)
+    if used.sum() < 2:
+        raise ValueError(
+            f"{used.sum()} latents have a weight beyond {threshold:g}: there are no covariances of "
+            "hidden units; train longer or lower l1."
+        )
+    scores = compare_moments(
+        test,
+        train,
+        vae.sample(n_generated, rng),
+        mean_h=lambda v: vae.mean_h_given_v(v)[:, used],
+        weights=vae.sparse_weights(threshold)[:, used],
+        random_state=rng,
+    )
+    return ValidationReport(
+        **vars(scores),
+        nllh=nllh(vae, test),
+        l1=0.0,
+        n_train=train.n_frames,
+        n_test=test.n_frames,
+        n_generated=n_generated,
+    )

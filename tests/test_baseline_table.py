@@ -1,0 +1,47 @@
+"""The table of all methods: what is counted, and what a dash says."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from crbm_lite.baselines.table import BaselineRow, comparison_table, crbm_row, floor_rows, vae_row
+from crbm_lite.statistics import compare_moments
+
+
+def correlated(seed):
+    rng = np.random.default_rng(seed)
+    return (rng.random((900, 8)) < np.where(rng.random((900, 1)) < 0.3, 0.6, 0.1)).astype(np.uint8)
+
+
+def test_floors_have_the_means_no_covariances_and_no_nllh_above_zero():
+    train, test = correlated(0), correlated(1)
+    independent, shifted = floor_rows(train, test, random_state=0)
+    for row in (independent, shifted):
+        assert row.scores.vv.nrmse > 0.7
+        assert row.scores.v.rmse < 0.05
+        assert row.scores.h is None
+    assert -0.02 < independent.nllh <= 0
+    assert shifted.nllh is None
+    assert (independent.generates, shifted.generates) == (True, False)
+    again = floor_rows(train, test, random_state=0)[1]
+    assert again.scores.vv.rmse == shifted.scores.vv.rmse
+
+
+def test_parameters_are_the_numbers_that_are_not_zero():
+    weights = np.array([[1.0, 0.0, 0.0], [0.5, -2.0, 0.0]])
+    report = SimpleNamespace(nllh=SimpleNamespace(median=0.25))
+    row = crbm_row(SimpleNamespace(weights_=weights, fields_=np.zeros(2)), report, 3.0)
+    assert (row.n_parameters, row.zeros, row.nllh) == (3 + 2 + 4 * 2, 0.5, 0.25)
+    vae = SimpleNamespace(sparse_weights=lambda: weights, fields=np.zeros(2))
+    assert vae_row(vae, report).n_parameters == 3 + 2
+
+
+def test_the_table_has_the_scores_and_a_dash_where_there_is_no_question():
+    train, test = correlated(0), correlated(1)
+    scores = compare_moments(test, train, train, random_state=0)  # nRMSE 0 by definition
+    rows = [BaselineRow("mine", scores, -0.1234, True, 0.5, 12_345, 7.04), BaselineRow("PCA")]
+    header, mine, pca = (line.split() for line in comparison_table(rows).splitlines())
+    assert len(header) == len(mine) == len(pca) == 11
+    assert mine == ["mine", "0.00", "–", "–", "0.00", "–", "-0.123", "yes", "0.50", "12,345", "7.0"]
+    assert pca == ["PCA", *"–––––", "–", "no", "–", "–", "–"]
+    assert len({len(line) for line in comparison_table(rows).splitlines()}) == 1
