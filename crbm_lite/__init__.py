@@ -25,6 +25,7 @@ _HOMES = {
     "plant_recording": "planted",
     "split_recording": "splits",
     "split_train_test": "splits",
+    "check_recording": "inspection",
     "fetch": "datasets",
     "load_retina": "datasets",
     "validate": "statistics",

@@ -170,6 +170,12 @@ class Recording:
         counts = self.spikes.sum(axis=0, dtype=np.int64)
         return np.flatnonzero((counts == 0) | (counts == self.n_frames))
 
+    def check(self, n_hidden: int | None = None):
+        """Look the recording over: findings, see `crbm_lite.inspection.check_recording`."""
+        from crbm_lite.inspection import check_recording
+
+        return check_recording(self, n_hidden)
+
     def select_neurons(self, neurons: Sequence[int] | np.ndarray) -> Recording:
         """Keep some neurons, in the order given.
 

@@ -1,0 +1,101 @@
+"""What `crbm_lite.advice` suggests, measured: planted recordings of many sizes, short trainings.
+
+python -m benchmarks.advice          print the summary of advice.csv
+python -m benchmarks.advice measure  train again and write advice.csv (half an hour on one core)
+
+A row is one training: recording (neurons, assemblies, frames, activity, seconds that an assembly
+stays active), lambda, updates; then the correlation time in frames, the components above the
+noise, the assemblies found (|r| > 0.5 with a column of W), the median nLLH of 1,500 unseen frames
+under the model and under the true probabilities, the density of W, the verdict.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import warnings
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+import crbm_lite as cl
+from benchmarks.planted import recovered
+from crbm_lite.advice import TRAINING, signal_components
+from crbm_lite.statistics import nllh
+
+TABLE = Path(__file__).with_name("advice.csv")
+COLUMNS = (
+    "n_neurons", "n_assemblies", "n_frames", "activity", "active_s", "l1", "n_updates",
+    "correlation_frames", "n_components", "n_found", "nllh", "nllh_truth", "density", "verdict",
+)  # fmt: skip
+ASSEMBLIES = {100: 5, 300: 10, 1000: 15}
+N_TEST = 1500
+
+
+def runs() -> Iterator[tuple]:
+    """Neurons, frames, activity, seconds active, lambda, updates of every training."""
+    for n, t, a, l1 in product(
+        ASSEMBLIES, (500, 1000, 2000, 4000), (0.03, 0.08), (0.0025, 0.005, 0.01, 0.02, 0.04)
+    ):
+        yield n, t, a, 4.0, l1, 600
+    for t, l1 in product((500, 1000, 2000, 4000), (0.005, 0.01)):
+        yield 300, t, 0.08, 12.0, l1, 600
+    for n, n_updates in product(ASSEMBLIES, (75, 150, 300, 1200, 2400)):
+        yield n, 2000, 0.08, 4.0, 0.005, n_updates
+
+
+def recording(n: int, t: int, activity: float, active_s: float) -> cl.Recording:
+    """A planted recording with 1.5 memberships a neuron on average."""
+    k = ASSEMBLIES[n]
+    sizes = (round(1.0 * n / k), round(1.6 * n / k))
+    return cl.plant_recording(
+        n, k, sizes, t + N_TEST, n_unassigned=round(0.15 * n), active_s=active_s,
+        inactive_s=6 * active_s, activity_range=(activity, activity), random_state=n + t,
+    )  # fmt: skip
+
+
+def measure_one(n: int, t: int, activity: float, active_s: float, l1: float, n_up: int) -> dict:
+    """Train once; the row of the table."""
+    whole = recording(n, t, activity, active_s)
+    train, test = whole.select_frames(slice(0, t)), whole.select_frames(slice(t, None))
+    components, frames = signal_components(train)
+    model = cl.CRBM(
+        n_hidden=round(1.4 * ASSEMBLIES[n]),
+        l1=l1,
+        n_updates=n_up,
+        random_state=0,
+        progress=False,
+        **TRAINING,
+    ).fit(train)
+    values = (
+        n, ASSEMBLIES[n], t, activity, active_s, l1, n_up, f"{frames:.1f}", components,
+        recovered(model.weights_, np.asarray(whole.truth.membership, dtype=float)),
+        f"{nllh(model, test).median:.4f}",
+        f"{np.nanmedian(test.truth.nllh_per_neuron(test.spikes)):.4f}",
+        f"{np.mean(model.weights_ != 0):.3f}", model.verdict_,
+    )  # fmt: skip
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def read_table() -> list[dict]:
+    """The rows of advice.csv, numbers as numbers."""
+    with TABLE.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    return [{k: v if k == "verdict" else float(v) for k, v in row.items()} for row in rows]
+
+
+def measure() -> None:
+    """Train all and write the table, row by row."""
+    warnings.simplefilter("ignore")
+    with TABLE.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for run in runs():
+            writer.writerow(measure_one(*run))
+            stream.flush()
+
+
+if __name__ == "__main__":
+    measure() if sys.argv[1:2] == ["measure"] else print(TABLE.read_text())

@@ -1,0 +1,227 @@
+"""Findings: each check sees the defect planted for it, and stays quiet without."""
+
+import tracemalloc
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from crbm_lite.advice import advise, circularly_shifted, signal_components, suggested_l1
+from crbm_lite.cost import measured_cost
+from crbm_lite.inspection import check_recording
+from crbm_lite.model import CRBM
+from crbm_lite.planted import plant_recording
+from crbm_lite.recordings import Recording
+
+
+@pytest.fixture(scope="module")
+def good():
+    return plant_recording(150, 4, (30, 36), 2000, n_unassigned=15, activity_range=(0.1, 0.1))
+
+
+def altered(recording, change):
+    """The recording with spikes that a function changed in place."""
+    spikes = recording.spikes.copy()
+    change(spikes)
+    return Recording(spikes, recording.rate_hz)
+
+
+def check(recording, **options):
+    return check_recording(recording, measure_cost=False, **options)
+
+
+def test_a_good_recording_has_nothing_to_complain_about(good):
+    report = check(good)
+    assert [f.name for f in report.findings if f.level != "ok"] == []
+    assert report.worst == "ok"
+    assert len({f.name for f in report.findings}) == len(report.findings) == 12
+
+
+def test_a_page_of_text(good):
+    bad = altered(good, lambda v: v.__setitem__((slice(None), slice(0, 30)), 0))
+    text = str(check_recording(bad))
+    lines = text.splitlines()
+    assert 15 < len(lines) <= 50
+    assert max(map(len, lines)) <= 100
+    assert "look     silent       30 neurons never spike (0, 1, 2, 3, 4, ...)" in text
+    assert "-> leave them out with recording.select_neurons" in text
+    assert f"cl.CRBM(n_hidden={check(bad).advice.n_hidden}, " in text
+    assert " min, " in text
+
+
+def test_swapped_axes(good):
+    swapped = Recording(np.ascontiguousarray(good.spikes[:600].T), good.rate_hz)
+    assert check(swapped).finding("orientation").level == "problem"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "neurons"),
+    [
+        ("silent", lambda v: v.__setitem__((slice(None), [3, 7]), 0), (3, 7)),
+        ("hyperactive", lambda v: v.__setitem__((slice(0, 1200), 5), 1), (5,)),
+        ("duplicates", lambda v: v.__setitem__((slice(None), 9), v[:, 4]), (9,)),
+        ("dead", lambda v: v.__setitem__((slice(900, 1900), 11), 0), (11,)),
+    ],
+)
+def test_neurons_that_deserve_a_look(name, change, neurons, good):
+    found = check(altered(good, change)).finding(name)
+    assert (found.level, found.neurons) == ("look", neurons)
+    assert found.todo
+    assert check(good).finding(name).neurons == ()
+
+
+def test_activity_against_the_threshold(good):
+    rng = np.random.default_rng(0)
+    thin = altered(good, lambda v: np.multiply(v, rng.random(v.shape) < 0.15, out=v))
+    found = check(thin).finding("activity")
+    assert found.level == "problem"
+    assert found.value == pytest.approx(thin.spikes.mean())
+    assert check(good).finding("activity").value == pytest.approx(good.spikes.mean())
+
+
+def test_upsampled_frames(good):
+    double = Recording(np.repeat(good.spikes[:1000], 2, axis=0), 5.0)
+    found = check(double).finding("rate")
+    assert found.level == "problem"
+    assert "50%" in found.text
+
+
+@pytest.mark.parametrize(("rate_hz", "level"), [(1000.0, "look"), (0.1, "look"), (4.0, "ok")])
+def test_rate(rate_hz, level, good):
+    assert check(replace(good, rate_hz=rate_hz)).finding("rate").level == level
+
+
+def test_artefacts(good):
+    flash = altered(good, lambda v: v.__setitem__(slice(700, 703), 1))
+    found = check(flash).finding("artefacts")
+    assert (found.level, found.value) == ("look", 3.0)
+    assert "first 700" in found.text
+
+
+def test_drift_is_told_from_slow_states(good):
+    rng = np.random.default_rng(1)
+
+    def fade(v):
+        v[1000:] &= rng.random(v[1000:].shape) < 0.4
+
+    assert check(altered(good, fade)).finding("drift").level == "look"
+    slow = plant_recording(
+        200, 4, (40, 50), 4000, n_unassigned=20, active_s=20, inactive_s=120,
+        activity_range=(0.05, 0.06),
+    )  # fmt: skip
+    assert check(slow).finding("drift").value < 0.1
+
+
+def test_ceiling_is_the_correlation_of_train_and_test_covariances(good):
+    from crbm_lite.splits import split_train_test
+
+    train, test = split_train_test(good)
+    upper = np.triu_indices(150, 1)
+    c = [np.cov(x.spikes.T)[upper] for x in (train, test)]
+    found = check(good).finding("ceiling")
+    assert found.value == pytest.approx(np.corrcoef(c)[0, 1], abs=1e-4)
+
+
+def test_independent_neurons_have_no_ceiling_pairs_or_components():
+    rng = np.random.default_rng(2)
+    noise = Recording(rng.random((2000, 100)) < 0.05, 2.5)
+    report = check(noise)
+    for name in ("ceiling", "pairs", "length"):
+        assert report.finding(name).level == "problem", name
+    assert report.advice.n_components == 0
+    assert report.finding("pairs").value < 0.02
+
+
+def test_shared_rhythm_of_single_neurons_is_no_signal():
+    """Slow neurons that share nothing fool the edge for independent frames, not the shifts."""
+    rng = np.random.default_rng(3)
+    slow = np.repeat(rng.random((100, 60)) < 0.1, 20, axis=0)
+    z = (slow - slow.mean(0)) / slow.std(0)
+    edge = (1 + np.sqrt(60 / 2000)) ** 2
+    assert (np.linalg.eigvalsh(z.T @ z / 2000) > edge).sum() > 10
+    assert signal_components(Recording(slow, 2.5))[0] <= 2
+
+
+def test_components_are_the_planted_assemblies_and_last_as_long():
+    found = {}
+    for active_s in (2.0, 16.0):
+        recording = plant_recording(
+            400, 6, (60, 80), 6000, n_unassigned=40, active_s=active_s, inactive_s=6 * active_s,
+            activity_range=(0.08, 0.08),
+        )  # fmt: skip
+        n, found[active_s] = signal_components(recording)
+        assert n == 6
+    # Two-state chains: tau = (1 + r) / (1 - r), r = 1 - 1/active - 1/inactive; spikes add noise.
+    for active_s, tau in found.items():
+        r = 1 - 1 / (2.5 * active_s) - 1 / (15 * active_s)
+        assert 0.5 * (1 + r) / (1 - r) < tau < 1.2 * (1 + r) / (1 - r)
+
+
+def test_shifts_keep_each_neuron_and_lose_what_they_share(good):
+    shifted = circularly_shifted(good.spikes, 0)
+    assert (shifted.sum(axis=0) == good.spikes.sum(axis=0)).all()
+    lags = [np.flatnonzero([(np.roll(good.spikes[:, i], s) == shifted[:, i]).all()
+                            for s in range(2000)]) for i in (0, 1)]
+    assert all(lag.size == 1 for lag in lags)
+    assert lags[0] != lags[1]
+
+
+def test_the_method_is_the_function(good):
+    report = good.check(n_hidden=3)
+    assert report.findings == check(good, n_hidden=3).findings
+
+
+@pytest.mark.parametrize("factor", [1, 4])
+def test_lambda_follows_the_standard_error(factor):
+    rng = np.random.default_rng(0)
+    z = np.where(rng.random(1000 * factor) < 0.5, 1.0, -1.0)  # a unit of mean 0 and variance 1
+    v = rng.random((z.size, 2000)) < 0.01
+    error = ((v - v.mean(axis=0)) * z[:, None]).mean(axis=0).std()
+    assert suggested_l1(z.size, 0.01) == pytest.approx(4 * error, rel=0.1)
+
+
+def test_short_recordings_are_said_to_be_short(good):
+    report = check(good.select_frames(slice(0, 200)))
+    assert report.finding("length").level == "look"
+    assert not report.advice.is_long_enough
+    many = check(good, n_hidden=40)
+    assert many.advice.n_hidden == 40
+    assert "M = 6 is usual" in many.finding("length").todo
+
+
+def test_suggested_model_can_be_trained_and_finds_the_assemblies(good):
+    model = advise(good, measure_cost=False).model().fit(good)
+    alive = model.weights_[:, model.weights_.std(axis=0) > 0]
+    member = np.asarray(good.truth.membership, dtype=float)
+    r = np.corrcoef(np.hstack([member, alive]).T)[:4, 4:]
+    assert (np.abs(r).max(axis=1) > 0.5).all()
+
+
+def test_memory_is_that_of_a_real_fit(good):
+    _, memory_gb = measured_cost(good, 20, 100, {})
+    tracemalloc.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        CRBM(n_hidden=20, n_updates=60, random_state=0, progress=False).fit(good)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.5 < 1e9 * memory_gb / (peak + good.spikes.nbytes) < 2
+
+
+def test_impossible_questions(good):
+    with pytest.raises(ValueError, match="at least 20 frames"):
+        check(good.select_frames(slice(0, 10)))
+    with pytest.raises(ValueError, match="n_hidden is 0"):
+        check(good, n_hidden=0)
+    with pytest.raises(ValueError, match="no such finding"):
+        check(good).finding("none")
+
+
+def test_hardly_anything_varies():
+    spikes = np.zeros((100, 5))
+    spikes[::7, 2] = 1
+    report = check(Recording(spikes, 2.0))
+    assert report.finding("pairs").level == "problem"
+    assert report.finding("silent").neurons == (0, 1, 3, 4)
+    assert check(Recording(np.zeros((100, 5)), 2.0)).worst == "problem"
