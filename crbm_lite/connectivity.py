@@ -12,7 +12,7 @@ with I' the input without i and j; Eq. 16 is its average over the data. Eq. 17 a
 
 A factor (N, K) with K scales holds any such matrix without its N x N entries. Repeated models of
 one animal are one factor, their hidden units side by side and the scales divided by their number:
-so J is averaged before :math:`|\cdot|` (`region_connectivity`, from `crbm_lite.regions`).
+so J is averaged before :math:`|\cdot|` (`crbm_lite.regions.region_connectivity`).
 Covariances have the factor of centred frames and scales 1/T.
 """
 
@@ -25,14 +25,12 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from crbm_lite.checks import as_indices
-from crbm_lite.regions import RegionConnectivity, region_connectivity
 from crbm_lite.spikes import as_spikes
 
 if TYPE_CHECKING:
     from crbm_lite.model import CRBM
 
 __all__ = [
-    "RegionConnectivity",
     "coupling",
     "coupling_given_v",
     "effective_connectivity",
@@ -40,7 +38,6 @@ __all__ = [
     "factor_of_models",
     "kept_by_weight_spread",
     "mean_conditional_variance",
-    "region_connectivity",
 ]
 
 _FRAMES = 4096
@@ -75,15 +72,8 @@ def coupling_given_v(model: CRBM, v: object, i: object, j: object) -> np.ndarray
     """
     check_is_fitted(model, "weights_")
     n = model.n_features_in_
-    first, second = np.atleast_1d(np.asarray(i)), np.atleast_1d(np.asarray(j))
-    for name, index in (("i", first), ("j", second)):
-        if (
-            index.ndim != 1
-            or index.dtype.kind not in "iu"
-            or (index < 0).any()
-            or (index >= n).any()
-        ):
-            raise ValueError(f"{name} must hold whole numbers of neurons from 0 to {n - 1}.")
+    first = as_indices(np.atleast_1d(i), n, "i")
+    second = as_indices(np.atleast_1d(j), n, "j")
     if first.shape != second.shape:
         raise ValueError(f"i names {first.size} neurons and j {second.size}: give pairs.")
     if (first == second).any():

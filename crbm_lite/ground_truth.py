@@ -127,6 +127,21 @@ class GroundTruth:
         """Indices of the neurons that no assembly touches."""
         return np.flatnonzero(np.diff(self.effects.indptr) == 0)
 
+    def coupling_factor(self) -> tuple[np.ndarray, np.ndarray]:
+        r"""Factor and scales of the couplings that the assemblies make, of the form of Eq. 17.
+
+        :math:`J_{ij} = \sum_k c_{ik} c_{jk} \mathrm{Var}(s_k)`: the planted memberships and
+        switching in the place of weights and hidden units. `crbm_lite.regions.region_connectivity`
+        averages it over regions: the ceiling of what a model of the spikes can find.
+
+        Returns
+        -------
+        effects : (N, K) float64
+        variance : (K,) float64
+            Of the states over the frames.
+        """
+        return self.effects.toarray(), self.states.var(axis=0)
+
     def probability(self, frames: np.ndarray | slice | None = None) -> np.ndarray:
         """Probability of a spike, the module's equation.
 

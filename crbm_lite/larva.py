@@ -20,7 +20,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
-__all__ = ["REGION_NAMES", "AssemblyPlan", "plan_assemblies", "plant_structure", "sample_positions"]
+__all__ = [
+    "REGION_NAMES",
+    "AssemblyPlan",
+    "plan_assemblies",
+    "plant_structure",
+    "sample_inside",
+    "sample_positions",
+]
 
 MIDLINE_UM = 200.0
 # name: centre (from the midline, y, z), half axes, density, inner edge of the shell
@@ -50,7 +57,8 @@ class AssemblyPlan:
     Parameters
     ----------
     name, kind : str
-        Kind is "antiphasic", "tile", "dispersed", "compact" (one blob) or "spanning" (two).
+        Kind is "antiphasic", "tile", "dispersed", "compact" (one blob), "spanning" (two) or
+        "projecting" (`crbm_lite.projections`).
     regions : tuple of int
         Regions of its blobs; empty for a dispersed assembly.
     centres_um : (B, 3) float64
@@ -59,6 +67,8 @@ class AssemblyPlan:
         Its size in units of the mean size; for a tile, of its share of the tectum.
     active_s, inactive_s : float
         Mean dwell times.
+    shares : tuple of float, optional
+        Of the neurons of each blob's region, its members; with it the size does not count.
     """
 
     name: str
@@ -68,10 +78,18 @@ class AssemblyPlan:
     relative_size: float
     active_s: float
     inactive_s: float
+    shares: tuple[float, ...] | None = None
 
 
-def _inside(region: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw n points, uniform in a region's ellipsoid or shell on its own side; (n, 3) um."""
+def sample_inside(region: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw n points, uniform in a region's ellipsoid or shell on its own side; (n, 3) um.
+
+    Examples
+    --------
+    >>> points = sample_inside(1, 100, np.random.default_rng(0))
+    >>> points.shape, bool((points[:, 0] > MIDLINE_UM).all())
+    ((100, 3), True)
+    """
     centre, axes, _, inner = list(_ANATOMY.values())[region // 2]
     points = np.empty((0, 3))
     while len(points) < n:
@@ -125,7 +143,7 @@ def sample_positions(n_neurons: int, rng: np.random.Generator) -> tuple[np.ndarr
     share = _region_share() * np.exp(rng.normal(0, 0.05, size=len(REGION_NAMES)))
     edges = np.round(np.append(0, np.cumsum(share)) / share.sum() * n_neurons).astype(int)
     region = np.repeat(np.arange(len(REGION_NAMES)), np.diff(edges))
-    points = [_inside(r, n, rng) for r, n in enumerate(np.diff(edges))]
+    points = [sample_inside(r, n, rng) for r, n in enumerate(np.diff(edges))]
     return np.concatenate(points), region
 
 
@@ -207,7 +225,7 @@ def plan_assemblies(
 
     n_tiles = 9 if n_assemblies >= 60 else max(1, round(n_assemblies / 8))
     right = _INDEX["tectum_right"]
-    centres, _ = kmeans2(_inside(right, 4000, rng), n_tiles, minit="++", rng=rng)
+    centres, _ = kmeans2(sample_inside(right, 4000, rng), n_tiles, minit="++", rng=rng)
     for tile, centre in enumerate(centres[np.argsort(centres[:, 1])]):
         for region in (_mirror(right), right):
             blob = centre[None] if region == right else _mirror_um(centre[None])
@@ -236,7 +254,7 @@ def plan_assemblies(
             regions = (int(rng.choice(room.size, p=weight / weight.sum())),)
         else:
             regions = tuple(int(r) for r in pairs[rng.choice(len(pairs), p=pair_share)])
-        centres = np.array([_far_from(blobs_of[r], _inside(r, 8, rng)) for r in regions])
+        centres = np.array([_far_from(blobs_of[r], sample_inside(r, 8, rng)) for r in regions])
         size = float(rng.uniform(0.7, 1.5))
         images = [(regions, centres)]
         mirrored = tuple(_mirror(r) for r in regions)

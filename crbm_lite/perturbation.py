@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from crbm_lite.checks import as_indices
 from crbm_lite.regions import region_given_neuron
 
 if TYPE_CHECKING:
@@ -29,10 +30,8 @@ def _held(values: Mapping[int, float] | None, n: int, name: str) -> tuple[np.nda
     values = {} if values is None else values
     if not isinstance(values, Mapping):
         raise ValueError(f"{name} must map units to values, for example {name}={{3: 0, 7: 0}}.")
-    index = np.array(list(values.keys()) or np.empty(0, int))
+    index = as_indices(list(values), n, name) if values else np.empty(0, np.int64)
     held = np.array(list(values.values()), np.float64)
-    if index.size and (index.dtype.kind not in "iu" or (index < 0).any() or (index >= n).any()):
-        raise ValueError(f"{name} must name units by whole numbers from 0 to {n - 1}.")
     if not np.isfinite(held).all():
         raise ValueError(f"{name} holds a value that is not finite.")
     if index.size == n:

@@ -31,6 +31,7 @@ from crbm_lite.larva import (
     sample_positions,
 )
 from crbm_lite.planted import draw_spikes, draw_states, shift_to_activity
+from crbm_lite.projections import draw_excitability, plan_projections
 from crbm_lite.recordings import Recording
 
 __all__ = ["calcium_traces", "simulate_recording"]
@@ -50,6 +51,7 @@ def simulate_recording(
     background_fraction: float = 0.15,
     activity: float = 0.04,
     dff: bool = False,
+    projecting: bool = False,
 ) -> Recording:
     """Simulate a recording of a larva's brain, with its ground truth.
 
@@ -72,6 +74,10 @@ def simulate_recording(
         Mean spikes per neuron and frame.
     dff : bool
         Whether to add calcium traces (4 T N bytes).
+    projecting : bool
+        Whether all assemblies are drawn from the planted structure between regions, by
+        `crbm_lite.projections`, for questions about structure and function. In the template's
+        own plan most lie in one region.
 
     Returns
     -------
@@ -114,7 +120,8 @@ def simulate_recording(
 
     template_rng = np.random.default_rng([random_state, 0])
     structure = plant_structure(template_rng)
-    plans = plan_assemblies(n_assemblies, structure, template_rng)
+    plan = plan_projections if projecting else plan_assemblies
+    plans = plan(n_assemblies, structure, template_rng)
 
     rng = np.random.default_rng([random_state, 1, animal])
     coordinates, region = sample_positions(n_neurons, rng)
@@ -122,6 +129,8 @@ def simulate_recording(
     effects = _draw_effects(plans, coordinates, region, eligible, rng)
     states = _draw_plan_states(plans, n_frames, rate_hz, rng)
     base = rng.normal(0.0, 0.4, size=n_neurons)
+    if projecting:
+        base += draw_excitability(template_rng)[region]
     base = shift_to_activity(base, effects, states, activity)
     truth = GroundTruth(
         base,
@@ -143,6 +152,7 @@ def simulate_recording(
             "source": "simulated larva: crbm_lite.simulation.simulate_recording",
             "random_state": random_state,
             "animal": animal,
+            **({"projecting": True} if projecting else {}),
         },
         dff=calcium_traces(spikes, rate_hz, rng) if dff else None,
         truth=truth,
@@ -230,9 +240,11 @@ def _draw_effects(
             members.append(rng.choice(anywhere, size=min(size, anywhere.size), replace=False))
             continue
         blobs = []
-        for r, centre in zip(plan.regions, plan.centres_um, strict=True):
+        for b, (r, centre) in enumerate(zip(plan.regions, plan.centres_um, strict=True)):
             inside = np.flatnonzero(eligible & (region == r))
             n = min(max(1, size // len(plan.regions)), -(-2 * inside.size // 3))
+            if plan.shares is not None:  # rounded at random: small shares count on average
+                n = int(plan.shares[b] * inside.size + rng.random())
             distance = np.linalg.norm(coordinates[inside] - centre - rng.normal(0, 5, 3), axis=1)
             # The nearest neurons, with a ragged edge.
             ragged = distance * np.exp(rng.normal(0, 0.15, size=inside.size))
@@ -243,7 +255,7 @@ def _draw_effects(
     columns = [np.full(m.size, k) for k, m in enumerate(members)]
     values = [rng.uniform(*_EFFECT, size=m.size) for m in members]
     pair = [k for k, plan in enumerate(plans) if plan.kind == "antiphasic"]
-    for k, partner in (pair, pair[::-1]):
+    for k, partner in (pair, pair[::-1]) if pair else ():
         rows.append(members[partner])
         columns.append(np.full(members[partner].size, k))
         values.append(rng.uniform(*_CROSS_EFFECT, size=members[partner].size))
@@ -263,6 +275,8 @@ def _draw_plan_states(
     inactive = np.maximum(1.0, [p.inactive_s for p in plans] * tempo)
     states = draw_states(n_frames, active, inactive, rng)
     pair = [k for k, plan in enumerate(plans) if plan.kind == "antiphasic"]
+    if not pair:
+        return states
     states[:, pair] = False
     frame, turn = 0, int(rng.integers(2))
     while frame < n_frames:

@@ -10,7 +10,7 @@ Structure from tracings (Eq. 20), each neuron mirrored to the other side:
 and the form of 2019 (Eq. 21), :math:`\sum_n [l_n(r) + l_n(r')] / (n (V_r + V_{r'}))` over the n
 neurons that are in both. The average over animals (Eq. 22) weighs each by
 :math:`T_F (N_r + N_{r'})`. How the two kinds of connectivity are held against each other is in
-`crbm_lite.region_statistics`, whose functions can be imported from here too.
+`crbm_lite.region_statistics`.
 """
 
 from __future__ import annotations
@@ -19,22 +19,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crbm_lite.region_statistics import (
-    as_squares,
-    compare,
-    conservation,
-    log_normality,
-    region_pairs,
-)
+from crbm_lite.region_statistics import as_squares
 
-__all__ = [
-    "average_connectivity",
-    "compare",
-    "conservation",
-    "log_normality",
-    "region_pairs",
-    "structural_connectivity",
-]
+__all__ = ["average_connectivity", "structural_connectivity"]
 
 
 def average_connectivity(

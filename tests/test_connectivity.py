@@ -16,9 +16,8 @@ from crbm_lite.connectivity import (
     factor_of_models,
     kept_by_weight_spread,
     mean_conditional_variance,
-    region_connectivity,
 )
-from crbm_lite.regions import aggregate_regions, region_given_neuron
+from crbm_lite.regions import aggregate_regions, region_connectivity, region_given_neuron
 
 N, M = 6, 3
 
@@ -115,7 +114,7 @@ def test_neurons_that_share_no_hidden_unit_are_not_coupled():
 
 
 @pytest.mark.parametrize(
-    ("i", "j"), [([0], [0]), ([0, 1], [2]), ([N], [0]), ([-1], [0]), ([0.5], [1])]
+    ("i", "j"), [([0], [0]), ([0, 1], [2]), ([N], [0]), ([-1], [0]), ([0.5], [1]), ([], [])]
 )
 def test_impossible_pairs_are_refused(i, j):
     with pytest.raises(ValueError, match=r"^[ij] |pair"):

@@ -119,6 +119,7 @@ def test_response_by_region_leaves_out_held_neurons(model):
         ({"neurons": [0, 1]}, "must map"),
         ({"neurons": dict.fromkeys(range(N), 0)}, "at least one free"),
         ({"hidden": {-1: 0.0}}, "hidden"),
+        ({"hidden": {0.5: 0.0}}, "hidden"),
         ({"hidden": {0: np.nan}}, "not finite"),
     ],
 )

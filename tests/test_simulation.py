@@ -8,6 +8,9 @@ from scipy.spatial.distance import pdist
 from crbm_lite.ground_truth import GroundTruth
 from crbm_lite.larva import REGION_NAMES, plan_assemblies, plant_structure, sample_positions
 from crbm_lite.planted import draw_spikes, draw_states, plant_recording
+from crbm_lite.projections import plan_projections
+from crbm_lite.region_statistics import compare
+from crbm_lite.regions import region_connectivity
 from crbm_lite.simulation import calcium_traces, simulate_recording
 
 
@@ -33,7 +36,8 @@ class TestGroundTruth:
         base_logit=[-2.0, 0.0, 1.0],
         effects=scipy.sparse.csr_array([[3.0, 0.0], [1.0, -2.0], [0.0, 0.0]]),
         states=[[False, False], [True, False], [True, True]],
-        names=("a", "b"), kinds=("x", "x"),
+        names=("a", "b"),
+        kinds=("x", "x"),
     )
 
     def test_probability_is_the_logistic_function_of_added_log_odds(self):
@@ -54,6 +58,13 @@ class TestGroundTruth:
         np.testing.assert_array_equal(
             np.concatenate([p for _, p in tiles]), self.truth.probability()
         )
+
+    def test_couplings_of_the_assemblies_by_hand(self):
+        effects, variance = self.truth.coupling_factor()
+        np.testing.assert_allclose(variance, [2 / 9, 2 / 9])
+        j = (effects * variance) @ effects.T
+        assert j[0, 1] == pytest.approx(3.0 * 1.0 * 2 / 9)
+        assert j[1, 1] == pytest.approx((1.0 + 4.0) * 2 / 9)
 
     def test_nllh_by_hand(self):
         spikes = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 1]])
@@ -126,8 +137,9 @@ class TestPlanted:
             assert spikes[active][:, members].mean() > 2.5 * spikes[~active][:, members].mean()
 
     def test_more_overlap_sparser_and_too_few_places(self):
-        dense = plant_recording(300, 30, size_range=(60, 90), n_frames=200, n_unassigned=0,
-                                activity_range=(0.02, 0.02))
+        dense = plant_recording(
+            300, 30, size_range=(60, 90), n_frames=200, n_unassigned=0, activity_range=(0.02, 0.02)
+        )
         assert dense.truth.membership.sum(axis=1).mean() > 6
         assert dense.activity.mean() == pytest.approx(0.02, abs=0.005)
         thin = plant_recording(300, 2, size_range=(20, 20), n_frames=100, n_unassigned=10)
@@ -242,8 +254,9 @@ class TestLarva:
         for k, kind in enumerate(larva.truth.kinds):
             if kind == "dispersed":
                 continue
-            centres = [r.coordinates[r.truth.membership[:, k] > 0].mean(axis=0)
-                       for r in (larva, other)]
+            centres = [
+                r.coordinates[r.truth.membership[:, k] > 0].mean(axis=0) for r in (larva, other)
+            ]
             assert np.linalg.norm(centres[0] - centres[1]) < 40
         elsewhere = simulate_recording(300, 20, random_state=1)
         assert (elsewhere.truth.structure != larva.truth.structure).any()
@@ -296,6 +309,61 @@ def test_spanning_assemblies_follow_the_structure():
     pairs = np.triu_indices(20, 1)
     assert (counts[structure == 0] == 0).all()
     assert np.corrcoef(counts[pairs], structure[pairs])[0, 1] > 0.9
+
+
+class TestProjecting:
+    def test_a_seed_takes_shares_of_its_targets_by_their_structure(self):
+        rng = np.random.default_rng(1)
+        structure = plant_structure(rng)
+        plans = plan_projections(400, structure, rng)
+        shares = np.zeros((20, 20))
+        for k, plan in enumerate(plans):
+            assert plan.regions[0] == k % 20
+            assert plan.shares[0] == 0.35 >= max(plan.shares)
+            assert set(plan.regions[1:]) == set(np.flatnonzero(structure[k % 20]))
+            shares[k % 20, list(plan.regions)] += np.array(plan.shares) / 20
+        cut = np.quantile(structure[structure > 0], 0.9)
+        weak = (structure > 0) & (structure < 0.4 * cut)  # never at the largest share
+        expected = 0.35 * structure[weak] / cut * np.exp(0.3**2 / 2)
+        assert shares[weak] / expected == pytest.approx(1.0, abs=0.35)
+        assert (shares[weak] / expected).mean() == pytest.approx(1.0, abs=0.03)
+        with pytest.raises(ValueError, match="n_assemblies is 0"):
+            plan_projections(0, structure, rng)
+
+    def test_members_are_the_shares_of_the_plan(self):
+        options = {"n_frames": 20, "n_assemblies": 20, "projecting": True}
+        larva = simulate_recording(4000, background_fraction=0.0, **options)
+        rng = np.random.default_rng([0, 0])
+        plans = plan_projections(20, plant_structure(rng), rng)
+        labels = np.asarray(larva.labels).astype(int)
+        members = labels.T @ (larva.truth.membership != 0)
+        for k, plan in enumerate(plans):
+            expected = np.zeros(20)
+            expected[list(plan.regions)] = plan.shares
+            np.testing.assert_allclose(members[:, k], expected * labels.sum(axis=0), atol=1.0)
+        assert set(larva.truth.kinds) == {"projecting"}
+        assert larva.provenance["projecting"] is True
+
+    def test_regions_differ_in_excitability_and_animals_agree(self):
+        rest = []
+        for animal in range(2):
+            larva = simulate_recording(6000, 20, animal=animal, n_assemblies=20, projecting=True)
+            labels = np.asarray(larva.labels).astype(float)
+            mean = labels.T @ larva.truth.base_logit / labels.sum(axis=0)
+            rest.append(mean - mean.mean())
+        np.testing.assert_allclose(rest[0][::2], rest[0][1::2], atol=0.2)  # left as right
+        np.testing.assert_allclose(rest[0], rest[1], atol=0.2)
+        assert rest[0].std() > 0.3
+
+    def test_planted_couplings_follow_the_structure_and_in_the_template_hardly(self):
+        r_s = {}
+        for projecting in (False, True):
+            larva = simulate_recording(1500, 500, n_assemblies=20, projecting=projecting)
+            truth = larva.truth
+            planted = region_connectivity(*truth.coupling_factor(), larva.labels).values
+            r_s[projecting] = compare(planted, truth.structure, within=False).spearman_r
+        assert r_s[True] > 0.6
+        assert r_s[False] < 0.3
 
 
 def test_positions_lie_in_their_regions():

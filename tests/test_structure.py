@@ -6,15 +6,14 @@ from scipy import stats
 
 from crbm_lite.atlas import load_atlas
 from crbm_lite.datasets import DatasetUnavailable
-from crbm_lite.region_statistics import Conservation
-from crbm_lite.structure import (
-    average_connectivity,
+from crbm_lite.region_statistics import (
+    Conservation,
     compare,
     conservation,
     log_normality,
     region_pairs,
-    structural_connectivity,
 )
+from crbm_lite.structure import average_connectivity, structural_connectivity
 
 
 @pytest.fixture(scope="module")
