@@ -376,9 +376,10 @@ class TestAnyFile:
 
 def test_the_calls_of_the_page_on_importers_fit_the_functions():
     page = Path(__file__).resolve().parents[1] / "book/your_data/importers.md"
-    rows = re.findall(r"^\| .* \| `(.+\))` \| \[(\w+)\]", page.read_text(encoding="utf-8"), re.M)
-    assert {module for _, module in rows} >= {module for module, _ in FORMATS.values()}
-    for code, module in rows:
+    row = r"^\| \[.+\]\(\S+/api/(?:importers\.)?(\w+)\.md\) \| `(.+\))` \|$"
+    rows = re.findall(row, page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {module for module, _ in rows} >= {module for module, _ in FORMATS.values()}
+    for module, code in rows:
         call = ast.parse(code, mode="eval").body
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
         if name == "import_recording":
