@@ -165,6 +165,9 @@ class LogNormality:
         Shapiro-Wilk test of the logarithms.
     skewness, excess_kurtosis : float
         Of the logarithms; both 0 for a log-normal. Where n is large they say more than a p value.
+    gain_over_normal : float
+        Mean log-likelihood of the values under the fitted log-normal minus that under the fitted
+        normal, nats per value; positive where the log-normal describes them better.
     """
 
     quantiles_normal: np.ndarray
@@ -174,10 +177,16 @@ class LogNormality:
     shapiro_p: float
     skewness: float
     excess_kurtosis: float
+    gain_over_normal: float
 
 
 def log_normality(values: object) -> LogNormality:
     """Probability plot and test of log10 of values; NaN and values not above 0 are left out.
+
+    Parameters
+    ----------
+    values : array_like
+        A region matrix is counted as it is, each pair twice: take its `region_pairs`.
 
     Raises
     ------
@@ -194,15 +203,17 @@ def log_normality(values: object) -> LogNormality:
     from scipy.stats import kurtosis, probplot, shapiro, skew
 
     flat = np.asarray(values, np.float64).ravel()
-    flat = flat[np.isfinite(flat)]
-    logs = np.log10(flat[flat > 0])
+    flat = flat[np.isfinite(flat) & (flat > 0)]
+    logs = np.log10(flat)
     if logs.size < 8:
         raise ValueError(f"values has {logs.size} positive finite entries: 8 or more are needed.")
     (quantiles, ordered), (_, _, r) = probplot(logs)
     w, p = shapiro(logs)
+    # Both Gaussians have their entropy as mean log-likelihood; dx = x ln(10) d(log10 x).
+    gain = np.log(flat.std() / logs.std()) - np.log(flat * np.log(10)).mean()
     return LogNormality(
         quantiles, ordered, float(r) ** 2, float(w), float(p), float(skew(logs)),
-        float(kurtosis(logs)),
+        float(kurtosis(logs)), float(gain),
     )  # fmt: skip
 
 

@@ -197,6 +197,11 @@ def test_log_normality_tells_a_log_normal_from_an_exponential():
     assert good.shapiro_p > 0.01 > bad.shapiro_p
     assert abs(good.skewness) < 0.2 < abs(bad.skewness)
     assert bad.probability_plot_r2 < good.probability_plot_r2 <= 1
+    for values in (rng.lognormal(-5, 1.2, 300), rng.normal(10, 1, 300)):
+        log_normal = stats.lognorm(*stats.lognorm.fit(values, floc=0))
+        normal = stats.norm(*stats.norm.fit(values))
+        gain = (log_normal.logpdf(values) - normal.logpdf(values)).mean()
+        assert log_normality(values).gain_over_normal == pytest.approx(gain, abs=1e-6)
     with_gaps = np.concatenate([[np.nan, 0.0, -1.0], rng.lognormal(size=20)])
     assert log_normality(with_gaps).log10_values.size == 20
     with pytest.raises(ValueError, match="8 or more"):
@@ -217,6 +222,32 @@ def test_conservation_is_pearson_of_log10_on_common_regions(within):
     off = [result.pearson_r[i, j] for i, j in ((0, 1), (0, 2), (1, 2))]
     assert result.mean() == pytest.approx(np.mean(off))
     assert result.mean(with_self=True) == pytest.approx((3 + np.sum(off)) / 6)
+
+
+def test_plain_matrices_with_gaps_are_enough():
+    """Published values: lists of rows, NaN for missing regions, scales of 1e-6, no zeros by NaN."""
+    rng = np.random.default_rng(7)
+    c = symmetric(rng, 10, zero=0.3)
+    animals = [1e-6 * (c + 0.05) * symmetric(rng, 10) for _ in range(4)]
+    for lacks, matrix in zip((2, 5, 5, 9), animals):
+        matrix[lacks], matrix[:, lacks] = np.nan, np.nan
+    listed = [matrix.tolist() for matrix in animals]
+    average = average_connectivity(listed, np.full((4, 10), 20).tolist())
+    np.testing.assert_allclose(average, np.nanmean(animals, axis=0), rtol=1e-12)
+    assert average_connectivity(listed, np.full((4, 10), 20), missing="zero")[5, 0] == (
+        pytest.approx(np.nansum([m[5, 0] for m in animals]) / 4)
+    )
+    structural = c.copy()
+    structural[7], structural[:, 7] = np.nan, np.nan
+    result = compare(average.tolist(), structural.tolist())
+    assert result.n_connected + result.n_unconnected == 9 * 10 // 2
+    known = ~np.isnan(structural[region_pairs(10)])
+    x, y = average[region_pairs(10)][known], structural[region_pairs(10)][known]
+    assert result.spearman_r == pytest.approx(stats.spearmanr(x[y > 0], y[y > 0])[0])
+    alike = conservation(listed)
+    assert alike.n_pairs[0, 1] == 8 * 9 // 2 and alike.n_pairs[1, 2] == 9 * 10 // 2
+    assert log_normality(listed[0]).log10_values.size == 81
+    assert np.isnan(compare(np.full((4, 4), np.nan), np.ones((4, 4))).spearman_r)
 
 
 def test_eight_animals_correlated_with_themselves_turn_060_into_069():
