@@ -10,8 +10,9 @@ import pytest
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import expit
 
-from crbm_lite.baselines.vae import VAE, fit_vae, sweep_vae, validate_vae
+from crbm_lite.baselines.vae import VAE, fit_vae
 from crbm_lite.baselines.vae_network import _networks, batch_loss, folded, keras_on_jax
+from crbm_lite.baselines.vae_validation import sweep_vae, validate_vae
 
 if not (find_spec("keras") and find_spec("jax")):
     pytest.skip("needs the extra [vae]", allow_module_level=True)
@@ -200,7 +201,7 @@ def test_the_sweep_scores_held_out_blocks_by_the_elbo(planted, monkeypatch):
         seen.append((v.shape[0], n_hidden, random_state, training))
         return VAE(**{**vars(TINY), "weights": np.float32(l1) * TINY.weights})
 
-    monkeypatch.setattr("crbm_lite.baselines.vae.fit_vae", fake)
+    monkeypatch.setattr("crbm_lite.baselines.vae_validation.fit_vae", fake)
     v = planted[:90, [0, 20]]
     sweep = sweep_vae(v, ((3, 0.5), (4, 2.0)), n_folds=3, n_samples=2, random_state=7, n_updates=9)
     assert seen[:2] == [(60, 3, 7, {"n_updates": 9}), (60, 4, 7, {"n_updates": 9})]

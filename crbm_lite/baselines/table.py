@@ -84,7 +84,7 @@ def vae_row(vae: VAE, report: ValidationReport, seconds: float | None = None) ->
     ----------
     vae : VAE
     report : ValidationReport
-        Of `crbm_lite.baselines.vae.validate_vae`.
+        Of `crbm_lite.baselines.vae_validation.validate_vae`.
     seconds : float, optional
 
     Returns

@@ -1,0 +1,138 @@
+"""Choosing and scoring a sparse VAE: held-out ELBO, and the statistics that a cRBM is asked for.
+
+No equations: the ELBO is that of `crbm_lite.baselines.vae`, nRMSE and nLLH are those of
+`crbm_lite.statistics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from crbm_lite.baselines.tuning import Sweep, cross_validate
+from crbm_lite.baselines.vae import VAE, fit_vae
+from crbm_lite.spikes import as_spikes
+from crbm_lite.statistics import ValidationReport, compare_moments, nllh
+
+__all__ = ["sweep_vae", "validate_vae"]
+
+
+def sweep_vae(
+    train: object,
+    settings: Sequence[tuple[int, float]],
+    *,
+    n_folds: int = 3,
+    n_samples: int = 10,
+    random_state: int = 0,
+    **training: object,
+) -> Sweep:
+    """Choose (M, lambda) by the ELBO of held-out blocks of the training frames.
+
+    Parameters
+    ----------
+    train : (T, N) array of 0/1, scipy.sparse matrix or Recording
+    settings : sequence of (n_hidden, l1)
+    n_folds : int
+    n_samples : int
+        Samples of z a frame.
+    random_state : int
+    **training
+        ``n_updates``, ``batch_size``, ``learning_rate`` of `fit_vae`.
+
+    Returns
+    -------
+    Sweep
+        Its values are pairs (n_hidden, l1), its scores ELBOs in nats a frame.
+
+    Raises
+    ------
+    ValueError, ImportError, RuntimeError
+        As `fit_vae` and `crbm_lite.baselines.tuning.cross_validate`.
+
+    Examples
+    --------
+    >>> v = np.random.default_rng(0).random((90, 5)) < 0.3
+    >>> sweep_vae(v, [(2, 0.01), (2, 0.1)], n_updates=50).scores.shape  # doctest: +SKIP
+    (3, 2)
+    """
+
+    def score(fitted: object, held_out: object) -> list[float]:
+        return [
+            fit_vae(fitted, n_hidden, l1, random_state=random_state, **training).elbo(
+                held_out, n_samples, random_state
+            )
+            for n_hidden, l1 in settings
+        ]
+
+    return cross_validate(train, settings, score, n_folds)
+
+
+def validate_vae(
+    vae: VAE,
+    train: object,
+    test: object,
+    random_state: int | np.random.Generator | None = None,
+    *,
+    n_generated: int = 15_000,
+    threshold: float = 0.01,
+) -> ValidationReport:
+    """Score a VAE as `crbm_lite.validate` scores a cRBM: five statistics and the nLLH.
+
+    Disconnected latents are left out of the statistics of h: their means follow the prior alone.
+
+    Parameters
+    ----------
+    vae : VAE
+    train, test : (T, N) array of 0/1, scipy.sparse matrix or Recording
+    random_state : int, Generator or None
+        Of the generated frames and of the points in scatter plots.
+    n_generated : int
+        Frames to generate.
+    threshold : float
+        Weights up to it count as zero.
+
+    Returns
+    -------
+    ValidationReport
+        With ``l1`` 0, as the correction of <v h> for the penalty is that of a cRBM.
+
+    Raises
+    ------
+    ValueError
+        If the data do not fit the model, or fewer than two latents are connected.
+
+    Examples
+    --------
+    >>> v = np.random.default_rng(0).random((300, 5)) < 0.3
+    >>> f = np.float32
+    >>> small, square, none = np.ones((5, 2), f), np.eye(2, dtype=f), np.zeros(2, f)
+    >>> vae = VAE(small, none, square, none, square, none, small, np.full(5, -1, f))
+    >>> report = validate_vae(vae, v[:200], v[200:], 0, n_generated=500)
+    >>> report.n_generated, report.hh.n_entries
+    (500, 1)
+    """
+    rng = np.random.default_rng(random_state)
+    train, test = (as_spikes(x, n, len(vae.fields)) for x, n in ((train, "train"), (test, "test")))
+    used = vae.connected(threshold)
+    if used.sum() < 2:
+        raise ValueError(
+            f"{used.sum()} latents have a weight beyond {threshold:g}: there are no covariances of "
+            "hidden units; train longer or lower l1."
+        )
+    scores = compare_moments(
+        test,
+        train,
+        vae.sample(n_generated, rng),
+        mean_h=lambda v: vae.mean_h_given_v(v)[:, used],
+        weights=vae.sparse_weights(threshold)[:, used],
+        random_state=rng,
+    )
+    return ValidationReport(
+        **vars(scores),
+        nllh=nllh(vae, test),
+        l1=0.0,
+        n_train=train.n_frames,
+        n_test=test.n_frames,
+        n_generated=n_generated,
+    )
