@@ -1,0 +1,181 @@
+"""How cost and memory grow, and how long it takes to begin.
+
+python -m benchmarks.scaling [start] [cost] [memory] [million]     all four by default
+
+start    seconds to import and to the end of a first small fit, from a warm and a cold numba cache
+cost     seconds an update against N, M, chains and active neurons, one quantity at a time; the
+         exponent is the slope of the logarithms
+memory   peak memory of a fit of 65,517 neurons x 6,000 frames, 200 hidden units, recording included
+million  the same for 1,000,000 neurons x 2,000 frames
+
+Seconds are CPU seconds over the number of threads. Results go to results/scaling.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numba
+import numpy as np
+
+RESULTS = Path(__file__).with_name("results") / "scaling.json"
+AT = {"N": 20_000, "M": 200, "chains": 100, "activity": 0.04}
+SWEEPS = {
+    "N": (5000, 10_000, 20_000, 50_000, 100_000, 200_000),
+    "M": (50, 100, 200, 400),
+    "chains": (50, 100, 200, 400),
+    "activity": (0.02, 0.04, 0.08, 0.16),
+}
+DENSITY, N_FRAMES, N_GIBBS = 0.05, 300, 15
+MEMORY = {"memory": (65_517, 6000, 200, 120), "million": (1_000_000, 2000, 200, 102)}
+FIRST_FIT = """
+import time
+began = time.perf_counter(), time.process_time()
+import crbm_lite
+imported = time.perf_counter(), time.process_time()
+import warnings
+import numpy as np
+warnings.simplefilter("ignore")
+v = np.random.default_rng(0).random((300, 200)) < 0.1
+crbm_lite.CRBM(n_hidden=5, n_updates=20, random_state=0, progress=False).fit(v)
+fitted = time.perf_counter(), time.process_time()
+print(*(b - a for a, b in zip(began, imported)), *(b - a for a, b in zip(imported, fitted)))
+"""
+
+
+def first_fit(cache: str) -> dict[str, float]:
+    """Seconds, wall and CPU, in a new process."""
+    run = subprocess.run(
+        [sys.executable, "-c", FIRST_FIT], env=os.environ | {"NUMBA_CACHE_DIR": cache},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    names = ("import_s", "import_cpu_s", "first_fit_s", "first_fit_cpu_s")
+    return dict(zip(names, map(float, run.stdout.split()), strict=True))
+
+
+def measure_start() -> dict:
+    """Cold, then warm."""
+    with tempfile.TemporaryDirectory() as cache:
+        cold = first_fit(cache)
+        warm = min((first_fit(cache) for _ in range(3)), key=lambda x: x["first_fit_s"])
+    for name, x in (("cold", cold), ("warm", warm)):
+        print(f"{name}: import {x['import_s']:.2f} s, first fit {x['first_fit_s']:.1f} s")
+    return {"cold": cold, "warm": warm}
+
+
+def update_seconds(n: int, m: int, chains: int, activity: float) -> float:
+    """Median CPU seconds a thread of an update, jumps included."""
+    from crbm_lite.spikes import as_spikes
+    from crbm_lite.training import Schedule, Trainer
+    from crbm_lite.warm_start import Start
+
+    rng = np.random.default_rng(0)
+    spikes = as_spikes(rng.random((N_FRAMES, n), dtype=np.float32) < activity)
+    weights = np.zeros((n, m), np.float32)
+    on = rng.random((n, m), dtype=np.float32) < DENSITY
+    weights[on] = 0.1 / np.sqrt(DENSITY * m) * rng.standard_normal(on.sum())
+    potential = np.stack([np.ones(m), np.ones(m), np.zeros(m), np.zeros(m)])
+    fields = np.full(n, np.log(activity / (1 - activity)))
+    # lambda keeps the zeros, and the tiny learning rate everything else, where they are
+    options = {"jump_every": 3, "l1": 1.0, "learning_rate": 1e-12, "final_learning_rate": 1e-12}
+    schedule = Schedule(n_updates=1000, batch_size=100, n_chains=chains, n_gibbs=N_GIBBS,
+                        decay_start=0.25, ramp=0.0, beta2=0.999, epsilon=1e-6,
+                        **options)  # fmt: skip
+    trainer = Trainer(spikes, Start(weights, fields, potential, boost=1.0), schedule, rng)
+    trainer.now.weight_square[:] = 1.0
+    trainer.one_update()
+    seconds = []
+    for _ in range(3):
+        began = time.process_time()
+        trainer.one_update()
+        seconds.append(time.process_time() - began)
+    return float(np.median(seconds)) / numba.get_num_threads()
+
+
+def measure_cost() -> dict:
+    """One sweep for each quantity, the others as in AT."""
+    out = {}
+    for name, values in SWEEPS.items():
+        seconds = [update_seconds(*(AT | {name: x}).values()) for x in values]
+        slope = float(np.polyfit(np.log(values), np.log(seconds), 1)[0])
+        fixed = float(np.polyfit(values, seconds, 1)[1])
+        out[name] = {"values": values, "seconds": seconds, "exponent": slope, "fixed_s": fixed}
+        line = ", ".join(f"{x:g}: {1e3 * s:.0f}" for x, s in zip(values, seconds, strict=True))
+        print(f"{name:<9} exponent {slope:.2f}   ms {line}", flush=True)
+    return out | {"at": AT, "density": DENSITY, "n_gibbs": N_GIBBS}
+
+
+def grouped_spikes(n: int, t: int, n_groups: int, rng: np.random.Generator) -> np.ndarray:
+    """Spikes (t, n) uint8, made a few frames at a time: groups that are on in 5 % of the frames."""
+    v = np.empty((t, n), np.uint8)
+    group = rng.integers(n_groups, size=n)
+    for first in range(0, t, 50):
+        size = min(50, t - first)
+        on = rng.random((size, n_groups)) < 0.05
+        p = np.where(on, 100, 7).astype(np.uint8)[:, group]  # of 256: 4.5 % on average
+        v[first : first + size] = rng.integers(256, size=(size, n), dtype=np.uint8) < p
+    return v
+
+
+def fit_once(name: str) -> None:
+    """In a process of its own: fit and print peak memory and seconds."""
+    import crbm_lite as cl
+
+    n, t, m, n_updates = MEMORY[name]
+    recording = cl.Recording(grouped_spikes(n, t, m, np.random.default_rng(0)), rate_hz=2.5)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    warnings.simplefilter("ignore")
+    wall, cpu = time.perf_counter(), time.process_time()
+    model = cl.CRBM(n_hidden=m, n_updates=n_updates, n_gibbs=1, random_state=0, progress=False)
+    model.fit(recording)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    values = {
+        "N": n, "T": t, "M": m, "updates": n_updates, "gb_before_fit": before * 1024 / 1e9,
+        "peak_gb": peak * 1024 / 1e9, "seconds": time.perf_counter() - wall,
+        "cpu_s": time.process_time() - cpu, "start": model.history_.events[0],
+        "density": float(np.mean(model.weights_ != 0)),
+    }  # fmt: skip
+    print(json.dumps(values))
+
+
+def measure_memory(name: str) -> dict:
+    """Fit in a new process, whose peak is the fit's."""
+    code = f"from benchmarks.scaling import fit_once; fit_once({name!r})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if run.returncode:
+        last = (run.stderr.strip().splitlines() or ["killed"])[-1]
+        print(f"{name}: not possible here ({last})")
+        return {"failed": last}
+    found = json.loads(run.stdout.splitlines()[-1])
+    print(
+        f"{name}: N = {found['N']:,}, T = {found['T']:,}, M = {found['M']}: peak "
+        f"{found['peak_gb']:.2f} GB ({found['gb_before_fit']:.2f} GB before the fit), "
+        f"{found['seconds']:.0f} s for {found['updates']} updates; {found['start']}"
+    )
+    return found
+
+
+def main(*parts: str) -> None:
+    """Measure and merge into the results."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    measures = {
+        "start": measure_start,
+        "cost": measure_cost,
+        **{name: lambda name=name: measure_memory(name) for name in MEMORY},
+    }
+    for part in parts or measures:
+        results[part] = measures[part]() | {"threads": numba.get_num_threads()}
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
