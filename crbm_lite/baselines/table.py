@@ -148,19 +148,19 @@ def comparison_table(rows: Sequence[BaselineRow]) -> str:
     Examples
     --------
     >>> print(comparison_table([BaselineRow("GLM", None, 0.0283, n_parameters=4_000_000)]))
-    nRMSE:          v     h    vh    vv    hh    nLLH generates  zeros parameters seconds
-    GLM             –     –     –     –     –   0.028        no      –  4,000,000       –
+    nRMSE:            v     h    vh    vv    hh    nLLH generates  zeros parameters seconds
+    GLM               –     –     –     –     –   0.028        no      –  4,000,000       –
     """
 
     def text(value: float | None, form: str) -> str:
         return "–" if value is None else format(value, form)
 
-    header = f"{'nRMSE:':<11}" + "".join(f"{name:>6}" for name in _STATISTICS)
+    header = f"{'nRMSE:':<13}" + "".join(f"{name:>6}" for name in _STATISTICS)
     lines = [header + f"{'nLLH':>8} {'generates':>9}{'zeros':>7}{'parameters':>11}{'seconds':>8}"]
     for row in rows:
         statistics = (getattr(row.scores, name, None) for name in _STATISTICS)
         lines.append(
-            f"{row.method:<11}"
+            f"{row.method:<13}"
             + "".join(f"{text(s and s.nrmse, '.2f'):>6}" for s in statistics)
             + f"{text(row.nllh, '.3f'):>8} {'yes' if row.generates else 'no':>9}"
             + f"{text(row.zeros, '.2f'):>7}{text(row.n_parameters, ','):>11}"
