@@ -1,0 +1,48 @@
+"""The region matrix: values, names and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from crbm_lite.plotting_regions import region_matrix
+
+NAMES = ("tectum_left", "tectum_right", "cerebellum_left")
+
+
+def test_values_names_and_order():
+    matrix = np.array([[1.0, 1e-2, 0.0], [1e-2, 10.0, np.nan], [0.0, np.nan, 1e-3]])
+    figure = region_matrix(matrix, NAMES, "|J|", short_names=("TeL", "TeR", "CeL"))
+    heat = figure.data[0]
+    np.testing.assert_array_equal(heat.z, [[0, -2, np.nan], [-2, 1, np.nan], [np.nan, np.nan, -3]])
+    assert heat.x == heat.y == ("tectum left", "tectum right", "cerebellum left")
+    assert figure.layout.xaxis.ticktext == ("TeL", "TeR", "CeL")
+    assert figure.layout.yaxis.autorange == "reversed"  # the first region on top
+    assert all(part in heat.hovertemplate for part in ("%{x}", "%{y}", "%{z}", "|J|"))
+
+
+def test_it_takes_the_width_of_the_page_and_survives_as_json():
+    figure = region_matrix(np.ones((3, 3)), NAMES, "|J|")
+    assert figure.layout.width is None
+    assert json.loads(figure.to_json())["data"][0]["z"]
+
+
+def test_rows_of_another_kind():
+    fish = ("fish 1", "fish 2")
+    figure = region_matrix(np.ones((2, 3)), NAMES, "share", row_names=fish)
+    assert figure.data[0].y == fish
+    assert figure.layout.yaxis.scaleanchor is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((np.ones((2, 3)), NAMES), {}, "shape"),
+        ((np.ones((3, 3)), ("a", "b", "a")), {}, "twice"),
+        ((np.ones((3, 3)), NAMES), {"short_names": ("a",)}, "short_names"),
+        ((np.zeros((3, 3)), NAMES), {}, "above 0"),
+    ],
+)
+def test_what_does_not_fit_is_named(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        region_matrix(*arguments, "|J|", **options)
