@@ -13,6 +13,8 @@ import scipy.sparse
 
 from crbm_lite.kernels import input_given_spikes
 
+_TILE = 2**23  # entries of a dense matrix looked at together
+
 
 class SpikesError(ValueError):
     """Spikes that are not a non-empty binary (frames, neurons) matrix."""
@@ -86,6 +88,23 @@ def _from_sparse(v: scipy.sparse.sparray, name: str) -> Spikes:
     return Spikes(counts.astype(np.int64), neurons.astype(np.int32), csr.shape[1])
 
 
+def _from_dense(v: np.ndarray, name: str) -> Spikes:
+    """Some frames at a time: whole-brain masks and 64-bit indices would outweigh the recording."""
+    rows = max(1, _TILE // max(v.shape[1], 1))
+    counts, neurons = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)]
+    for first in range(0, max(len(v), 1), rows):
+        tile = v[first : first + rows]
+        try:
+            _check_values(tile, name)
+        except SpikesError:
+            _check_values(v, name)  # for the count of all wrong values
+            raise
+        frames, active = np.nonzero(tile)
+        counts.append(np.bincount(frames, minlength=len(tile)))
+        neurons.append(active.astype(np.int32))
+    return Spikes(np.cumsum(np.concatenate(counts)), np.concatenate(neurons), v.shape[1])
+
+
 def _check_values(values: np.ndarray, name: str) -> None:
     if values.dtype.kind not in "biuf":
         raise SpikesError(
@@ -142,10 +161,7 @@ def as_spikes(v: object, name: str = "v", n_neurons: int | None = None) -> Spike
                 f"{name} must have shape (frames, neurons), got {array.shape}. Reshape your data: "
                 "one frame is v[None, :], one neuron is v[:, None]."
             )
-        _check_values(array, name)
-        frames, neurons = np.nonzero(array)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(frames, minlength=len(array)))])
-        spikes = Spikes(starts.astype(np.int64), neurons.astype(np.int32), array.shape[1])
+        spikes = _from_dense(array, name)
     if 0 in spikes.shape:
         missing = "feature(s)" if spikes.n_frames else "sample(s)"
         raise SpikesError(
