@@ -255,6 +255,17 @@ class TestMatlab:
         with pytest.raises(RecordingError, match=r"key session is a struct: .*session/v"):
             import_matlab(path, keys={"spikes": "session"}, rate_hz=1.0)
 
+    def test_a_file_that_hdf5storage_wrote(self):
+        """Logical matrix, column vector, cell of texts and struct, by hdf5storage 0.2.2."""
+        path = Path(__file__).parent / "data/hdf5storage_0.2.2.mat"
+        recording = import_matlab(path, keys={"coordinates": "session/xyz"})
+        np.testing.assert_array_equal(
+            recording.spikes, np.random.default_rng(0).random((20, 4)) < 0.3
+        )
+        np.testing.assert_array_equal(recording.coordinates, np.arange(12).reshape(4, 3))
+        assert recording.names == ("cell 0", "cell 1", "cell 2", "cell 3")
+        assert recording.rate_hz == pytest.approx(2.5)
+
     def test_logical_arrays(self, tmp_path):
         scipy.io.savemat(tmp_path / "m.mat", {"spikes": SPIKES.astype(bool)})
         assert (import_matlab(tmp_path / "m.mat", rate_hz=1.0).spikes == SPIKES).all()
@@ -334,10 +345,10 @@ class TestBinarise:
         np.testing.assert_array_equal(found[:, :2], events[:, :2] > 0.5 * np.array(amplitude))
         assert found[:, 2].sum() == 0
 
-    def test_threshold_for_each_neuron(self):
+    def test_above_a_threshold_for_each_neuron_means_above(self):
         values = np.array([[1.0, 1.0], [3.0, 3.0]])
         np.testing.assert_array_equal(
-            binarise(values, "x", 1.0, threshold=[2.0, 0.5]).spikes, [[0, 1], [1, 1]]
+            binarise(values, "x", 1.0, threshold=[1.0, 0.5]).spikes, [[0, 1], [1, 1]]
         )
 
     @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def binarise(
             f"{where} has shape {values.shape}, dtype {values.dtype}: expected numbers in two "
             "dimensions, frames and neurons"
         )
-    if not np.isfinite(values).all():
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
         bad = ~np.isfinite(values).all(axis=0)
         raise RecordingError(
             f"{where} holds NaN or infinity in {bad.sum()} of {bad.size} neurons (first: "
@@ -128,12 +128,14 @@ def binarise(
 
 
 def _check_binary(values: np.ndarray, where: str) -> None:
-    other = (values != 0) & (values != 1)
-    if not other.any():
+    rows = max(1, 2**22 // values.shape[1])  # tiles: no float or bool copy of the whole
+    tiles = (values[start : start + rows] for start in range(0, len(values), rows))
+    other = next((x[(x != 0) & (x != 1)] for x in tiles if ((x != 0) & (x != 1)).any()), None)
+    if other is None:
         return
     whole = values.dtype.kind in "iu" or bool((values == np.round(values)).all())
     raise RecordingError(
-        f"{where} holds {values[other][0]:g} ({values.min():g} to {values.max():g}), not only 0 "
+        f"{where} holds {other[0]:g} ({values.min():g} to {values.max():g}), not only 0 "
         "and 1, and is never binarised silently: "
         + ("for spike counts pass threshold=0; " if whole and values.min() >= 0 else "")
         + "for deconvolved events pass amplitude_fraction=0.5 or a threshold; for dF/F pass "
