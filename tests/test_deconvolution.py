@@ -11,11 +11,11 @@ from crbm_lite.deconvolution import (
     CalciumKernel,
     deconvolve,
     infer_kernel,
-    score_spikes,
 )
 from crbm_lite.preprocessing import align_planes, delta_f_over_f, filter_recordings
 from crbm_lite.recordings import Recording
 from crbm_lite.simulation import calcium_traces, simulate_recording
+from crbm_lite.spike_scores import score_spikes
 
 LARVA = simulate_recording(n_neurons=200, n_frames=2000, random_state=0)
 

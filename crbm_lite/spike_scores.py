@@ -1,0 +1,64 @@
+"""Found against true spikes: hits and false alarms, within so many frames. No equations."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["SpikeScore", "score_spikes"]
+
+
+@dataclass(frozen=True)
+class SpikeScore:
+    """Found against true spikes: the share found, and the share of the found that is false."""
+
+    hit_rate: float
+    false_alarm_fraction: float
+    n_true: int
+    n_found: int
+
+
+def score_spikes(true: np.ndarray, found: np.ndarray, tolerance: int = 0) -> SpikeScore:
+    """Compare found with true spikes, within so many frames.
+
+    A true spike is hit if the neuron has a found one at most `tolerance` frames away, a found one
+    is false if it has no true one so near. A share of nothing is NaN.
+
+    Parameters
+    ----------
+    true, found : (T, N) 0/1
+    tolerance : int, >= 0
+
+    Returns
+    -------
+    SpikeScore
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or the tolerance is negative.
+
+    Examples
+    --------
+    >>> score_spikes([[1], [0], [0]], [[0], [1], [0]], tolerance=1).hit_rate
+    1.0
+    """
+    from scipy.ndimage import maximum_filter1d
+
+    true, found = np.asarray(true) > 0, np.asarray(found) > 0
+    if true.ndim != 2 or true.shape != found.shape:
+        raise ValueError(f"true has shape {true.shape}, found {found.shape}: expected (T, N) both")
+    if tolerance < 0:
+        raise ValueError(f"tolerance is {tolerance}: give 0 or more frames")
+    near_true, near_found = (
+        maximum_filter1d(x, 2 * tolerance + 1, axis=0, mode="constant") for x in (true, found)
+    )
+    n_true, n_found = int(true.sum()), int(found.sum())
+    return SpikeScore(
+        float((true & near_found).sum() / n_true) if n_true else math.nan,
+        float((found & ~near_true).sum() / n_found) if n_found else math.nan,
+        n_true,
+        n_found,
+    )
