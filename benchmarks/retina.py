@@ -21,7 +21,7 @@ CANDIDATES = (0.0005, 0.001, 0.002, 0.004)
 def model(l1: float, seed: int, n_updates: int) -> cl.CRBM:
     """The estimator of this benchmark."""
     return cl.CRBM(
-        n_hidden=40, l1=l1, n_updates=n_updates, n_gibbs=8, jump_every=0,
+        n_hidden=40, l1=l1, n_updates=n_updates, n_gibbs=6, jump_every=0,
         random_state=seed, progress=False,
     )  # fmt: skip
 

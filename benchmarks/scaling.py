@@ -73,8 +73,9 @@ def measure_start() -> dict:
 
 def update_seconds(n: int, m: int, chains: int, activity: float) -> float:
     """Median CPU seconds a thread of an update, jumps included."""
+    from crbm_lite.schedule import Schedule
     from crbm_lite.spikes import as_spikes
-    from crbm_lite.training import Schedule, Trainer
+    from crbm_lite.training import Trainer
     from crbm_lite.warm_start import Start
 
     rng = np.random.default_rng(0)
@@ -87,7 +88,7 @@ def update_seconds(n: int, m: int, chains: int, activity: float) -> float:
     # lambda keeps the zeros, and the tiny learning rate everything else, where they are
     options = {"jump_every": 3, "l1": 1.0, "learning_rate": 1e-12, "final_learning_rate": 1e-12}
     schedule = Schedule(n_updates=1000, batch_size=100, n_chains=chains, n_gibbs=N_GIBBS,
-                        decay_start=0.25, ramp=0.0, beta2=0.999, epsilon=1e-6,
+                        decay_start=0.25, ramp=0.0, average_from=0.0, beta2=0.999, epsilon=1e-6,
                         **options)  # fmt: skip
     trainer = Trainer(spikes, Start(weights, fields, potential, boost=1.0), schedule, rng)
     trainer.now.weight_square[:] = 1.0

@@ -10,8 +10,9 @@ import time
 import numba
 import numpy as np
 
+from crbm_lite.schedule import Schedule
 from crbm_lite.spikes import as_spikes
-from crbm_lite.training import Schedule, Trainer
+from crbm_lite.training import Trainer
 from crbm_lite.warm_start import Start
 
 N, M, CHAINS, BATCH, STEPS, FRAMES, ACTIVITY = 40_709, 200, 100, 100, 15, 400, 0.04
@@ -44,8 +45,10 @@ def main() -> None:
             potential = np.stack([np.ones(M), np.ones(M), np.zeros(M), np.zeros(M)])
             start = Start(weights, np.full(N, -3.2), potential, boost=1.0)
             schedule = Schedule(
-                1000, BATCH, CHAINS, STEPS, jump_every, 0.0, 1e-12, 1e-12, 0.25, 0.0, 0.999, 1e-6
-            )
+                n_updates=1000, batch_size=BATCH, n_chains=CHAINS, n_gibbs=STEPS,
+                jump_every=jump_every, l1=0.0, learning_rate=1e-12, final_learning_rate=1e-12,
+                decay_start=0.25, ramp=0.0, average_from=0.0, beta2=0.999, epsilon=1e-6,
+            )  # fmt: skip
             trainer = Trainer(spikes, start, schedule, rng)
             # the gate for zeros needs lambda: without it every zero would move
             trainer.schedule = Schedule(**(vars(schedule) | {"l1": 0.0 if density == 1 else 1.0}))

@@ -20,8 +20,9 @@ import numpy as np
 from crbm_lite.certificate import Certificate, certify
 from crbm_lite.interruption import stop_request
 from crbm_lite.monitored_run import TRIAL_UPDATES, History, MonitoredRun, Save
+from crbm_lite.schedule import Schedule
 from crbm_lite.spikes import Spikes
-from crbm_lite.training import Schedule, Trainer
+from crbm_lite.training import Trainer
 from crbm_lite.warm_start import linear_units, random_start, warm_start
 
 _TRIAL_WINDOW, _TRIAL_RATIO = 30, 1.5
@@ -132,12 +133,12 @@ def train(
         ended = "interrupted" if in_start else run.train(trainer, save, save_every)
     # a start that was cut short is made again rather than gone on with
     kept = deepcopy(run.state(trainer)) if ended == "interrupted" and not in_start else None
-    now, potential = trainer.now, trainer.potential
+    weights, fields, potential = trainer.finish()
     certificate = certify(
-        spikes, now.weights, now.fields, potential, now.mean_h, schedule.l1, trainer.chains
+        spikes, weights, fields, potential, trainer.now.mean_h, schedule.l1, trainer.chains
     )
-    flip = now.weights.sum(axis=0) < 0
-    weights = np.where(flip, -now.weights, now.weights)
+    flip = weights.sum(axis=0) < 0
+    weights = np.where(flip, -weights, weights)
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
     flipped = np.stack([gamma_minus, gamma_plus, -theta_minus, -theta_plus])
     if ended == "interrupted":
@@ -149,6 +150,6 @@ def train(
     else:
         verdict = "not converged" if certificate.failed else "converged"
     return TrainingResult(
-        weights, now.fields, np.where(flip, flipped, potential), trainer.chains.spikes(),
+        weights, fields, np.where(flip, flipped, potential), trainer.chains.spikes(),
         run.history(), verdict, certificate, kept,
     )  # fmt: skip

@@ -7,8 +7,8 @@ import warnings
 
 import numpy as np
 
+from crbm_lite.schedule import Schedule
 from crbm_lite.spikes import Spikes, SpikesError
-from crbm_lite.training import Schedule
 
 
 class HyperparameterError(ValueError):
@@ -55,6 +55,7 @@ def checked_schedule(model: object) -> Schedule:
     )
     _check_number("decay_start", model.decay_start, 0.0, 1.0, open_low=False)
     _check_number("ramp", model.ramp, 0.0, 1.0, open_low=False)
+    _check_number("average_from", model.average_from, 0.0, 1.0, open_low=False)
     _check_number("beta2", model.beta2, 0.0, 0.999999, open_low=False)
     _check_number("epsilon", model.epsilon, 0.0, 1.0, open_low=True)
     if model.init not in ("pca", "random"):

@@ -51,6 +51,10 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
         Gibbs steps from one sweep of jumps between the hidden units' wells to the next; 0: none.
     ramp : float
         Share of the updates over which lambda is raised from zero.
+    average_from : float
+        Share of the updates after which the parameters are averaged: the model returned is their
+        mean, which takes out the swings of parameters and chains around the optimum. 1: the last
+        parameters.
     random_state : int, numpy.random.Generator or None
         Same seed and data give the same bits for any number of threads.
     progress : bool
@@ -96,6 +100,7 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
         init: str = "pca",
         jump_every: int = 3,
         ramp: float = 0.0,
+        average_from: float = 0.5,
         random_state: int | np.random.Generator | None = None,
         progress: bool = True,
     ) -> None:
@@ -113,6 +118,7 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
         self.init = init
         self.jump_every = jump_every
         self.ramp = ramp
+        self.average_from = average_from
         self.random_state = random_state
         self.progress = progress
 

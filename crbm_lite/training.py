@@ -5,6 +5,11 @@ and give the model's, the gradient of the penalised likelihood (`crbm_lite.updat
 parameters by RMSprop with an exact soft threshold, and h is rescaled to unit variance. Means of h
 given v, not samples, enter in both phases. The run around it (start, monitors, rewind, verdict) is
 `crbm_lite.fitting`.
+
+The chains follow the parameters with a lag, so the two swing around the optimum like a weakly
+damped oscillator, the more the slower the chains mix. What a run returns is therefore the mean of its
+parameters over the later updates (Polyak and Juditsky 1992). They are those of Eq. 13, in which the
+energy is linear, so the mean is the geometric mean of the models passed through.
 """
 
 from __future__ import annotations
@@ -20,40 +25,14 @@ from crbm_lite import coordinates as co
 from crbm_lite import updates
 from crbm_lite.drelu import DReLU
 from crbm_lite.sampler import GibbsChains
+from crbm_lite.schedule import Schedule
 from crbm_lite.spikes import Spikes
 from crbm_lite.warm_start import Start
 
 _VARIANCE_RATE = 0.05  # share of a batch in the running variance and mean of h
 _AVERAGING = 0.01  # share of an update in the averaged gradient that revives a weight at zero
 _HISTOGRAM_DECAY = 0.98
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Hyperparameters of a run; the names are those of `crbm_lite.CRBM`."""
-
-    n_updates: int
-    batch_size: int
-    n_chains: int
-    n_gibbs: int
-    jump_every: int
-    l1: float
-    learning_rate: float
-    final_learning_rate: float
-    decay_start: float
-    ramp: float
-    beta2: float
-    epsilon: float
-
-    def learning_rate_at(self, update: int) -> float:
-        """Constant, then geometric decay from ``decay_start`` to the end."""
-        done = (update / self.n_updates - self.decay_start) / max(1.0 - self.decay_start, 1e-9)
-        decay = self.final_learning_rate / self.learning_rate
-        return self.learning_rate * decay ** min(max(done, 0.0), 1.0)
-
-    def l1_at(self, update: int) -> float:
-        """Penalty, raised linearly from zero over the share ``ramp`` of the updates."""
-        return self.l1 * min((update + 1) / max(self.ramp * self.n_updates, 1.0), 1.0)
+_AVERAGED_EVERY = 10  # updates; the swings are a hundred updates long and longer
 
 
 @dataclass
@@ -71,6 +50,10 @@ class Parameters:
     offset: np.ndarray  # (M,), mean input W' <v>
     size: np.ndarray  # (M,), sum of |w|
     density: float
+    mean_weights: np.ndarray  # (N, M) float32, mean over the later updates, as the next three
+    mean_fields: np.ndarray
+    mean_potential: np.ndarray  # (4, M) of Eq. 13
+    n_averaged: int
 
     def copy(self) -> Parameters:
         """Deep copy."""
@@ -107,6 +90,10 @@ class Trainer:
             offset=offset,
             size=np.abs(start.weights).sum(axis=0, dtype=np.float64),
             density=float((start.weights != 0).mean()),
+            mean_weights=np.zeros((n, m), np.float32),
+            mean_fields=np.zeros(n),
+            mean_potential=np.zeros((4, m)),
+            n_averaged=0,
         )
         self.update = 0
         self._boost = start.boost
@@ -195,11 +182,38 @@ class Trainer:
         now.offset, now.size, n_nonzero, _ = self._sums.sum(axis=0)
         now.density = float(n_nonzero.sum() / now.weights.size)
         self.update += 1
+        if (
+            self.update > schedule.average_from * schedule.n_updates
+            and self.update % _AVERAGED_EVERY == 0
+        ):
+            self._average()
         if log_p_before is None:
             return None
         gain = self._chain_log_probability() - log_p_before
         w = np.exp(gain - gain.max())
         return float(w.sum() ** 2 / (len(w) * (w**2).sum()))
+
+    def _average(self) -> None:
+        """Let the means over the later updates include the present parameters."""
+        now = self.now
+        now.n_averaged += 1
+        share = 1.0 / now.n_averaged
+        updates.move_mean(now.mean_weights, now.weights, share)
+        now.mean_fields += share * (now.fields - now.mean_fields)
+        now.mean_potential += share * (self.potential - now.mean_potential)
+
+    def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Weights, fields and potential (4, M) of the run: their means over the later updates.
+
+        A weight that is zero at the end stays zero. The chains get these weights.
+        """
+        now = self.now
+        if now.n_averaged == 0:
+            return now.weights, now.fields, self.potential
+        weights = np.where(now.weights != 0, now.mean_weights, np.float32(0.0))
+        self.chains.set_weights(weights)
+        self.chains.update_inputs()
+        return weights, now.mean_fields, now.mean_potential
 
     def _chain_log_probability(self) -> np.ndarray:
         """Unnormalised log P(v) of the chains, shape (chains,)."""

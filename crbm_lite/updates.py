@@ -208,6 +208,14 @@ def update_rows(
             start = end
 
 
+@njit(cache=True, parallel=True)
+def move_mean(mean, x, share):
+    """Move a running mean (N, M) towards x by ``share`` of the way, in place."""
+    for i in prange(mean.shape[0]):
+        for mu in range(mean.shape[1]):
+            mean[i, mu] += np.float32(share) * (x[i, mu] - mean[i, mu])
+
+
 def potential_gradient(
     mean_data: np.ndarray, mean_model: np.ndarray, kappa: np.ndarray
 ) -> np.ndarray:

@@ -14,8 +14,9 @@ from crbm_lite.model import CRBM
 from crbm_lite.partition import all_states
 from crbm_lite.planted import plant_recording
 from crbm_lite.sampler import GibbsChains
+from crbm_lite.schedule import Schedule
 from crbm_lite.spikes import as_spikes
-from crbm_lite.training import Schedule, Trainer
+from crbm_lite.training import Trainer
 from crbm_lite.warm_start import linear_units, random_start, varimax, warm_start
 
 N, M, L1 = 8, 2, 0.03
@@ -237,13 +238,55 @@ def test_frames_given_neuron_transposes_a_batch():
 def test_the_schedule_decays_geometrically_and_ramps_lambda():
     schedule = Schedule(
         n_updates=1000, batch_size=1, n_chains=2, n_gibbs=1, jump_every=0, l1=0.02,
-        learning_rate=1e-2, final_learning_rate=1e-4, decay_start=0.5, ramp=0.2, beta2=0.9,
-        epsilon=1e-6,
+        learning_rate=1e-2, final_learning_rate=1e-4, decay_start=0.5, ramp=0.2,
+        average_from=1.0, beta2=0.9, epsilon=1e-6,
     )  # fmt: skip
     rates = [schedule.learning_rate_at(u) for u in (0, 500, 750, 1000)]
     np.testing.assert_allclose(rates, [1e-2, 1e-2, 1e-3, 1e-4], rtol=1e-9)
     np.testing.assert_allclose([schedule.l1_at(u) for u in (0, 99, 199, 999)],
                                [1e-4, 0.01, 0.02, 0.02], rtol=1e-9)  # fmt: skip
+
+
+def test_a_run_returns_the_mean_of_its_later_parameters(monkeypatch):
+    v = plant_recording(60, 2, (20, 30), 300, 10, random_state=0).spikes
+    seen = []
+    original = Trainer.one_update
+
+    def watched(self, *args, **kwargs):
+        out = original(self, *args, **kwargs)
+        seen.append((self.now.weights.astype(float), self.now.fields.copy(), self.potential))
+        return out
+
+    monkeypatch.setattr(Trainer, "one_update", watched)
+    model = fit(v, n_hidden=2, n_updates=40, average_from=0.5, init="random", l1=0.1)
+    weights, fields, potential = (
+        np.mean([seen[k][j] for k in (29, 39)], axis=0) for j in range(3)
+    )  # the updates 30 and 40: every tenth after the 20th
+    assert not np.allclose(model.fields_, seen[-1][1], rtol=1e-6)
+    weights[seen[-1][0] == 0] = 0
+    flip = weights.sum(axis=0) < 0
+    weights = np.where(flip, -weights, weights)
+    gamma_plus = np.where(flip, potential[1], potential[0])
+    theta_plus = np.where(flip, -potential[3], potential[2])
+    np.testing.assert_allclose(model.weights_, weights, atol=1e-6)
+    np.testing.assert_allclose(model.fields_, fields, rtol=1e-12)
+    np.testing.assert_allclose(model.gamma_plus_, gamma_plus, rtol=1e-12)
+    np.testing.assert_allclose(model.theta_plus_, theta_plus, rtol=1e-12)
+
+
+def test_averaging_from_the_end_returns_the_last_parameters(monkeypatch):
+    v = plant_recording(60, 2, (20, 30), 300, 10, random_state=0).spikes
+    last = []
+    original = Trainer.one_update
+
+    def watched(self, *args, **kwargs):
+        out = original(self, *args, **kwargs)
+        last[:] = [self.now.fields.copy()]
+        return out
+
+    monkeypatch.setattr(Trainer, "one_update", watched)
+    model = fit(v, n_hidden=2, n_updates=40, average_from=1.0, init="random")
+    np.testing.assert_array_equal(model.fields_, last[0])
 
 
 # ---------------------------------------------------------------------- whole runs
