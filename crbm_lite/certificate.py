@@ -23,7 +23,7 @@ from crbm_lite import updates
 from crbm_lite.sampler import GibbsChains
 from crbm_lite.spikes import Spikes
 
-_BURN_IN, _N_SAVED, _THINNING = 50, 60, 5
+_BURN_IN, _N_SAVED, _THINNING = 500, 60, 5
 _CHUNK = 1000  # frames in memory at once
 _ACTIVITY_TOLERANCE = 0.15
 _STATIONARITY_TOLERANCE = 1.0  # of lambda or the data's own standard error, whichever is larger

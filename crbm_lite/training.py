@@ -7,9 +7,9 @@ given v, not samples, enter in both phases. The run around it (start, monitors, 
 `crbm_lite.fitting`.
 
 The chains follow the parameters with a lag, so the two swing around the optimum like a weakly
-damped oscillator, the more the slower the chains mix. What a run returns is therefore the mean of its
-parameters over the later updates (Polyak and Juditsky 1992). They are those of Eq. 13, in which the
-energy is linear, so the mean is the geometric mean of the models passed through.
+damped oscillator, the more the slower the chains mix. What a run returns is therefore the mean of
+its parameters over the later updates (Polyak and Juditsky 1992). They are those of Eq. 13, in which
+the energy is linear, so the mean is the geometric mean of the models passed through.
 """
 
 from __future__ import annotations
