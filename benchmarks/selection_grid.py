@@ -2,7 +2,7 @@
 
 python -m benchmarks.selection_grid [file]
 
-Trains 50 models of the book's larva and writes a line a model: the five nRMSE, the score, the
+Trains 40 models of the book's larva and writes a line a model: the five nRMSE, the score, the
 nLLH, and the sizes and time scales of the assemblies. An interrupted run goes on where it was.
 """
 
@@ -21,7 +21,7 @@ from crbm_lite.model_scales import model_scales
 from crbm_lite.selection import STATISTICS, grid_search
 
 FILE = Path(__file__).with_suffix(".csv")
-N_HIDDEN = (5, 10, 20, 40, 80)
+N_HIDDEN = (5, 10, 20, 40)
 L1 = (0.0025, 0.005, 0.01, 0.02, 0.04)
 SEEDS = (0, 1)
 VALIDATION = {"n_chains": 100, "n_saved": 50, "n_steps": 10, "burn_in": 40}
