@@ -96,7 +96,7 @@ def export_csv(
         columns = [f"w{k}" for k in range(weights.shape[1])]
         writer.writerow(["neuron", "x_um", "y_um", "z_um", "region", *columns])
         for i, (place, region, row) in enumerate(zip(places, regions, weights, strict=True)):
-            numbers = (f"{x:.9g}" for x in row)
+            numbers = (f"{x + 0.0:.9g}" for x in row)  # -0 becomes 0
             writer.writerow([i, *(f"{x:.9g}" for x in place), region, *numbers])
     return path
 

@@ -9,7 +9,7 @@ import scipy.sparse
 
 from crbm_lite.assembly_export import export_csv, export_hdf5
 
-W = np.array([[0.5, 0.0], [-0.25, 1e-6], [0.0, 0.0]], dtype=np.float32)
+W = np.array([[0.5, -0.0], [-0.25, 1e-6], [0.0, 0.0]], dtype=np.float32)
 PLACES = np.arange(9.0).reshape(3, 3)
 LABELS = np.array([[1, 1], [0, 1], [0, 0]], dtype=bool)
 REGIONS = ["left, upper;tectum", "tectum", ""]
