@@ -17,6 +17,7 @@ from pathlib import Path
 
 import chapter_store
 import claims
+import launch
 import nbformat
 import vendor
 import yaml
@@ -108,6 +109,7 @@ def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded:
 def _stage_config(*, local: bool, substitutions: dict[str, str]) -> None:
     path = SOURCE / "_config.yml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config = launch.with_buttons(config, launch.repository_address())
     here = str(Path(__file__).parent)
     config["sphinx"]["local_extensions"] = {"docstring_text": here, "page_cleanup": here}
     config["parse"]["myst_substitutions"] = substitutions
