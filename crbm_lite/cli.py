@@ -31,6 +31,7 @@ def _examples(*lines: str) -> str:
 
 
 @click.group(
+    "crbm-lite",
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_examples(
@@ -102,6 +103,7 @@ def inspect(recording: Path, n_hidden: int | None, cost: bool, report: Path | No
 @click.option("--learning-rate", default=5e-3, show_default=True)
 @click.option("--final-learning-rate", default=1e-5, show_default=True)
 @click.option("--jump-every", default=3, show_default=True, help="Gibbs steps a sweep of jumps.")
+@click.option("--average-from", default=0.5, show_default=True, help="Share of the updates.")
 @click.option("--init", default="pca", show_default=True, type=click.Choice(["pca", "random"]))
 @click.option("--seed", default=0, show_default=True, help="Same seed, same bits.")
 @click.option("--all-frames", is_flag=True, help="Train on the test frames, too.")

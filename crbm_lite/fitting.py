@@ -133,6 +133,7 @@ def train(
         ended = "interrupted" if in_start else run.train(trainer, save, save_every)
     # a start that was cut short is made again rather than gone on with
     kept = deepcopy(run.state(trainer)) if ended == "interrupted" and not in_start else None
+    run.snapshot = None  # as large as all parameters: room for the certificate
     weights, fields, potential = trainer.finish()
     certificate = certify(
         spikes, weights, fields, potential, trainer.now.mean_h, schedule.l1, trainer.chains
