@@ -133,13 +133,19 @@ window.crbmViewer ??= (() => {
     const menu = box.querySelector("select");
     const note = box.querySelector(".crbm-viewer-note");
     const layout = model.figure.layout;
-    const small = Math.min(1, plot.clientWidth / 700); // the brain fits into a phone, too
-    for (const d of ["x", "y", "z"]) layout.scene.aspectratio[d] *= small;
+    delete layout.height; // that of the box counts, also when a page is resized
+    const ratio = { ...layout.scene.aspectratio };
+    const fit = () => { // the brain fits into a phone, too
+      const small = Math.min(1, (plot.clientWidth - 140) / 660);
+      for (const d of ["x", "y", "z"]) layout.scene.aspectratio[d] = small * ratio[d];
+      return plot.clientWidth;
+    };
+    let width = fit();
     const colour = () => (layout.font = { ...layout.font, color: getComputedStyle(box).color });
     const draw = () => {
       const choice = Number(menu.value);
       const config = { responsive: true, displaylogo: false };
-      return Plotly.react(plot, traces(model, choice), { ...layout }, config).then(() => {
+      return Plotly.react(plot, traces(model, choice), structuredClone(layout), config).then(() => {
         note.textContent = model.notes[choice];
         box.dataset.shown = choice;
       });
@@ -168,6 +174,9 @@ window.crbmViewer ??= (() => {
     });
     new MutationObserver(() => { colour(); draw(); }).observe(
       document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+    new ResizeObserver(() => {
+      if (plot.clientWidth !== width) { width = fit(); draw(); }
+    }).observe(plot);
     colour();
     return draw();
   }

@@ -28,7 +28,8 @@ def brain_outline(coordinates: np.ndarray, n_sections: int = 8) -> np.ndarray:
     ----------
     coordinates : (N, 3) float, um
     n_sections : int
-        Of equal height; a single one where all neurons share one z.
+        Most sections, of equal height. There are fewer where each would have less than 400
+        neurons, and a single one where all neurons share one z.
 
     Returns
     -------
@@ -47,7 +48,7 @@ def brain_outline(coordinates: np.ndarray, n_sections: int = 8) -> np.ndarray:
 
     places = np.asarray(coordinates, dtype=np.float64)
     low, high = places.min(axis=0), places.max(axis=0)
-    n_sections = n_sections if high[2] > low[2] else 1
+    n_sections = min(n_sections, max(len(places) // 400, 1)) if high[2] > low[2] else 1
     edges = np.linspace(low[2], high[2], n_sections + 1)
     section = np.clip(np.searchsorted(edges, places[:, 2], side="right") - 1, 0, n_sections - 1)
     cell = max(*(high - low)[:2], 1e-9) / _CELLS

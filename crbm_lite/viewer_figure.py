@@ -158,12 +158,12 @@ def _layout(viewer: AssemblyViewer) -> dict:
     for name, middle, length in zip("xyz", (low + high) / 2, extent, strict=True):
         scene[f"{name}axis"] = {
             "title": f"{name} (µm)",
-            "range": [middle - 0.55 * length, middle + 0.55 * length],
+            "range": [middle - 0.6 * length, middle + 0.6 * length],
             "nticks": 6,
             "showbackground": False,
+            "showgrid": False,
             "showspikes": False,
             "zeroline": False,
-            **_GRID,
         }
     scene["zaxis"] |= {"title": "", "showticklabels": False}  # seen end on, they would collide
     given = len(viewer.activity) > 0

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["fragment", "payload", "save_page"]
 
 _SCRIPT = Path(__file__).with_name("viewer.js")
+_HEIGHT_PX = 640
 _HELP = (
     "Left and right arrow keys step through the assemblies, Home and End go to the first and the "
     "last. Drag to turn the brain."
@@ -100,7 +101,8 @@ def _controls(viewer: AssemblyViewer, name: str, mount: str) -> str:
 <button type="button" data-step="1">Next</button>
 </div>
 <p class="crbm-viewer-note" role="status">Loading the viewer …</p>
-<div class="crbm-viewer-plot" tabindex="0" role="group" aria-describedby="{name}-help"
+<div class="crbm-viewer-plot" style="height: {_HEIGHT_PX}px" tabindex="0" role="group"
+ aria-describedby="{name}-help"
  aria-label="Neurons of an assembly in the brain, and the trace of its hidden unit"></div>
 <p class="crbm-viewer-help" id="{name}-help">{_HELP}</p>
 <script>{_SCRIPT.read_text(encoding="utf-8")}</script>

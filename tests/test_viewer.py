@@ -85,8 +85,9 @@ def test_a_unit_that_never_switches_and_the_hover_say_so(viewer):
 
 
 def test_outline_surrounds_the_neurons_and_a_plane_has_one_section():
-    line = brain_outline(PLACES)
-    assert len(np.unique(line[np.isfinite(line[:, 2]), 2])) == 8
+    for n_neurons, n_sections in ((300, 1), (1300, 3), (4000, 8)):
+        line = brain_outline(RNG.uniform(size=(n_neurons, 3)))
+        assert len(np.unique(line[np.isfinite(line[:, 2]), 2])) == n_sections
     flat = brain_outline(PLACES * [1, 1, 0])
     assert set(flat[np.isfinite(flat[:, 2]), 2]) == {0.0}
     for axis in (0, 1):
