@@ -39,10 +39,11 @@ def runs() -> Iterator[tuple]:
     for n, t, a, l1 in product(
         ASSEMBLIES, (500, 1000, 2000, 4000), (0.03, 0.08), (0.0025, 0.005, 0.01, 0.02, 0.04)
     ):
-        yield n, t, a, 4.0, l1, 600
+        if n < 1000 or t < 4000:
+            yield n, t, a, 4.0, l1, 600
     for t, l1 in product((500, 1000, 2000, 4000), (0.005, 0.01)):
         yield 300, t, 0.08, 12.0, l1, 600
-    for n, n_updates in product(ASSEMBLIES, (75, 150, 300, 1200, 2400)):
+    for n, n_updates in product((100, 300), (75, 150, 300, 1200, 2400)):
         yield n, 2000, 0.08, 4.0, 0.005, n_updates
 
 

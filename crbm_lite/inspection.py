@@ -102,7 +102,7 @@ def check_recording(
     --------
     >>> from crbm_lite.planted import plant_recording
     >>> options = {"n_unassigned": 15, "activity_range": (0.1, 0.1)}
-    >>> recording = plant_recording(150, 4, (30, 36), 2000, **options)
+    >>> recording = plant_recording(150, 4, (30, 36), 2600, **options)
     >>> report = check_recording(recording, measure_cost=False)
     >>> report.worst, report.finding("silent").text
     ('ok', 'every neuron spikes')

@@ -1,23 +1,18 @@
 """Findings: each check sees the defect planted for it, and stays quiet without."""
 
-import tracemalloc
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from crbm_lite.advice import advise, circularly_shifted, signal_components, suggested_l1
-from crbm_lite.cost import measured_cost
 from crbm_lite.inspection import check_recording
-from crbm_lite.model import CRBM
 from crbm_lite.planted import plant_recording
 from crbm_lite.recordings import Recording
 
 
 @pytest.fixture(scope="module")
 def good():
-    return plant_recording(150, 4, (30, 36), 2000, n_unassigned=15, activity_range=(0.1, 0.1))
+    return plant_recording(150, 4, (30, 36), 2600, n_unassigned=15, activity_range=(0.1, 0.1))
 
 
 def altered(recording, change):
@@ -59,7 +54,7 @@ def test_swapped_axes(good):
     ("name", "change", "neurons"),
     [
         ("silent", lambda v: v.__setitem__((slice(None), [3, 7]), 0), (3, 7)),
-        ("hyperactive", lambda v: v.__setitem__((slice(0, 1200), 5), 1), (5,)),
+        ("hyperactive", lambda v: v.__setitem__((slice(0, 1600), 5), 1), (5,)),
         ("duplicates", lambda v: v.__setitem__((slice(None), 9), v[:, 4]), (9,)),
         ("dead", lambda v: v.__setitem__((slice(900, 1900), 11), 0), (11,)),
     ],
@@ -133,52 +128,9 @@ def test_independent_neurons_have_no_ceiling_pairs_or_components():
     assert report.finding("pairs").value < 0.02
 
 
-def test_shared_rhythm_of_single_neurons_is_no_signal():
-    """Slow neurons that share nothing fool the edge for independent frames, not the shifts."""
-    rng = np.random.default_rng(3)
-    slow = np.repeat(rng.random((100, 60)) < 0.1, 20, axis=0)
-    z = (slow - slow.mean(0)) / slow.std(0)
-    edge = (1 + np.sqrt(60 / 2000)) ** 2
-    assert (np.linalg.eigvalsh(z.T @ z / 2000) > edge).sum() > 10
-    assert signal_components(Recording(slow, 2.5))[0] <= 2
-
-
-def test_components_are_the_planted_assemblies_and_last_as_long():
-    found = {}
-    for active_s in (2.0, 16.0):
-        recording = plant_recording(
-            400, 6, (60, 80), 6000, n_unassigned=40, active_s=active_s, inactive_s=6 * active_s,
-            activity_range=(0.08, 0.08),
-        )  # fmt: skip
-        n, found[active_s] = signal_components(recording)
-        assert n == 6
-    # Two-state chains: tau = (1 + r) / (1 - r), r = 1 - 1/active - 1/inactive; spikes add noise.
-    for active_s, tau in found.items():
-        r = 1 - 1 / (2.5 * active_s) - 1 / (15 * active_s)
-        assert 0.5 * (1 + r) / (1 - r) < tau < 1.2 * (1 + r) / (1 - r)
-
-
-def test_shifts_keep_each_neuron_and_lose_what_they_share(good):
-    shifted = circularly_shifted(good.spikes, 0)
-    assert (shifted.sum(axis=0) == good.spikes.sum(axis=0)).all()
-    lags = [np.flatnonzero([(np.roll(good.spikes[:, i], s) == shifted[:, i]).all()
-                            for s in range(2000)]) for i in (0, 1)]
-    assert all(lag.size == 1 for lag in lags)
-    assert lags[0] != lags[1]
-
-
 def test_the_method_is_the_function(good):
     report = good.check(n_hidden=3)
     assert report.findings == check(good, n_hidden=3).findings
-
-
-@pytest.mark.parametrize("factor", [1, 4])
-def test_lambda_follows_the_standard_error(factor):
-    rng = np.random.default_rng(0)
-    z = np.where(rng.random(1000 * factor) < 0.5, 1.0, -1.0)  # a unit of mean 0 and variance 1
-    v = rng.random((z.size, 2000)) < 0.01
-    error = ((v - v.mean(axis=0)) * z[:, None]).mean(axis=0).std()
-    assert suggested_l1(z.size, 0.01) == pytest.approx(4 * error, rel=0.1)
 
 
 def test_short_recordings_are_said_to_be_short(good):
@@ -188,25 +140,6 @@ def test_short_recordings_are_said_to_be_short(good):
     many = check(good, n_hidden=40)
     assert many.advice.n_hidden == 40
     assert "M = 6 is usual" in many.finding("length").todo
-
-
-def test_suggested_model_can_be_trained_and_finds_the_assemblies(good):
-    model = advise(good, measure_cost=False).model().fit(good)
-    alive = model.weights_[:, model.weights_.std(axis=0) > 0]
-    member = np.asarray(good.truth.membership, dtype=float)
-    r = np.corrcoef(np.hstack([member, alive]).T)[:4, 4:]
-    assert (np.abs(r).max(axis=1) > 0.5).all()
-
-
-def test_memory_is_that_of_a_real_fit(good):
-    _, memory_gb = measured_cost(good, 20, 100, {})
-    tracemalloc.start()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        CRBM(n_hidden=20, n_updates=60, random_state=0, progress=False).fit(good)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert 0.5 < 1e9 * memory_gb / (peak + good.spikes.nbytes) < 2
 
 
 def test_impossible_questions(good):

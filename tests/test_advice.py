@@ -1,0 +1,131 @@
+"""Suggestions: components and times of planted assemblies, the rules against their table, cost."""
+
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+
+from benchmarks.advice import read_table
+from crbm_lite import advice as rules
+from crbm_lite.advice import advise, circularly_shifted, signal_components, suggested_l1
+from crbm_lite.cost import measured_cost
+from crbm_lite.model import CRBM
+from crbm_lite.planted import plant_recording
+from crbm_lite.recordings import Recording
+
+
+@pytest.fixture(scope="module")
+def good():
+    return plant_recording(150, 4, (30, 36), 2600, n_unassigned=15, activity_range=(0.1, 0.1))
+
+
+@pytest.fixture(scope="module")
+def suggested_rows():
+    """For every recording of the table the row nearest to the suggested lambda, and the best."""
+    recordings = {}
+    for row in read_table():
+        if row["n_updates"] == 600:
+            key = tuple(row[k] for k in ("n_neurons", "n_frames", "activity", "active_s"))
+            recordings.setdefault(key, []).append(row)
+    chosen = []
+    for rows in recordings.values():
+        l1 = suggested_l1(int(rows[0]["n_frames"]), rows[0]["activity"])
+        nearest = min(rows, key=lambda row: abs(np.log(row["l1"] / l1)))
+        chosen.append((nearest, max(row["nllh"] for row in rows)))
+    assert len(chosen) == 26
+    return chosen
+
+
+def is_long_enough(row):
+    return row["n_frames"] / row["correlation_frames"] >= rules.INDEPENDENT_FRAMES
+
+
+def test_components_were_the_assemblies_and_all_were_found_where_t_sufficed(suggested_rows):
+    long = [row for row, _ in suggested_rows if is_long_enough(row)]
+    assert len(long) >= 6
+    for row in long:
+        assert row["n_components"] == row["n_found"] == row["n_assemblies"], row
+    short = [row for row, _ in suggested_rows if not is_long_enough(row)]
+    assert any(row["n_found"] < 0.7 * row["n_assemblies"] for row in short)
+
+
+def test_suggested_lambda_came_near_the_best(suggested_rows):
+    wide = [(row, best) for row, best in suggested_rows
+            if row["n_neurons"] >= 300 and row["n_frames"] >= 1000]
+    assert len(wide) >= 10
+    for row, best in wide:
+        assert row["nllh"] > 0.9 * best, row
+
+
+def test_more_updates_than_suggested_gained_little():
+    by_updates = {}
+    for row in read_table():
+        if (row["n_frames"], row["activity"], row["l1"]) == (2000, 0.08, 0.005):
+            by_updates.setdefault(row["n_neurons"], {})[row["n_updates"]] = row["nllh"]
+    for n_neurons in (100, 300):
+        nllh = by_updates[n_neurons]
+        assert nllh[rules.N_UPDATES] > 0.95 * nllh[2400]
+        assert nllh[75] < 0.95 * nllh[2400]
+
+
+def test_shared_rhythm_of_single_neurons_is_no_signal():
+    """Slow neurons that share nothing fool the edge for independent frames, not the shifts."""
+    rng = np.random.default_rng(3)
+    slow = np.repeat(rng.random((100, 60)) < 0.1, 20, axis=0)
+    z = (slow - slow.mean(0)) / slow.std(0)
+    edge = (1 + np.sqrt(60 / 2000)) ** 2
+    assert (np.linalg.eigvalsh(z.T @ z / 2000) > edge).sum() > 10
+    assert signal_components(Recording(slow, 2.5))[0] <= 2
+
+
+def test_components_are_the_planted_assemblies_and_last_as_long():
+    found = {}
+    for active_s in (2.0, 16.0):
+        recording = plant_recording(
+            400, 6, (60, 80), 6000, n_unassigned=40, active_s=active_s, inactive_s=6 * active_s,
+            activity_range=(0.08, 0.08),
+        )  # fmt: skip
+        n, found[active_s] = signal_components(recording)
+        assert n == 6
+    # Two-state chains: tau = (1 + r) / (1 - r), r = 1 - 1/active - 1/inactive; spikes add noise.
+    for active_s, tau in found.items():
+        r = 1 - 1 / (2.5 * active_s) - 1 / (15 * active_s)
+        assert 0.5 * (1 + r) / (1 - r) < tau < 1.2 * (1 + r) / (1 - r)
+
+
+def test_shifts_keep_each_neuron_and_lose_what_they_share(good):
+    shifted = circularly_shifted(good.spikes, 0)
+    assert (shifted.sum(axis=0) == good.spikes.sum(axis=0)).all()
+    lags = [np.flatnonzero([(np.roll(good.spikes[:, i], s) == shifted[:, i]).all()
+                            for s in range(good.n_frames)]) for i in (0, 1)]
+    assert all(lag.size == 1 for lag in lags)
+    assert lags[0] != lags[1]
+
+
+@pytest.mark.parametrize("factor", [1, 4])
+def test_lambda_follows_the_standard_error(factor):
+    rng = np.random.default_rng(0)
+    z = np.where(rng.random(1000 * factor) < 0.5, 1.0, -1.0)  # a unit of mean 0 and variance 1
+    v = rng.random((z.size, 2000)) < 0.01
+    error = ((v - v.mean(axis=0)) * z[:, None]).mean(axis=0).std()
+    assert suggested_l1(z.size, 0.01) == pytest.approx(4 * error, rel=0.1)
+
+
+def test_suggested_model_can_be_trained_and_finds_the_assemblies(good):
+    model = advise(good, measure_cost=False).model().fit(good)
+    alive = model.weights_[:, model.weights_.std(axis=0) > 0]
+    member = np.asarray(good.truth.membership, dtype=float)
+    r = np.corrcoef(np.hstack([member, alive]).T)[:4, 4:]
+    assert (np.abs(r).max(axis=1) > 0.5).all()
+
+
+def test_memory_is_that_of_a_real_fit(good):
+    _, memory_gb = measured_cost(good, 20, 100, {})
+    tracemalloc.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        CRBM(n_hidden=20, n_updates=60, random_state=0, progress=False).fit(good)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.5 < 1e9 * memory_gb / (peak + good.spikes.nbytes) < 2
