@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.heaps import check_heaps
+
 if TYPE_CHECKING:
     import h5py
 
@@ -126,11 +128,13 @@ def read_strings(file: h5py.Group, key: str) -> tuple[str, ...]:
     item = get_dataset(file, key)
     where = f"{file.file.filename}: key {item.name}"
     try:
-        values = np.atleast_1d(item[()])
         if item.ndim > 1 or item.dtype.kind not in "SO":
             raise RecordingError(
                 f"{where} has dtype {item.dtype}, shape {item.shape}: expected a list of strings"
             )
+        if item.dtype.kind == "O":
+            check_heaps(Path(file.file.filename))
+        values = np.atleast_1d(item[()])
         return tuple(x.decode("utf-8") if isinstance(x, bytes) else str(x) for x in values)
     except RecordingError:
         raise

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.hdf5 import RecordingError
+from crbm_lite.heaps import check_heaps
 from crbm_lite.importers.arrays import errors_name, rate_given_times
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.footprints import centres_given_footprints
@@ -86,6 +87,7 @@ def import_nwb(
             import pynwb
         except ImportError as error:
             raise ImportError("NWB files are read with pynwb: pip install pynwb") from error
+        check_heaps(path)
         with pynwb.NWBHDF5IO(str(path), "r", load_namespaces=True) as stream:
             found = _activity(stream.read())
             name = _chosen(path, found, series)
