@@ -11,7 +11,7 @@ from crbm_lite.viewer import view_assemblies
 
 pytestmark = pytest.mark.browser
 
-N, M, T = 50_000, 60, 500
+N, M, T = 50_000, 24, 500
 REGIONS = ("left <b>", "right")
 SHOWN = """() => { const p = document.querySelector(".js-plotly-plot");
     return {n: p.data[2].x.length, x: Array.from(p.data[2].x), w: p.data[2].marker.color,
@@ -116,6 +116,18 @@ def test_pointing_at_a_neuron_names_region_and_weight(tab):
             break
     text = label.first.text_content()
     assert "left" in text and "weight" in text and "neuron" in text
+
+
+def test_the_output_of_a_live_notebook_carries_plotly(browser, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("plotly.io.renderers.default", "plotly_mimetype+notebook")
+    small = view_assemblies(np.eye(50), np.random.default_rng(0).normal(size=(50, 3)))
+    page = tmp_path / "output.html"
+    page.write_text(f"<!DOCTYPE html><meta charset='utf-8'>{small._repr_html_()}", encoding="utf-8")
+    tab = browser.new_page()
+    tab.goto(page.as_uri())
+    wait(tab, 0)
+    assert tab.inner_text(".crbm-viewer-note") == small.notes[0]
+    tab.close()
 
 
 def test_a_missing_data_file_is_said_on_the_page(browser, page, tmp_path):  # noqa: F811
