@@ -87,10 +87,10 @@ def region_matrix(
     )  # fmt: skip
     figure.update_layout(height=height_px, margin={"t": 60, "l": 10, "r": 10, "b": 10})
     short = columns if short_names is None else [str(name) for name in short_names]
-    ticks = {"tickfont": {"size": 9}, "automargin": True, "constrain": "domain"}
+    ticks = {"tickfont": {"size": 9}, "automargin": True, "constrain": "domain", "showgrid": False}
     written = {"tickmode": "array", "tickvals": columns, "ticktext": short}
     figure.update_xaxes(tickangle=90, **written, **ticks)
-    figure.update_yaxes(autorange="reversed", **ticks)
+    figure.update_yaxes(autorange="reversed", constraintoward="top", **ticks)
     if row_names is None:
         figure.update_yaxes(scaleanchor="x", **written)
     return figure
