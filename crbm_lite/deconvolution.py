@@ -17,7 +17,7 @@ An s above half of the neuron's own amplitude, :math:`\sum s^2 / \sum s`, and ab
 :math:`2 \sigma / \lVert k \rVert`, twice the error of a lone event's size, is a spike.
 
 Beside BSD (Tubiana et al. 2020), which the paper used. Alike: binary spikes convolved with a kernel
-that rises and decays, an L2 misfit, an L1 penalty, hyperparameters set from each neuron's own noise,
+that rises and decays, an L2 misfit, an L1 penalty, hyperparameters set from each neuron's noise,
 kernel constants that can be inferred. What is minimised over is s >= 0, a convex problem, and the
 threshold makes it binary. Different: BSD sets its hyperparameters online, while it solves; here the
 noise is estimated once beforehand, b is part of the minimum, the penalty is z sigma ||k||, and the
