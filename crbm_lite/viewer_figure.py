@@ -139,7 +139,8 @@ def _xyz(places: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _layout(viewer: AssemblyViewer) -> dict:
-    low, high = viewer.coordinates.min(axis=0), viewer.coordinates.max(axis=0)
+    shown = np.concatenate([viewer.coordinates, viewer.outline])
+    low, high = np.nanmin(shown, axis=0), np.nanmax(shown, axis=0)
     extent = np.maximum(high - low, max(0.05 * (high - low).max(), 1e-9))  # a plane has no height
     # Seen from above; an animal that is longer than wide lies with its nose (high y) to the left.
     lying = extent[1] > extent[0]
@@ -158,7 +159,7 @@ def _layout(viewer: AssemblyViewer) -> dict:
     for name, middle, length in zip("xyz", (low + high) / 2, extent, strict=True):
         scene[f"{name}axis"] = {
             "title": f"{name} (µm)",
-            "range": [middle - 0.6 * length, middle + 0.6 * length],
+            "range": [middle - 0.52 * length, middle + 0.52 * length],
             "nticks": 6,
             "showbackground": False,
             "showgrid": False,
