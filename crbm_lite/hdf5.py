@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.heaps import check_heaps
+from crbm_lite.heaps import check_texts
 
 if TYPE_CHECKING:
     import h5py
@@ -133,7 +133,7 @@ def read_strings(file: h5py.Group, key: str) -> tuple[str, ...]:
                 f"{where} has dtype {item.dtype}, shape {item.shape}: expected a list of strings"
             )
         if item.dtype.kind == "O":
-            check_heaps(Path(file.file.filename))
+            check_texts(item)
         values = np.atleast_1d(item[()])
         return tuple(x.decode("utf-8") if isinstance(x, bytes) else str(x) for x in values)
     except RecordingError:

@@ -4,7 +4,8 @@ No equations. Such texts lie in the file's global heaps (signature GCOL), each a
 their sizes. The HDF5 library walks along the sizes, and where damage has made one zero it stands
 still for ever, deaf to signals. So the heaps are walked here first, as the library would: 16 bytes
 of header, then objects of a header of 16 bytes (index, references, size) and a body padded to 8,
-or of free space (index 0), whose size includes its header.
+or of free space (index 0), whose size includes its header. The library also reserves the memory
+that a text's length asks for, up to 4 GB, before it finds that the text is not so long.
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ from __future__ import annotations
 import mmap
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["check_heaps"]
+import numpy as np
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["check_heaps", "check_texts"]
 
 _SIGNATURE, _HEADER, _WRAP = b"GCOL\x01", 16, 2**64
 
@@ -54,6 +61,31 @@ def check_heaps(path: Path) -> None:
                     f"{path}: the texts of the file are damaged (the heap at byte {start})"
                 )
             start = view.find(_SIGNATURE, start + 1)
+
+
+def check_texts(dataset: h5py.Dataset) -> None:
+    """Raise if a dataset of texts of any length cannot be read without harm.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+
+    Raises
+    ------
+    ValueError
+        If a heap of the file is damaged, or a text is longer than the file.
+    """
+    path = Path(dataset.file.filename)
+    check_heaps(path)
+    n_bytes = _HEADER * dataset.size  # each text: its length (4), its heap (8), its index (4)
+    start = dataset.id.get_offset()  # None unless it lies in one piece
+    if start is None or dataset.file.userblock_size or dataset.id.get_storage_size() != n_bytes:
+        return
+    with path.open("rb") as stream:
+        stream.seek(start)
+        lengths = np.frombuffer(stream.read(n_bytes), dtype="<u4")[::4]
+    if lengths.size and lengths.max() > path.stat().st_size:
+        raise ValueError(f"{path}: a text of {lengths.max()} bytes in a smaller file")
 
 
 def _can_be_walked(view: mmap.mmap, start: int, size: int) -> bool:

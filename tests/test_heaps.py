@@ -48,6 +48,17 @@ def test_a_heap_that_would_never_end_or_ends_elsewhere(path, index, length):
         read_strings(file, "names")
 
 
+def test_a_text_longer_than_the_file(path):
+    with h5py.File(path) as file:
+        start = file["names"].id.get_offset()
+    contents = bytearray(path.read_bytes())
+    assert struct.unpack_from("<I", contents, start + 16)[0] == len(NAMES[1])
+    struct.pack_into("<I", contents, start + 16, 2**32 - 1)
+    path.write_bytes(contents)
+    with open_hdf5(path) as file, pytest.raises(RecordingError, match=r"names .*4294967295 bytes"):
+        read_strings(file, "names")
+
+
 def test_files_without_heaps(tmp_path):
     for contents in (b"", b"text", b"GCOL\x01", b"GCOL\x02" + bytes(40)):
         (tmp_path / "x").write_bytes(contents)
