@@ -176,8 +176,11 @@ class Advice:
         return max(2, round(HIDDEN_PER_COMPONENT * self.n_components))
 
     def __str__(self) -> str:
+        usual = f"{HIDDEN_PER_COMPONENT} x {self.n_components} components"
+        if self.n_hidden != self.usual_n_hidden:
+            usual = f"as asked; {usual} make {self.usual_n_hidden}"
         rows = [
-            ("M", f"{self.n_hidden}", f"{HIDDEN_PER_COMPONENT} x {self.n_components} components"),
+            ("M", f"{self.n_hidden}", usual),
             ("lambda", f"{self.l1:g}", f"{L1_ERRORS:g} standard errors of cov(v, h), at most 0.02"),
             ("updates", f"{self.n_updates}", "planted assemblies; several times more for waves"),
         ]

@@ -169,8 +169,8 @@ def check_ceiling(sample: Recording) -> Finding:
     )
     r = float(correlations_of_columns(train[:, None], test[:, None])[0, 0])
     text = f"covariances of training and test frames correlate with r = {r:.2f}"
-    if r < 0.3:
-        todo = "record longer, or average frames in pairs: there is little here that repeats"
+    if r < 0.1:
+        todo = "record longer, or average frames in pairs: next to nothing here repeats"
         return Finding("ceiling", "problem", text, todo, value=r)
     if r < 0.6:
         todo = "quote every score beside this ceiling; pool neighbouring neurons or record longer"
@@ -188,8 +188,8 @@ def check_pairs(sample: Recording, rng: np.random.Generator) -> Finding:
     share = float(np.mean(r > np.quantile(null, 0.99)))
     text = f"{share:.1%} of the pairs are correlated above the shifted ones (1 % by chance)"
     if share < 0.02:
-        todo = "nothing here is shared between neurons: a cRBM will find nothing"
-        return Finding("pairs", "problem", text, todo, value=share)
+        todo = "hardly anything is shared pair by pair: record longer, or more neurons"
+        return Finding("pairs", "look", text, todo, value=share)
     return Finding("pairs", "ok", text, value=share)
 
 

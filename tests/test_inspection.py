@@ -122,8 +122,8 @@ def test_independent_neurons_have_no_ceiling_pairs_or_components():
     rng = np.random.default_rng(2)
     noise = Recording(rng.random((2000, 100)) < 0.05, 2.5)
     report = check(noise)
-    for name in ("ceiling", "pairs", "length"):
-        assert report.finding(name).level == "problem", name
+    levels = [report.finding(name).level for name in ("ceiling", "pairs", "length")]
+    assert levels == ["problem", "look", "problem"]
     assert report.advice.n_components == 0
     assert report.finding("pairs").value < 0.02
 
@@ -140,6 +140,7 @@ def test_short_recordings_are_said_to_be_short(good):
     many = check(good, n_hidden=40)
     assert many.advice.n_hidden == 40
     assert "M = 6 is usual" in many.finding("length").todo
+    assert "as asked; 1.4 x 4 components make 6" in str(many.advice)
 
 
 def test_impossible_questions(good):
