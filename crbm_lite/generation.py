@@ -61,6 +61,7 @@ class Generation(Conditionals):
         Examples
         --------
         >>> import numpy as np
+        >>> from crbm_lite import CRBM
         >>> pair = CRBM.from_parameters(np.full((2, 1), 3.0), [-6, -6], [1], [1], [0], [0])
         >>> v = pair.sample(1000, random_state=0)
         >>> bool((v[:, 0] == v[:, 1]).mean() > 0.9)
