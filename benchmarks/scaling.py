@@ -35,7 +35,7 @@ SWEEPS = {
     "activity": (0.02, 0.04, 0.08, 0.16),
 }
 DENSITY, N_FRAMES, N_GIBBS = 0.05, 300, 15
-MEMORY = {"memory": (65_517, 6000, 200, 120), "million": (1_000_000, 2000, 200, 102)}
+MEMORY = {"memory": (65_517, 6000, 200, 30), "million": (1_000_000, 2000, 200, 12)}
 FIRST_FIT = """
 import time
 began = time.perf_counter(), time.process_time()

@@ -20,6 +20,7 @@ from crbm_lite import checkpoint
 from crbm_lite.checkpoint import CheckpointError, CheckpointFile, CheckpointWarning
 from crbm_lite.interruption import stop_request
 from crbm_lite.model import CRBM
+from crbm_lite.model_cache import cached_fit
 from crbm_lite.training import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -387,6 +388,13 @@ def test_sigint_while_the_start_is_tried_begins_again(data, unbroken, tmp_path, 
     model = CRBM(**HYPER).fit(data, checkpoint=tmp_path / "run.h5", checkpoint_every=10)
     assert model.verdict_ == "interrupted"
     assert bits(model.fit(data, checkpoint=tmp_path / "run.h5", resume=True)) == unbroken
+
+
+def test_an_interrupted_run_does_not_pass_for_a_trained_model(data, tmp_path, stop_at):
+    stop_at(150)
+    with pytest.raises(KeyboardInterrupt):
+        cached_fit(CRBM(**HYPER), data, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_second_sigint_interrupts_at_once_and_other_threads_are_left_alone():
