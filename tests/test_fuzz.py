@@ -210,7 +210,7 @@ def damage_a_key(path, rng):
         elif kind == 2 and numbers:
             values = -np.asarray(values, float) - 1
         elif kind == 3:
-            values = np.asarray(values).T[::-1]
+            values = np.atleast_1d(values).T[::-1]
         elif kind == 4:
             values = np.zeros(0)
         elif kind == 5:
