@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.advice import read_table
 from crbm_lite import advice as rules
+from crbm_lite import cost
 from crbm_lite.advice import advise, circularly_shifted, signal_components, suggested_l1
 from crbm_lite.cost import measured_cost
 from crbm_lite.model import CRBM
@@ -129,3 +130,11 @@ def test_memory_is_that_of_a_real_fit(good):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert 0.5 < 1e9 * memory_gb / (peak + good.spikes.nbytes) < 2
+
+
+def test_memory_of_many_neurons_is_drawn_on_from_few(monkeypatch):
+    many = plant_recording(1200, 4, (200, 300), 400, n_unassigned=100)
+    _, whole_gb = measured_cost(many, 30, 10, {})
+    monkeypatch.setattr(cost, "_MOST_NEURONS", 400)
+    _, drawn_gb = measured_cost(many, 30, 10, {})
+    assert drawn_gb == pytest.approx(whole_gb, rel=0.25)
