@@ -99,6 +99,8 @@ def compare(
         Symmetric, in the same order. Pairs where either is NaN are left out.
     within : bool
         Count the pairs of a region with itself, as the paper does (r_S 0.39; without them 0.30).
+        A structural diagonal that is 0 because it was never measured counts as unconnected: make
+        it NaN, or leave these pairs out.
 
     Returns
     -------
