@@ -1,7 +1,7 @@
 """Five cRBMs of each of eight simulated larvae against the planted structure, beside the baselines.
 
 python -m benchmarks.connectivity_animals          print the summary of connectivity_animals.csv
-python -m benchmarks.connectivity_animals measure  train again and write it (10 minutes on a core)
+python -m benchmarks.connectivity_animals measure  train again and write it (3 minutes on a core)
 
 A row is a pair of regions of one animal: their neurons; how many of the five runs have
 0.01 < std(w) < 0.2 and are kept, and how many are below the paper's 0.1, which belongs to larger
