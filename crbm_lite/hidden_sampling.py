@@ -21,6 +21,7 @@ from crbm_lite.random_numbers import hash64, uniform01
 _REACH = 8.0  # the table covers |x| < 8
 _BINS_A_UNIT = 32
 _LOG_SQRT_2_PI = 0.5 * math.log(2.0 * math.pi)
+_CHAINS_A_BLOCK = 4  # chains that one thread sums and draws for together
 _UNDECIDED = 1e-7  # far above the table's error
 
 
@@ -167,3 +168,52 @@ def sample_given_input(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, ke
                 scales_of(gamma_plus[mu], gamma_minus[mu]),
                 hash64(key, t * n_hidden + mu),
             )
+
+
+@njit(inline="always")
+def _sum_of_shares(partial_input, first, last, total):
+    """total[c - first, :] = hidden inputs of chains first..last: the tiles' shares in order."""
+    total[:] = 0.0
+    for tile in range(partial_input.shape[0]):
+        for c in range(first, last):
+            share, row = partial_input[tile, c], total[c - first]
+            for mu in range(row.shape[0]):
+                row[mu] += share[mu]
+
+
+@njit(cache=True, parallel=True)
+def sum_shares(partial_input, out):
+    """Hidden inputs of all chains, out (chains, M) float64, from the tiles' shares."""
+    n_chains = out.shape[0]
+    for block in prange((n_chains + _CHAINS_A_BLOCK - 1) // _CHAINS_A_BLOCK):
+        first = block * _CHAINS_A_BLOCK
+        last = min(first + _CHAINS_A_BLOCK, n_chains)
+        _sum_of_shares(partial_input, first, last, out[first:last])
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def sample_hidden(partial_input, scale, gamma_plus, gamma_minus, theta_plus, theta_minus, key, h):
+    """Draw h given the summed inputs, times ``scale``: h (M, padded chains) float32.
+
+    ``scale`` is 1 in a model and the inverse temperature in annealing.
+    """
+    n_chains, n_hidden = partial_input.shape[1], h.shape[0]
+    scales = np.empty((n_hidden, 3))
+    for mu in range(n_hidden):
+        scales[mu] = scales_of(gamma_plus[mu], gamma_minus[mu])
+    for block in prange((n_chains + _CHAINS_A_BLOCK - 1) // _CHAINS_A_BLOCK):
+        total = np.empty((_CHAINS_A_BLOCK, n_hidden))
+        first = block * _CHAINS_A_BLOCK
+        last = min(first + _CHAINS_A_BLOCK, n_chains)
+        _sum_of_shares(partial_input, first, last, total)
+        for mu in range(n_hidden):
+            for c in range(first, last):
+                h[mu, c] = sample_one(
+                    scale * total[c - first, mu],
+                    gamma_plus[mu],
+                    gamma_minus[mu],
+                    theta_plus[mu],
+                    theta_minus[mu],
+                    (scales[mu, 0], scales[mu, 1], scales[mu, 2]),
+                    hash64(key, mu * n_chains + c),
+                )

@@ -9,7 +9,8 @@ its non-zero weights, padded with zero weights to a multiple of four.
 The visible pass computes the input g_i + sum_mu w_imu h_mu of a neuron in all chains, draws its
 spikes, and adds its row of W to the inputs of the chains in which it spikes while the row is in
 cache. A random byte decides a spike unless it falls into the 1/256 of the unit interval that holds
-the probability; then 53 more bits do. The result is exact to 2^-61.
+the probability; then 53 more bits do. What is inexact is the float32 input and its exponential, to
+2e-7 of the probability.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from llvmlite import ir
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
-from crbm_lite.hidden_sampling import sample_one, scales_of
+from crbm_lite.micro_kernel import add_product
 from crbm_lite.random_numbers import hash32, hash64
 
 _F = np.float32
@@ -138,6 +139,16 @@ def _add_four(inputs, k, columns, values, h):
 
 
 @njit(inline="always")
+def add_row(share, start, end, columns, values):
+    """share[mu] += w_mu of one neuron's packed row, a multiple of four entries."""
+    for k in range(start, end, 4):
+        share[columns[k]] += values[k]
+        share[columns[k + 1]] += values[k + 1]
+        share[columns[k + 2]] += values[k + 2]
+        share[columns[k + 3]] += values[k + 3]
+
+
+@njit(inline="always")
 def draw_spikes(neuron, inputs, n_chains, key, words, random_bytes, row, row64, active):
     """Draw the spikes of one neuron in all chains; return how many, their chains in ``active``."""
     key0, key1 = np.uint32(key & _U(0xFFFFFFFF)), np.uint32(key >> _U(32))
@@ -203,9 +214,7 @@ def sample_visible(
                 i, inputs, n_chains, key, words, random_bytes, v[i], v64[i], active
             )
             for j in range(n_active):
-                chain_share = share[active[j]]
-                for k in range(start, end):
-                    chain_share[columns[k]] += values[k]
+                add_row(share[active[j]], start, end, columns, values)
             start = end
 
 
@@ -223,9 +232,9 @@ def sample_visible_dense(fields, weights, h, n_chains, rows_a_tile, key, v, v64,
         last = min(n_neurons, (tile + 1) * rows_a_tile)
         for first in range(tile * rows_a_tile, last, 4):
             n_rows = min(4, last - first)
-            for r in range(4):
-                inputs[r, :] = fields[min(first + r, last - 1)]
-            _add_dense_block(weights, first, last, h, inputs)
+            for r in range(n_rows):
+                inputs[r, :] = fields[first + r]
+            add_product(weights, first, n_rows, h, inputs)
             for r in range(n_rows):
                 i = first + r
                 n_active = draw_spikes(
@@ -236,34 +245,6 @@ def sample_visible_dense(fields, weights, h, n_chains, rows_a_tile, key, v, v64,
                     chain_share = share[active[j]]
                     for mu in range(n_hidden):
                         chain_share[mu] += w[mu]
-
-
-@njit(inline="always")
-def _add_dense_block(weights, first, last, h, inputs):
-    """inputs[r, c] += (W h)[first + r, c] for four neurons, four hidden units at a time."""
-    a, b = weights[first], weights[min(first + 1, last - 1)]
-    d, e = weights[min(first + 2, last - 1)], weights[min(first + 3, last - 1)]
-    in0, in1, in2, in3 = inputs[0], inputs[1], inputs[2], inputs[3]
-    n_hidden = h.shape[0]
-    for mu in range(0, n_hidden - 3, 4):
-        h0, h1, h2, h3 = h[mu], h[mu + 1], h[mu + 2], h[mu + 3]
-        a0, a1, a2, a3 = a[mu], a[mu + 1], a[mu + 2], a[mu + 3]
-        b0, b1, b2, b3 = b[mu], b[mu + 1], b[mu + 2], b[mu + 3]
-        d0, d1, d2, d3 = d[mu], d[mu + 1], d[mu + 2], d[mu + 3]
-        e0, e1, e2, e3 = e[mu], e[mu + 1], e[mu + 2], e[mu + 3]
-        for c in range(inputs.shape[1]):
-            x0, x1, x2, x3 = h0[c], h1[c], h2[c], h3[c]
-            in0[c] += (a0 * x0 + a1 * x1) + (a2 * x2 + a3 * x3)
-            in1[c] += (b0 * x0 + b1 * x1) + (b2 * x2 + b3 * x3)
-            in2[c] += (d0 * x0 + d1 * x1) + (d2 * x2 + d3 * x3)
-            in3[c] += (e0 * x0 + e1 * x1) + (e2 * x2 + e3 * x3)
-    for mu in range(n_hidden - n_hidden % 4, n_hidden):
-        h0, a0, b0, d0, e0 = h[mu], a[mu], b[mu], d[mu], e[mu]
-        for c in range(inputs.shape[1]):
-            in0[c] += a0 * h0[c]
-            in1[c] += b0 * h0[c]
-            in2[c] += d0 * h0[c]
-            in3[c] += e0 * h0[c]
 
 
 @njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
@@ -280,56 +261,28 @@ def input_given_visible(row_nnz, columns, values, n_chains, rows_a_tile, v64, pa
         for i in range(first, min(n_neurons, first + rows_a_tile)):
             end = start + row_nnz[i]
             for j in range(nonzero_chains(v64[i], n_chains, active)):
-                chain_share = share[active[j]]
-                for k in range(start, end):
-                    chain_share[columns[k]] += values[k]
+                add_row(share[active[j]], start, end, columns, values)
             start = end
 
 
-@njit(inline="always")
-def _sum_of_shares(partial_input, first, last, total):
-    """total[c, :] = hidden inputs first..last of all chains: the tiles' shares in their order."""
-    total[:] = 0.0
-    for tile in range(partial_input.shape[0]):
-        for c in range(partial_input.shape[1]):
-            for mu in range(first, last):
-                total[c, mu - first] += partial_input[tile, c, mu]
+@njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
+def input_given_batch(row_nnz, columns, values, starts, frames, rows_a_tile, partial_input):
+    """As ``input_given_visible`` for a batch of data, partial_input (tiles, batch, M).
 
-
-@njit(cache=True, parallel=True)
-def sum_shares(partial_input, out):
-    """Hidden inputs of all chains, out (chains, M) float64, from the tiles' shares."""
-    n_chains, n_hidden = out.shape
-    for block in prange((n_hidden + 7) // 8):
-        total = np.empty((n_chains, 8))
-        first, last = 8 * block, min(8 * block + 8, n_hidden)
-        _sum_of_shares(partial_input, first, last, total)
-        out[:, first:last] = total[:, : last - first]
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def sample_hidden(partial_input, scale, gamma_plus, gamma_minus, theta_plus, theta_minus, key, h):
-    """Draw h given the summed inputs, times ``scale``: h (M, padded chains) float32.
-
-    ``scale`` is 1 in a model and the inverse temperature in annealing.
+    Neuron i is active in frames[starts[i]:starts[i + 1]] of the batch.
     """
-    n_chains, n_hidden = partial_input.shape[1], h.shape[0]
-    for block in prange((n_hidden + 7) // 8):
-        total = np.empty((n_chains, 8))
-        first, last = 8 * block, min(8 * block + 8, n_hidden)
-        _sum_of_shares(partial_input, first, last, total)
-        for mu in range(first, last):
-            scales = scales_of(gamma_plus[mu], gamma_minus[mu])
-            for c in range(n_chains):
-                h[mu, c] = sample_one(
-                    scale * total[c, mu - first],
-                    gamma_plus[mu],
-                    gamma_minus[mu],
-                    theta_plus[mu],
-                    theta_minus[mu],
-                    scales,
-                    hash64(key, mu * n_chains + c),
-                )
+    n_neurons, n_hidden = row_nnz.shape[0], partial_input.shape[2]
+    capacity = (n_hidden + 3) // 4 * 4
+    for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
+        share = partial_input[tile]
+        share[:] = 0
+        first = tile * rows_a_tile
+        start = first * capacity
+        for i in range(first, min(n_neurons, first + rows_a_tile)):
+            end = start + row_nnz[i]
+            for j in range(starts[i], starts[i + 1]):
+                add_row(share[frames[j]], start, end, columns, values)
+            start = end
 
 
 @njit(cache=True, parallel=True, error_model="numpy")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from crbm_lite import jumps, kernels
+from crbm_lite import hidden_sampling, jumps, kernels
 from crbm_lite.random_numbers import hash64
 
-_DENSE_ABOVE = 0.35  # density of W from which reading it whole beats reading its packed rows
+_DENSE_ABOVE = 0.25  # density of W from which reading it whole beats reading its packed rows
 
 
 class GibbsChains:
@@ -45,6 +45,7 @@ class GibbsChains:
         self.v = np.zeros((n_neurons, padded), np.uint8)
         self.v64 = self.v.view(np.uint64)
         self.partial_input = np.zeros((n_tiles, n_chains, n_hidden), np.float32)
+        self._batch_input = np.empty((0, 0, n_hidden), np.float32)
         self._h = np.zeros((n_hidden, padded), np.float32)
         # untouched pages of these two cost no memory: they are filled as far as W is non-zero
         self.row_nnz = np.zeros(n_neurons, np.int64)
@@ -65,6 +66,11 @@ class GibbsChains:
     def n_hidden(self) -> int:
         """Number of hidden units M."""
         return self.partial_input.shape[2]
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether W has so many non-zero entries that it is read whole."""
+        return bool(self.row_nnz.mean() > _DENSE_ABOVE * self.n_hidden)
 
     @property
     def packed_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -104,7 +110,22 @@ class GibbsChains:
     def inputs(self) -> np.ndarray:
         """Hidden inputs I = vW of the chains, shape (n_chains, M), float64."""
         out = np.empty((self.n_chains, self.n_hidden))
-        kernels.sum_shares(self.partial_input, out)
+        hidden_sampling.sum_shares(self.partial_input, out)
+        return out
+
+    def batch_inputs(self, starts: np.ndarray, frames: np.ndarray, n_frames: int) -> np.ndarray:
+        """Hidden inputs (n_frames, M) float64 of a batch of data under the packed weights.
+
+        Neuron i is active in the frames ``frames[starts[i]:starts[i + 1]]`` of the batch.
+        """
+        shape = (len(self.partial_input), n_frames, self.n_hidden)
+        if self._batch_input.shape != shape:
+            self._batch_input = np.empty(shape, np.float32)
+        kernels.input_given_batch(
+            *self.packed_rows, starts, frames, self.rows_a_tile, self._batch_input
+        )
+        out = np.empty(shape[1:])
+        hidden_sampling.sum_shares(self._batch_input, out)
         return out
 
     def step(
@@ -128,13 +149,13 @@ class GibbsChains:
         scale : float
             Factor on W, for annealing.
         """
-        dense = self.row_nnz.mean() > _DENSE_ABOVE * self.n_hidden
+        dense = self.is_dense
         columns = None
         for _ in range(n_steps):
             jump = self.jump_every and self.n_steps_done % self.jump_every == 0
             key_h = np.uint64(hash64(self.seed, np.uint64(2 * self.n_steps_done)))
             key_v = np.uint64(hash64(self.seed, np.uint64(2 * self.n_steps_done + 1)))
-            kernels.sample_hidden(self.partial_input, scale, *potential, key_h, self._h)
+            hidden_sampling.sample_hidden(self.partial_input, scale, *potential, key_h, self._h)
             if jump:
                 if columns is None:
                     columns = jumps.columns_of(*self.packed_rows, self.rows_a_tile, self.n_hidden)

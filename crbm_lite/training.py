@@ -102,7 +102,7 @@ class Trainer:
         seed = int(rng.integers(2**63))
         self.chains = GibbsChains(n, m, schedule.n_chains, seed, schedule.jump_every)
         n_tiles = len(self.chains.partial_input)
-        self._sums = np.zeros((n_tiles, 4, m))
+        self._sums = np.zeros((n_tiles, 3, m))
         self.start_from_data()
 
     @property
@@ -144,7 +144,13 @@ class Trainer:
 
         # the data's averages, over a batch
         frames = self._next_frames()
-        inputs = self.spikes.inputs(now.weights, frames)
+        starts, rows = updates.frames_given_neuron(
+            self.spikes.frame_starts, self.spikes.neurons, frames, self.spikes.n_neurons
+        )
+        if chains.is_dense:
+            inputs = self.spikes.inputs(now.weights, frames)
+        else:
+            inputs = chains.batch_inputs(starts, rows, len(frames))
         data = updates.hidden_statistics(inputs, potential, now.mean_h)
         # the model's averages, over the chains
         chains.propose_from(DReLU(*potential).sample(inputs, self.rng), _HISTOGRAM_DECAY)
@@ -164,9 +170,6 @@ class Trainer:
         self._move_hidden(gradient, learning_rate, scale)
 
         # weights and fields
-        starts, rows = updates.frames_given_neuron(
-            self.spikes.frame_starts, self.spikes.neurons, frames, self.spikes.n_neurons
-        )
         drift = h_data.sum(axis=0) - h_chains.sum(axis=0)
         h_data, h_chains, drift, scale, mean_h = (
             x.astype(np.float32) for x in (h_data, h_chains, drift, scale, now.mean_h)
@@ -179,7 +182,7 @@ class Trainer:
             chains.rows_a_tile, chains.v64, chains.n_chains, chains.packed_rows,
             chains.partial_input, self._sums,
         )  # fmt: skip
-        now.offset, now.size, n_nonzero, _ = self._sums.sum(axis=0)
+        now.offset, now.size, n_nonzero = self._sums.sum(axis=0)
         now.density = float(n_nonzero.sum() / now.weights.size)
         self.update += 1
         if (

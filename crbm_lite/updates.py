@@ -22,7 +22,7 @@ import numpy as np
 from numba import njit, prange
 
 from crbm_lite.drelu import partial_moments
-from crbm_lite.kernels import nonzero_chains, pack_row
+from crbm_lite.kernels import add_row, nonzero_chains, pack_row
 
 # rows of the statistics that ``hidden_phase`` fills, each (frames, M)
 N_STATISTICS = 11
@@ -146,8 +146,8 @@ def update_rows(
     v64, n_chains : uint64 view of the chains' spikes; their number
     packed : (row_nnz, columns, values); refilled
     partial_input : float32 (tiles, chains, M); the chains' inputs under the new weights
-    sums : float64 (tiles, 4, M)
-        Tiles' shares of: W' activity, sum |w|, number of non-zeros, largest |w|.
+    sums : float64 (tiles, 3, M)
+        Tiles' shares of: W' activity, sum |w|, number of non-zeros.
     """
     n_neurons, n_hidden = weights.shape
     learning_rate, l1, field_rate = steps
@@ -187,13 +187,12 @@ def update_rows(
                 new = new if old * target >= np.float32(0.0) else np.float32(0.0)
                 w_row[mu] = new
                 field_shift += (new - old) * mean_h[mu]
-            total, absolute, count, largest = sums[tile]
+            total, absolute, count = sums[tile]
             for mu in range(n_hidden):
                 w = w_row[mu]
                 total[mu] += w * activity[i]
                 absolute[mu] += abs(w)
                 count[mu] += w != 0
-                largest[mu] = max(largest[mu], abs(w))
             field_gradient = activity[i] - n_active / n_chains
             field_square[i] = beta2 * field_square[i] + (1.0 - beta2) * field_gradient**2
             old_field = fields[i]
@@ -202,9 +201,7 @@ def update_rows(
             row_nnz[i] = pack_row(w_row, start, columns, values)
             end = start + row_nnz[i]
             for j in range(n_active):
-                share = partial_input[tile, active[j]]
-                for k in range(start, end):
-                    share[columns[k]] += values[k]
+                add_row(partial_input[tile, active[j]], start, end, columns, values)
             start = end
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 from scipy.stats import chisquare, kstest
 
-from crbm_lite import jumps, kernels, sampler
+from crbm_lite import hidden_sampling, jumps, kernels, micro_kernel, sampler
 from crbm_lite.drelu import DReLU
 from crbm_lite.model import CRBM
 from crbm_lite.partition import all_states
@@ -254,8 +254,37 @@ def test_hidden_units_are_drawn_from_their_conditional(machine):
     chains.set_weights(model.weights_)
     chains.set_spikes(np.repeat(state[None], 4000, axis=0))
     h = np.zeros((M, kernels.padded_chains(4000)), np.float32)
-    kernels.sample_hidden(chains.partial_input, 1.0, *model.units.parameters, np.uint64(3), h)
+    hidden_sampling.sample_hidden(
+        chains.partial_input, 1.0, *model.units.parameters, np.uint64(3), h
+    )
     inputs = state @ model.weights_.astype(float)
     mean, variance = DReLU(*model.units.parameters).mean_and_variance(inputs[None])
     error = np.sqrt(variance[0] / 4000)
     assert (np.abs(h[:, :4000].mean(axis=1) - mean[0]) < 5 * error).all()
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_hidden", "n_chains"), [(4, 7, 48), (3, 200, 112), (1, 1, 16)]
+)
+def test_the_micro_kernel_is_the_product(n_rows, n_hidden, n_chains):
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((9, n_hidden)).astype(np.float32)
+    h = rng.standard_normal((n_hidden, n_chains)).astype(np.float32)
+    out = rng.standard_normal((4, n_chains)).astype(np.float32)
+    expected = out.astype(float)
+    expected[:n_rows] += weights[5 : 5 + n_rows].astype(float) @ h
+    micro_kernel.add_product(weights, 5, n_rows, h, out)
+    np.testing.assert_allclose(out, expected, atol=1e-4)
+
+
+def test_inputs_of_a_batch_are_its_products_with_w():
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((150, 9)).astype(np.float32)
+    weights[rng.random(weights.shape) < 0.6] = 0
+    v = (rng.random((20, 150)) < 0.1).astype(np.uint8)
+    neurons, frames = np.nonzero(v.T)
+    starts = np.searchsorted(neurons, np.arange(151))
+    chains = GibbsChains(150, 9, 3, 0, 0)
+    chains.set_weights(weights)
+    inputs = chains.batch_inputs(starts, frames.astype(np.int32), 20)
+    np.testing.assert_allclose(inputs, v @ weights.astype(float), atol=1e-5)
