@@ -66,6 +66,15 @@ def test_neurons_that_deserve_a_look(name, change, neurons, good):
     assert check(good).finding(name).neurons == ()
 
 
+@pytest.mark.parametrize(("share", "dead"), [(0.15, ()), (0.25, (2,))])
+def test_dead_is_a_fifth_of_the_recording_at_least(share, dead, good):
+    def stop(v):
+        v[:, 2] = np.arange(len(v)) % 3 == 0
+        v[: round(share * len(v)), 2] = 0
+
+    assert check(altered(good, stop)).finding("dead").neurons == dead
+
+
 def test_activity_against_the_threshold(good):
     rng = np.random.default_rng(0)
     thin = altered(good, lambda v: np.multiply(v, rng.random(v.shape) < 0.15, out=v))
