@@ -48,6 +48,7 @@ BAD_TIMES = {
     "text": ([["a"]], "neuron 0 has times of shape"),
     "matrix": ([[[0.1], [0.2]]], "neuron 0 has times of shape"),
     "milliseconds by mistake": ([[1e13]], "choose another bin_s"),
+    "two spikes in a million seconds": ([[0.1, 1e6]], "with 2 spikes: choose another bin_s"),
     "too short": ([[0.1, 0.2]], "choose another bin_s"),
 }
 

@@ -191,6 +191,11 @@ class TestPlainObjects:
         with pytest.raises(ValueError, match="not a number"):
             as_numbers(cell["med"])
 
+    def test_keys_are_texts_or_numbers(self, tmp_path):
+        np.save(tmp_path / "stat.npy", {(1, 2): 3})
+        with pytest.raises(RecordingError, match="a key that is no text or number"):
+            read_objects(tmp_path / "stat.npy")
+
     @pytest.mark.parametrize(
         "stream",
         [
@@ -374,7 +379,7 @@ class TestNWB:
 
     def test_conversion_and_one_roi(self, write):
         path = write(conversion=0.25, offset=-0.1)
-        recording = import_nwb(path, series="Deconvolved", threshold=0.35)
+        recording = import_nwb(path, series="Deconvolved", threshold=-0.05)
         np.testing.assert_array_equal(recording.spikes, EVENTS.T > 0)
 
     def test_which_activity(self, path):
