@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ipywidgets import VBox
 
+    from crbm_lite.explorer import Explorer
     from crbm_lite.viewer import AssemblyViewer
 
-__all__ = ["browse_assemblies"]
+__all__ = ["browse_assemblies", "explore"]
 
 
 def browse_assemblies(viewer: AssemblyViewer) -> VBox:
@@ -68,3 +69,61 @@ def browse_assemblies(viewer: AssemblyViewer) -> VBox:
     menu.observe(show, "value")
     show()
     return ipywidgets.VBox([ipywidgets.HBox([menu, back, forth]), note, output])
+
+
+def explore(explorer: Explorer) -> VBox:
+    """Move the sliders of a figure in a live notebook, where it is drawn anew by matplotlib.
+
+    Parameters
+    ----------
+    explorer : Explorer
+        As the functions of `crbm_lite.explorers` make it.
+
+    Returns
+    -------
+    ipywidgets.VBox
+        One slider or list a control, a note, and the figure.
+
+    Examples
+    --------
+    Outside of a notebook a figure is shown as text:
+
+    >>> from crbm_lite.explorers import selection_surface
+    >>> surfaces = {"score": [[0.1, 0.2]], "nLLH": [[0.3, 0.1]]}
+    >>> box = explore(selection_surface([2], [0.01, 0.02], surfaces))
+    Figure(...)
+    >>> box.children[0].value = "nLLH"
+    Figure(...)
+    >>> box.children[1].value
+    'nLLH: largest at M = 2, λ = 0.01, where it is 0.30'
+    """
+    import ipywidgets
+    import matplotlib.pyplot as plt
+    from IPython.display import display
+
+    def chooser(control: object) -> object:
+        lists = any(isinstance(value, str) for value in control.values)
+        kind = ipywidgets.Dropdown if lists else ipywidgets.SelectionSlider
+        texts = control.texts
+        return kind(
+            options=texts, value=texts[control.start], description=control.label,
+            style={"description_width": "initial"},
+        )  # fmt: skip
+
+    choosers = [chooser(control) for control in explorer.controls]
+    note = ipywidgets.Label()
+    output = ipywidgets.Output(layout={"min_height": "300px"})  # the page must not jump
+
+    def show(_: object = None) -> None:
+        position = tuple(chooser.index for chooser in choosers)
+        note.value = explorer.notes[position]
+        figure = explorer.draw(position)
+        output.outputs = ()
+        with output:
+            display(figure)
+        plt.close(figure)
+
+    for chooser in choosers:
+        chooser.observe(show, "value")
+    show()
+    return ipywidgets.VBox([*choosers, note, output])

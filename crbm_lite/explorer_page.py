@@ -1,0 +1,129 @@
+"""A figure with sliders as HTML: in a cell's output, without a kernel and without a network.
+
+No equations. The browser draws with `crbm_lite/explorer.js`, from one byte a value: 0 to 254 are
+steps between the limits of the panel, 255 is NaN.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crbm_lite.explorer import Lines
+from crbm_lite.style import COLOR_NEGATIVE, COLOR_POSITIVE, PALETTE
+from crbm_lite.viewer_data import encode
+
+if TYPE_CHECKING:
+    from crbm_lite.explorer import Cells, Control, Explorer
+
+__all__ = ["fragment", "payload"]
+
+_SCRIPT = Path(__file__).with_name("explorer.js")
+_STEPS = 254
+_SEQUENTIAL = ("#00224E", "#35456C", "#666970", "#948E77", "#C8B866", "#FEE838")  # cividis
+_SIGNED = (COLOR_NEGATIVE, "#E6E6E6", COLOR_POSITIVE)
+# Lighter relatives of the palette's first colours, for a dark page.
+_ON_DARK = ("#56B4E9", "#FF8C3B", "#2EC99A", "#E3A6C6")
+
+
+def quantise(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """Steps of 1/254 of the limits, what lies outside of them at the limit; NaN is 255.
+
+    Parameters
+    ----------
+    values : array of float
+    limits : (float, float)
+
+    Returns
+    -------
+    array of uint8, same shape
+
+    Examples
+    --------
+    >>> quantise(np.array([-1.0, 0.0, 1.0, 9.0, np.nan]), (-1.0, 1.0))
+    array([  0, 127, 254, 254, 255], dtype=uint8)
+    """
+    low, high = limits
+    steps = np.rint(np.clip((values - low) / (high - low), 0, 1) * _STEPS)
+    return np.where(np.isnan(values), 255, steps).astype(np.uint8)
+
+
+def payload(explorer: Explorer) -> dict:
+    """What explorer.js draws from, ready for JSON.
+
+    Parameters
+    ----------
+    explorer : Explorer
+
+    Returns
+    -------
+    dict
+        Of strings, numbers and lists.
+
+    Examples
+    --------
+    >>> from crbm_lite.explorers import drelu_explorer
+    >>> payload(drelu_explorer())["shape"]
+    [5, 5, 7, 7]
+    """
+    return {
+        "shape": list(explorer.notes.shape),
+        "texts": [list(control.texts) for control in explorer.controls],
+        "notes": explorer.notes.ravel().tolist(),
+        "panels": [_panel(panel) for panel in explorer.panels],
+        "light": list(PALETTE[:4]),
+        "dark": list(_ON_DARK),
+    }
+
+
+def _panel(panel: Lines | Cells) -> dict:
+    lines = isinstance(panel, Lines)
+    rows, columns = panel.values.shape[-2:]
+    shared = {
+        "kind": "lines" if lines else "cells",
+        "title": panel.title, "xlabel": panel.xlabel, "ylabel": panel.ylabel,
+        "limits": list(panel.limits), "rows": rows, "columns": columns,
+        "values": encode(quantise(panel.values, panel.limits), "u1"),
+    }  # fmt: skip
+    if lines:
+        return shared | {"x": np.round(panel.x, 4).tolist(), "x_texts": list(panel.x_texts)}
+    names = {"x_texts": list(panel.columns), "y_texts": list(panel.rows)}
+    return shared | names | {"colors": list(_SIGNED if panel.signed else _SEQUENTIAL)}
+
+
+def _control(control: Control, name: str) -> str:
+    label = f'<label for="{name}">{escape(control.label)}</label>'
+    if any(isinstance(value, str) for value in control.values):
+        marks = [" selected" if k == control.start else "" for k in range(len(control.values))]
+        options = "".join(
+            f'<option value="{k}"{mark}>{escape(text)}</option>'
+            for k, (mark, text) in enumerate(zip(marks, control.texts))
+        )
+        return f'<span>{label} <select id="{name}">{options}</select></span>'
+    return (
+        f'<span>{label} <input type="range" id="{name}" min="0" max="{len(control.values) - 1}" '
+        f'step="1" value="{control.start}"> <output for="{name}"></output></span>'
+    )
+
+
+def fragment(explorer: Explorer) -> str:
+    """HTML of the figure with its data inside, for a cell's output."""
+    name = f"explorer-{uuid.uuid4().hex[:8]}"
+    controls = "\n".join(
+        _control(control, f"{name}-{k}") for k, control in enumerate(explorer.controls)
+    )
+    data = json.dumps(payload(explorer), separators=(",", ":")).replace("</", "<\\/")
+    return f"""<div class="crbm-explorer" id="{name}">
+<div class="crbm-explorer-controls" style="display:flex;flex-wrap:wrap;gap:0.3rem 1.5rem">
+{controls}
+</div>
+<div class="crbm-explorer-panels" style="display:flex;flex-wrap:wrap;gap:0.5rem"></div>
+<p class="crbm-explorer-note" role="status"></p>
+<script>{_SCRIPT.read_text(encoding="utf-8")}</script>
+<script>crbmExplorer.mount("{name}",{data});</script>
+</div>"""
