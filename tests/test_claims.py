@@ -1,5 +1,6 @@
 """The numbers in the prose and the ledger of claims: what is collected, and what is refused."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +10,49 @@ from nbformat import v4
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book" / "_build_tools"))
 
 import claims
+
+ROWS = Path(__file__).resolve().parents[1] / "book" / "claims"
+
+# The paper's headline numbers, as the ledger's column "paper's number" writes them.
+HEADLINES = {
+    "runs kept": "57.5 %",
+    "r of mean activity": "r = 0.91",
+    "r of hidden means": "r = 0.93",
+    "r of products": "r = 0.74",
+    "r of pairs of neurons": "r = 0.58",
+    "r of pairs of hidden units": "r = 0.73",
+    "the five normalised errors": "nRMSE",
+    "nLLH of cRBM and GLM": "0.24 against 0.20",
+    "P of their difference": "P < 1e-42",
+    "neurons in an assembly": "93–94 %",
+    "regions of an assembly": "3 [2–6]",
+    "m / M": "0.26",
+    "variance in 3 components": "52 %",
+    "in 10": "73 %",
+    "in 25": "85 %",
+    "conservation, self-pairs in": "0.69",
+    "fish 2-3, 2-4 and 3-4": "0.73, 0.73, 0.78",
+    "log-normality": "3.83 against 0.13",
+    "structure: cRBM, covariance, correlation": "0.39 for the cRBM, 0.18 and 0.26",
+    "structure: Ising model": "0.06",
+    "structure: test of two groups": "P < 1e-15",
+    "assemblies shrink with M and lambda": "P < 1e-3",
+    "time scale": "with M alone",
+    "dwell in the ARTR": "about 15 s",
+    "assemblies of the tectum": "about 18",
+}
+# The figures and equations of the paper that the book shows.
+PLACES = {
+    "1A-C", "2A", "2B", "2C", "2D", "2E", "2F", "2G", "2H", "2I", "2J", "2K", "2-S1", "2-S2",
+    "2-S3", "2-S4", "2-S5", "2-S6", "2-S7", "3", "Video1", "4", "4A-C", "4D", "4E", "4F", "5A-C",
+    "5D", "5E", "5F", "5-S1", "6", "6A", "6D", "6-S1", "Eq.5-6", "Eq.7-13", "Eq.14", "Eq.15-17",
+    "Eq.20-21", "Eq.22", "Methods", "Discussion",
+}  # fmt: skip
+# Keys that chapters read from tables which benchmarks stored.
+STORED = re.compile(
+    r"(animals|convergence|conservation_crbm|lognormal_gain_larvae|runs|selection_larva"
+    r"|vae_disconnected)(_|$)"
+)
 
 ROW = {
     "figure": "2H",
@@ -93,9 +137,9 @@ def test_the_ledger_links_the_chapter_and_gives_numbers_and_reasons():
     assert page.startswith("[](/part/one.ipynb)\n\n| paper |")
     assert (
         r"| Fig. 2H | It is \|better\|. | 0.24 | 0.25 | real retina | 0.2 to 0.3 "
-        "| reproduced on real data |" in page
+        "| reproduced on real data | `ours` |" in page
     )
-    assert "| Methods |" in page and "| – | not reproducible here: no tracings |" in page
+    assert "| Methods |" in page and "| – | not reproducible here: no tracings | – |" in page
 
 
 @pytest.mark.parametrize(
@@ -126,3 +170,39 @@ def test_a_claim_that_cannot_be_checked_must_say_why(tmp_path):
     (tmp_path / "one.yml").write_text("- {figure: 2H, claim: c, paper: p, key: null, data: none}\n")
     with pytest.raises(claims.ClaimsError, match="say why in note"):
         claims.read_rows(tmp_path)
+
+
+def ledger_rows():
+    return [row for own in claims.read_rows(ROWS).values() for row in own]
+
+
+@pytest.mark.parametrize("what", HEADLINES)
+def test_every_headline_number_of_the_paper_has_a_row(what):
+    assert any(HEADLINES[what] in str(row["paper"]) for row in ledger_rows())
+
+
+def test_every_figure_that_the_book_shows_has_a_row():
+    named = {
+        place
+        for row in ledger_rows()
+        for place in str(row["figure"]).replace(" ", "").replace("–", "-").split(",")
+    }
+    assert not PLACES - named
+
+
+def test_rows_that_are_read_from_a_stored_table_name_it():
+    for row in ledger_rows():
+        if any(STORED.match(key) for key in claims._keys(row)):
+            assert "stored" in row, row["claim"]
+
+
+def test_a_stored_table_is_named_beside_the_data(tmp_path):
+    row = ROW | {"stored": "benchmarks/grid.csv"}
+    assert "real retina, stored table `benchmarks/grid.csv`" in claims._line(row, numbers())
+    (tmp_path / "book" / "claims").mkdir(parents=True)
+    text = "- {figure: 2H, claim: c, paper: p, key: k, data: real, accept: [0, 1], stored: a.csv}"
+    (tmp_path / "book" / "claims" / "one.yml").write_text(text)
+    with pytest.raises(claims.ClaimsError, match=r"stored table 'a\.csv' does not exist"):
+        claims.read_rows(tmp_path / "book" / "claims")
+    (tmp_path / "a.csv").touch()
+    assert len(claims.read_rows(tmp_path / "book" / "claims")["one.yml"]) == 1

@@ -2,6 +2,7 @@
 
 Cells tagged `claims` print lines `key = number`. They are collected from the executed chapters,
 stand in for `{{ key }}` in the text, and are held against what book/claims/*.yml says of the paper.
+A row that a chapter reads from a table which a benchmark stored names the table under `stored`.
 """
 
 import math
@@ -19,7 +20,7 @@ CODE_OR_MATH = re.compile(
 )
 REQUIRED = ("figure", "claim", "paper", "key", "data")
 NOT_COMPUTED = "(not computed in this build)"
-COLUMNS = ("paper", "claim", "paper's number", "ours", "data", "accepted", "verdict")
+COLUMNS = ("paper", "claim", "paper's number", "ours", "data", "accepted", "verdict", "printed as")
 HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 
 
@@ -84,6 +85,8 @@ def read_rows(folder: Path) -> dict[str, list[dict]]:
                 raise ClaimsError(f"{where}: {', '.join(absent)} missing")
             if row["key"] is None and not row.get("note"):
                 raise ClaimsError(f"{where}: key is null; say why in note")
+            if "stored" in row and not (folder.parents[1] / row["stored"]).is_file():
+                raise ClaimsError(f"{where}: the stored table {row['stored']!r} does not exist")
             if row["key"] is not None:
                 _kind_of_data(row, where)
                 low_high = row.get("accept")
@@ -170,5 +173,7 @@ def _line(row: dict, numbers: dict[str, Number]) -> str:
     said = verdict(row, numbers) + (f": {row['note']}" if row.get("note") else "")
     figure = str(row["figure"])
     figure = f"Fig. {figure}" if figure[:1].isdigit() else figure
-    cells = (figure, row["claim"], row["paper"], ours, row["data"], accept, said)
+    data = row["data"] + (f", stored table `{row['stored']}`" if "stored" in row else "")
+    keys = ", ".join(f"`{key}`" for key in _keys(row)) or "–"
+    cells = (figure, row["claim"], row["paper"], ours, data, accept, said, keys)
     return "| " + " | ".join(" ".join(str(c).split()).replace("|", r"\|") for c in cells) + " |"
