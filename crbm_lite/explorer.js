@@ -3,7 +3,7 @@ window.crbmExplorer ??= (() => {
   "use strict";
   const W = 300, H = 240; // of a panel, in its own units
   const BOX = { left: 58, right: 8, top: 26, bottom: 46 };
-  const MISSING = 255, STEPS = 254;
+  const MISSING = 65535, STEPS = 65534;
 
   function svg(tag, attributes, text) {
     const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -50,7 +50,20 @@ window.crbmExplorer ??= (() => {
   const up = (share) => H - BOX.bottom - share * (H - BOX.top - BOX.bottom);
 
   function xText(root, share, text) {
-    root.append(svg("text", { x: across(share), y: H - BOX.bottom + 14, "text-anchor": "middle" }, text));
+    const place = { x: across(share), y: H - BOX.bottom + 14, "text-anchor": "middle" };
+    root.append(svg("text", place, text));
+  }
+
+  // Names of places, as many as do not touch.
+  function xNames(root, names, share) {
+    const every = Math.ceil(names.join("").length * 7 / (W - BOX.left - BOX.right));
+    names.forEach((name, k) => { if (k % every === 0) xText(root, share(k), name); });
+  }
+
+  function border(root, d) {
+    root.append(svg("path", {
+      stroke: "currentColor", "stroke-opacity": 0.5, fill: "none", d,
+    }));
   }
 
   function yText(root, share, text) {
@@ -61,15 +74,12 @@ window.crbmExplorer ??= (() => {
     const [low, high] = panel.limits;
     const [x0, x1] = [panel.x[0], panel.x.at(-1)];
     const place = (x) => (x - x0) / (x1 - x0);
-    const axis = { stroke: "currentColor", "stroke-opacity": 0.5, fill: "none" };
-    root.append(svg("path", {
-      ...axis, d: `M${across(0)} ${up(1)}V${up(0)}H${across(1)}`,
-    }));
+    border(root, `M${across(0)} ${up(1)}V${up(0)}H${across(1)}`);
     if (low < 0 && high > 0) {
       const zero = up(-low / (high - low));
-      root.append(svg("path", { ...axis, "stroke-opacity": 0.2, d: `M${across(0)} ${zero}H${across(1)}` }));
+      border(root, `M${across(0)} ${zero}h4M${across(1) - 4} ${zero}h4`);
     }
-    if (panel.x_texts.length) panel.x.forEach((x, k) => xText(root, place(x), panel.x_texts[k]));
+    if (panel.x_texts.length) xNames(root, panel.x_texts, (k) => place(panel.x[k]));
     else round(x0, x1).forEach((x) => xText(root, place(x), short(x)));
     round(low, high).forEach((y) => yText(root, (y - low) / (high - low), short(y)));
     for (let r = 0; r < panel.rows; r++) {
@@ -84,7 +94,9 @@ window.crbmExplorer ??= (() => {
         path += `${open ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
         open = true;
       });
-      if (there > 1) root.append(svg("path", { d: path, stroke: color, "stroke-width": 2, fill: "none" }));
+      if (there > 1) {
+        root.append(svg("path", { d: path, stroke: color, "stroke-width": 2, fill: "none" }));
+      }
     }
   }
 
@@ -108,7 +120,8 @@ window.crbmExplorer ??= (() => {
         }
       }
     }
-    panel.x_texts.forEach((text, c) => xText(root, (c + 0.5) / columns, text));
+    border(root, `M${across(0)} ${up(0)}H${across(1)}V${up(1)}H${across(0)}Z`);
+    xNames(root, panel.x_texts, (c) => (c + 0.5) / columns);
     panel.y_texts.forEach((text, r) => yText(root, 1 - (r + 0.5) / rows, text));
   }
 
@@ -117,7 +130,8 @@ window.crbmExplorer ??= (() => {
     const inputs = [...box.querySelectorAll("input, select")];
     const place = box.querySelector(".crbm-explorer-panels");
     const panels = data.panels.map((panel) => ({
-      ...panel, bytes: Uint8Array.from(atob(panel.values), (c) => c.charCodeAt(0)),
+      ...panel,
+      steps: new Uint16Array(Uint8Array.from(atob(panel.values), (c) => c.charCodeAt(0)).buffer),
     }));
     const draw = () => {
       const at = inputs.map((input) => Number(input.value));
@@ -130,7 +144,7 @@ window.crbmExplorer ??= (() => {
       const dark = document.documentElement.dataset.theme === "dark";
       place.replaceChildren(...panels.map((panel) => {
         const size = panel.rows * panel.columns;
-        const values = panel.bytes.subarray(frameIndex * size, (frameIndex + 1) * size);
+        const values = panel.steps.subarray(frameIndex * size, (frameIndex + 1) * size);
         const root = frame(panel);
         if (panel.kind === "lines") drawLines(root, panel, values, dark ? data.dark : data.light);
         else drawCells(root, panel, values);

@@ -1,7 +1,7 @@
 """A figure with sliders as HTML: in a cell's output, without a kernel and without a network.
 
-No equations. The browser draws with `crbm_lite/explorer.js`, from one byte a value: 0 to 254 are
-steps between the limits of the panel, 255 is NaN.
+No equations. The browser draws with `crbm_lite/explorer.js`, from two bytes a value: 0 to 65,534
+are steps between the limits of the panel, 65,535 is NaN.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["fragment", "payload"]
 
 _SCRIPT = Path(__file__).with_name("explorer.js")
-_STEPS = 254
+_STEPS = 65534
 _SEQUENTIAL = ("#00224E", "#35456C", "#666970", "#948E77", "#C8B866", "#FEE838")  # cividis
 _SIGNED = (COLOR_NEGATIVE, "#E6E6E6", COLOR_POSITIVE)
 # Lighter relatives of the palette's first colours, for a dark page.
@@ -32,7 +32,7 @@ _ON_DARK = ("#56B4E9", "#FF8C3B", "#2EC99A", "#E3A6C6")
 
 
 def quantise(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Steps of 1/254 of the limits, what lies outside of them at the limit; NaN is 255.
+    """Steps of 1/65,534 of the limits, what lies outside of them at the limit; NaN is 65,535.
 
     Parameters
     ----------
@@ -41,16 +41,16 @@ def quantise(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
 
     Returns
     -------
-    array of uint8, same shape
+    array of uint16, same shape
 
     Examples
     --------
     >>> quantise(np.array([-1.0, 0.0, 1.0, 9.0, np.nan]), (-1.0, 1.0))
-    array([  0, 127, 254, 254, 255], dtype=uint8)
+    array([    0, 32767, 65534, 65534, 65535], dtype=uint16)
     """
     low, high = limits
     steps = np.rint(np.clip((values - low) / (high - low), 0, 1) * _STEPS)
-    return np.where(np.isnan(values), 255, steps).astype(np.uint8)
+    return np.where(np.isnan(values), _STEPS + 1, steps).astype(np.uint16)
 
 
 def payload(explorer: Explorer) -> dict:
@@ -69,7 +69,7 @@ def payload(explorer: Explorer) -> dict:
     --------
     >>> from crbm_lite.explorers import drelu_explorer
     >>> payload(drelu_explorer())["shape"]
-    [5, 5, 7, 7]
+    [4, 4, 7, 7]
     """
     return {
         "shape": list(explorer.notes.shape),
@@ -88,7 +88,7 @@ def _panel(panel: Lines | Cells) -> dict:
         "kind": "lines" if lines else "cells",
         "title": panel.title, "xlabel": panel.xlabel, "ylabel": panel.ylabel,
         "limits": list(panel.limits), "rows": rows, "columns": columns,
-        "values": encode(quantise(panel.values, panel.limits), "u1"),
+        "values": encode(quantise(panel.values, panel.limits), "u2"),
     }  # fmt: skip
     if lines:
         return shared | {"x": np.round(panel.x, 4).tolist(), "x_texts": list(panel.x_texts)}

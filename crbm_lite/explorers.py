@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["drelu_explorer", "penalty_path", "selection_surface"]
 
-_GAMMAS = (0.5, 1.0, 2.0, 5.0, 20.0)
+_GAMMAS = (0.5, 1.0, 3.0, 20.0)
 _THETAS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 
 
@@ -80,7 +80,10 @@ def _wells(above: float, below: float) -> str:
 
 
 def penalty_path(
-    models: Sequence[CRBM], scores: Sequence[float], neurons: Sequence[int] | None = None
+    models: Sequence[CRBM],
+    scores: Sequence[float],
+    neurons: Sequence[int] | None = None,
+    score_name: str = "score",
 ) -> Explorer:
     """A slider over lambda: the weights of each model, how many are left, and its score.
 
@@ -92,6 +95,7 @@ def penalty_path(
         A number for each model; NaN where there is none.
     neurons : sequence of int, optional
         Order of the rows, for example by planted assembly.
+    score_name : str
 
     Returns
     -------
@@ -134,7 +138,8 @@ def penalty_path(
     left = np.count_nonzero(stack, axis=(1, 2))
     notes = [
         f"λ = {l1:g}: {n:,} of {stack[0].size:,} weights are left, "
-        f"{np.count_nonzero(w.any(axis=0))} of {w.shape[1]} units have any; score {score:.2f}"
+        f"{np.count_nonzero(w.any(axis=0))} of {w.shape[1]} units have any; "
+        f"{score_name} {_text(score)}"
         for l1, n, w, score in zip(penalties, left, stack, scores)
     ]
     size = np.abs(stack)
@@ -149,10 +154,14 @@ def penalty_path(
                 (-limit, limit),
             ),
             _along_path("weights that are left", "share", texts, share),
-            _along_path("score", "score", texts, np.asarray(scores, np.float64)),
+            _along_path(score_name, score_name, texts, np.asarray(scores, np.float64)),
         ),
         np.array(notes, dtype=object),
     )  # fmt: skip
+
+
+def _text(score: float) -> str:
+    return f"{round(score, 2) + 0.0:.2f}".replace("-", "−")  # no minus in front of zero
 
 
 def _in_order_of(weights: np.ndarray, before: np.ndarray) -> np.ndarray:
