@@ -6,6 +6,7 @@ the plugin in tests/book/conftest.py.
 
 import ast
 import re
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -14,12 +15,17 @@ import pytest
 import yaml
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
+sys.path.insert(0, str(BOOK / "_build_tools"))
+
+import reading_time  # noqa: E402  (the folder is not a package)
+
 CHAPTERS = sorted(
     path
     for path in BOOK.rglob("*.ipynb")
     if not {"_build", ".ipynb_checkpoints"} & set(path.relative_to(BOOK).parts)
 )
 MAX_LINES = 15
+MAX_MINUTES = 15
 MARKER = "# NBVAL_CHECK_OUTPUT"
 OPENING = ("what you'll do", "what you'll learn", "what you'll need")
 CLOSING = ("key takeaways", "exercises", "use your own recording", "further reading")
@@ -92,6 +98,17 @@ def test_cells_are_short(path):
     for cell in cells(path, "code"):
         n_lines = len(code_lines(cell))
         assert 1 <= n_lines <= MAX_LINES, f"{n_lines} lines:\n{cell.source}"
+
+
+@pytest.mark.parametrize("path", reading_time.pages(), ids=lambda p: p.stem)
+def test_a_page_is_read_within_a_quarter_of_an_hour(path):
+    assert 0 < reading_time.minutes(path) <= MAX_MINUTES
+
+
+def test_reading_time_counts_words_and_not_code(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("one two\n\n```python\nx = 1\n```\n\n" + "word " * 398)
+    assert reading_time.minutes(page) == 2.0
 
 
 @every_chapter
