@@ -134,7 +134,9 @@ def test_the_verdict_follows_from_the_interval_and_the_data(printed, data, expec
 def test_the_ledger_links_the_chapter_and_gives_numbers_and_reasons():
     null = {**ROW, "figure": "Methods", "key": None, "data": "none", "note": "no tracings"}
     page = claims.ledger({"one.yml": [ROW, null]}, numbers())
-    assert page.startswith("[](/part/one.ipynb)\n\n| paper |")
+    score = "2 claims: 1 reproduced on real data, 1 not reproducible here"
+    assert page.startswith(f"{score}.\n\n[](/part/one.ipynb)\n\n| paper |")
+    assert claims.score({"one.yml": [ROW, null]}, numbers()) == score
     assert (
         r"| Fig. 2H | It is \|better\|. | 0.24 | 0.25 | real retina | 0.2 to 0.3 "
         "| reproduced on real data | `ours` |" in page

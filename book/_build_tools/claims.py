@@ -7,6 +7,7 @@ A row that a chapter reads from a table which a benchmark stored names the table
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,9 +157,16 @@ def verdict(row: dict, numbers: dict[str, Number]) -> str:
     return f"reproduced {_kind_of_data(row, 'claims')}"
 
 
+def score(rows: dict[str, list[dict]], numbers: dict[str, Number]) -> str:
+    """How many claims got which verdict, in one line."""
+    verdicts = Counter(verdict(row, numbers).strip("*") for own in rows.values() for row in own)
+    listed = ", ".join(f"{count} {name}" for name, count in verdicts.most_common())
+    return f"{verdicts.total()} claims: {listed}"
+
+
 def ledger(rows: dict[str, list[dict]], numbers: dict[str, Number]) -> str:
     """The tables of reference/claims.md, one for every file of claims."""
-    parts = []
+    parts = [score(rows, numbers) + "."]
     for name, own in rows.items():
         chapters = [numbers[k].chapter for row in own for k in _keys(row) if k in numbers]
         title = f"[](/{chapters[0]}.ipynb)" if chapters else Path(name).stem.replace("_", " ")

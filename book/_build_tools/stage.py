@@ -19,6 +19,7 @@ import chapter_store
 import claims
 import launch
 import nbformat
+import reading_time
 import vendor
 import yaml
 
@@ -70,6 +71,8 @@ def _claims() -> tuple[dict[str, str], str]:
     rows = claims.read_rows(chapter_store.BOOK / "claims")
     numbers = claims.collect(notebooks)
     texts = claims.substitutions(numbers, notebooks, rows, in_part=in_part)
+    texts["ledger_score"] = claims.score(rows, numbers)
+    texts["reading_minutes"] = f"{sum(map(reading_time.minutes, reading_time.pages())):.0f}"
     return texts, claims.ledger(rows, numbers)
 
 
