@@ -2,8 +2,8 @@
 
 The tests run every chapter under nbval; what passes is written here with all its outputs, and the
 website is built from it. A chapter is *current* while its key is unchanged: the notebook, the
-library, the versions of the main packages and, for a chapter that fetches recordings, which of
-them are at hand.
+library, the versions of the main packages, the stored tables that the notebook names and, for a
+chapter that fetches recordings, which of them are at hand.
 
 Run as a program it tells how many chapters are current, and exits with 1 if any is not.
 """
@@ -38,7 +38,11 @@ PACKAGES = (
     "plotly",
     "ipywidgets",
     "ipykernel",
+    "keras",
+    "jax",
 )
+# Tables that were computed once, by programs that take too long for a chapter.
+TABLES = ("benchmarks/*.csv", "benchmarks/results/*", "book/**/*.json", "book/**/*.csv")
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,20 @@ def key(chapter: Path) -> str:
     """The hash of everything that an executed chapter depends on."""
     text = chapter.read_bytes()
     parts = [FORMAT, hashlib.sha256(text).hexdigest(), _library_hash(), versions()]
+    parts.append(_tables_named_in(text))
     if re.search(rb"\b(fetch|load_retina|datasets)\b", text):
         parts.append(_recordings_at_hand())
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _tables_named_in(text: bytes) -> dict[str, str]:
+    """Hash of every stored table whose file name occurs in a notebook."""
+    files = sorted({path for pattern in TABLES for path in REPOSITORY.glob(pattern)})
+    return {
+        path.relative_to(REPOSITORY).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.is_file() and path.name.encode() in text
+    }
 
 
 @cache
