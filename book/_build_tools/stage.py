@@ -2,8 +2,9 @@
 
 It is a copy of book/ in which every chapter is its executed version, with the JavaScript of other
 projects beside it and the generated pages added: the API reference from the docstrings, the
-execution times from the store, the ledger of claims from the chapters' outputs, and the front
-page's picture from the chapter that draws it.
+execution times and the map from the store, the ledger of claims from the chapters' outputs, and the
+front page's picture from the chapter that draws it. First uses of terms, symbols and the paper's
+equations become links.
 """
 
 import base64
@@ -15,8 +16,10 @@ import sys
 from html import escape
 from pathlib import Path
 
+import book_map
 import chapter_store
 import claims
+import first_use
 import launch
 import nbformat
 import reading_time
@@ -26,6 +29,8 @@ import yaml
 SOURCE = chapter_store.REPOSITORY / "build" / "site_src"
 PLOTLY = "application/vnd.plotly.v1+json"
 CHECK_MARKER = "# NBVAL_CHECK_OUTPUT"
+EXPLAINING = ("glossary", "symbols", "equations", "api", "map")
+EXTENSIONS = ("docstring_text", "page_cleanup", "paper_equations")
 LOCAL_SCRIPTS = {
     "mathjax_path": "vendor/mathjax/tex-mml-chtml.js",
     "nb_ipywidgets_js": {
@@ -49,13 +54,16 @@ def main() -> int:
     shutil.rmtree(SOURCE, ignore_errors=True)
     ignore = shutil.ignore_patterns("_build*", ".ipynb_checkpoints", "__pycache__")
     shutil.copytree(chapter_store.BOOK, SOURCE, ignore=ignore)
+    reference = first_use.read(chapter_store.BOOK)
     for chapter in chapter_store.chapters():
-        _stage_chapter(chapter)
+        _stage_chapter(chapter, reference)
+    _link_pages(reference)
     local = vendor.copy_to(SOURCE / "assets" / "vendor")
     _stage_config(local=local, substitutions=substitutions)
     page = SOURCE / "reference" / "claims.md"
     page.write_text(page.read_text(encoding="utf-8") + "\n" + ledger, encoding="utf-8")
     _write_front_picture()
+    book_map.write(SOURCE / "reference" / "map.md")
     _write_api()
     _write_execution_times()
     return 0
@@ -76,12 +84,27 @@ def _claims() -> tuple[dict[str, str], str]:
     return texts, claims.ledger(rows, numbers)
 
 
-def _stage_chapter(chapter: Path) -> None:
+def _link_pages(reference: first_use.Reference) -> None:
+    """First uses in the pages that are no notebooks, those that explain left out."""
+    for path in SOURCE.rglob("*.md"):
+        if path.stem not in EXPLAINING:
+            text = path.read_text(encoding="utf-8")
+            path.write_text(first_use.link(text, first_use.Page(reference)), encoding="utf-8")
+    symbols = SOURCE / "reference" / "symbols.md"
+    symbols.write_text(
+        first_use.with_targets(symbols.read_text(encoding="utf-8")), encoding="utf-8"
+    )
+
+
+def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
     notebook = nbformat.read(chapter_store.executed_path(chapter), as_version=4)
     depth = len(chapter.relative_to(chapter_store.BOOK).parts) - 1
     script = "../" * depth + "_static/vendor/plotly.min.js"
     loaded = False
+    page = first_use.Page(reference)
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = first_use.link(cell.source, page)
         if cell.cell_type == "code":  # the marker speaks to the tests, not to the reader
             lines = [line for line in cell.source.splitlines() if line.strip() != CHECK_MARKER]
             cell.source = "\n".join(lines).strip("\n")
@@ -114,7 +137,7 @@ def _stage_config(*, local: bool, substitutions: dict[str, str]) -> None:
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     config = launch.with_buttons(config, launch.repository_address())
     here = str(Path(__file__).parent)
-    config["sphinx"]["local_extensions"] = {"docstring_text": here, "page_cleanup": here}
+    config["sphinx"]["local_extensions"] = dict.fromkeys(EXTENSIONS, here)
     config["parse"]["myst_substitutions"] = substitutions
     if local:
         config["sphinx"]["config"] |= LOCAL_SCRIPTS

@@ -2,6 +2,7 @@
 
 import chapter_store
 import docstring_text
+import first_use
 import nbformat
 import pytest
 import stage
@@ -91,7 +92,7 @@ def test_staging_draws_plotly_without_a_kernel_and_hides_the_marker(book, tmp_pa
     chapter_store.keep(chapter, v4.new_notebook(cells=[cell]), seconds=0.0)
     monkeypatch.setattr(stage, "SOURCE", tmp_path / "site")
     (tmp_path / "site" / "part").mkdir(parents=True)
-    stage._stage_chapter(chapter)
+    stage._stage_chapter(chapter, first_use.Reference([], {}, set()))
     staged = nbformat.read(tmp_path / "site" / "part" / "one.ipynb", as_version=4).cells[0]
     assert staged.source == "fig.show()"
     first, second = (out.data["text/html"] for out in staged.outputs)
