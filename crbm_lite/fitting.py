@@ -11,7 +11,7 @@ diverged or, after Ctrl-C, interrupted. The state between two updates can be wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -59,9 +59,24 @@ def _starts_well(trainer: Trainer, run: MonitoredRun) -> bool:
     return bool(1.0 / _TRIAL_RATIO < recent < _TRIAL_RATIO and np.isfinite(trainer.now.size).all())
 
 
+def _trainer_of(backend: str) -> Callable[..., Trainer]:
+    """What makes the trainers of a run; JAX is imported only where it is asked for."""
+    if backend == "numba":
+        return Trainer
+    try:
+        from crbm_lite.jax_backend import trainer_given_backend
+    except ImportError as error:
+        raise ImportError(
+            f"backend={backend!r} needs JAX ({error}): pip install 'crbm_lite[jax]', or leave "
+            "backend='numba'."
+        ) from error
+    return trainer_given_backend(backend)
+
+
 def _started_trainer(
-    spikes: Spikes, n_hidden: int, schedule: Schedule, init: str, seed: int, run: MonitoredRun
-) -> Trainer:
+    make_trainer: Callable[..., Trainer], spikes: Spikes, n_hidden: int, schedule: Schedule,
+    init: str, seed: int, run: MonitoredRun,
+) -> Trainer:  # fmt: skip
     """A trainer with the warm start if it works, else with a random one."""
 
     def rng() -> np.random.Generator:
@@ -73,7 +88,7 @@ def _started_trainer(
         n_units = units.h.shape[1]
         if n_units > 0:
             start = warm_start(spikes, units, n_hidden, generator)
-            trainer = Trainer(spikes, start, schedule, generator)
+            trainer = make_trainer(spikes, start, schedule, generator)
             if _starts_well(trainer, run):
                 run.events.append(f"warm start from {n_units} rotated principal components")
                 return trainer
@@ -82,7 +97,7 @@ def _started_trainer(
         else:
             run.events.append("no principal component above the noise; random start")
     generator = rng()
-    return Trainer(spikes, random_start(spikes, n_hidden, generator), schedule, generator)
+    return make_trainer(spikes, random_start(spikes, n_hidden, generator), schedule, generator)
 
 
 def train(
@@ -93,6 +108,7 @@ def train(
     seed: int,
     progress: object,
     *,
+    backend: str = "numba",
     state: Mapping[str, np.ndarray] | None = None,
     save: Save | None = None,
     save_every: int = 1,
@@ -108,6 +124,7 @@ def train(
     seed : int
     progress : tqdm or alike
         Something with ``update`` and ``set_postfix_str``.
+    backend : {"numba", "jax", "jax-tf32", "jax-bf16"}
     state : mapping, optional
         Where to go on: what a run of the same arguments gave to `save`, or left when interrupted.
     save : callable, optional
@@ -119,14 +136,15 @@ def train(
     TrainingResult
         Units with negative summed weight are flipped; theta is uncentred.
     """
+    make_trainer = _trainer_of(backend)
     with stop_request() as stop:
         run = MonitoredRun(float(spikes.activity().mean()), progress, stop)
         if state is None:
-            trainer = _started_trainer(spikes, n_hidden, schedule, init, seed, run)
+            trainer = _started_trainer(make_trainer, spikes, n_hidden, schedule, init, seed, run)
         else:
             generator = np.random.default_rng(seed)
             start = random_start(spikes, n_hidden, generator)  # overwritten
-            trainer = Trainer(spikes, start, schedule, generator)
+            trainer = make_trainer(spikes, start, schedule, generator)
             run.restore(trainer, state)
             progress.update(trainer.update)
         in_start = state is None and stop.made

@@ -10,6 +10,8 @@ import numpy as np
 from crbm_lite.schedule import Schedule
 from crbm_lite.spikes import Spikes, SpikesError
 
+BACKENDS = ("numba", "jax", "jax-tf32", "jax-bf16")
+
 
 class HyperparameterError(ValueError):
     """An impossible hyperparameter."""
@@ -60,6 +62,8 @@ def checked_schedule(model: object) -> Schedule:
     _check_number("epsilon", model.epsilon, 0.0, 1.0, open_low=True)
     if model.init not in ("pca", "random"):
         raise HyperparameterError(f'init must be "pca" or "random", got {model.init!r}.')
+    if model.backend not in BACKENDS:
+        raise HyperparameterError(f"backend must be one of {BACKENDS}, got {model.backend!r}.")
     return Schedule(**{name: getattr(model, name) for name in Schedule.__dataclass_fields__})
 
 

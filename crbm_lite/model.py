@@ -59,6 +59,8 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
         Same seed and data give the same bits for any number of threads.
     progress : bool
         Show a progress bar.
+    backend : {"numba", "jax", "jax-tf32", "jax-bf16"}
+        The CPU, or all devices of JAX (extra ``jax``) with float32 or rounded, faster products.
 
     Attributes
     ----------
@@ -103,6 +105,7 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
         average_from: float = 0.5,
         random_state: int | np.random.Generator | None = None,
         progress: bool = True,
+        backend: str = "numba",
     ) -> None:
         self.n_hidden = n_hidden
         self.l1 = l1
@@ -121,6 +124,7 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
         self.average_from = average_from
         self.random_state = random_state
         self.progress = progress
+        self.backend = backend
 
     def __sklearn_tags__(self) -> object:
         """What scikit-learn may feed: sparse matrices too, and the dtype is not kept."""
@@ -186,7 +190,7 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
         with tqdm(total=self.n_updates, disable=not self.progress, unit="update") as bar:
             result = train(
                 spikes, self.n_hidden, schedule, self.init, run.seed, bar,
-                state=run.state, save=run.save, save_every=checkpoint_every,
+                backend=self.backend, state=run.state, save=run.save, save_every=checkpoint_every,
             )  # fmt: skip
         self._set_parameters(result.weights, result.fields, *result.potential)
         self.chains_ = result.chains
@@ -282,11 +286,8 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
             checked = cls.from_parameters(
                 arrays["weights"], arrays["fields"], *(arrays[name] for name in POTENTIALS)
             )
-            model._set_parameters(
-                checked.weights_,
-                checked.fields_,
-                *(getattr(checked, f"{name}_") for name in POTENTIALS),
-            )
+            potential = (getattr(checked, f"{name}_") for name in POTENTIALS)
+            model._set_parameters(checked.weights_, checked.fields_, *potential)
             if "verdict" in attributes:
                 model.chains_ = arrays["chains"]
                 model.history_ = storage.result_of(History, "history", arrays)
