@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -74,7 +74,9 @@ class Trainer:
     def __init__(
         self, spikes: Spikes, start: Start, schedule: Schedule, rng: np.random.Generator
     ) -> None:
-        self.spikes, self.schedule, self.rng = spikes, schedule, rng
+        self.spikes, self.rng = spikes, rng
+        least_ramp = min(start.ramp_updates / schedule.n_updates, 0.5)
+        self.schedule = replace(schedule, ramp=max(schedule.ramp, least_ramp))
         self.activity = spikes.activity()
         n, m = start.weights.shape
         offset = self.activity @ start.weights.astype(np.float64)
@@ -253,6 +255,7 @@ class Trainer:
             "n_steps_done": chains.n_steps_done,
             "seed": chains.seed,
             "boost": self._boost,
+            "ramp": self.schedule.ramp,
             "learning_rate_factor": self.learning_rate_factor,
             "order": self._order,
             "rng": json.dumps(self.rng.bit_generator.state),
@@ -266,6 +269,7 @@ class Trainer:
         chains.proposal_counts[:] = state["proposal_counts"]
         chains.propose_from(np.empty((0, chains.n_hidden)), keep=1.0)
         chains.n_steps_done, chains.seed = state["n_steps_done"], np.uint64(state["seed"])
+        self.schedule = replace(self.schedule, ramp=state["ramp"])
         self._boost, self.learning_rate_factor = state["boost"], state["learning_rate_factor"]
         self._order = state["order"].copy()
         self.rng.bit_generator.state = json.loads(state["rng"])

@@ -36,6 +36,8 @@ from crbm_lite.spikes import Spikes
 _OVERSAMPLING = 10
 _POWER_ITERATIONS = 4
 _RANDOM_WEIGHT = 0.01  # standard deviation of the weights of a unit that no component is left for
+_RANDOM_RAMP = 300  # updates over which lambda comes after a random start
+_NOISE_LIMIT = 5.0  # standard errors of a covariance, in the place of lambda where that is smaller
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,16 @@ class Start:
     boost : float
         Learning rate of fields and potentials over that of the weights. After a warm start they are
         the slow directions; after a random one a boost drives bursting chains off the data.
+    ramp_updates : int
+        Updates over which lambda is raised from zero at least, within half of the run: small random
+        weights would not survive the whole of it.
     """
 
     weights: np.ndarray
     fields: np.ndarray
     potential: np.ndarray
     boost: float
+    ramp_updates: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,8 @@ class LinearUnits:
     h : ndarray of float32, shape (T, k)
         Time courses of zero mean and unit variance.
     rise : ndarray of float32, shape (N, k)
-        Rise of each neuron's log-odds with the unit, per unit of h; 0 below lambda.
+        Rise of each neuron's log-odds with the unit, per unit of h; 0 where the covariance is below
+        lambda or not above its noise.
     """
 
     h: np.ndarray
@@ -176,12 +183,14 @@ def linear_units(spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Genera
         count_on = z.transposed @ on
         covariance = (z.transposed @ h) / n_frames
     n_on = on.sum(axis=0)
-    count_off = spikes.activity()[:, None] * n_frames - count_on
+    p = spikes.activity()
+    count_off = p[:, None] * n_frames - count_on
     rise = _log_odds(count_on, n_on) - _log_odds(count_off, n_frames - n_on)
     distance = (h * on).sum(axis=0) / np.maximum(n_on, 1) - (h * (1 - on)).sum(axis=0) / (
         np.maximum(n_frames - n_on, 1)
     )
-    rise = np.where(np.abs(covariance) > l1, rise / np.maximum(distance, 1e-3), 0.0)
+    floor = np.maximum(l1, _NOISE_LIMIT * np.sqrt(p * (1.0 - p) / n_frames))[:, None]
+    rise = np.where(np.abs(covariance) > floor, rise / np.maximum(distance, 1e-3), 0.0)
     return LinearUnits(h, rise.astype(np.float32))
 
 
@@ -244,7 +253,7 @@ def random_start(spikes: Spikes, n_hidden: int, rng: np.random.Generator) -> Sta
     gamma = unit_variance_gamma(spikes, weights)
     offset = spikes.activity() @ weights.astype(np.float64)
     potential = np.stack([gamma, gamma, offset, offset])
-    return Start(weights, logit_activity(spikes), potential, boost=1.0)
+    return Start(weights, logit_activity(spikes), potential, boost=1.0, ramp_updates=_RANDOM_RAMP)
 
 
 def warm_start(

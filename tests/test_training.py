@@ -1,6 +1,7 @@
 """Training: the gradient, one update, the coordinates, the warm start, the run, the certificate."""
 
 import warnings
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -538,3 +539,36 @@ def test_certificate_of_no_weights_is_stationary_but_dead():
     assert dead.n_units_alive == 0 and any("lambda" in text for text in dead.failed)
     assert dead.activity_model == pytest.approx(p.mean(), rel=0.02)
     np.testing.assert_allclose(dead.variance_h, 1.0, rtol=1e-9)
+
+
+def test_lambda_comes_slowly_after_a_random_start_and_at_once_after_a_warm_one(planted):
+    spikes = as_spikes(planted.spikes)
+    schedule = Schedule(
+        n_updates=1000, batch_size=50, n_chains=10, n_gibbs=1, jump_every=0, l1=0.02,
+        learning_rate=1e-2, final_learning_rate=1e-4, decay_start=0.5, ramp=0.0,
+        average_from=0.5, beta2=0.9, epsilon=1e-6,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    start = random_start(spikes, 4, rng)
+    ramp = Trainer(spikes, start, schedule, rng).schedule.ramp
+    assert ramp == 0.3
+    units = linear_units(spikes, 4, 0.02, rng)
+    warm = warm_start(spikes, units, 4, rng)
+    assert Trainer(spikes, warm, schedule, rng).schedule.l1_at(0) == 0.02
+    asked = Trainer(spikes, warm, replace(schedule, ramp=0.5), rng)
+    assert asked.schedule.ramp == 0.5
+
+
+def test_small_random_weights_survive_a_lambda_that_would_kill_them_at_once():
+    v = plant_recording(100, 4, (20, 30), 1500, 10, random_state=0).spikes
+    model = fit(v, n_hidden=4, init="random", l1=0.01, n_updates=800)
+    assert model.verdict_ != "collapsed"
+
+
+def test_the_warm_start_keeps_no_covariance_within_its_noise():
+    rng = np.random.default_rng(0)
+    v = plant_recording(200, 4, (20, 30), 1500, 100, random_state=0)
+    units = linear_units(as_spikes(v.spikes), 4, 1e-9, rng)
+    outside = ~np.asarray(v.truth.membership, bool).any(axis=1)
+    assert outside.sum() > 50
+    assert (units.rise[outside] != 0).mean() < 0.01
