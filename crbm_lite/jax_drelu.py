@@ -22,6 +22,7 @@ from crbm_lite import updates
 
 _FAR = 5.0  # beyond it 1/Z - x cancels too far and the continued fraction is short
 _DEPTH = 20  # of the fraction: converged to a rounding
+_BEYOND = 20.0  # beyond it a draw comes from the tail's expansion
 _LOG_SQRT_PI_OVER_2 = 0.5 * math.log(math.pi / 2.0)
 _SQRT_HALF = math.sqrt(0.5)
 
@@ -117,14 +118,14 @@ def sample(inputs: jax.Array, potential: jax.Array, key: jax.Array) -> jax.Array
 
 def _standard_half(x: jax.Array, u: jax.Array) -> jax.Array:
     """The z > 0 with survival probability u under the density exp(-z^2/2 - xz)."""
-    near = jnp.minimum(x, _FAR)
+    near = jnp.minimum(x, _BEYOND)
     z_near = -ndtri(jnp.minimum(u, 1.0 - 2.0**-53) * ndtr(-near)) - near
-    # -log u = xz + z^2/2 + log R(x)/R(x + z), R(x) = Q(x)/Q'(x): the last term is small
-    far, exponent = jnp.maximum(x, _FAR), -jnp.log(u)
-    start = far + _tail_ratios(far, 5)[0]
+    # -log u = xz + z^2/2 + log R(x)/R(x + z), R the Mills ratio: the last term is below 1/x^2
+    far, exponent = jnp.maximum(x, _BEYOND), -jnp.log(u)
     z_far, excess = jnp.zeros_like(x), exponent
-    for _ in range(6):
+    for _ in range(3):
         z_far = 2.0 * excess / (far + jnp.sqrt(far * far + 2.0 * excess))
-        mills = jnp.log((far + z_far + _tail_ratios(far + z_far, 5)[0]) / start)
-        excess = jnp.maximum(exponent - mills, 0.0)
-    return jnp.maximum(jnp.where(x > _FAR, z_far, z_near), 2.0**-60)
+        y = far + z_far
+        mills = jnp.log((y + 1.0 / (y + 2.0 / y)) / (far + 1.0 / (far + 2.0 / far)))
+        excess = exponent - mills
+    return jnp.maximum(jnp.where(x > _BEYOND, z_far, z_near), 2.0**-60)

@@ -57,7 +57,7 @@ def test_statistics_of_the_data_phase_agree(grid):
     [
         ((1.0, 1.0, 0.0, 0.0), 0.3),
         ((0.5, 3.0, -2.0, 3.0), 0.4),  # double well
-        ((1.0, 2.0, 4.9, -5.1), 0.0),  # either side of where the draws change method
+        ((1.0, 1.0, 19.9, -20.1), 0.0),  # either side of where the draws change method
         ((1.0, 1.0, 9.0, -30.0), 0.0),  # soft threshold, far in both tails
         ((2.0, 0.1, 40.0, 1.0), 12.0),
     ],
