@@ -21,7 +21,7 @@ ifdef STRICT
 BOOK_OPTIONS := -W --keep-going
 endif
 
-.PHONY: help book test test-browser bench lint clean
+.PHONY: help book test test-browser bench lint links clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make test-browser   open every page of the built site in Chromium"
 	@echo "make bench   print the numbers of the README's table (minutes)"
 	@echo "make lint    ruff and codespell"
+	@echo "make links   ask every address that the built website links to (needs the network)"
 	@echo "make clean   remove what was made, except the environment in .venv"
 
 $(READY): pyproject.toml constraints.txt
@@ -66,6 +67,10 @@ $(LINTER): $(READY)
 lint: $(LINTER)
 	$(BIN)/ruff check .
 	$(BIN)/codespell
+
+# Links inside the book are checked by `make book STRICT=1`.
+links: book
+	$(BIN)/jupyter-book build build/site_src --path-output build/links --builder linkcheck --all
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
