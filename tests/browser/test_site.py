@@ -133,6 +133,8 @@ def test_page(opened, page):
         "math not rendered": tab.evaluate(UNRENDERED),
         "images broken or without alternative text": tab.evaluate(BAD_IMAGES),
         "interactive figures not drawn": tab.evaluate(BAD_PLOTS),
+        # Without a link to one, browsers ask for /favicon.ico and log that it is missing.
+        "no icon": tab.locator("link[rel~=icon]").count() == 0,
     }
     if AXE.is_file():
         tab.add_script_tag(path=AXE)
