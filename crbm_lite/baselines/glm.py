@@ -24,6 +24,7 @@ from scipy.special import expit, logit
 
 from crbm_lite.baselines.newton import fit_block
 from crbm_lite.baselines.tuning import Sweep, cross_validate
+from crbm_lite.checks import as_indices
 from crbm_lite.likelihood import NormalisedLikelihood, nllh_given_probabilities
 from crbm_lite.spikes import as_spikes
 
@@ -152,13 +153,7 @@ def fit_glm(
     n_frames, n_neurons = spikes.shape
     if not (np.isfinite(l2) and l2 > 0):
         raise ValueError(f"l2 is {l2}: give lambda > 0 (without it a weight may grow for ever).")
-    neurons = np.arange(n_neurons) if neurons is None else np.asarray(neurons)
-    if (
-        neurons.ndim != 1
-        or neurons.dtype.kind not in "iu"
-        or not ((neurons >= 0) & (neurons < n_neurons)).all()
-    ):
-        raise ValueError(f"neurons must be a list of integers from 0 to {n_neurons - 1}.")
+    neurons = as_indices(slice(None) if neurons is None else neurons, n_neurons, "neurons")
     if frame_weights is None:
         frame_weights = np.ones(n_frames)
     frame_weights = np.asarray(frame_weights, dtype=np.float64)
