@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -175,6 +176,7 @@ class JaxTrainer(Trainer):
         return self._values() | {
             "seed": self._seed,
             "boost": self._boost,
+            "ramp": self.schedule.ramp,
             "learning_rate_factor": self.learning_rate_factor,
             "order": self._order,
             "rng": json.dumps(self.rng.bit_generator.state),
@@ -185,6 +187,7 @@ class JaxTrainer(Trainer):
         values = dict(state)
         self._seed = values.pop("seed")
         self._boost = values.pop("boost")
+        self.schedule = replace(self.schedule, ramp=values.pop("ramp"))
         self.learning_rate_factor = values.pop("learning_rate_factor")
         self._order = values.pop("order").copy()
         self.rng.bit_generator.state = json.loads(values.pop("rng"))

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,21 @@ class Stop(Exception):
     pass
 
 
+def test_a_resumed_run_after_a_random_start_raises_lambda_as_slowly(planted, tmp_path):
+    spikes, rng = as_spikes(planted.spikes), np.random.default_rng(0)
+    trainer = trainer_of_four_updates(spikes, rng)
+    trainer.one_update()
+    state = trainer.state()
+    other = trainer_of_four_updates(spikes, np.random.default_rng(1))
+    other.schedule = replace(other.schedule, ramp=0.0)
+    other.restore(state)
+    assert other.schedule == trainer.schedule
+    trainer.one_update()
+    other.one_update()
+    for name, value in trainer.state().items():
+        np.testing.assert_array_equal(other.state()[name], value, err_msg=name)
+
+
 def test_a_run_that_dies_goes_on_to_the_same_bits(planted, models, tmp_path, monkeypatch):
     plain, path = JaxTrainer.one_update, tmp_path / "run.h5"
 
@@ -194,15 +210,19 @@ def test_a_diverged_run_goes_back_and_halves_its_learning_rate(planted, monkeypa
 # ---------------------------------------------------------------------- several devices
 
 
-def few_updates():
-    """Number of devices, the state after three updates, and how W lies."""
-    spikes, rng = as_spikes(planted_recording().spikes), np.random.default_rng(0)
+def trainer_of_four_updates(spikes, rng):
     schedule = Schedule(
         n_updates=4, batch_size=100, n_chains=40, n_gibbs=3, jump_every=3, l1=0.01,
         learning_rate=5e-3, final_learning_rate=1e-5, decay_start=0.25, ramp=0.0,
         average_from=0.5, beta2=0.999, epsilon=1e-6,
     )  # fmt: skip
-    trainer = JaxTrainer(spikes, random_start(spikes, 8, rng), schedule, rng)
+    return JaxTrainer(spikes, random_start(spikes, 8, rng), schedule, rng)
+
+
+def few_updates():
+    """Number of devices, the state after three updates, and how W lies."""
+    spikes = as_spikes(planted_recording().spikes)
+    trainer = trainer_of_four_updates(spikes, np.random.default_rng(0))
     for _ in range(3):
         trainer.one_update()
     return jax.device_count(), trainer._values(), trainer._state["weights"].sharding

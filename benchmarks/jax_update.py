@@ -1,0 +1,230 @@
+"""One update of ``CRBM(backend="jax")`` on this device, its parts, and what the device can do.
+
+python -m benchmarks.jax_update [N M ...]     # sizes; without any, those that fit the device
+
+Every time is the median of runs that end with the device synchronised: wall time on an accelerator,
+the time of all cores together on a CPU. A limit is what the part
+would take at the measured rate of large products, or at the measured memory bandwidth. The table is
+kept in results/jax_update.json under the name of the device.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+CHAINS, BATCH, STEPS, FRAMES, ACTIVITY, DENSITY = 100, 100, 15, 400, 0.04, 0.07
+ON_GPU, ON_CPU = [(40_709, 200), (1_000_000, 1_000)], [(4_071, 200), (40_709, 200)]
+RESULTS = Path(__file__).parent / "results" / "jax_update.json"
+
+
+def median_s(call: object, budget_s: float = 3.0) -> float:
+    """Median time of ``call`` synchronised, after one call that compiles."""
+    import jax
+
+    # other programs on a CPU would be in the wall time
+    clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
+    jax.block_until_ready(call())
+    times = []
+    while len(times) < 3 or (sum(times) < budget_s and len(times) < 50):
+        began = clock()
+        jax.block_until_ready(call())
+        times.append(clock() - began)
+    return float(np.median(times))
+
+
+def device_limits(on_gpu: bool) -> dict[str, float]:
+    """Measured FLOP/s of large products by kind, and bytes/s of a large sum."""
+    import jax
+    import jax.numpy as jnp
+
+    from crbm_lite.jax_update import hidden_inputs, rounded
+
+    size = 8192 if on_gpu else 1536
+    a = jax.random.normal(jax.random.key(0), (size, size), jnp.float32)
+    limits = {}
+    for products in ("float32", "tf32", "bf16"):
+        x = jax.block_until_ready(rounded(a, products))
+        product = jax.jit(partial(hidden_inputs, products=products))
+        limits[products] = 2 * size**3 / median_s(partial(product, x, x))
+    x = jnp.zeros((2**28 if on_gpu else 2**24,), jnp.float32)
+    add = jax.jit(lambda x: x + 1.0)
+    limits["bytes"] = 2 * x.nbytes / median_s(lambda: add(x))
+    return limits
+
+
+def trainer_of(n: int, m: int, products: str, jump_every: int) -> object:
+    """A trainer of noise, with weights of the density of a trained model that stay as they are."""
+    from crbm_lite.jax_backend import JaxTrainer
+    from crbm_lite.schedule import Schedule
+    from crbm_lite.spikes import Spikes
+    from crbm_lite.warm_start import Start
+
+    rng = np.random.default_rng(0)
+    n_active = int(ACTIVITY * n)
+    neurons = np.sort(rng.integers(n, size=(FRAMES, n_active), dtype=np.int32), axis=1)
+    spikes = Spikes(np.arange(FRAMES + 1) * n_active, neurons.ravel(), n)
+    weights = np.zeros((n, m), np.float32)
+    per_row = max(int(DENSITY * m), 1)
+    for first in range(0, n, 10_000):
+        rows = np.arange(first, min(first + 10_000, n))[:, None]
+        columns = rng.integers(m, size=(len(rows), per_row))
+        weights[rows, columns] = 0.1 / np.sqrt(per_row) * rng.standard_normal(columns.shape)
+    potential = np.stack([np.ones(m), np.ones(m), np.zeros(m), np.zeros(m)])
+    schedule = Schedule(
+        n_updates=10**6, batch_size=BATCH, n_chains=CHAINS, n_gibbs=STEPS, jump_every=jump_every,
+        l1=0.02, learning_rate=1e-9, final_learning_rate=1e-9, decay_start=0.25, ramp=0.0,
+        average_from=1.0, beta2=0.999, epsilon=1e-6,
+    )  # fmt: skip
+    return JaxTrainer(spikes, Start(weights, np.full(n, -3.2), potential, 1.0), schedule, rng,
+                      products)  # fmt: skip
+
+
+def parts_of(trainer: object, products: str) -> dict[str, object]:
+    """Functions that do the products, the sampling and the optimiser of one update alone."""
+    import jax
+    import jax.numpy as jnp
+
+    from crbm_lite import jax_update as ju
+
+    s, settings = trainer._state, trainer._settings
+    m = s["weights"].shape[1]
+    potential = ju.potential_given(s["hidden"], s["offset"])
+
+    @jax.jit
+    def all_products(v, weights, fields):
+        factor = ju.rounded(weights, products)
+
+        def step(inputs, _):
+            logits = ju.logits_given_h(inputs * 0.1, factor, fields, products)
+            spikes = (logits > 0).astype(factor.dtype)
+            return ju.hidden_inputs(spikes, factor, products), None
+
+        begin = ju.hidden_inputs(v.astype(factor.dtype), factor, products)
+        inputs = jax.lax.scan(step, begin, length=STEPS)[0]
+        on_data = ju.hidden_inputs(v[::-1].astype(factor.dtype), factor, products)
+        h = on_data.astype(jnp.float64)
+        return ju.weight_gradient(v, h, v, inputs.astype(jnp.float64), trainer._activity)
+
+    @jax.jit
+    def all_sampling(inputs, fields, key):
+        def step(carry, key):
+            key_h, key_v = jax.random.split(key)
+            h = ju.sample(carry.astype(jnp.float64), potential, key_h).astype(jnp.float32)
+            logits = fields.astype(jnp.float32) + h[:, :1]
+            v = ju.sample_neurons(
+                logits, key_v, jnp.bfloat16 if products == "bf16" else jnp.float32
+            )
+            return 0.5 * carry + v[:, :m] + v.mean(axis=1, keepdims=True), None
+
+        return jax.lax.scan(step, inputs, jax.random.split(key, STEPS))[0]
+
+    @jax.jit
+    def optimiser(s, gradient, rates):
+        statistics = ju.hidden_statistics(jnp.zeros((BATCH + CHAINS, m)), potential, s["mean_h"])
+        new = ju.move_weights(s, gradient, statistics.mean(axis=(0, 1)), rates, settings)
+        return new, jnp.abs(new["weights"].astype(jnp.float64)).sum(axis=0)
+
+    gradient = jnp.full(s["weights"].shape, 1e-4, jnp.float32)
+    rates = jnp.array([1e-9, 0.02, 1.0, 0.99])
+    inputs = jnp.zeros((CHAINS, m), jnp.float32)
+    small = {k: s[k] for k in ("weights", "weight_square", "weight_average", "mean_h")}
+    return {
+        "products": lambda: all_products(s["v"], s["weights"], s["fields"]),
+        "sampling": lambda: all_sampling(inputs, s["fields"], jax.random.key(0)),
+        "optimiser": lambda: optimiser(small, gradient, rates),
+    }
+
+
+def limits_of(n: int, m: int, products: str, limits: dict[str, float]) -> dict[str, float]:
+    """Seconds that the parts would take at the device's own rates."""
+    one = 2 * CHAINS * n * m  # FLOP of a product
+    inputs = (2 * STEPS + 1) * one + one * BATCH / CHAINS
+    gradient = one * (BATCH + CHAINS) / CHAINS
+    width = 2 if products == "bf16" else 4
+    return {
+        "products": inputs / limits[products] + gradient / limits["float32"],
+        "sampling": STEPS * CHAINS * n * (4 + width) / limits["bytes"],
+        "optimiser": 7 * 4 * n * m / limits["bytes"],
+    }
+
+
+def measure(n: int, m: int, products: str, limits: dict[str, float], with_jumps: bool) -> dict:
+    """Seconds of an update and of its parts, beside the device's limits."""
+    import jax
+
+    trainer = trainer_of(n, m, products, 0)
+
+    def update() -> object:
+        trainer.one_update()
+        return trainer._state
+
+    seconds = {"update": median_s(update)}
+    with jax.enable_x64(True):
+        for name, call in parts_of(trainer, products).items():
+            seconds[name] = median_s(call)
+    if with_jumps:
+        trainer = trainer_of(n, m, products, STEPS)  # one sweep an update
+        seconds["update with a sweep of jumps"] = median_s(update)
+    limit = limits_of(n, m, products, limits)
+    limit["update"] = sum(limit.values())
+    print(f"\nN = {n:,}, M = {m:,}, {products}")
+    for name, value in seconds.items():
+        share = f"{1e3 * limit[name]:10.2f} ms at the device's limit" if name in limit else ""
+        print(f"  {name:<30} {1e3 * value:10.2f} ms {share}", flush=True)
+    return {"N": n, "M": m, "products": products, "seconds": seconds, "limit": limit}
+
+
+def rounding() -> list[dict]:
+    """What rounded products change: median nLLH of unseen frames, and the residual."""
+    import crbm_lite as cl
+    from crbm_lite.likelihood import nllh
+
+    recording = cl.plant_recording(300, 6, (40, 60), 3000, 30, random_state=0)
+    train, test = cl.split_train_test(recording)
+    settings = {"n_hidden": 8, "l1": 0.01, "n_updates": 600, "n_gibbs": 5, "n_chains": 50}
+    rows = []
+    for backend in ("numba", "jax", "jax-tf32", "jax-bf16"):
+        scores = []
+        for seed in range(3):
+            model = cl.CRBM(**settings, random_state=seed, progress=False, backend=backend)
+            residual = model.fit(train).certificate_.residual
+            scores.append((nllh(model, test).median, residual))
+        found, residual = np.array(scores).T
+        rows.append({"backend": backend, "nllh": found.tolist(), "residual": residual.tolist()})
+        print(f"{backend:<9} nLLH {found.mean():.4f}, sd over seeds {found.std(ddof=1):.4f}; "
+              f"residual {residual.mean():.4f}", flush=True)  # fmt: skip
+    return rows
+
+
+def main(sizes: list[tuple[int, int]] | None = None) -> None:
+    """Print the device's limits and one block a size and kind of product; keep them."""
+    import jax
+
+    device = jax.devices()[0]
+    on_gpu = device.platform != "cpu"
+    warnings.simplefilter("ignore")
+    limits = device_limits(on_gpu)
+    print(f"{jax.device_count()} x {device.device_kind}, JAX {jax.__version__}")
+    for name, value in limits.items():
+        print(f"  {name:<8} {value:.3g} {'bytes/s' if name == 'bytes' else 'FLOP/s'}")
+    rows = []
+    for n, m in sizes or (ON_GPU if on_gpu else ON_CPU):
+        for products in ("float32", "tf32", "bf16") if on_gpu else ("float32",):
+            rows.append(measure(n, m, products, limits, with_jumps=on_gpu or n < 10_000))
+    print("\nwhat rounded products change")
+    found = {"limits": limits, "rows": rows, "rounding": rounding()}
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept[f"{jax.device_count()} x {device.device_kind}"] = found
+    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    numbers = [int(x.replace(",", "").replace("_", "")) for x in sys.argv[1:]]
+    main(list(zip(numbers[::2], numbers[1::2])) or None)
