@@ -130,8 +130,8 @@ def test_the_number_of_threads_changes_nothing(v, monkeypatch):
     [
         ({"l2": 0.0}, "l2 is 0.0"),
         ({"l2": np.nan}, "l2 is nan"),
-        ({"neurons": [80]}, "from 0 to 79"),
-        ({"neurons": [0.5]}, "integers"),
+        ({"neurons": [80]}, "0..79"),
+        ({"neurons": [0.5]}, "integer indices"),
         ({"frame_weights": np.ones(3)}, "frame_weights must be 900"),
         ({"frame_weights": -np.ones(900)}, "not negative"),
     ],
