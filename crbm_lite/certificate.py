@@ -11,6 +11,10 @@ and kappa_mu = lambda sum_i |w_imu| / 2, stationarity reads
 The data's side is exact (all frames); the model's is sampled by chains that start from the training
 chains. Half of the chains against the other half gives the sampling noise, which is taken out of
 the residual. The condition without kappa, as the paper reports it, is given beside.
+
+At whole-brain size an array of all weights is the unit of memory, so only the model's side is held
+as such (float32, one for each half of the chains); the rest is formed some neurons at a time, in
+float64.
 """
 
 from __future__ import annotations
@@ -18,13 +22,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from crbm_lite import updates
 from crbm_lite.sampler import GibbsChains
-from crbm_lite.spikes import Spikes
+from crbm_lite.spikes import Spikes, tiles, weight_sums
 
 _BURN_IN, _N_SAVED, _THINNING = 500, 60, 5
-_CHUNK = 1000  # frames in memory at once
 _ACTIVITY_TOLERANCE = 0.15
 _STATIONARITY_TOLERANCE = 1.0  # of lambda or the data's own standard error, whichever is larger
 
@@ -67,29 +71,37 @@ class Certificate:
     failed: tuple[str, ...]
 
 
-def _rms(x: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(x)))) if x.size else 0.0
+class _SquareSum:
+    """Root mean square of numbers that come in parts."""
+
+    def __init__(self) -> None:
+        self.total, self.n = 0.0, 0
+
+    def add(self, x: np.ndarray) -> None:
+        self.total += float(np.square(x).sum())
+        self.n += x.size
+
+    def rms(self, noise: float = 0.0) -> float:
+        """The root, the mean square ``noise**2`` taken out."""
+        return float(np.sqrt(max(self.total / max(self.n, 1) - noise**2, 0.0)))
 
 
-def _data_side(
+def _hidden_over_data(
     spikes: Spikes, weights: np.ndarray, potential: np.ndarray, mean_h: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """<v (h - mean)>, <v q> (N, M) over all frames, mean and mean square of h (M,)."""
-    n, m = weights.shape
-    vh, vq = np.zeros((n, m)), np.zeros((n, m))
+    """Of all frames h - mean and q (T, M) float32; mean and mean square of h (M,)."""
+    n_frames, m = spikes.n_frames, weights.shape[1]
+    h, q = np.empty((n_frames, m), np.float32), np.empty((n_frames, m), np.float32)
     totals = np.zeros((2, m))
-    csr = spikes.to_csr(np.float64)
-    for first in range(0, spikes.n_frames, _CHUNK):
-        frames = np.arange(first, min(first + _CHUNK, spikes.n_frames))
-        out = updates.hidden_statistics(spikes.inputs(weights, frames), potential, mean_h)
-        transposed = csr[frames].T.tocsr()
-        vh += transposed @ (out[updates.MEAN] - mean_h)
-        vq += transposed @ out[updates.VAR_I]
+    for some, inputs in spikes.input_tiles(weights):
+        out = updates.hidden_statistics(inputs, potential, mean_h)
+        h[some] = out[updates.MEAN] - mean_h
+        q[some] = out[updates.VAR_I]
         totals += [out[updates.MEAN].sum(axis=0), out[updates.SQUARE].sum(axis=0)]
-    n_frames = spikes.n_frames
-    return vh / n_frames, vq / n_frames, totals[0] / n_frames, totals[1] / n_frames
+    return h, q, *totals / n_frames
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # the number of BLAS threads may change sums
 def _model_side(
     chains: GibbsChains,
     weights: np.ndarray,
@@ -107,12 +119,13 @@ def _model_side(
         chains.step(_THINNING, weights, fields32, potential)
         out = updates.hidden_statistics(chains.inputs(), potential, mean_h)
         h = (out[updates.MEAN] - mean_h).astype(np.float32)
-        v = chains.v[:, : chains.n_chains]
         for k, half in enumerate(halves):
             share = 1.0 / (_N_SAVED * max(half.stop - half.start, 1))
-            vh[k] += (v[:, half].astype(np.float32) @ h[half]) * np.float32(share)
             h_sum[k] += h[half].sum(axis=0) * share
-            v_sum[k] += v[:, half].sum(axis=1) * share
+            for tile in tiles(n):
+                v = chains.v[tile, half].astype(np.float32)
+                vh[k, tile] += (v @ h[half]) * np.float32(share)
+                v_sum[k, tile] += v.sum(axis=1) * share
     return vh, h_sum, v_sum
 
 
@@ -140,31 +153,34 @@ def certify(
     chains : GibbsChains
         Chains with the weights set; they are moved on.
     """
-    p = spikes.activity()
-    vh, vq, mean, square = _data_side(spikes, weights, potential, mean_h)
+    p, n_frames = spikes.activity(), spikes.n_frames
     vh_model, h_model, v_model = _model_side(chains, weights, fields, potential, mean_h)
-    shift = mean - mean_h
+    h, q, mean, square = _hidden_over_data(spikes, weights, potential, mean_h)
     variance = square - mean**2
-    kappa = 0.5 * l1 * np.abs(weights).sum(axis=0, dtype=np.float64)
-    # centred coordinates, in which training moves: see crbm_lite.updates
-    data_side = vh - p[:, None] * shift
-    sides = [data_side - (vh_model[k] - p[:, None] * h_model[k]) for k in range(2)]
-    gradient = 0.5 * (sides[0] + sides[1])
-    noise_of_mean = 0.5 * (sides[0] - sides[1])
-    variance_term = kappa * (vq - p[:, None] * (vq.sum(axis=0) / max(p.sum(), 1e-12)))
-    on = weights != 0
-    penalty = l1 * np.sign(weights)
-    noise = _rms(noise_of_mean[on])
-
-    def corrected(residual: np.ndarray) -> float:
-        return float(np.sqrt(max(_rms(residual) ** 2 - noise**2, 0.0)))
-
-    residual = corrected((gradient - variance_term - penalty)[on])
-    without = corrected((gradient - penalty)[on])
-    excess = np.maximum(np.abs(gradient - variance_term) - l1, 0.0)[~on]
+    size = weight_sums(p, weights)[1]
+    kappa = 0.5 * l1 * size
+    spikes_a_frame = np.diff(spikes.frame_starts)
+    vq_mean = (spikes_a_frame @ q.astype(np.float64)) / n_frames / max(p.sum(), 1e-12)
+    by_neuron = spikes.by_neuron()
+    squares = {"noise": _SquareSum(), "full": _SquareSum(), "without kappa": _SquareSum()}
+    excess = _SquareSum()
+    for tile in tiles(len(weights)):
+        p_tile, on = p[tile, None], weights[tile] != 0
+        # centred coordinates, in which training moves: see crbm_lite.updates
+        data_side = by_neuron.sums(h, tile) / n_frames - p_tile * (mean - mean_h)
+        sides = [data_side - (vh_model[k, tile] - p_tile * h_model[k]) for k in range(2)]
+        gradient = 0.5 * (sides[0] + sides[1])
+        without = gradient - l1 * np.sign(weights[tile])
+        variance_term = kappa * (by_neuron.sums(q, tile) / n_frames - p_tile * vq_mean)
+        squares["noise"].add((0.5 * (sides[0] - sides[1]))[on])
+        squares["full"].add((without - variance_term)[on])
+        squares["without kappa"].add(without[on])
+        excess.add(np.maximum(np.abs(gradient - variance_term) - l1, 0.0)[~on])
+    noise = squares["noise"].rms()
+    residual, residual_without = (squares[x].rms(noise) for x in ("full", "without kappa"))
     standard_error = float(np.sqrt(np.mean(p * (1 - p))) / np.sqrt(spikes.n_frames))
     tolerance = _STATIONARITY_TOLERANCE * (l1 + standard_error)
-    alive = int((np.abs(weights).sum(axis=0) > 1e-3).sum())
+    alive = int((size > 1e-3).sum())
     activity_data, activity_model = float(p.mean()), float(v_model.mean())
     failed = []
     if alive == 0:
@@ -176,6 +192,6 @@ def certify(
             f"the model's activity {activity_model:.4f} is not the data's {activity_data:.4f}"
         )
     return Certificate(
-        residual, without, noise, _rms(excess), tolerance, activity_data, activity_model,
+        residual, residual_without, noise, excess.rms(), tolerance, activity_data, activity_model,
         variance, alive, tuple(failed),
     )  # fmt: skip

@@ -7,7 +7,7 @@ damaged file. A new checkpoint is written to ``<name>.part``, forced to the disk
 renamed; the former one is kept as ``<name>.previous``. Whenever the process dies, one of the two is
 whole.
 
-Layout of version 1: root attributes ``format``, ``version``, ``identity`` (JSON) and ``sha256``;
+Layout of version 2: root attributes ``format``, ``version``, ``identity`` (JSON) and ``sha256``;
 one dataset for each named array.
 """
 
@@ -29,7 +29,7 @@ from crbm_lite.spikes import Spikes
 
 __all__ = ["CheckpointError", "CheckpointFile", "CheckpointWarning", "run_identity"]
 
-FORMAT, VERSION = "crbm_lite checkpoint", 1
+FORMAT, VERSION = "crbm_lite checkpoint", 2
 _ROOM = 2**16  # bytes that HDF5 itself takes beside the arrays
 
 

@@ -12,7 +12,6 @@ diverged or, after Ctrl-C, interrupted. The state between two updates can be wri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,11 +87,14 @@ def _started_trainer(
         n_units = units.h.shape[1]
         if n_units > 0:
             start = warm_start(spikes, units, n_hidden, generator)
+            del units
             trainer = make_trainer(spikes, start, schedule, generator)
+            del start
             if _starts_well(trainer, run):
                 run.events.append(f"warm start from {n_units} rotated principal components")
                 return trainer
             run.progress.update(-trainer.update)
+            del trainer
             run.events.append("warm start left the data's activity; begun again at random")
         else:
             run.events.append("no principal component above the noise; random start")
@@ -143,19 +145,23 @@ def train(
             trainer = _started_trainer(make_trainer, spikes, n_hidden, schedule, init, seed, run)
         else:
             generator = np.random.default_rng(seed)
-            start = random_start(spikes, n_hidden, generator)  # overwritten
-            trainer = make_trainer(spikes, start, schedule, generator)
+            overwritten = random_start(spikes, n_hidden, generator)
+            trainer = make_trainer(spikes, overwritten, schedule, generator)
+            del overwritten
             run.restore(trainer, state)
             progress.update(trainer.update)
         in_start = state is None and stop.made
         ended = "interrupted" if in_start else run.train(trainer, save, save_every)
     # a start that was cut short is made again rather than gone on with
-    kept = deepcopy(run.state(trainer)) if ended == "interrupted" and not in_start else None
-    run.snapshot = None  # as large as all parameters: room for the certificate
+    kept = run.state(trainer) if ended == "interrupted" and not in_start else None
+    if kept is not None:  # the certificate moves the chains on
+        moved = {"trainer/v", "trainer/partial_input"} & set(kept)
+        kept |= {name: kept[name].copy() for name in moved}
+    run.snapshot = None  # all these are as large as W: room for the certificate
     weights, fields, potential = trainer.finish()
-    certificate = certify(
-        spikes, weights, fields, potential, trainer.now.mean_h, schedule.l1, trainer.chains
-    )
+    mean_h, chains = trainer.now.mean_h, trainer.chains
+    del trainer
+    certificate = certify(spikes, weights, fields, potential, mean_h, schedule.l1, chains)
     flip = weights.sum(axis=0) < 0
     weights = np.where(flip, -weights, weights)
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
@@ -169,6 +175,6 @@ def train(
     else:
         verdict = "not converged" if certificate.failed else "converged"
     return TrainingResult(
-        weights, fields, np.where(flip, flipped, potential), trainer.chains.spikes(),
+        weights, fields.copy(), np.where(flip, flipped, potential), chains.spikes(),
         run.history(), verdict, certificate, kept,
     )  # fmt: skip

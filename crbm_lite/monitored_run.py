@@ -100,6 +100,7 @@ class MonitoredRun:
             if reason is None:
                 recent = trainer.update - self.snapshot["update"] < snapshot_every
                 if not recent and self._is_healthy():
+                    self.snapshot = None  # as large as all parameters: room for the new one
                     self.snapshot = trainer.snapshot()
                 continue
             self.n_rewinds += 1

@@ -1,19 +1,25 @@
 """Binary spike matrices: one check and one form, compressed sparse rows (a row is a frame).
 
 At 3-5 % activity CSR holds 4 bytes a spike, 16 % of a uint8 matrix at 4 %, and both phases of
-training read it row by row.
+training read it row by row. Bits would take 12.5 % whatever the activity, but every pass over the
+spikes would have to look at the silent 96 %, too. What is summed over the frames of a neuron (V'h)
+reads the transposed form, `SpikesByNeuron`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
+from numba import njit, prange
 
 from crbm_lite.kernels import input_given_spikes
+from crbm_lite.updates import frames_given_neuron
 
-_TILE = 2**23  # entries of a dense matrix looked at together
+_TILE = 2**21  # entries of a dense matrix looked at together
+_ROWS = 1024  # rows worked on together: temporaries of 1.6 MB at M = 200
 
 
 class SpikesError(ValueError):
@@ -49,7 +55,17 @@ class Spikes:
 
     def activity(self) -> np.ndarray:
         """Mean of v over the frames, shape (N,), float64."""
-        return np.bincount(self.neurons, minlength=self.n_neurons) / self.n_frames
+        count = np.zeros(self.n_neurons, np.int64)
+        for first in range(0, len(self.neurons), _TILE):  # bincount makes 64-bit copies
+            count += np.bincount(self.neurons[first : first + _TILE], minlength=self.n_neurons)
+        return count / self.n_frames
+
+    def by_neuron(self) -> SpikesByNeuron:
+        """The transposed matrix."""
+        frames = np.arange(self.n_frames)
+        return SpikesByNeuron(
+            *frames_given_neuron(self.frame_starts, self.neurons, frames, self.n_neurons)
+        )
 
     def to_csr(self, dtype: type = np.float32) -> scipy.sparse.csr_array:
         """The same matrix as a scipy array with ones of ``dtype``."""
@@ -64,6 +80,12 @@ class Spikes:
         input_given_spikes(self.frame_starts, self.neurons, frames, weights, out)
         return out
 
+    def input_tiles(self, weights: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Frames and their products v W, float64, a thousand frames after the other."""
+        frames = np.arange(self.n_frames)
+        for some in tiles(self.n_frames):
+            yield some, self.inputs(weights, frames[some])
+
     def dense(self, frames: slice | np.ndarray = slice(None)) -> np.ndarray:
         """Chosen frames as uint8 (frames, N)."""
         index = np.arange(self.n_frames)[frames]
@@ -71,6 +93,63 @@ class Spikes:
         for row, t in enumerate(index):
             out[row, self.neurons[self.frame_starts[t] : self.frame_starts[t + 1]]] = 1
         return out
+
+
+@njit(cache=True, parallel=True)
+def _sum_over_frames(starts, frames, y, out):
+    for i in prange(out.shape[0]):
+        total = out[i]
+        total[:] = 0.0
+        for k in range(starts[i], starts[i + 1]):
+            row = y[frames[k]]
+            for mu in range(row.shape[0]):
+                total[mu] += row[mu]
+
+
+@dataclass(frozen=True)
+class SpikesByNeuron:
+    """The same spikes, neuron after neuron.
+
+    Attributes
+    ----------
+    neuron_starts : ndarray of int64, shape (N + 1,)
+        Where the neurons begin in ``frames``.
+    frames : ndarray of int32
+        Frames in which a neuron spikes, ascending.
+    """
+
+    neuron_starts: np.ndarray
+    frames: np.ndarray
+
+    def sums(self, y: np.ndarray, neurons: slice) -> np.ndarray:
+        """Rows ``neurons`` of V'y, for y (T, k) float32, summed in float64.
+
+        Examples
+        --------
+        >>> v = as_spikes(np.array([[0, 1], [1, 1], [0, 0]])).by_neuron()
+        >>> v.sums(np.array([[1.0], [2.0], [4.0]], np.float32), slice(0, 2))
+        array([[2.],
+               [3.]])
+        """
+        starts = self.neuron_starts[neurons.start : neurons.stop + 1]
+        out = np.empty((len(starts) - 1, y.shape[1]))
+        _sum_over_frames(starts, self.frames, y, out)
+        return out
+
+
+def tiles(n_rows: int) -> list[slice]:
+    """Slices of at most 1,024 rows, in which arrays of all neurons or frames are worked on."""
+    return [slice(i, min(i + _ROWS, n_rows)) for i in range(0, n_rows, _ROWS)]
+
+
+def weight_sums(activity: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean input W' <v> and sum |w| of every hidden unit, (M,) float64, without a copy of W."""
+    offset, size = np.zeros((2, weights.shape[1]))
+    for tile in tiles(len(weights)):
+        w = weights[tile].astype(np.float64)
+        offset += activity[tile] @ w
+        size += np.abs(w).sum(axis=0)
+    return offset, size
 
 
 def _from_sparse(v: scipy.sparse.sparray, name: str) -> Spikes:
@@ -91,18 +170,24 @@ def _from_sparse(v: scipy.sparse.sparray, name: str) -> Spikes:
 def _from_dense(v: np.ndarray, name: str) -> Spikes:
     """Some frames at a time: whole-brain masks and 64-bit indices would outweigh the recording."""
     rows = max(1, _TILE // max(v.shape[1], 1))
-    counts, neurons = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)]
-    for first in range(0, max(len(v), 1), rows):
+    starts, n_spikes = range(0, max(len(v), 1), rows), 0
+    for first in starts:
         tile = v[first : first + rows]
         try:
             _check_values(tile, name)
         except SpikesError:
             _check_values(v, name)  # for the count of all wrong values
             raise
+        n_spikes += np.count_nonzero(tile)
+    counts, neurons = np.zeros(len(v) + 1, np.int64), np.empty(n_spikes, np.int32)
+    done = 0
+    for first in starts:
+        tile = v[first : first + rows]
         frames, active = np.nonzero(tile)
-        counts.append(np.bincount(frames, minlength=len(tile)))
-        neurons.append(active.astype(np.int32))
-    return Spikes(np.cumsum(np.concatenate(counts)), np.concatenate(neurons), v.shape[1])
+        counts[first + 1 : first + 1 + len(tile)] = np.bincount(frames, minlength=len(tile))
+        neurons[done : done + len(active)] = active
+        done += len(active)
+    return Spikes(np.cumsum(counts), neurons, v.shape[1])
 
 
 def _check_values(values: np.ndarray, name: str) -> None:

@@ -26,18 +26,20 @@ from crbm_lite import updates
 from crbm_lite.drelu import DReLU
 from crbm_lite.sampler import GibbsChains
 from crbm_lite.schedule import Schedule
-from crbm_lite.spikes import Spikes
+from crbm_lite.spikes import Spikes, tiles, weight_sums
 from crbm_lite.warm_start import Start
 
 _VARIANCE_RATE = 0.05  # share of a batch in the running variance and mean of h
 _AVERAGING = 0.01  # share of an update in the averaged gradient that revives a weight at zero
 _HISTOGRAM_DECAY = 0.98
 _AVERAGED_EVERY = 10  # updates; the swings are a hundred updates long and longer
+# averages that a rewind begins again: copies of them would only take room
+_BEGUN_AGAIN = ("weight_average", "mean_weights", "mean_fields", "mean_potential")
 
 
 @dataclass
 class Parameters:
-    """What a rewind brings back: parameters, optimiser and running averages of a run."""
+    """Parameters, optimiser and running averages of a run."""
 
     weights: np.ndarray  # (N, M) float32
     fields: np.ndarray  # (N,)
@@ -54,10 +56,6 @@ class Parameters:
     mean_fields: np.ndarray
     mean_potential: np.ndarray  # (4, M) of Eq. 13
     n_averaged: int
-
-    def copy(self) -> Parameters:
-        """Deep copy."""
-        return Parameters(**{f.name: copy(getattr(self, f.name)) for f in fields(self)})
 
 
 class Trainer:
@@ -79,7 +77,9 @@ class Trainer:
         self.schedule = replace(schedule, ramp=max(schedule.ramp, least_ramp))
         self.activity = spikes.activity()
         n, m = start.weights.shape
-        offset = self.activity @ start.weights.astype(np.float64)
+        offset, size = weight_sums(self.activity, start.weights)
+        units = DReLU(*start.potential)
+        h_sums = [units.mean(x).sum(axis=0) for _, x in spikes.input_tiles(start.weights)]
         self.now = Parameters(
             weights=start.weights.copy(),
             fields=start.fields.copy(),
@@ -88,11 +88,11 @@ class Trainer:
             weight_average=np.zeros((n, m), np.float32),
             field_square=np.zeros(n),
             hidden_square=np.zeros((4, m)),
-            mean_h=DReLU(*start.potential).mean(spikes.inputs(start.weights)).mean(axis=0),
+            mean_h=sum(h_sums) / spikes.n_frames,
             offset=offset,
-            size=np.abs(start.weights).sum(axis=0, dtype=np.float64),
+            size=size,
             density=float((start.weights != 0).mean()),
-            mean_weights=np.zeros((n, m), np.float32),
+            mean_weights=np.zeros((n, m), np.float32),  # takes no memory until it is written to
             mean_fields=np.zeros(n),
             mean_potential=np.zeros((4, m)),
             n_averaged=0,
@@ -103,8 +103,7 @@ class Trainer:
         self._order = np.empty(0, np.int64)
         seed = int(rng.integers(2**63))
         self.chains = GibbsChains(n, m, schedule.n_chains, seed, schedule.jump_every)
-        n_tiles = len(self.chains.partial_input)
-        self._sums = np.zeros((n_tiles, 3, m))
+        self._sums = np.zeros((len(self.chains.partial_input), 3, m))
         self.start_from_data()
 
     @property
@@ -224,25 +223,38 @@ class Trainer:
         """Unnormalised log P(v) of the chains, shape (chains,)."""
         v = self.chains.v[:, : self.chains.n_chains]
         cumulant = DReLU(*self.potential).cumulant(self.chains.inputs()).sum(axis=1)
-        return self.now.fields @ v.astype(np.float32) + cumulant
+        return sum(self.now.fields[tile] @ v[tile] for tile in tiles(len(v))) + cumulant
 
     def _values(self) -> dict[str, object]:
         now = {f.name: getattr(self.now, f.name) for f in fields(Parameters)}
         return now | {"v": self.chains.v, "update": self.update}
 
     def _take(self, values: Mapping[str, object]) -> None:
-        self.now = Parameters(**{f.name: copy(values[f.name]) for f in fields(Parameters)})
+        # into the arrays at hand: for a second set of them there may be no room
+        for name in {f.name for f in fields(Parameters)} & values.keys():
+            if isinstance(values[name], np.ndarray):
+                getattr(self.now, name)[:] = values[name]
+            else:
+                setattr(self.now, name, values[name])
         self.update = values["update"]
         self.chains.v[:] = values["v"]
         self.chains.set_weights(self.now.weights)
 
     def snapshot(self) -> dict[str, object]:
-        """Copy of everything that a rewind needs."""
-        return {name: copy(value) for name, value in self._values().items()}
+        """Copy of everything that a rewind needs; of W only what is not zero."""
+        weights, on = self.now.weights, self.now.weights != 0
+        rest = self._values().keys() - {"weights", *_BEGUN_AGAIN}
+        copied = {name: copy(self._values()[name]) for name in sorted(rest)}
+        return copied | {"weights_on": weights[on], "on": np.packbits(on)}
 
     def rewind(self, snapshot: Mapping[str, object]) -> None:
         """Go back to a snapshot with half the learning rate."""
+        on = np.unpackbits(snapshot["on"], count=self.now.weights.size).view(bool)
+        for name in ("weights", *_BEGUN_AGAIN):
+            getattr(self.now, name)[:] = 0.0  # they may have become NaN
+        self.now.weights.reshape(-1)[on] = snapshot["weights_on"]
         self._take(snapshot)
+        self.now.n_averaged = 0
         self.chains.update_inputs()
         self.learning_rate_factor *= 0.5
 

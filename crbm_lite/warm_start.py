@@ -7,7 +7,7 @@ each unit's time course h(t) of unit variance. Then
 
 - a weight is the rise of a neuron's log-odds from the frames in which the unit is off to those in
   which it is on, divided by the rise of h; it is zero where the covariance of v_i and h is below
-  lambda;
+  lambda or within its own noise;
 - the fields give every neuron its mean activity;
 - the potential of a unit is the maximum-likelihood dReLU for its values of h.
 
@@ -31,7 +31,7 @@ import numpy as np
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from crbm_lite.spikes import Spikes
+from crbm_lite.spikes import Spikes, SpikesByNeuron, tiles, weight_sums
 
 _OVERSAMPLING = 10
 _POWER_ITERATIONS = 4
@@ -89,39 +89,57 @@ def logit_activity(spikes: Spikes) -> np.ndarray:
 
 
 class _Standardised:
-    """Products with Z = (V - p) / sd without forming Z; float32."""
+    """Products with Z = (V - p) / sd without forming Z; float32, the sums in float64."""
 
-    def __init__(self, spikes: Spikes) -> None:
-        p = spikes.activity()
+    def __init__(self, spikes: Spikes, by_neuron: SpikesByNeuron) -> None:
+        self.activity = spikes.activity()
+        variance = self.activity * (1 - self.activity)
         floor = 3.0 / spikes.n_frames  # a neuron of a few spikes must not dominate
-        self.csr = spikes.to_csr()
-        self.transposed = self.csr.T.tocsr()
-        self.inverse_sd = (1.0 / np.sqrt(np.maximum(p * (1 - p), floor))).astype(np.float32)
-        self.mean = (p * self.inverse_sd).astype(np.float32)
+        self.inverse_sd = 1.0 / np.sqrt(np.maximum(variance, floor))
+        self.spikes, self.by_neuron = spikes, by_neuron
 
     def dot(self, x: np.ndarray) -> np.ndarray:
-        """Z x: (N, k) to (T, k)."""
-        return self.csr @ (self.inverse_sd[:, None] * x) - self.mean @ x
+        """Z x: (N, k) to (T, k); x is used up."""
+        for tile in tiles(len(x)):
+            x[tile] *= self.inverse_sd[tile, None]
+        mean, _ = weight_sums(self.activity, x)
+        return (self.spikes.inputs(x) - mean).astype(np.float32)
 
     def transposed_dot(self, y: np.ndarray) -> np.ndarray:
         """Z' y: (T, k) to (N, k)."""
-        product = self.transposed @ y
-        return self.inverse_sd[:, None] * product - np.outer(self.mean, y.sum(axis=0))
+        total = y.sum(axis=0, dtype=np.float64)
+        out = np.empty((self.spikes.n_neurons, y.shape[1]), np.float32)
+        for tile in tiles(len(out)):
+            centred = self.by_neuron.sums(y, tile) - np.outer(self.activity[tile], total)
+            out[tile] = self.inverse_sd[tile, None] * centred
+        return out
 
 
 def _principal_components(
     z: _Standardised, n_components: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Randomised SVD (Halko et al. 2011): time courses (T, k), singular values, loadings (N, k)."""
-    n_frames, n_neurons = z.csr.shape
+    """Randomised SVD (Halko et al. 2011) of the components above the noise edge.
+
+    Time courses (T, k), and loadings times singular values (N, k).
+    """
+    n_frames, n_neurons = z.spikes.shape
     k = min(n_components + _OVERSAMPLING, n_frames, n_neurons)
     y = z.dot(rng.standard_normal((n_neurons, k), dtype=np.float32))
     for _ in range(_POWER_ITERATIONS):
         y = z.dot(z.transposed_dot(np.linalg.qr(y)[0]))
     q = np.linalg.qr(y)[0]
-    left, singular, right = np.linalg.svd(z.transposed_dot(q).T, full_matrices=False)
-    n = min(n_components, k)
-    return (q @ left)[:, :n], singular[:n], right[:n].T
+    projected = z.transposed_dot(q)
+    gram = np.zeros((k, k))  # its eigenvectors spare the SVD of an (N, k) matrix
+    for tile in tiles(n_neurons):
+        rows = projected[tile].astype(np.float64)
+        gram += rows.T @ rows
+    square, vectors = np.linalg.eigh(gram)
+    singular = np.sqrt(np.maximum(square[::-1][:n_components], 0.0))
+    n = int((singular > np.sqrt(n_frames) + np.sqrt(n_neurons)).sum())
+    vectors = vectors[:, ::-1][:, :n].astype(np.float32)
+    for tile in tiles(n_neurons):
+        projected[tile, :n] = projected[tile] @ vectors
+    return q @ vectors, projected[:, :n]
 
 
 def varimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e-5) -> np.ndarray:
@@ -135,14 +153,24 @@ def varimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e
     >>> bool(np.isclose(np.abs(turned @ varimax(turned)).sum(), 100.0, atol=0.1))
     True
     """
-    rotation = np.eye(loadings.shape[1], dtype=loadings.dtype)
+    n = loadings.shape[1]
+    rotation = np.eye(n)
+    gram = np.zeros((n, n))
+    for tile in tiles(len(loadings)):
+        gram += loadings[tile].T @ loadings[tile]
     score = 0.0
     for _ in range(n_iterations if loadings.size else 0):
-        turned = loadings @ rotation
-        power = (turned**2).mean(axis=0)
+        cubes, power = np.zeros((n, n)), np.zeros(n)
+        turn = rotation.astype(loadings.dtype)
+        for tile in tiles(len(loadings)):
+            turned = loadings[tile] @ turn
+            square = turned * turned
+            power += square.sum(axis=0)
+            cubes += loadings[tile].T @ (square * turned)
+        power /= len(loadings)
         # the largest power keeps the iteration from overshooting and leaves its fixed points alone
-        target = turned**3 + turned * (power.max() - power)
-        left, singular, right = np.linalg.svd(loadings.T @ target)
+        target = cubes + gram @ rotation * (power.max() - power)
+        left, singular, right = np.linalg.svd(target)
         rotation = left @ right
         if singular.sum() <= score * (1.0 + tolerance):
             break
@@ -170,28 +198,32 @@ def _log_odds(count: np.ndarray, n_frames: np.ndarray) -> np.ndarray:
 def linear_units(spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Generator) -> LinearUnits:
     """Sparse-rotated principal components above the noise edge, at most ``n_hidden`` of them."""
     n_frames, n_neurons = spikes.shape
+    by_neuron = spikes.by_neuron()
     with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums
-        z = _Standardised(spikes)
-        times, singular, loadings = _principal_components(z, n_hidden, rng)
-        n_units = int((singular > np.sqrt(n_frames) + np.sqrt(n_neurons)).sum())
-        rotation = varimax(loadings[:, :n_units] * singular[:n_units])
+        z = _Standardised(spikes, by_neuron)
+        times, loadings = _principal_components(z, n_hidden, rng)
+        n_units = times.shape[1]
+        rotation = varimax(loadings).astype(np.float32)
         # rotated time courses stay orthonormal: times sqrt(T) they have unit variance
-        h = times[:, :n_units] @ rotation * np.sqrt(np.float32(n_frames))
-        h -= h.mean(axis=0)
-        h *= np.where((h**3).sum(axis=0) < 0, -1, 1).astype(np.float32)  # rare state upwards
-        on = (h > two_means_threshold(h)).astype(np.float32)
-        count_on = z.transposed @ on
-        covariance = (z.transposed @ h) / n_frames
+        h = times @ rotation * np.sqrt(np.float32(n_frames))
+    del loadings
+    h -= h.mean(axis=0)
+    h *= np.where((h**3).sum(axis=0) < 0, -1, 1).astype(np.float32)  # rare state upwards
+    on = (h > two_means_threshold(h)).astype(np.float32)
     n_on = on.sum(axis=0)
-    p = spikes.activity()
-    count_off = p[:, None] * n_frames - count_on
-    rise = _log_odds(count_on, n_on) - _log_odds(count_off, n_frames - n_on)
     distance = (h * on).sum(axis=0) / np.maximum(n_on, 1) - (h * (1 - on)).sum(axis=0) / (
         np.maximum(n_frames - n_on, 1)
     )
-    floor = np.maximum(l1, _NOISE_LIMIT * np.sqrt(p * (1.0 - p) / n_frames))[:, None]
-    rise = np.where(np.abs(covariance) > floor, rise / np.maximum(distance, 1e-3), 0.0)
-    return LinearUnits(h, rise.astype(np.float32))
+    rise = np.empty((n_neurons, n_units), np.float32)
+    for tile in tiles(n_neurons):
+        count_on, p = by_neuron.sums(on, tile), z.activity[tile, None]
+        count_off = p * n_frames - count_on
+        difference = _log_odds(count_on, n_on) - _log_odds(count_off, n_frames - n_on)
+        covariance = by_neuron.sums(h, tile) / n_frames
+        slope = difference / np.maximum(distance, 1e-3)
+        floor = np.maximum(l1, _NOISE_LIMIT * np.sqrt(p * (1.0 - p) / n_frames))
+        rise[tile] = np.where(np.abs(covariance) > floor, slope, 0.0)
+    return LinearUnits(h, rise)
 
 
 def _balance_fields(
@@ -200,8 +232,7 @@ def _balance_fields(
     """Fields (N,) at which <sigmoid(g_i + sum_mu w_imu h_mu(t))>_t is the neuron's activity."""
     fields, p = logit_activity(spikes), spikes.activity()
     some = h[:: max(len(h) // 500, 1)]  # five hundred frames fix one number a neuron
-    for first in range(0, len(fields), 4096):
-        tile = slice(first, first + 4096)
+    for tile in tiles(len(fields)):
         inputs = some @ weights[tile].T
         for _ in range(n_iterations):
             e = 1.0 / (1.0 + np.exp(-np.clip(fields[tile] + inputs, -30, 30)))
@@ -227,7 +258,10 @@ def fit_potential(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np.
     up, down = np.maximum(h, 0.0), np.minimum(h, 0.0)
     moments = np.array([0.5 * (up**2).mean(), 0.5 * (down**2).mean(), up.mean(), down.mean()])
     grid = np.linspace(min(h.min() * 1.5, -3.0), max(h.max() * 1.5, 3.0), 400)
-    log_base = np.logaddexp(0.0, fields[:, None] + np.outer(weights, grid)).sum(axis=0)
+    log_base = np.zeros(len(grid))
+    for tile in tiles(len(fields)):
+        exponents = fields[tile, None] + np.outer(weights[tile], grid)
+        log_base += np.logaddexp(0.0, exponents).sum(axis=0)
     up, down = np.maximum(grid, 0.0), np.minimum(grid, 0.0)
     statistics = np.stack([0.5 * up**2, 0.5 * down**2, up, down])
 
@@ -243,7 +277,7 @@ def fit_potential(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np.
 
 def unit_variance_gamma(spikes: Spikes, weights: np.ndarray) -> np.ndarray:
     """Curvature at which Gaussian hidden units have Var(h) = 1/gamma + Var(I)/gamma^2 = 1."""
-    variance = (spikes.to_csr() @ weights).var(axis=0, dtype=np.float64)
+    variance = spikes.inputs(weights).var(axis=0)
     return 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * variance))
 
 
@@ -251,7 +285,7 @@ def random_start(spikes: Spikes, n_hidden: int, rng: np.random.Generator) -> Sta
     """The usual small random weights (standard deviation 0.01) and Gaussian units."""
     weights = _RANDOM_WEIGHT * rng.standard_normal((spikes.n_neurons, n_hidden), dtype=np.float32)
     gamma = unit_variance_gamma(spikes, weights)
-    offset = spikes.activity() @ weights.astype(np.float64)
+    offset, _ = weight_sums(spikes.activity(), weights)
     potential = np.stack([gamma, gamma, offset, offset])
     return Start(weights, logit_activity(spikes), potential, boost=1.0, ramp_updates=_RANDOM_RAMP)
 

@@ -217,8 +217,9 @@ def test_other_data_are_refused_by_name(data, tmp_path):
     with pytest.raises(FileExistsError, match="resume=True"):
         CRBM(**HYPER).fit(data, checkpoint=path)
     assert path.read_bytes() == before
-    model = CRBM(n_hidden=1, n_updates=1, progress=False)
-    with pytest.warns(ConvergenceWarning):
+    model = CRBM(n_hidden=1, n_updates=1, random_state=0, progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(data).save(tmp_path / "model.h5")
     with pytest.raises(CheckpointError, match="not a crbm_lite checkpoint"):
         CRBM(**HYPER).fit(data, checkpoint=tmp_path / "model.h5", resume=True)
@@ -229,7 +230,7 @@ def test_a_checkpoint_of_a_later_version_is_refused(tmp_path):
     file.write(IDENTITY, STATE)
     with h5py.File(file.path, "a") as content:
         content.attrs["version"] = checkpoint.VERSION + 1
-    with pytest.raises(CheckpointError, match=r"version 2.*release"):
+    with pytest.raises(CheckpointError, match=rf"version {checkpoint.VERSION + 1}.*release"):
         file.read()
 
 
