@@ -34,7 +34,7 @@ window.crbmExplorer ??= (() => {
   function frame(panel) {
     const root = svg("svg", {
       viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": panel.title,
-      style: "flex:1 1 260px;min-width:0;max-width:420px;font:11px sans-serif;fill:currentColor",
+      style: "width:100%;max-width:420px;font:11px sans-serif;fill:currentColor",
     });
     const middle = (BOX.left + W - BOX.right) / 2, height = (BOX.top + H - BOX.bottom) / 2;
     root.append(
@@ -141,7 +141,8 @@ window.crbmExplorer ??= (() => {
         input.setAttribute("aria-valuetext", data.texts[d][at[d]]);
         input.nextElementSibling.textContent = data.texts[d][at[d]].replace("-", "−");
       });
-      const dark = document.documentElement.dataset.theme === "dark";
+      const text = getComputedStyle(box).color.match(/[\d.]+/g).map(Number);
+      const dark = text[0] + text[1] + text[2] > 382; // bright text is on a dark ground
       place.replaceChildren(...panels.map((panel) => {
         const size = panel.rows * panel.columns;
         const values = panel.steps.subarray(frameIndex * size, (frameIndex + 1) * size);

@@ -27,6 +27,7 @@ _SCRIPT = Path(__file__).with_name("explorer.js")
 _STEPS = 65534
 _SEQUENTIAL = ("#00224E", "#35456C", "#666970", "#948E77", "#C8B866", "#FEE838")  # cividis
 _SIGNED = (COLOR_NEGATIVE, "#E6E6E6", COLOR_POSITIVE)
+_COLUMNS = "grid-template-columns:repeat(auto-fill,minmax(min(260px,100%),1fr))"
 # Lighter relatives of the palette's first colours, for a dark page.
 _ON_DARK = ("#56B4E9", "#FF8C3B", "#2EC99A", "#E3A6C6")
 
@@ -122,7 +123,7 @@ def fragment(explorer: Explorer) -> str:
 <div class="crbm-explorer-controls" style="display:flex;flex-wrap:wrap;gap:0.3rem 1.5rem">
 {controls}
 </div>
-<div class="crbm-explorer-panels" style="display:flex;flex-wrap:wrap;gap:0.5rem"></div>
+<div class="crbm-explorer-panels" style="display:grid;gap:0.5rem;{_COLUMNS}"></div>
 <p class="crbm-explorer-note" role="status"></p>
 <script>{_SCRIPT.read_text(encoding="utf-8")}</script>
 <script>crbmExplorer.mount("{name}",{data});</script>
