@@ -16,6 +16,7 @@ import sys
 from html import escape
 from pathlib import Path
 
+import api_sections
 import book_map
 import chapter_store
 import claims
@@ -167,14 +168,15 @@ def _write_api() -> None:
 
     folder = SOURCE / "reference" / "api"
     folder.mkdir()
-    rows = []
+    rows = {title: [] for title in (*api_sections.SECTIONS, api_sections.REST)}
     for found in pkgutil.walk_packages(crbm_lite.__path__, "crbm_lite."):
         if any(part.startswith("_") for part in found.name.split(".")):
             continue
         module = importlib.import_module(found.name)
         summary = (inspect.getdoc(module) or "").split("\n\n")[0].replace("\n", " ")
         short = found.name.removeprefix("crbm_lite.")
-        rows.append(f"| [{short}](api/{short}.md) | {summary} |")
+        line = f"| [{short}](api/{short}.md) | {summary} |"
+        rows[api_sections.section_of(short)].append(line)
         (folder / f"{short}.md").write_text(
             f"# {short}\n\n```{{eval-rst}}\n.. automodule:: {found.name}\n"
             "   :members:\n   :ignore-module-all:\n"
@@ -183,8 +185,12 @@ def _write_api() -> None:
             encoding="utf-8",
         )
     page = SOURCE / "reference" / "api.md"
-    table = "\n".join(["| module | what it holds |", "|---|---|", *rows])
-    page.write_text(page.read_text(encoding="utf-8") + f"\n{table}\n", encoding="utf-8")
+    tables = [
+        "\n".join([f"\n## {title}\n", "| module | what it holds |", "|---|---|", *lines])
+        for title, lines in rows.items()
+        if lines
+    ]
+    page.write_text(page.read_text(encoding="utf-8") + "\n".join([*tables, ""]), encoding="utf-8")
 
 
 def _write_execution_times() -> None:

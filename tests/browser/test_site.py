@@ -83,11 +83,18 @@ def browser():
         launched.close()
 
 
+@pytest.fixture(scope="module")
+def context(browser):
+    """One for all pages: what they share is loaded and compiled once."""
+    opened = browser.new_context()
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def opened(browser, address):
-    """open(page, size) -> the loaded page, and the list of what went wrong on the way."""
-    context = browser.new_context(viewport=DESKTOP)
-    problems = []
+def opened(context, address):
+    """open(page) -> the loaded page, and the list of what went wrong on the way."""
+    tabs, problems = [], []
 
     def block_other_hosts(route):
         if route.request.url.startswith((address, "data:", "blob:")):
@@ -106,6 +113,8 @@ def opened(browser, address):
 
     def open_page(page):
         tab = context.new_page()
+        tabs.append(tab)
+        tab.set_viewport_size(DESKTOP)
         tab.route("**/*", block_other_hosts)
         tab.on("console", note_message)
         tab.on("pageerror", lambda error: problems.append(f"script: {error}"))
@@ -120,7 +129,8 @@ def opened(browser, address):
         return tab
 
     yield open_page, problems
-    context.close()
+    for tab in tabs:
+        tab.close()
 
 
 @every_page
