@@ -102,13 +102,15 @@ window.crbmExplorer ??= (() => {
 
   function drawCells(root, panel, values) {
     const [low, high] = panel.limits;
+    const [darkest, brightest] = panel.color_limits;
     const { rows, columns } = panel;
     const written = rows * columns <= 100;
     for (let r = 0; r < rows; r++) {
       for (let c = 0; c < columns; c++) {
         const q = values[r * columns + c];
         if (q === MISSING) continue;
-        const { css, bright } = mix(panel.colors, q / STEPS);
+        const value = low + (q / STEPS) * (high - low);
+        const { css, bright } = mix(panel.colors, (value - darkest) / (brightest - darkest));
         const [x, y] = [across(c / columns), up(1 - r / rows)];
         const size = { width: across((c + 1) / columns) - x, height: up(1 - (r + 1) / rows) - y };
         root.append(svg("rect", { x, y, ...size, fill: css, stroke: css, "stroke-width": 0.3 }));
@@ -116,7 +118,7 @@ window.crbmExplorer ??= (() => {
           root.append(svg("text", {
             x: x + size.width / 2, y: y + size.height / 2 + 4, "text-anchor": "middle",
             fill: bright ? "#000" : "#fff",
-          }, short(Math.round(100 * (low + (q / STEPS) * (high - low))) / 100)));
+          }, short(Math.round(100 * value) / 100)));
         }
       }
     }

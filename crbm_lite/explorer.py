@@ -86,7 +86,9 @@ class Cells:
     values : (..., R, C) float
         First the axes of the controls; NaN stays empty.
     limits : (float, float)
-        Of the colours; symmetric around 0 for signed values.
+        Of the values; symmetric around 0 for signed values.
+    color_limits : (float, float), optional
+        Of the colours, where they are to be narrower: values beyond have the colour of the limit.
     """
 
     title: str
@@ -96,6 +98,7 @@ class Cells:
     rows: tuple[str, ...]
     values: np.ndarray = field(repr=False)
     limits: tuple[float, float]
+    color_limits: tuple[float, float] | None = None
 
     @property
     def signed(self) -> bool:
@@ -182,7 +185,7 @@ def _draw_lines(ax: Axes, panel: Lines, position: tuple[int, ...]) -> None:
 
 def _draw_cells(ax: Axes, panel: Cells, position: tuple[int, ...]) -> None:
     colors = diverging_colormap() if panel.signed else "cividis"
-    low, high = panel.limits
+    low, high = panel.color_limits or panel.limits
     image = ax.imshow(
         panel.values[position], aspect="auto", vmin=low, vmax=high, cmap=colors,
         interpolation="nearest",

@@ -94,7 +94,9 @@ def _panel(panel: Lines | Cells) -> dict:
     if lines:
         return shared | {"x": np.round(panel.x, 4).tolist(), "x_texts": list(panel.x_texts)}
     names = {"x_texts": list(panel.columns), "y_texts": list(panel.rows)}
-    return shared | names | {"colors": list(_SIGNED if panel.signed else _SEQUENTIAL)}
+    limits = list(panel.color_limits or panel.limits)
+    colors = list(_SIGNED if panel.signed else _SEQUENTIAL)
+    return shared | names | {"colors": colors, "color_limits": limits}
 
 
 def _control(control: Control, name: str) -> str:

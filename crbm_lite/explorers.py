@@ -195,7 +195,7 @@ def selection_surface(
     n_hidden : sequence of R int
     l1 : sequence of C float
     surfaces : mapping of str to (R, C) float
-        By name; larger is better. NaN is left empty.
+        By name; larger is better. Colours go from 0 to 1; what is not finite is left empty.
 
     Returns
     -------
@@ -232,6 +232,6 @@ def selection_surface(
     cells = Cells(
         "surface over M and λ", "λ", "M", tuple(f"{x:g}" for x in l1),
         tuple(str(m) for m in n_hidden[::-1]), values,
-        (min(0.0, float(np.nanmin(values))), max(1.0, float(np.nanmax(values)))),
+        (min(0.0, float(np.nanmin(values))), max(1.0, float(np.nanmax(values)))), (0.0, 1.0),
     )  # fmt: skip
     return Explorer((Control("Show", tuple(surfaces)),), (cells,), np.array(notes, dtype=object))

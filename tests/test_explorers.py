@@ -94,6 +94,10 @@ def test_a_surface_shows_the_smallest_m_below_and_leaves_out_what_is_not_finite(
     assert cells.rows == ("8", "4", "2")
     np.testing.assert_array_equal(cells.values[0], [[0.1, np.nan], [0.5, 0.9], [0, np.nan]])
     assert explorer.notes[0] == "score: largest at M = 4, λ = 0.1, where it is 0.90"
+    far = selection_surface([2], [0.01, 0.1], {"score": [[-7.0, 0.5]]})
+    sent = payload(far)["panels"][0]  # one bad cell leaves the others their colours
+    assert sent["limits"] == [-7, 1] and sent["color_limits"] == [0, 1]
+    assert payload(small())["panels"][1]["color_limits"] == [-1, 1]
     with pytest.raises(ValueError, match=r"shape \(1, 2\)"):
         selection_surface([2], [0.01, 0.1], {"score": [[1.0]]})
     with pytest.raises(ValueError, match="no finite value"):
