@@ -80,7 +80,11 @@ class MomentScores:
     vh_full_condition: StatisticScore | None = None
 
     def table(self) -> str:
-        """Plain text with one statistic a line: RMSEs, nRMSE, Pearson r, number of entries."""
+        """Plain text with one statistic a line: RMSEs, nRMSE, Pearson r, number of entries.
+
+        Where the training data are no nearer to the test data than shuffled entries, nRMSE has no
+        scale, and a line says so.
+        """
         header = (
             f"{'statistic':<22}{'RMSE':>10}{'optimal':>10}{'shuffled':>10}{'nRMSE':>8}"
             f"{'r':>8}{'r train':>9}{'entries':>15}"
@@ -93,6 +97,12 @@ class MomentScores:
                     f"{label:<22}{score.rmse:>10.2e}{score.rmse_optimal:>10.2e}"
                     f"{score.rmse_shuffled:>10.2e}{score.nrmse:>8.3f}{score.pearson_r:>8.3f}"
                     f"{score.pearson_r_optimal:>9.3f}{score.n_entries:>15,}"
+                )
+        for name, label in _LABELS:
+            score = getattr(self, name)
+            if score is not None and score.rmse_optimal >= score.rmse_shuffled:
+                lines.append(
+                    f"{label}: nRMSE has no scale, training data are no nearer than shuffled ones"
                 )
         return "\n".join(lines)
 

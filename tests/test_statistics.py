@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import math
 import warnings
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -410,6 +411,18 @@ def test_moments_made_once_can_be_compared_again():
     again = compare_moments(*made, random_state=0)
     direct = compare_moments(*sources, mean_h=hidden_means, random_state=0)
     assert again.table() == direct.table()
+
+
+def test_a_scale_without_length_is_named_in_the_table():
+    rng = np.random.default_rng(1)
+    shared = rng.random((3, 4000, 1)) < 0.3
+    rates = np.linspace(0.1, 0.4, 12) * np.where(shared, 2.0, 0.5)
+    scores = compare_moments(*((rng.random((4000, 12)) < rates[k]).astype(int) for k in range(3)))
+    assert "no scale" not in scores.table()
+    inverted = replace(scores.vv, rmse_shuffled=0.9 * scores.vv.rmse_optimal)
+    table = replace(scores, vv=inverted).table()
+    assert "cov(v_i, v_j): nRMSE has no scale" in table
+    assert table.count("no scale") == 1
 
 
 def test_models_without_hidden_units_have_two_statistics():
