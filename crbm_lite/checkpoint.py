@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crbm_lite.heaps import check_heaps
 from crbm_lite.spikes import Spikes
 
 __all__ = ["CheckpointError", "CheckpointFile", "CheckpointWarning", "run_identity"]
@@ -252,6 +253,7 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     if not path.exists():
         raise CheckpointError(f"checkpoint {path} is missing.")
     try:
+        check_heaps(path)
         with h5py.File(path, "r") as file:
             if file.attrs["format"] != FORMAT:
                 raise CheckpointError(f"{path} is an HDF5 file but not a {FORMAT}.")

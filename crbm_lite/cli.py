@@ -137,9 +137,10 @@ def train(
     former = Path(f"{checkpoint}.previous")
     if model.exists() and not overwrite:
         kept = CRBM.load(model)
-        same = kept.get_params() == estimator.get_params() | {
-            "random_state": None, "progress": kept.progress
-        }  # fmt: skip
+        # files of version 1 do not tell the seed
+        seed_there = seed if kept.random_state is None else kept.random_state
+        there = kept.get_params() | {"random_state": seed_there, "progress": not quiet}
+        same = there == estimator.get_params()
         finished = getattr(kept, "verdict_", "interrupted") != "interrupted"
         if not (resume and same):
             raise Failed(f"{model} exists: go on with --resume, or --overwrite it", 5)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.heaps import check_texts
+from crbm_lite.heaps import check_heaps, check_texts
 
 if TYPE_CHECKING:
     import h5py
@@ -22,6 +22,7 @@ __all__ = [
     "get_dataset",
     "open_hdf5",
     "read_array",
+    "read_attribute",
     "read_strings",
     "read_tiles",
     "write_dataset",
@@ -93,6 +94,15 @@ def get_dataset(file: h5py.Group, key: str) -> h5py.Dataset:
             "the file is incomplete"
         )
     return item
+
+
+def read_attribute(item: h5py.Group | h5py.Dataset, name: str) -> object | None:
+    """Read an attribute, None if there is none; a text of any length only from sound heaps."""
+    if name not in item.attrs:
+        return None
+    if item.attrs.get_id(name).dtype.kind == "O":
+        check_heaps(Path(item.file.filename))
+    return item.attrs[name]
 
 
 def read_array(file: h5py.Group, key: str, ndim: int | None = None) -> np.ndarray:

@@ -41,6 +41,7 @@ from crbm_lite.hdf5 import (
     RecordingError,
     get_dataset,
     read_array,
+    read_attribute,
     read_strings,
     read_tiles,
     write_dataset,
@@ -222,7 +223,7 @@ def read_published(
             f"{file.filename}: key /Data/Brain/Labels gives no neuron a region: "
             "import it with keep_unlabelled=True"
         )
-    names = brain["Labels"].attrs.get("names")
+    names = read_attribute(brain["Labels"], "names")
     if names is None:
         names = [b"ZBrain %d" % (r + 1) for r in range(labels.shape[0])]
     fields = {
@@ -240,8 +241,9 @@ def read_published(
             + ("" if keep_unlabelled else ": those with at least one label"),
         },
     }
-    if "provenance" in file.attrs:
-        fields["provenance"]["written_from"] = json.loads(file.attrs["provenance"])
+    written_from = read_attribute(file, "provenance")
+    if written_from is not None:
+        fields["provenance"]["written_from"] = json.loads(written_from)
     for key in ("DFF_align", "DFF"):
         if dff and f"Analysis/{key}" in brain:
             fields["dff"] = read_tiles(brain, f"Analysis/{key}", keep, np.float32)

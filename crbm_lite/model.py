@@ -254,11 +254,17 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
         return model
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write the model to an HDF5 file (`crbm_lite.storage`), whole or not at all."""
+        """Write the model to an HDF5 file (`crbm_lite.storage`), whole or not at all.
+
+        Warns
+        -----
+        UserWarning
+            If random_state is a generator, which is not kept; an int is.
+        """
         check_is_fitted(self, "weights_")
         arrays = {"weights": self.weights_, "fields": self.fields_}
         arrays |= {name: getattr(self, f"{name}_") for name in POTENTIALS}
-        hyper = {k: v for k, v in self.get_params().items() if k != "random_state"}
+        hyper = storage.kept_hyperparameters(self.get_params())
         attributes: dict[str, object] = {"hyperparameters": hyper}
         if hasattr(self, "chains_"):
             arrays["chains"] = self.chains_

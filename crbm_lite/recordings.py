@@ -28,7 +28,7 @@ from crbm_lite.checks import (
     read_only,
 )
 from crbm_lite.ground_truth import GroundTruth
-from crbm_lite.hdf5 import RecordingError, open_hdf5
+from crbm_lite.hdf5 import RecordingError, open_hdf5, read_attribute
 from crbm_lite.layouts import FORMAT, read_native, read_published, write_native, write_published
 
 __all__ = ["Recording", "RecordingError", "load_recording", "save_recording"]
@@ -266,7 +266,7 @@ def load_recording(path: str | os.PathLike, *, dff: bool = True) -> Recording:
     """
     path = Path(path)
     with open_hdf5(path) as file:
-        if file.attrs.get("format") == FORMAT.encode():
+        if read_attribute(file, "format") == FORMAT.encode():
             fields = read_native(file, dff)
         elif "Data/Brain" in file:
             fields = read_published(file, dff)

@@ -1,9 +1,12 @@
-"""Saving and loading models: HDF5, versioned, never executable.
+"""Saving and loading models: HDF5, versioned, never executable, every number under a checksum.
 
-Layout of version 1: root attributes ``format`` = "crbm_lite model", ``version`` = 1,
-``hyperparameters`` (JSON), ``verdict``; datasets ``weights`` (N, M), ``fields`` (N,),
+Layout of version 2: root attributes ``format`` = "crbm_lite model", ``version`` = 2,
+``hyperparameters`` (JSON), ``verdict`` (JSON); datasets ``weights`` (N, M), ``fields`` (N,),
 ``gamma_plus``, ``gamma_minus``, ``theta_plus``, ``theta_minus`` (M,), ``chains`` (chains, N) and
-the group ``history``.
+the groups ``history`` and ``certificate``. Datasets carry a checksum each (Fletcher's), and the
+file format is one that checks what it keeps about them, attributes included; single numbers are
+datasets of one element. Version 1, which is still read, had no checksums and ``random_state`` was
+not kept.
 """
 
 from __future__ import annotations
@@ -11,16 +14,46 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import warnings
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
-FORMAT, VERSION = "crbm_lite model", 1
+from crbm_lite.hdf5 import write_dataset
+from crbm_lite.heaps import check_heaps
+
+FORMAT, VERSION = "crbm_lite model", 2
+_READABLE = (1, 2)
 
 
 class ModelFileError(ValueError):
     """A file that is not a model of this version, or a damaged one."""
+
+
+def kept_hyperparameters(parameters: Mapping[str, object]) -> dict[str, object]:
+    """Hyperparameters as JSON-able values; of a random generator only that there was one is told.
+
+    Warns
+    -----
+    UserWarning
+        If random_state is a generator: the loaded model has None.
+
+    Examples
+    --------
+    >>> kept_hyperparameters({"n_hidden": np.int64(3), "random_state": 0})
+    {'n_hidden': 3, 'random_state': 0}
+    """
+    kept = {name: x.item() if isinstance(x, np.generic) else x for name, x in parameters.items()}
+    if not isinstance(kept.get("random_state"), int | None):
+        kept["random_state"] = None
+        warnings.warn(
+            "random_state is a generator, which a model file does not keep: the loaded model has "
+            "random_state=None. The parameters are not affected; to keep it use an int.",
+            stacklevel=3,
+        )
+    return kept
 
 
 def write_model(
@@ -39,15 +72,13 @@ def write_model(
     handle, temporary = tempfile.mkstemp(suffix=".part", dir=path.parent)
     os.close(handle)
     try:
-        with h5py.File(temporary, "w") as file:
-            file.attrs["format"] = FORMAT
+        with h5py.File(temporary, "w", libver=("v110", "latest")) as file:
+            file.attrs["format"] = np.bytes_(FORMAT)
             file.attrs["version"] = VERSION
             for name, value in attributes.items():
-                file.attrs[name] = json.dumps(value)
+                file.attrs[name] = np.bytes_(json.dumps(value))
             for name, array in arrays.items():
-                array = np.asarray(array)
-                options = {"compression": "gzip", "shuffle": True} if array.size > 1000 else {}
-                file.create_dataset(name, data=array, **options)
+                write_dataset(file, name, np.atleast_1d(array))
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -63,7 +94,7 @@ def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str
     FileNotFoundError
         If there is no such file.
     ModelFileError
-        If it is not HDF5, is truncated, is not a model, or is of another version.
+        If it is not HDF5, is truncated or damaged, is not a model, or is of a later version.
     """
     import h5py
 
@@ -72,13 +103,15 @@ def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str
         raise FileNotFoundError(f"no model file {path}")
     arrays: dict[str, np.ndarray] = {}
     try:
+        check_heaps(path)  # the texts of version 1 lie there
         with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT:
+            if file.attrs.get("format") not in (FORMAT, FORMAT.encode()):
                 raise ModelFileError(f"{path} is an HDF5 file but not a {FORMAT} file.")
             version = file.attrs.get("version")
-            if version != VERSION:
+            if version not in _READABLE:
+                readable = " and ".join(map(str, _READABLE))
                 raise ModelFileError(
-                    f"{path} has model format version {version}; this crbm_lite reads {VERSION}. "
+                    f"{path} has model format version {version}; this crbm_lite reads {readable}. "
                     "Load it with the release that wrote it, or update crbm_lite."
                 )
             attributes = {
@@ -94,9 +127,12 @@ def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str
             file.visititems(keep)
     except ModelFileError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except (
+        OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, AttributeError,
+        MemoryError,
+    ) as error:  # fmt: skip
         raise ModelFileError(
-            f"{path} cannot be read as an HDF5 model file; it may be truncated ({error})."
+            f"{path} cannot be read as an HDF5 model file; it is truncated or damaged ({error})."
         ) from error
     return arrays, attributes
 
@@ -120,5 +156,5 @@ def result_of(kind: type, group: str, arrays: dict[str, np.ndarray]) -> object:
         if "tuple" in str(field.type):
             values[field.name] = tuple(json.loads(array.tobytes().decode()))
         else:
-            values[field.name] = array.item() if array.ndim == 0 else array
+            values[field.name] = array if "ndarray" in str(field.type) else array.item()
     return kind(**values)

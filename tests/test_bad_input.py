@@ -241,7 +241,7 @@ def test_a_model_file_of_another_version_says_which(fitted, tmp_path):
     path = fitted.save(tmp_path / "model.h5")
     with h5py.File(path, "a") as file:
         file.attrs["version"] = 99
-    with pytest.raises(ModelFileError, match=r"version 99.*reads 1"):
+    with pytest.raises(ModelFileError, match=r"version 99.*reads 1 and 2"):
         CRBM.load(path)
 
 

@@ -211,7 +211,8 @@ def test_an_existing_model_is_kept_finished_or_replaced(folder):
     assert refused.exit_code == 5 and "--resume, or --overwrite" in refused.output
     done = run(*words, "--resume")
     assert done.exit_code == first and "is finished" in done.output
-    assert run(*words, "--resume", "--seed", 1, "--l1", 0.02).exit_code == 5
+    for other in (("--seed", 1), ("--l1", 0.02)):
+        assert run(*words, "--resume", *other).exit_code == 5
     assert (folder / "m.h5").read_bytes() == kept
     assert run(*words, "--overwrite", "--l1", 0.02).exit_code in (0, 4)
     assert CRBM.load("m.h5").l1 == 0.02

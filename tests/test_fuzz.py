@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -29,6 +30,7 @@ from crbm_lite.importers.spike_times import import_spike_times
 from crbm_lite.importers.suite2p import import_suite2p
 from crbm_lite.recordings import Recording
 from crbm_lite.simulation import simulate_recording
+from crbm_lite.storage import ModelFileError
 
 T, N = 30, 5
 RNG = np.random.default_rng(0)
@@ -142,6 +144,11 @@ def write_model(path):
     CRBM.from_parameters(weights, rng.normal(size=50), ones, ones, 0 * ones, -ones).save(path)
 
 
+def write_old_model(path):
+    """Of version 1: texts of any length, no checksums."""
+    path.write_bytes((Path(__file__).parent / "data" / "model_version_1.h5").read_bytes())
+
+
 # name: how to write it, how to read it, files to damage, whether checksums guard its contents
 CASES = {
     "npz": (write_npz, lambda p: import_numpy(p, keys=KEYS), 250, True),
@@ -158,9 +165,11 @@ CASES = {
     "caiman.hdf5": (write_caiman, lambda p: import_caiman(p, **HALF), 150, False),
     "suite2p": (write_suite2p, lambda p: import_suite2p(p, **HALF), 250, False),
     "nwb": (write_nwb, lambda p: import_nwb(p, bin_s=0.4), 60, False),
-    "model": (write_model, CRBM.load, 200, False),
+    "model": (write_model, CRBM.load, 250, True),
+    "model.v1": (write_old_model, CRBM.load, 250, False),
 }
 BY_KEY = ("mat73", "h5", "published.h5", "native.h5", "retina.h5", "caiman.hdf5", "nwb", "model")
+PARAMETERS = ("weights_", "fields_", "gamma_plus_", "gamma_minus_", "theta_plus_", "theta_minus_")
 
 
 def damaged_bytes(contents, rng):
@@ -246,6 +255,8 @@ def peak_mb():
 
 def contents_of(result):
     """What must not change under damage that a checksum can see."""
+    if isinstance(result, CRBM):
+        return {name: getattr(result, name) for name in PARAMETERS} | result.get_params()
     return {
         name: getattr(result, name)
         for name in ("spikes", "rate_hz", "coordinates", "labels", "names", "dff",
@@ -255,9 +266,7 @@ def contents_of(result):
 
 def check_valid(result):
     if isinstance(result, CRBM):
-        parameters = [result.weights_, result.fields_, result.gamma_plus_, result.gamma_minus_,
-                      result.theta_plus_, result.theta_minus_]  # fmt: skip
-        assert all(np.isfinite(x).all() for x in parameters)
+        assert all(np.isfinite(getattr(result, name)).all() for name in PARAMETERS)
         assert (result.gamma_plus_ > 0).all()
         assert (result.gamma_minus_ > 0).all()
         return
@@ -310,3 +319,15 @@ def test_damaged_files(case, tmp_path):
                 np.testing.assert_array_equal(getattr(result, name), value, err_msg=f"{i} {name}")
     assert n_errors > count // 5
     assert peak_mb() - peak < MOST_MB
+
+
+def test_a_damaged_heap_of_an_old_model_is_found_before_hdf5_walks_it(tmp_path):
+    path = tmp_path / "model.h5"
+    write_old_model(path)
+    data = bytearray(path.read_bytes())
+    first = data.find(b"GCOL\x01") + 16
+    assert first > 16
+    data[first : first + 16] = bytes(16)  # a size of zero, at which the library stands still
+    path.write_bytes(data)
+    with pytest.raises(ModelFileError, match=r"model\.h5.*texts of the file are damaged"):
+        CRBM.load(path)

@@ -1,5 +1,8 @@
 """The model: energies, conditionals, log Z, sampling, files and scikit-learn's contract."""
 
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -235,7 +238,8 @@ def trained():
         n_hidden=2, l1=0.001, n_updates=40, batch_size=20, n_chains=5, n_gibbs=2, init="random",
         random_state=1, progress=False,
     )  # fmt: skip
-    with pytest.warns(Warning):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return model.fit(v), v
 
 
@@ -247,8 +251,7 @@ def test_a_saved_model_comes_back_bit_for_bit(trained, tmp_path):
     model, v = trained
     path = model.save(tmp_path / "model.h5")
     loaded = CRBM.load(path)
-    # a random state need not be a number, and the model is a finished one: it is not kept
-    assert loaded.get_params() == model.get_params() | {"random_state": None}
+    assert loaded.get_params() == model.get_params()
     for name in FITTED:
         old, new = getattr(model, name), getattr(loaded, name)
         assert old.dtype == new.dtype and old.tobytes() == new.tobytes(), name
@@ -269,6 +272,35 @@ def test_a_model_of_given_parameters_comes_back(tmp_path):
     assert loaded.weights_.dtype == np.float64
     np.testing.assert_array_equal(loaded.weights_, model.weights_)
     assert not hasattr(loaded, "verdict_")
+
+
+@pytest.mark.parametrize("state", [None, 7, np.int64(7)])
+def test_a_random_state_is_kept_where_it_is_a_number(tmp_path, state):
+    model = machine().set_params(random_state=state)
+    assert CRBM.load(model.save(tmp_path / "given.h5")).random_state == state
+
+
+def test_a_generator_is_not_kept_and_the_user_is_told(tmp_path):
+    model = machine().set_params(random_state=np.random.default_rng(0))
+    with pytest.warns(UserWarning, match="random_state is a generator"):
+        path = model.save(tmp_path / "given.h5")
+    assert CRBM.load(path).random_state is None
+
+
+def test_a_model_of_version_1_is_read(tmp_path):
+    import h5py
+
+    path = Path(__file__).parent / "data" / "model_version_1.h5"
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 1
+        weights, residual = file["weights"][()], file["certificate/residual"][()]
+    old = CRBM.load(path)
+    np.testing.assert_array_equal(old.weights_, weights)
+    assert old.certificate_.residual == residual and isinstance(old.certificate_.residual, float)
+    assert old.n_updates == 5 and old.random_state is None
+    again = CRBM.load(old.save(tmp_path / "again.h5"))
+    np.testing.assert_array_equal(again.weights_, weights)
+    assert again.history_.events == old.history_.events
 
 
 def test_a_file_is_hdf5_without_python_objects(trained, tmp_path, monkeypatch):
