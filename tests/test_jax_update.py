@@ -170,7 +170,7 @@ def test_the_steps_leave_the_distribution_as_it_is(problem, jump_every):
     weights = weights.astype(np.float32)
     p = distribution(weights, fields, potential)
     rng = np.random.default_rng(0)
-    n_chains = 20_000
+    n_chains = 200_000  # a logit three per cent off must show
     v = STATES[rng.choice(2**N, size=n_chains, p=p)].astype(np.uint8)
     h = DReLU(*potential).sample(v @ weights, rng)
     counts = jumps.empty_counts(M)
