@@ -1,0 +1,72 @@
+"""The whole brain: a simulated larva of 40,709 neurons and 5,800 frames, 200 planted assemblies.
+
+python -m benchmarks.rehearsal [updates, 1500 by default]
+
+Trains 220 hidden units, compares with the planted truth and the test frames, and keeps the figures
+in results/rehearsal.json for the chapter on scale.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numba
+import numpy as np
+
+import crbm_lite as cl
+from benchmarks.planted import recovered
+from crbm_lite.statistics import nllh
+
+N, T, K, M = 40_709, 5_800, 200, 220
+L1 = 0.02
+RESULT = Path(__file__).with_name("results") / "rehearsal.json"
+
+
+def main(n_updates: int = 1500) -> None:
+    """Simulate, train, score and store."""
+    warnings.simplefilter("ignore")
+    recording = cl.simulate_recording(N, T, n_assemblies=K, random_state=0)
+    train, test = cl.split_train_test(recording)
+    model = cl.CRBM(
+        n_hidden=M, l1=L1, n_updates=n_updates, n_gibbs=10, jump_every=10,
+        final_learning_rate=1e-4, random_state=0, progress=sys.stderr.isatty(),
+    )  # fmt: skip
+    began, cpu = time.perf_counter(), time.process_time()
+    model.fit(train)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    history = model.history_
+    membership = np.asarray(recording.truth.membership, dtype=float)
+    truth = float(np.nanmedian(test.truth.nllh_per_neuron(test.spikes)))
+    figures = {
+        "neurons": N, "frames": T, "training frames": train.n_frames, "assemblies": K,
+        "hidden units": M, "l1": L1, "updates": n_updates, "threads": numba.get_num_threads(),
+        "seconds": round(seconds), "cpu seconds": round(cpu),
+        "seconds an update": round(
+            float((history.seconds[-1] - history.seconds[0])
+                  / (history.update[-1] - history.update[0])), 3),
+        "verdict": model.verdict_,
+        "recovered": recovered(model.weights_, membership),
+        "units alive": model.certificate_.n_units_alive,
+        "density": round(float((model.weights_ != 0).mean()), 4),
+        "mean density of the run": round(float(history.density.mean()), 4),
+        "nLLH": round(nllh(model, test).median, 4), "nLLH of the truth": round(truth, 4),
+        "peak GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+    }  # fmt: skip
+    print(json.dumps(figures, indent=1), flush=True)
+    report = cl.validate(model, train, test, random_state=0)
+    for name in ("v", "h", "vh", "vv", "hh"):
+        statistic = getattr(report, name)
+        figures[f"nRMSE {name}"] = round(float(statistic.nrmse), 3)
+    figures["r of vv"] = round(float(report.vv.pearson_r), 3)
+    print(report.table(), flush=True)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*(int(a) for a in sys.argv[1:2]))
