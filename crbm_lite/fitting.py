@@ -18,11 +18,12 @@ import numpy as np
 
 from crbm_lite.certificate import Certificate, certify
 from crbm_lite.interruption import stop_request
+from crbm_lite.linear_units import linear_units
 from crbm_lite.monitored_run import TRIAL_UPDATES, History, MonitoredRun, Save
 from crbm_lite.schedule import Schedule
 from crbm_lite.spikes import Spikes
 from crbm_lite.training import Trainer
-from crbm_lite.warm_start import linear_units, random_start, warm_start
+from crbm_lite.warm_start import random_start, warm_start
 
 _TRIAL_WINDOW, _TRIAL_RATIO = 30, 1.5
 _COLLAPSED_WEIGHT = 1e-3

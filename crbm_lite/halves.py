@@ -14,8 +14,8 @@ import math
 from numba import njit
 
 _SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
-_LOG_SQRT_PI_OVER_2 = 0.5 * math.log(math.pi / 2.0)
-_SQRT_HALF = math.sqrt(0.5)
+LOG_SQRT_PI_OVER_2 = 0.5 * math.log(math.pi / 2.0)
+SQRT_HALF = math.sqrt(0.5)
 TAIL = 3.0  # beyond it, 1/Z(x) - x cancels and the continued fraction has converged
 
 
@@ -39,9 +39,9 @@ def half_moments(x):
         r2 = tail_moment_ratio(x, 2)
         mean = 1.0 / (x + r2)
         return -math.log(x + mean), mean, mean * (r2 - mean)
-    erfc = math.erfc(x * _SQRT_HALF)
+    erfc = math.erfc(x * SQRT_HALF)
     hazard = _SQRT_2_OVER_PI * math.exp(-0.5 * x * x) / erfc
-    return math.log(erfc) + _LOG_SQRT_PI_OVER_2, hazard - x, 1.0 + hazard * (x - hazard)
+    return math.log(erfc) + LOG_SQRT_PI_OVER_2, hazard - x, 1.0 + hazard * (x - hazard)
 
 
 @njit(cache=True, error_model="numpy")

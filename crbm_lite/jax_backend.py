@@ -9,9 +9,7 @@ only where JAX is asked for.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 
 import jax
@@ -19,14 +17,13 @@ import numpy as np
 
 from crbm_lite import jax_update
 from crbm_lite.jax_devices import Devices, check_memory, warn_without_accelerator
+from crbm_lite.parameters import BEGUN_AGAIN
 from crbm_lite.schedule import Schedule
 from crbm_lite.spikes import Spikes
-from crbm_lite.training import _AVERAGED_EVERY, _AVERAGING, Trainer
+from crbm_lite.training import Trainer
 from crbm_lite.warm_start import Start
 
 _CHUNK = 500  # frames packed at once
-# averages that a rewind begins again
-_BEGUN_AGAIN = ("weight_average", "mean_weights", "mean_fields", "mean_potential")
 
 
 class JaxTrainer(Trainer):
@@ -101,12 +98,8 @@ class JaxTrainer(Trainer):
         With ``measure``, return the effective share of the chains under the importance weights from
         the old to the new parameters.
         """
-        schedule = self.schedule
-        learning_rate = schedule.learning_rate_at(self.update) * self.learning_rate_factor
-        keep = 1.0 - _AVERAGING * max(learning_rate / schedule.learning_rate, 0.02)
-        rates = np.array(
-            [learning_rate, schedule.l1_at(self.update), self._bias_correction(), keep, self._boost]
-        )
+        l1, keep = self.schedule.l1_at(self.update), self._decay_of_average()
+        rates = np.array([self.learning_rate, l1, self._bias_correction(), keep, self._boost])
         frames = self._next_frames().astype(np.int32)
         with jax.enable_x64(True):
             self._state, log_p = jax_update.one_update(
@@ -114,10 +107,7 @@ class JaxTrainer(Trainer):
                 settings=self._settings,
             )  # fmt: skip
             self.update += 1
-            if (
-                self.update > schedule.average_from * schedule.n_updates
-                and self.update % _AVERAGED_EVERY == 0
-            ):
+            if self._is_averaged():
                 self._n_averaged += 1
                 self._state = jax_update.averaged(self._state, np.float64(1.0 / self._n_averaged))
             if not measure:
@@ -161,37 +151,26 @@ class JaxTrainer(Trainer):
 
     def snapshot(self) -> dict[str, object]:
         """Copy, on the host, of everything that a rewind needs."""
-        return {name: x for name, x in self._values().items() if name not in _BEGUN_AGAIN}
+        return {name: x for name, x in self._values().items() if name not in BEGUN_AGAIN}
 
     def rewind(self, snapshot: Mapping[str, object]) -> None:
         """Go back to a snapshot with half the learning rate, and on with the random numbers."""
         kept: dict[str, object] = {"n_averaged": 0, "n_steps": np.array(self._state["n_steps"])}
-        for name in _BEGUN_AGAIN:
+        for name in BEGUN_AGAIN:
             kept[name] = np.zeros(self._state[name].shape, self._state[name].dtype)
         self._take({**snapshot, **kept})
         self.learning_rate_factor *= 0.5
 
     def state(self) -> dict[str, object]:
         """Everything on which the updates to come depend, copied to the host."""
-        return self._values() | {
-            "seed": self._seed,
-            "boost": self._boost,
-            "ramp": self.schedule.ramp,
-            "learning_rate_factor": self.learning_rate_factor,
-            "order": self._order,
-            "rng": json.dumps(self.rng.bit_generator.state),
-        }
+        return self._values() | {"seed": self._seed} | self._course()
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Go on from a `state` as if nothing had happened in between."""
-        values = dict(state)
-        self._seed = values.pop("seed")
-        self._boost = values.pop("boost")
-        self.schedule = replace(self.schedule, ramp=values.pop("ramp"))
-        self.learning_rate_factor = values.pop("learning_rate_factor")
-        self._order = values.pop("order").copy()
-        self.rng.bit_generator.state = json.loads(values.pop("rng"))
-        self._take(values)
+        self._seed = state["seed"]
+        self._take_course(state)
+        apart = {"seed", *self._course()}
+        self._take({name: value for name, value in state.items() if name not in apart})
 
 
 class _OnHost:

@@ -19,12 +19,11 @@ import jax.numpy as jnp
 from jax.scipy.special import erfc, erfcx, ndtr, ndtri
 
 from crbm_lite import updates
+from crbm_lite.halves import LOG_SQRT_PI_OVER_2, SQRT_HALF
 
 _FAR = 5.0  # beyond it 1/Z - x cancels too far and the continued fraction is short
 _DEPTH = 20  # of the fraction: converged to a rounding
 _BEYOND = 20.0  # beyond it a draw comes from the tail's expansion
-_LOG_SQRT_PI_OVER_2 = 0.5 * math.log(math.pi / 2.0)
-_SQRT_HALF = math.sqrt(0.5)
 
 
 def _log_weight(d: jax.Array, gamma: jax.Array) -> tuple[jax.Array, jax.Array, list[jax.Array]]:
@@ -32,10 +31,10 @@ def _log_weight(d: jax.Array, gamma: jax.Array) -> tuple[jax.Array, jax.Array, l
     x = d / jnp.sqrt(gamma)
     ratios = _tail_ratios(jnp.maximum(x, _FAR), _DEPTH)
     far = -jnp.log(jnp.maximum(x, _FAR) + ratios[0])
-    between = jnp.log(erfcx(jnp.clip(x, 0.0, _FAR) * _SQRT_HALF)) + _LOG_SQRT_PI_OVER_2
+    between = jnp.log(erfcx(jnp.clip(x, 0.0, _FAR) * SQRT_HALF)) + LOG_SQRT_PI_OVER_2
     # the square is formed from d itself, so that it is exact to a few roundings
-    near = jnp.log(erfc(jnp.minimum(x, 0.0) * _SQRT_HALF)) + d * d / (2.0 * gamma)
-    log_z = jnp.where(x > 0.0, between, near + _LOG_SQRT_PI_OVER_2)
+    near = jnp.log(erfc(jnp.minimum(x, 0.0) * SQRT_HALF)) + d * d / (2.0 * gamma)
+    log_z = jnp.where(x > 0.0, between, near + LOG_SQRT_PI_OVER_2)
     return jnp.where(x > _FAR, far, log_z) - 0.5 * jnp.log(gamma), x, ratios
 
 
@@ -51,10 +50,10 @@ def _half_moments(d: jax.Array, gamma: jax.Array) -> tuple[jax.Array, list[jax.A
     """Log weight and E[h^n], n = 1..4, of one half (h counted positive)."""
     log_z, x, ratios = _log_weight(d, gamma)
     y = jnp.minimum(x, _FAR)
-    up = jnp.maximum(y, 0.0) * _SQRT_HALF  # erfcx above zero, erfc below: neither overflows
+    up = jnp.maximum(y, 0.0) * SQRT_HALF  # erfcx above zero, erfc below: neither overflows
     hazard_up = math.sqrt(2.0 / math.pi) / erfcx(up)
     down = jnp.minimum(y, 0.0)
-    hazard_down = math.sqrt(2.0 / math.pi) * jnp.exp(-0.5 * down * down) / erfc(down * _SQRT_HALF)
+    hazard_down = math.sqrt(2.0 / math.pi) * jnp.exp(-0.5 * down * down) / erfc(down * SQRT_HALF)
     m1 = jnp.where(y > 0.0, hazard_up, hazard_down) - y
     m2 = 1.0 - y * m1
     m3 = 2.0 * m1 - y * m2

@@ -23,9 +23,9 @@ from crbm_lite import coordinates as co
 from crbm_lite import updates
 from crbm_lite.jax_drelu import cumulant, hidden_statistics, sample
 from crbm_lite.jax_jumps import count_values, jump_sweep
-from crbm_lite.training import _HISTOGRAM_DECAY, _VARIANCE_RATE
+from crbm_lite.training import HISTOGRAM_DECAY, VARIANCE_RATE
 
-State = dict[str, jax.Array]  # the names of `crbm_lite.training.Parameters`, v, counts, n_steps
+State = dict[str, jax.Array]  # the names of `crbm_lite.parameters.Parameters`, v, counts, n_steps
 
 
 @dataclass(frozen=True)
@@ -210,8 +210,8 @@ def one_update(
         h = sample(
             inputs.astype(jnp.float64), potential, jax.random.fold_in(key_data, s["n_steps"])
         )
-        flat = (1.0 - _HISTOGRAM_DECAY) / s["counts"].shape[1]
-        s["counts"] = _HISTOGRAM_DECAY * s["counts"] + flat + count_values(h)
+        flat = (1.0 - HISTOGRAM_DECAY) / s["counts"].shape[1]
+        s["counts"] = HISTOGRAM_DECAY * s["counts"] + flat + count_values(h)
     n_data = len(inputs)
     v, chain_inputs, s["n_steps"] = gibbs_steps(
         s["v"],
@@ -235,8 +235,8 @@ def one_update(
     # the hidden units, and the rescaling of h to unit variance
     mean = on_data[updates.MEAN]
     variance = on_data[updates.SQUARE] - 2.0 * s["mean_h"] * mean + s["mean_h"] ** 2
-    scale = jnp.sqrt(jnp.clip(1.0 + _VARIANCE_RATE * (variance - 1.0), 0.8, 1.25))
-    s["mean_h"] = (s["mean_h"] + _VARIANCE_RATE * (mean - s["mean_h"])) / scale
+    scale = jnp.sqrt(jnp.clip(1.0 + VARIANCE_RATE * (variance - 1.0), 0.8, 1.25))
+    s["mean_h"] = (s["mean_h"] + VARIANCE_RATE * (mean - s["mean_h"])) / scale
     to_eq13 = partial(potential_given, offset=s["offset"])
     (slope,) = jax.vjp(to_eq13, s["hidden"])[1](hidden_gradient(on_data, on_chains, kappa))
     s["hidden_square"] = settings.beta2 * s["hidden_square"] + (1.0 - settings.beta2) * slope**2

@@ -25,7 +25,6 @@ from numba import njit, prange
 from crbm_lite.kernels import exp_f32
 from crbm_lite.random_numbers import hash64, uniform01
 
-LANES = 16  # chains that one thread moves together: one AVX-512 register
 _F = np.float32
 _N_BINS = 96
 _REACH = 4.0  # the histogram covers |h| < sinh(4) = 27 standard deviations

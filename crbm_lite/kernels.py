@@ -22,7 +22,7 @@ from llvmlite import ir
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
-from crbm_lite.micro_kernel import add_product
+from crbm_lite.micro_kernel import LANES, add_product
 from crbm_lite.random_numbers import hash32, hash64
 
 _F = np.float32
@@ -40,7 +40,7 @@ def tile_rows(n_neurons: int) -> int:
 
 def padded_chains(n_chains: int) -> int:
     """Number of chains rounded up to a multiple of 16 (one AVX-512 register of float32)."""
-    return -(-n_chains // 16) * 16
+    return -(-n_chains // LANES) * LANES
 
 
 def row_capacity(n_hidden: int) -> int:
@@ -57,7 +57,9 @@ def _float_of_bits(typingctx, x):
 
 
 @intrinsic
-def _trailing_zeros(typingctx, x):
+def trailing_zeros(typingctx, x):
+    """Position of the lowest set bit of a 64-bit word that is not 0."""
+
     def codegen(context, builder, sig, args):
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
@@ -94,7 +96,7 @@ def nonzero_chains(row64, n_chains, out):
         if 8 * start + 64 > n_chains:
             mask &= (_U(1) << _U(max(n_chains - 8 * start, 0))) - _U(1)
         while mask != _U(0):
-            out[n_found] = 8 * start + np.int64(_trailing_zeros(mask))
+            out[n_found] = 8 * start + np.int64(trailing_zeros(mask))
             mask &= mask - _U(1)
             n_found += 1
     return n_found

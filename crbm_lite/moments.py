@@ -31,6 +31,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from crbm_lite.kernels import trailing_zeros
 from crbm_lite.spikes import as_spikes
 
 __all__ = ["SampleMoments", "sample_moments"]
@@ -44,16 +45,6 @@ def _population_count(typing_context, word):
 
     def generate(context, builder, signature, arguments):
         return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), generate
-
-
-@intrinsic
-def _trailing_zeros(typing_context, word):
-    """Find the lowest set bit of a 64-bit word that is not 0."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
 
     return types.uint64(types.uint64), generate
 
@@ -89,7 +80,7 @@ def _add_active_rows(words, h, out):
         for word in range(words.shape[1]):
             bits = words[i, word]
             while bits != np.uint64(0):
-                t = np.int64(64 * word) + np.int64(_trailing_zeros(bits))
+                t = np.int64(64 * word) + np.int64(trailing_zeros(bits))
                 for mu in range(h.shape[1]):
                     out[i, mu] += h[t, mu]
                 bits &= bits - np.uint64(1)

@@ -161,7 +161,7 @@ class MonitoredRun:
         if not (finite and np.isfinite(now.hidden).all()):
             return "parameters are no longer finite"
         activity = float(trainer.chains.v[:, : trainer.chains.n_chains].mean())
-        rate = trainer.schedule.learning_rate_at(trainer.update) * trainer.learning_rate_factor
+        rate = trainer.learning_rate
         self.records.append(
             (
                 trainer.update,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from crbm_lite import hidden_sampling, jumps, kernels
+from crbm_lite.micro_kernel import LANES
 from crbm_lite.random_numbers import hash64
 
 _DENSE_ABOVE = 0.25  # density of W from which reading it whole beats reading its packed rows
@@ -54,8 +55,8 @@ class GibbsChains:
         self.jump_every = jump_every
         self.proposal_counts = jumps.empty_counts(n_hidden)
         self._proposal = jumps.proposal_given_counts(self.proposal_counts)
-        self._field_inputs = np.empty((padded // jumps.LANES, n_neurons, jumps.LANES), np.float32)
-        self.n_accepted = np.zeros((padded // jumps.LANES, n_hidden), np.int64)
+        self._field_inputs = np.empty((padded // LANES, n_neurons, LANES), np.float32)
+        self.n_accepted = np.zeros((padded // LANES, n_hidden), np.int64)
 
     @property
     def n_neurons(self) -> int:

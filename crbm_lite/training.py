@@ -17,45 +17,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from crbm_lite import coordinates as co
 from crbm_lite import updates
 from crbm_lite.drelu import DReLU
+from crbm_lite.parameters import BEGUN_AGAIN, Parameters, initial_parameters
 from crbm_lite.sampler import GibbsChains
 from crbm_lite.schedule import Schedule
-from crbm_lite.spikes import Spikes, tiles, weight_sums
+from crbm_lite.spikes import Spikes, tiles
 from crbm_lite.warm_start import Start
 
-_VARIANCE_RATE = 0.05  # share of a batch in the running variance and mean of h
+VARIANCE_RATE = 0.05  # share of a batch in the running variance and mean of h
 _AVERAGING = 0.01  # share of an update in the averaged gradient that revives a weight at zero
-_HISTOGRAM_DECAY = 0.98
+HISTOGRAM_DECAY = 0.98
 _AVERAGED_EVERY = 10  # updates; the swings are a hundred updates long and longer
-# averages that a rewind begins again: copies of them would only take room
-_BEGUN_AGAIN = ("weight_average", "mean_weights", "mean_fields", "mean_potential")
-
-
-@dataclass
-class Parameters:
-    """Parameters, optimiser and running averages of a run."""
-
-    weights: np.ndarray  # (N, M) float32
-    fields: np.ndarray  # (N,)
-    hidden: np.ndarray  # (4, M), see crbm_lite.coordinates
-    weight_square: np.ndarray  # (N, M) float32, running mean of squared gradients
-    weight_average: np.ndarray  # (N, M) float32, running mean of gradients
-    field_square: np.ndarray
-    hidden_square: np.ndarray
-    mean_h: np.ndarray  # (M,), running mean of h over the data
-    offset: np.ndarray  # (M,), mean input W' <v>
-    size: np.ndarray  # (M,), sum of |w|
-    density: float
-    mean_weights: np.ndarray  # (N, M) float32, mean over the later updates, as the next three
-    mean_fields: np.ndarray
-    mean_potential: np.ndarray  # (4, M) of Eq. 13
-    n_averaged: int
 
 
 class Trainer:
@@ -77,26 +55,7 @@ class Trainer:
         self.schedule = replace(schedule, ramp=max(schedule.ramp, least_ramp))
         self.activity = spikes.activity()
         n, m = start.weights.shape
-        offset, size = weight_sums(self.activity, start.weights)
-        units = DReLU(*start.potential)
-        h_sums = [units.mean(x).sum(axis=0) for _, x in spikes.input_tiles(start.weights)]
-        self.now = Parameters(
-            weights=start.weights.copy(),
-            fields=start.fields.copy(),
-            hidden=co.coordinates_given_potential(start.potential, offset),
-            weight_square=np.zeros((n, m), np.float32),
-            weight_average=np.zeros((n, m), np.float32),
-            field_square=np.zeros(n),
-            hidden_square=np.zeros((4, m)),
-            mean_h=sum(h_sums) / spikes.n_frames,
-            offset=offset,
-            size=size,
-            density=float((start.weights != 0).mean()),
-            mean_weights=np.zeros((n, m), np.float32),  # takes no memory until it is written to
-            mean_fields=np.zeros(n),
-            mean_potential=np.zeros((4, m)),
-            n_averaged=0,
-        )
+        self.now = initial_parameters(start, spikes, self.activity)
         self.update = 0
         self._boost = start.boost
         self.learning_rate_factor = 1.0
@@ -131,6 +90,23 @@ class Trainer:
         frames, self._order = self._order[:size], self._order[size:]
         return np.sort(frames)
 
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next update: the schedule's, halved at every rewind."""
+        return self.schedule.learning_rate_at(self.update) * self.learning_rate_factor
+
+    def _decay_of_average(self) -> float:
+        """Decay of the averaged gradient: small steps need long averages.
+
+        A revived weight must be worth more than noise.
+        """
+        return 1.0 - _AVERAGING * max(self.learning_rate / self.schedule.learning_rate, 0.02)
+
+    def _is_averaged(self) -> bool:
+        """Whether the means over the later updates include the update just made."""
+        later = self.update > self.schedule.average_from * self.schedule.n_updates
+        return later and self.update % _AVERAGED_EVERY == 0
+
     def one_update(self, measure: bool = False) -> float | None:
         """Move the parameters once.
 
@@ -139,7 +115,7 @@ class Trainer:
         was far too large for them.
         """
         now, schedule, chains = self.now, self.schedule, self.chains
-        learning_rate = schedule.learning_rate_at(self.update) * self.learning_rate_factor
+        learning_rate, keep = self.learning_rate, self._decay_of_average()
         l1 = schedule.l1_at(self.update)
         potential = self.potential
 
@@ -154,15 +130,13 @@ class Trainer:
             inputs = chains.batch_inputs(starts, rows, len(frames))
         data = updates.hidden_statistics(inputs, potential, now.mean_h)
         # the model's averages, over the chains
-        chains.propose_from(DReLU(*potential).sample(inputs, self.rng), _HISTOGRAM_DECAY)
+        chains.propose_from(DReLU(*potential).sample(inputs, self.rng), HISTOGRAM_DECAY)
         chains.step(schedule.n_gibbs, now.weights, now.fields.astype(np.float32), potential)
         model = updates.hidden_statistics(chains.inputs(), potential, now.mean_h)
         log_p_before = self._chain_log_probability() if measure else None
 
         # gradients, and the rescaling of h to unit variance
         kappa = 0.5 * l1 * now.size
-        # small steps need long averages: a revived weight must be worth more than noise
-        keep = 1.0 - _AVERAGING * max(learning_rate / schedule.learning_rate, 0.02)
         mean_data, mean_model = data.mean(axis=1), model.mean(axis=1)
         gradient = updates.potential_gradient(mean_data, mean_model, kappa)
         h_data = (data[updates.MEAN] - kappa * data[updates.VAR_I] - now.mean_h) / len(frames)
@@ -186,10 +160,7 @@ class Trainer:
         now.offset, now.size, n_nonzero = self._sums.sum(axis=0)
         now.density = float(n_nonzero.sum() / now.weights.size)
         self.update += 1
-        if (
-            self.update > schedule.average_from * schedule.n_updates
-            and self.update % _AVERAGED_EVERY == 0
-        ):
+        if self._is_averaged():
             self._average()
         if log_p_before is None:
             return None
@@ -243,14 +214,14 @@ class Trainer:
     def snapshot(self) -> dict[str, object]:
         """Copy of everything that a rewind needs; of W only what is not zero."""
         weights, on = self.now.weights, self.now.weights != 0
-        rest = self._values().keys() - {"weights", *_BEGUN_AGAIN}
-        copied = {name: copy(self._values()[name]) for name in sorted(rest)}
+        left_out = {"weights", *BEGUN_AGAIN}
+        copied = {k: copy(value) for k, value in self._values().items() if k not in left_out}
         return copied | {"weights_on": weights[on], "on": np.packbits(on)}
 
     def rewind(self, snapshot: Mapping[str, object]) -> None:
         """Go back to a snapshot with half the learning rate."""
         on = np.unpackbits(snapshot["on"], count=self.now.weights.size).view(bool)
-        for name in ("weights", *_BEGUN_AGAIN):
+        for name in ("weights", *BEGUN_AGAIN):
             getattr(self.now, name)[:] = 0.0  # they may have become NaN
         self.now.weights.reshape(-1)[on] = snapshot["weights_on"]
         self._take(snapshot)
@@ -261,17 +232,16 @@ class Trainer:
     def state(self) -> dict[str, object]:
         """Everything on which the updates to come depend; the arrays are not copied."""
         chains = self.chains
-        return self._values() | {
-            "partial_input": chains.partial_input,
-            "proposal_counts": chains.proposal_counts,
-            "n_steps_done": chains.n_steps_done,
-            "seed": chains.seed,
-            "boost": self._boost,
-            "ramp": self.schedule.ramp,
-            "learning_rate_factor": self.learning_rate_factor,
-            "order": self._order,
-            "rng": json.dumps(self.rng.bit_generator.state),
-        }
+        return (
+            self._values()
+            | {
+                "partial_input": chains.partial_input,
+                "proposal_counts": chains.proposal_counts,
+                "n_steps_done": chains.n_steps_done,
+                "seed": chains.seed,
+            }
+            | self._course()
+        )
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Go on from a `state` as if nothing had happened in between."""
@@ -281,8 +251,21 @@ class Trainer:
         chains.proposal_counts[:] = state["proposal_counts"]
         chains.propose_from(np.empty((0, chains.n_hidden)), keep=1.0)
         chains.n_steps_done, chains.seed = state["n_steps_done"], np.uint64(state["seed"])
-        self.schedule = replace(self.schedule, ramp=state["ramp"])
+        self._take_course(state)
+
+    def _course(self) -> dict[str, object]:
+        """What is left of the schedule, the order of the frames and the random numbers."""
+        return {
+            "boost": self._boost,
+            "ramp": self.schedule.ramp,
+            "learning_rate_factor": self.learning_rate_factor,
+            "order": self._order,
+            "rng": json.dumps(self.rng.bit_generator.state),
+        }
+
+    def _take_course(self, state: Mapping[str, object]) -> None:
         self._boost, self.learning_rate_factor = state["boost"], state["learning_rate_factor"]
+        self.schedule = replace(self.schedule, ramp=state["ramp"])
         self._order = state["order"].copy()
         self.rng.bit_generator.state = json.loads(state["rng"])
 
@@ -294,8 +277,8 @@ class Trainer:
         now = self.now
         mean, square = mean_data[updates.MEAN], mean_data[updates.SQUARE]
         variance = square - 2.0 * now.mean_h * mean + now.mean_h**2
-        scale = np.sqrt(np.clip(1.0 + _VARIANCE_RATE * (variance - 1.0), 0.8, 1.25))
-        now.mean_h = (now.mean_h + _VARIANCE_RATE * (mean - now.mean_h)) / scale
+        scale = np.sqrt(np.clip(1.0 + VARIANCE_RATE * (variance - 1.0), 0.8, 1.25))
+        now.mean_h = (now.mean_h + VARIANCE_RATE * (mean - now.mean_h)) / scale
         return scale
 
     def _move_hidden(self, gradient: np.ndarray, learning_rate: float, scale: np.ndarray) -> None:

@@ -11,6 +11,7 @@ from crbm_lite import coordinates as co
 from crbm_lite import updates
 from crbm_lite.certificate import certify
 from crbm_lite.drelu import DReLU
+from crbm_lite.linear_units import linear_units, varimax
 from crbm_lite.model import CRBM
 from crbm_lite.partition import all_states
 from crbm_lite.planted import plant_recording
@@ -18,7 +19,7 @@ from crbm_lite.sampler import GibbsChains
 from crbm_lite.schedule import Schedule
 from crbm_lite.spikes import as_spikes
 from crbm_lite.training import Trainer
-from crbm_lite.warm_start import linear_units, random_start, varimax, warm_start
+from crbm_lite.warm_start import random_start, warm_start
 
 N, M, L1 = 8, 2, 0.03
 STATES = all_states(N).astype(float)

@@ -29,8 +29,9 @@ SECTIONS = {
     ),
     "Training and sampling, inside": (
         "training", "fitting", "monitored_run", "kept_run", "interruption", "schedule",
-        "warm_start", "updates", "certificate", "coordinates", "halves", "heaps", "kernels",
-        "micro_kernel", "random_numbers", "sampler", "hidden_sampling", "jumps", "jax_*",
+        "parameters", "linear_units", "warm_start", "updates", "certificate", "coordinates",
+        "halves", "heaps", "kernels", "micro_kernel", "random_numbers", "sampler",
+        "hidden_sampling", "jumps", "jax_*",
     ),
 }  # fmt: skip
 REST = "Everything else"
