@@ -32,7 +32,8 @@ __all__ = [
 ]
 
 
-def _weights(weights: np.ndarray, name: str = "weights") -> np.ndarray:
+def finite_weights(weights: np.ndarray, name: str = "weights") -> np.ndarray:
+    """Weights as an array; ValueError with `name` unless they are finite and (N, M)."""
     weights = np.asarray(weights)
     if weights.ndim != 2 or 0 in weights.shape or not np.isfinite(weights).all():
         raise ValueError(
@@ -63,7 +64,7 @@ def membership(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:
     """
     if not threshold >= 0:
         raise ValueError(f"threshold is {threshold}: give a number that is not negative")
-    return np.abs(_weights(weights)) > threshold
+    return np.abs(finite_weights(weights)) > threshold
 
 
 def assembly_sizes(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:
@@ -192,7 +193,7 @@ def regional_occupancy(
     >>> regional_occupancy(np.array([[1.0], [3.0], [-2.0]]), labels).ravel()
     array([0.5, 0.5])
     """
-    weights = _weights(weights)
+    weights = finite_weights(weights)
     if labels is None:
         raise ValueError("labels is None: give the (N, R) regions of the neurons")
     member = scipy.sparse.csr_array(labels).astype(np.float64)

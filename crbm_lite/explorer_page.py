@@ -6,7 +6,6 @@ are steps between the limits of the panel, 65,535 is NaN.
 
 from __future__ import annotations
 
-import json
 import uuid
 from html import escape
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from crbm_lite.explorer import Lines
 from crbm_lite.style import COLOR_NEGATIVE, COLOR_POSITIVE, PALETTE
-from crbm_lite.viewer_data import encode
+from crbm_lite.viewer_data import encode, script_json
 
 if TYPE_CHECKING:
     from crbm_lite.explorer import Cells, Control, Explorer
@@ -120,7 +119,7 @@ def fragment(explorer: Explorer) -> str:
     controls = "\n".join(
         _control(control, f"{name}-{k}") for k, control in enumerate(explorer.controls)
     )
-    data = json.dumps(payload(explorer), separators=(",", ":")).replace("</", "<\\/")
+    data = script_json(payload(explorer))
     return f"""<div class="crbm-explorer" id="{name}">
 <div class="crbm-explorer-controls" style="display:flex;flex-wrap:wrap;gap:0.3rem 1.5rem">
 {controls}

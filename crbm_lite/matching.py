@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.assemblies import finite_weights
 from crbm_lite.correlations import correlations_of_columns
 
 __all__ = [
@@ -30,13 +31,6 @@ __all__ = [
     "stability",
     "symmetric_pairs",
 ]
-
-
-def _weights(weights: np.ndarray, name: str) -> np.ndarray:
-    weights = np.asarray(weights)
-    if weights.ndim != 2 or 0 in weights.shape or not np.isfinite(weights).all():
-        raise ValueError(f"{name} has shape {weights.shape}: give finite (N, M) weights")
-    return weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +72,7 @@ def match_assemblies(first: np.ndarray, second: np.ndarray) -> AssemblyMatch:
     """
     from scipy.optimize import linear_sum_assignment
 
-    first, second = _weights(first, "first"), _weights(second, "second")
+    first, second = finite_weights(first, "first"), finite_weights(second, "second")
     if len(first) != len(second):
         raise ValueError(f"first has {len(first)} neurons, second {len(second)}: give the same")
     r = correlations_of_columns(first, second)
@@ -141,7 +135,7 @@ def stability(runs: Sequence[np.ndarray]) -> Stability:
            [1., 1.],
            [1., 1.]])
     """
-    runs = [_weights(w, f"runs[{k}]") for k, w in enumerate(runs)]
+    runs = [finite_weights(w, f"runs[{k}]") for k, w in enumerate(runs)]
     if len(runs) < 2:
         raise ValueError(f"runs holds {len(runs)}: give the weights of at least two")
     largest = max(w.shape[1] for w in runs)
@@ -221,7 +215,7 @@ def symmetric_pairs(
     """
     from scipy.spatial import cKDTree
 
-    weights = _weights(weights, "weights").astype(np.float64)
+    weights = finite_weights(weights, "weights").astype(np.float64)
     if coordinates is None:
         raise ValueError("coordinates is None: give the (N, 3) positions of the neurons, in um")
     places = np.asarray(coordinates, dtype=np.float64)

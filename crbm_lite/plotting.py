@@ -16,6 +16,7 @@ from crbm_lite.style import (
     COLOR_POSITIVE,
     PALETTE,
     diverging_colormap,
+    own_axes,
     style,
 )
 
@@ -45,13 +46,7 @@ _STATISTICS = {
     "hh": ("pairs of hidden units", r"cov$(h_\mu, h_\nu)$ (variance of h)"),
 }
 # Columns across, up and along the line of sight: x left to right, y tail to nose, z belly to back.
-_VIEWS = {"dorsal": (0, 1, 2), "lateral": (1, 2, 0), "frontal": (0, 2, 1)}
-
-
-def _own_axes(ax: Axes | None, **keywords) -> Axes:
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(**keywords)[1] if ax is None else ax
+VIEWS = {"dorsal": (0, 1, 2), "lateral": (1, 2, 0), "frontal": (0, 2, 1)}
 
 
 def score_density(score: StatisticScore, name: str, ax: Axes | None = None) -> Axes:
@@ -93,7 +88,7 @@ def score_density(score: StatisticScore, name: str, ax: Axes | None = None) -> A
     density = score.density
     low, high = density.edges[[0, -1]]
     with style():
-        ax = _own_axes(ax, figsize=(3.2, 3.2))
+        ax = own_axes(ax, figsize=(3.2, 3.2))
         if 0 < score.n_entries <= len(density.data) and score.n_entries <= 2000:
             ax.scatter(density.data, density.model, s=6, color=COLOR_MODEL, rasterized=True)
         elif score.n_entries:
@@ -130,7 +125,7 @@ def nllh_distribution(likelihood: NormalisedLikelihood, ax: Axes | None = None) 
     """
     values = np.clip(likelihood.nllh[np.isfinite(likelihood.nllh)], -1.0, 1.0)
     with style():
-        ax = _own_axes(ax, figsize=(3.2, 3.2))
+        ax = own_axes(ax, figsize=(3.2, 3.2))
         bins = np.linspace(values.min(initial=-0.1), 1.0, 61)
         ax.hist(values, bins=bins, color=COLOR_MODEL)
         ax.axvline(0.0, color=COLOR_DATA, linewidth=0.8, linestyle="--")
@@ -206,7 +201,7 @@ def raster(
     frames = np.repeat(np.arange(n_frames), np.diff(spikes.frame_starts))[rows >= 0]
     rows = rows[rows >= 0]
     with style():
-        ax = _own_axes(ax)
+        ax = own_axes(ax)
         ax.plot(frames / rate_hz, rows, linestyle="none", marker=",", color=color, rasterized=True)
         ax.set(xlim=(0, n_frames / rate_hz), ylim=(-0.5, len(drawn) - 0.5))
         ax.set(xlabel="time (s)", ylabel="neuron" if order is None else "neuron (ordered)")
@@ -265,8 +260,8 @@ def brain_scatter(
         raise ValueError(
             f"coordinates must be (N, 3) and values (N,): got {coordinates.shape}, {values.shape}."
         )
-    if view not in {*_VIEWS, "3d"}:
-        raise ValueError(f"view is {view!r}: give one of {', '.join(_VIEWS)} or 3d.")
+    if view not in {*VIEWS, "3d"}:
+        raise ValueError(f"view is {view!r}: give one of {', '.join(VIEWS)} or 3d.")
     order = np.argsort(np.abs(values))[: np.isfinite(values).sum()]  # NaN come last
     values, places = values[order], coordinates[order]
     if limit is None:
@@ -283,15 +278,15 @@ def brain_scatter(
     names = [f"{axis} ({unit})" for axis in "xyz"]
     with style():
         if view == "3d":
-            ax = _own_axes(ax, subplot_kw={"projection": "3d"})
+            ax = own_axes(ax, subplot_kw={"projection": "3d"})
             alpha = np.clip(np.abs(values) / limit, 0.1, 1.0)  # see through what is near zero
             drawing |= {"alpha": alpha, "edgecolors": "face", "linewidths": 0.0}
             points = ax.scatter(*places.T, depthshade=False, **drawing)
             ax.set(xlabel=names[0], ylabel=names[1], zlabel=names[2])
             ax.set_box_aspect(np.maximum(np.ptp(coordinates, axis=0), 1e-9))
         else:
-            ax = _own_axes(ax)
-            across, up, _ = _VIEWS[view]
+            ax = own_axes(ax)
+            across, up, _ = VIEWS[view]
             points = ax.scatter(places[:, across], places[:, up], **drawing)
             ax.set(xlabel=names[across], ylabel=names[up], aspect="equal")
         pad = 0.2 if view == "3d" else 0.02  # room for the label of the third axis

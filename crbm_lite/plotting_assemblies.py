@@ -10,12 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crbm_lite.plotting import brain_scatter
+from crbm_lite.plotting import VIEWS, brain_scatter
 from crbm_lite.style import style
 
 __all__ = ["assembly_plates"]
-
-_ACROSS_AND_UP = {"dorsal": (0, 1), "lateral": (1, 2), "frontal": (0, 2)}
 
 
 def assembly_plates(
@@ -58,8 +56,8 @@ def assembly_plates(
     weights = np.asarray(weights)
     if not all(0 <= unit < weights.shape[1] for group in groups for unit in group):
         raise ValueError(f"units names a unit beyond 0 to {weights.shape[1] - 1}: {groups}")
-    if view not in _ACROSS_AND_UP:
-        raise ValueError(f"view is {view!r}: give one of {', '.join(_ACROSS_AND_UP)}")
+    if view not in VIEWS:
+        raise ValueError(f"view is {view!r}: give one of {', '.join(VIEWS)}")
     import matplotlib.pyplot as plt
 
     values = []
@@ -68,7 +66,7 @@ def assembly_plates(
         values.append(w[np.arange(len(w)), np.abs(w).argmax(axis=1)])
     drawn = np.abs(np.concatenate(values))
     limit = float(np.quantile(drawn[drawn > 0], 0.99)) if drawn.any() else 1.0
-    across, up = np.ptp(np.asarray(coordinates, dtype=float), axis=0)[list(_ACROSS_AND_UP[view])]
+    across, up = np.ptp(np.asarray(coordinates, dtype=float), axis=0)[list(VIEWS[view][:2])]
     n_columns = min(4, len(groups))
     n_rows = -(-len(groups) // n_columns)
     height = float(np.clip(1.9 * up / max(across, 1e-9), 0.9, 3.8)) + 0.5

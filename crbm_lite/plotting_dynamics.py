@@ -25,6 +25,7 @@ from crbm_lite.style import (
     COLOR_POSITIVE,
     PALETTE,
     diverging_colormap,
+    own_axes,
     style,
 )
 
@@ -39,12 +40,6 @@ __all__ = [
     "plot_variance",
     "plot_ward",
 ]
-
-
-def _axes(ax: Axes | None, **keywords) -> Axes:
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(**keywords)[1] if ax is None else ax
 
 
 def plot_ward(activity: np.ndarray, rate_hz: float, n_clusters: int = 1) -> np.ndarray:
@@ -150,7 +145,7 @@ def plot_traces(
     step = max(float(np.ptp(traces, axis=0).max()), 1e-9) * 1.05
     places = -step * np.arange(len(units))
     with style():
-        ax = _axes(ax, figsize=(8, 0.8 * len(units) + 0.8))
+        ax = own_axes(ax, figsize=(8, 0.8 * len(units) + 0.8))
         for place, trace in zip(places, traces.T, strict=True):
             ax.axhline(place, color="0.75", linewidth=0.6)
             ax.plot(time_s, place + trace, color=COLOR_MODEL, linewidth=0.7)
@@ -182,7 +177,7 @@ def plot_variance(activity: np.ndarray, ax: Axes | None = None) -> Axes:
     """
     share = principal_variance(activity)
     with style():
-        ax = _axes(ax, figsize=(3.6, 3))
+        ax = own_axes(ax, figsize=(3.6, 3))
         count = np.arange(1, len(share) + 1)
         ax.plot(count, share, "o-", markersize=3, color=COLOR_MODEL)
         ax.plot([0, len(share)], [0, 1], color="0.6", linewidth=0.8, linestyle="--")
@@ -215,7 +210,7 @@ def plot_density(activity: np.ndarray, ax: Axes | None = None) -> Axes:
     kept = np.isfinite(spread) & (spread > 0)
     pooled = (activity[:, kept] / spread[kept]).ravel()
     with style():
-        ax = _axes(ax, figsize=(3.6, 3))
+        ax = own_axes(ax, figsize=(3.6, 3))
         if pooled.size:
             bins = np.linspace(*np.quantile(pooled, [0.001, 0.999]), 81)
             ax.hist(pooled, bins=bins, density=True, color=COLOR_MODEL)
@@ -251,7 +246,7 @@ def plot_periods(hidden_units_s: np.ndarray, neurons_s: np.ndarray, ax: Axes | N
     values = [x[np.isfinite(x)] for x in values]
     pooled = np.concatenate(values)
     with style():
-        ax = _axes(ax, figsize=(3.6, 3))
+        ax = own_axes(ax, figsize=(3.6, 3))
         if pooled.size:
             low, high = pooled.min() / 1.2, pooled.max() * 1.2
             bins = np.geomspace(low, high, 26)
@@ -288,7 +283,7 @@ def plot_active_units(active: np.ndarray, n_hidden: int, ax: Axes | None = None)
     phase = phase_given_active(active, n_hidden)
     share = np.asarray(active, dtype=np.float64) / n_hidden
     with style():
-        ax = _axes(ax, figsize=(4.5, 3))
+        ax = own_axes(ax, figsize=(4.5, 3))
         ax.hist(share[np.isfinite(share)], bins=np.linspace(0, 1, 51), color=COLOR_MODEL)
         ax.axvspan(0, FERROMAGNETIC_BELOW / n_hidden, color="0.85", zorder=0, linewidth=0)
         ax.axvspan(SPIN_GLASS_FROM, 1, color="0.92", zorder=0, linewidth=0)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PALETTE",
     "STYLE_FILE",
     "diverging_colormap",
+    "own_axes",
     "style",
 ]
 
@@ -57,6 +59,19 @@ def style() -> Iterator[None]:
         finally:
             interactive = matplotlib.is_interactive()
     matplotlib.interactive(interactive)
+
+
+def own_axes(ax: Axes | None, **keywords) -> Axes:
+    """The axes given, or new ones made with `keywords` of ``plt.subplots``.
+
+    Examples
+    --------
+    >>> float(own_axes(None, figsize=(3, 2)).figure.get_figwidth())
+    3.0
+    """
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(**keywords)[1] if ax is None else ax
 
 
 def diverging_colormap() -> Colormap:

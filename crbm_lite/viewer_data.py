@@ -10,11 +10,19 @@ travel as base64.
 from __future__ import annotations
 
 import base64
+import json
 
 import numpy as np
 import scipy.sparse
 
-__all__ = ["brain_outline", "encode", "quantise_columns", "quantise_places", "quantise_weights"]
+__all__ = [
+    "brain_outline",
+    "encode",
+    "quantise_columns",
+    "quantise_places",
+    "quantise_weights",
+    "script_json",
+]
 
 _CELLS = 40  # of the longer side of a section
 
@@ -140,3 +148,14 @@ def encode(array: np.ndarray, kind: str) -> str:
     'AQACAA=='
     """
     return base64.b64encode(np.ascontiguousarray(array, dtype=f"<{kind}").tobytes()).decode()
+
+
+def script_json(value: object) -> str:
+    r"""JSON without spaces that may stand inside an HTML script: no ``</`` ends it.
+
+    Examples
+    --------
+    >>> script_json({"note": "</script>"})
+    '{"note":"<\\/script>"}'
+    """
+    return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING
 
 import scipy.sparse
 
-from crbm_lite.viewer_data import encode, quantise_columns, quantise_places, quantise_weights
+from crbm_lite.viewer_data import (
+    encode,
+    quantise_columns,
+    quantise_places,
+    quantise_weights,
+    script_json,
+)
 from crbm_lite.viewer_figure import background_stride
 
 if TYPE_CHECKING:
@@ -110,10 +116,6 @@ def _controls(viewer: AssemblyViewer, name: str, mount: str) -> str:
 </div>"""
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
-
-
 def fragment(viewer: AssemblyViewer) -> str:
     """HTML of the viewer with its data inside, for a cell's output.
 
@@ -128,7 +130,7 @@ def fragment(viewer: AssemblyViewer) -> str:
     library = ""
     if "notebook" in plotly.io.renderers.default.split("+"):
         library = f"<script>window.Plotly || (() => {{{get_plotlyjs()}}})();</script>\n"
-    return library + _controls(viewer, name, f'"{name}",{_json({"data": payload(viewer)})}')
+    return library + _controls(viewer, name, f'"{name}",{script_json({"data": payload(viewer)})}')
 
 
 def save_page(viewer: AssemblyViewer, path: str | os.PathLike) -> Path:
@@ -167,7 +169,7 @@ def save_page(viewer: AssemblyViewer, path: str | os.PathLike) -> Path:
         raise ValueError(f"path is {str(path)!r}: give a page's name, ending in .html")
     data, library = path.with_name(f"{path.stem}_data.js"), path.with_name("plotly.min.js")
     places = {"source": data.name, "plotly": library.name}
-    body = _controls(viewer, "viewer", f'"viewer",{_json(places)}')
+    body = _controls(viewer, "viewer", f'"viewer",{script_json(places)}')
     path.write_text(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Assemblies</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -175,6 +177,7 @@ def save_page(viewer: AssemblyViewer, path: str | os.PathLike) -> Path:
         f"</head><body><main><h1>Assemblies</h1>\n{body}\n</main></body></html>\n",
         encoding="utf-8",
     )
-    data.write_text(f'crbmViewer.receive("viewer",{_json(payload(viewer))});\n', encoding="utf-8")
+    arrays = script_json(payload(viewer))
+    data.write_text(f'crbmViewer.receive("viewer",{arrays});\n', encoding="utf-8")
     library.write_text(get_plotlyjs(), encoding="utf-8")
     return path

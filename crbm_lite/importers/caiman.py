@@ -19,7 +19,11 @@ import scipy.sparse
 from crbm_lite.hdf5 import RecordingError, open_hdf5, read_array
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binarise import binarise
-from crbm_lite.importers.footprints import centres_given_footprints
+from crbm_lite.importers.footprints import (
+    centres_given_footprints,
+    check_um_per_pixel,
+    kept_places,
+)
 from crbm_lite.recordings import Recording
 
 if TYPE_CHECKING:
@@ -88,8 +92,7 @@ def import_caiman(
     """
     if traces not in ("S", "F_dff", "C"):
         raise ValueError(f"traces is {traces!r}: expected 'S', 'F_dff' or 'C'")
-    if um_per_pixel is not None and not 0 < um_per_pixel < np.inf:
-        raise ValueError(f"um_per_pixel is {um_per_pixel}: give a positive number")
+    check_um_per_pixel(um_per_pixel)
     path = Path(path)
     with errors_name(path), open_hdf5(path) as file:
         key = f"estimates/{traces}"
@@ -113,13 +116,11 @@ def import_caiman(
         )  # fmt: skip
         positions = None
         if isinstance(file.get("estimates/A"), type(file["estimates"])):
-            positions = _positions(file, values.shape[0])[keep] * (um_per_pixel or 1.0)
+            positions = _positions(file, values.shape[0])
         return Recording(
             binary.spikes,
             rate_hz=rate_hz,
-            coordinates=positions,
-            coordinate_unit="um" if um_per_pixel else "pixel",
-            names=[str(i) for i in keep],
+            **kept_places(positions, keep, um_per_pixel),
             dff=binary.dff,
             provenance={
                 "source": path.name,

@@ -1,4 +1,4 @@
-r"""Where a cell lies, given its footprint: the centre of mass of its pixels.
+r"""Where a cell lies in an image: the centre of mass of its footprint, in pixels or micrometres.
 
 Position of cell i: :math:`\sum_p a_{pi}\, (x_p, y_p, z_p) / \sum_p a_{pi}` over its pixels p with
 weights :math:`a_{pi} \ge 0`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse
 
-__all__ = ["centres_given_footprints"]
+__all__ = ["centres_given_footprints", "check_um_per_pixel", "kept_places"]
 
 
 def centres_given_footprints(
@@ -53,3 +53,33 @@ def centres_given_footprints(
     centres = (matrix.T @ pixel) / weight[:, None]
     y, x = centres[:, 0], centres[:, 1]
     return np.column_stack([x, y, centres[:, 2] if len(shape) == 3 else np.zeros(len(x))])
+
+
+def check_um_per_pixel(um_per_pixel: float | None) -> None:
+    """Raise ValueError unless it is None or a positive number."""
+    if um_per_pixel is not None and not 0 < um_per_pixel < np.inf:
+        raise ValueError(f"um_per_pixel is {um_per_pixel}: give a positive number")
+
+
+def kept_places(
+    positions: np.ndarray | None, keep: np.ndarray, um_per_pixel: float | None
+) -> dict[str, object]:
+    """Coordinates, their unit and the names of the cells that are kept, for a Recording.
+
+    Parameters
+    ----------
+    positions : (cells, 3) float, pixels, or None
+    keep : int indices of the cells, which become their names
+    um_per_pixel : float, optional
+        Makes micrometres of pixels.
+
+    Examples
+    --------
+    >>> kept_places(np.ones((2, 3)), np.array([1]), 0.5)["coordinates"]
+    array([[0.5, 0.5, 0.5]])
+    """
+    return {
+        "coordinates": None if positions is None else positions[keep] * (um_per_pixel or 1.0),
+        "coordinate_unit": "um" if um_per_pixel else "pixel",
+        "names": [str(i) for i in keep],
+    }

@@ -16,6 +16,7 @@ import numpy as np
 from crbm_lite.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binarise import binarise
+from crbm_lite.importers.footprints import check_um_per_pixel, kept_places
 from crbm_lite.importers.numpy_file import load_npy
 from crbm_lite.importers.plain_objects import as_numbers, read_objects
 from crbm_lite.recordings import Recording
@@ -86,8 +87,7 @@ def import_suite2p(
     """
     if traces not in ("spks", "F"):
         raise ValueError(f"traces is {traces!r}: expected 'spks' or 'F'")
-    if um_per_pixel is not None and not 0 < um_per_pixel < np.inf:
-        raise ValueError(f"um_per_pixel is {um_per_pixel}: give a positive number")
+    check_um_per_pixel(um_per_pixel)
     with errors_name(Path(folder)):
         plane = _plane(Path(folder))
         raw = _matrix(plane / f"{traces}.npy")
@@ -103,14 +103,10 @@ def import_suite2p(
             threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
         )  # fmt: skip
         positions = _positions(plane / "stat.npy", n_rois)
-        if positions is not None:
-            positions = positions[keep] * (um_per_pixel or 1.0)
         return Recording(
             binary.spikes,
             rate_hz=rate_hz,
-            coordinates=positions,
-            coordinate_unit="um" if um_per_pixel else "pixel",
-            names=[str(i) for i in keep],
+            **kept_places(positions, keep, um_per_pixel),
             dff=np.ascontiguousarray(values.T) if traces == "F" else binary.dff,
             provenance={
                 "source": f"{plane.parent.name}/{plane.name}",
