@@ -30,6 +30,7 @@ _N_BINS = 96
 _REACH = 4.0  # the histogram covers |h| < sinh(4) = 27 standard deviations
 _BIN = 2.0 * _REACH / _N_BINS
 _EDGES = np.sinh(np.linspace(-_REACH, _REACH, _N_BINS + 1))  # bins are even in asinh(h)
+_LARGEST_ODDS = np.float32(2.0**60)
 _FLOOR = 0.02  # share of the proposals spread evenly over the bins
 
 
@@ -98,6 +99,12 @@ def _potential(h, gamma_plus, gamma_minus, theta_plus, theta_minus):
 
 
 @njit(inline="always")
+def _within_reach(odds):
+    """Odds of a spike, held at |a| < 41 so that products of two stay finite in float32."""
+    return min(odds, _LARGEST_ODDS)
+
+
+@njit(inline="always")
 def _log_proposal(h, log_density):
     """Log density of the histogram proposal at h, -inf outside its reach."""
     b = _bin_of(h)
@@ -111,38 +118,64 @@ def _propose(cumulative, key):
     return _EDGES[b] + (_EDGES[b + 1] - _EDGES[b]) * uniform01(key, 1)
 
 
-@njit(cache=True, parallel=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
-def jump_sweep(
-    fields, starts, neurons, weights, cumulative, log_density, gamma_plus, gamma_minus, theta_plus,
-    theta_minus, scale, n_chains, key, h, inputs, n_accepted,
+@njit(cache=True, parallel=True, error_model="numpy")
+def _propose_jumps(
+    cumulative, log_density, gamma_plus, gamma_minus, theta_plus, theta_minus, scale, n_chains, key,
+    h, value, step, log_ratio,
 ):  # fmt: skip
-    """Offer every hidden unit of every chain one jump, in the order of the units.
+    """Draw the proposals of a sweep, and the part of their odds that the neurons do not enter.
+
+    Parameters
+    ----------
+    cumulative, log_density : float64 (M, bins), see ``proposal_given_counts``
+    scale : float
+        Factor on W (annealing).
+    h : float32 (M, padded chains)
+    value, step, log_ratio : float32, float32, float64 (M, padded chains)
+        Set to the proposed h, to its distance from h times ``scale``, and to the log acceptance
+        ratio without the neurons.
+    """
+    for mu in prange(h.shape[0]):
+        gp, gm, tp, tm = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
+        for c in range(h.shape[1]):
+            old = np.float64(h[mu, c])
+            unit_key = hash64(key, mu * n_chains + c)
+            value[mu, c] = _propose(cumulative[mu], unit_key)
+            new = np.float64(value[mu, c])
+            step[mu, c] = (new - old) * scale
+            log_ratio[mu, c] = (
+                _potential(old, gp, gm, tp, tm)
+                - _potential(new, gp, gm, tp, tm)
+                + _log_proposal(old, log_density[mu])
+                - _log_proposal(new, log_density[mu])
+            )
+
+
+@njit(cache=True, parallel=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _accept_jumps(
+    fields, starts, neurons, weights, scale, n_chains, key, value, steps, log_ratios, h, odds,
+    n_accepted,
+):  # fmt: skip
+    """Offer every hidden unit of every chain its jump, in the order of the units.
 
     Parameters
     ----------
     fields : float32 (N,)
     starts, neurons, weights : columns of W, see ``columns_of``
-    cumulative, log_density : float64 (M, bins), see ``proposal_given_counts``
-    scale : float
-        Factor on W (annealing).
+    scale, n_chains, key, value, steps, log_ratios : as in ``_propose_jumps``
     h : float32 (M, padded chains); updated
-    inputs : float32 (padded chains / 16, N, 16); scratch
-    n_accepted : int64 (padded chains / 16, M); accepted jumps, set
+    odds : float32 (blocks, N, chains of a block); scratch
+        A thread takes whole blocks of chains. How many there are changes no bit.
+    n_accepted : int64 (blocks, M); accepted jumps, set
     """
-    n_hidden, n_lanes = (
-        h.shape[0],
-        inputs.shape[2],
-    )  # not a constant: unrolled loops do not vectorise
-    for block in prange(h.shape[1] // n_lanes):
+    n_hidden = h.shape[0]
+    n_lanes = odds.shape[2]  # not a constant: unrolled loops do not vectorise
+    for block in prange(odds.shape[0]):
         first = block * n_lanes
-        a = inputs[block]
-        step = np.zeros(n_lanes, np.float32)
-        value = np.zeros(n_lanes)
-        log_ratio = np.zeros(n_lanes)
-        product = np.ones(n_lanes)
-        for i in range(a.shape[0]):
-            for j in range(n_lanes):
-                a[i, j] = fields[i]
+        a = odds[block]  # a_i of the neurons, then e^a: one exponential less a neuron and jump
+        step = np.empty(n_lanes, np.float32)
+        product = np.empty(n_lanes)
+        a[:] = np.reshape(fields, (-1, 1))
         for mu in range(n_hidden):
             for j in range(n_lanes):
                 step[j] = h[mu, first + j] * _F(scale)
@@ -150,27 +183,19 @@ def jump_sweep(
                 row = a[neurons[k]]
                 for j in range(n_lanes):
                     row[j] += weights[k] * step[j]
+        for i in range(a.shape[0]):
+            for j in range(n_lanes):
+                a[i, j] = _within_reach(exp_f32(a[i, j]))
         for mu in range(n_hidden):
             n_accepted[block, mu] = 0
             if starts[mu] == starts[mu + 1]:
                 continue
-            gp, gm, tp, tm = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
-            for j in range(n_lanes):
-                old = np.float64(h[mu, first + j])
-                unit_key = hash64(key, mu * n_chains + first + j)
-                new = np.float64(_F(_propose(cumulative[mu], unit_key)))
-                value[j] = new
-                step[j] = _F((new - old) * scale)
-                log_ratio[j] = (
-                    _potential(old, gp, gm, tp, tm)
-                    - _potential(new, gp, gm, tp, tm)
-                    + _log_proposal(old, log_density[mu])
-                    - _log_proposal(new, log_density[mu])
-                )
-                product[j] = 1.0
+            step[:] = steps[mu, first : first + n_lanes]
+            log_ratio = log_ratios[mu, first : first + n_lanes]
+            product[:] = 1.0
             largest = _F(0.0)
-            for j in range(n_lanes):
-                largest = max(largest, abs(step[j]))
+            for c in range(n_chains):
+                largest = max(largest, abs(steps[mu, c]))
             exponent = _F(0.0)
             for k in range(starts[mu], starts[mu + 1], 4):
                 # four neurons at a time; a missing one has weight 0 and contributes 1
@@ -185,32 +210,79 @@ def jump_sweep(
                 if exponent > _F(500.0):  # take the logarithm before the product overflows
                     for j in range(n_lanes):
                         log_ratio[j] += math.log(product[j])
-                        product[j] = 1.0
+                    product[:] = 1.0
                     exponent = growth
                 r0, r1, r2, r3 = a[neurons[k]], a[neurons[k1]], a[neurons[k2]], a[neurons[k3]]
                 for j in range(n_lanes):
                     one = _F(1.0)
                     first_pair = (
-                        (one + exp_f32(r0[j] + w0 * step[j]))
-                        * (one + exp_f32(r1[j] + w1 * step[j]))
-                    ) / ((one + exp_f32(r0[j])) * (one + exp_f32(r1[j])))
+                        (one + _within_reach(r0[j] * exp_f32(w0 * step[j])))
+                        * (one + _within_reach(r1[j] * exp_f32(w1 * step[j])))
+                    ) / ((one + r0[j]) * (one + r1[j]))
                     second_pair = (
-                        (one + exp_f32(r2[j] + w2 * step[j]))
-                        * (one + exp_f32(r3[j] + w3 * step[j]))
-                    ) / ((one + exp_f32(r2[j])) * (one + exp_f32(r3[j])))
+                        (one + _within_reach(r2[j] * exp_f32(w2 * step[j])))
+                        * (one + _within_reach(r3[j] * exp_f32(w3 * step[j])))
+                    ) / ((one + r2[j]) * (one + r3[j]))
                     product[j] *= np.float64(first_pair) * np.float64(second_pair)
-            any_accepted = False
             for j in range(n_lanes):
-                unit_key = hash64(key, mu * n_chains + first + j)
-                accept = math.log(uniform01(unit_key, 2)) < log_ratio[j] + math.log(product[j])
-                if accept and first + j < n_chains:
-                    h[mu, first + j] = value[j]
+                c = first + j
+                u = uniform01(hash64(key, mu * n_chains + c), 2)
+                if c < n_chains and math.log(u) < log_ratio[j] + math.log(product[j]):
+                    h[mu, c] = value[mu, c]
                     n_accepted[block, mu] += 1
-                    any_accepted = True
                 else:
                     step[j] = 0.0
-            if any_accepted:
+            if n_accepted[block, mu]:
                 for k in range(starts[mu], starts[mu + 1]):
                     row = a[neurons[k]]
                     for j in range(n_lanes):
-                        row[j] += weights[k] * step[j]
+                        row[j] = _within_reach(row[j] * exp_f32(weights[k] * step[j]))
+
+
+def blocks_of_chains(n_padded: int, n_threads: int) -> int:
+    """Blocks that share out padded chains, 8 or a multiple of it each, among the threads."""
+    eights = n_padded // 8
+    return min(n for n in range(1, eights + 1) if eights % n == 0 and n >= min(n_threads, eights))
+
+
+def jump_sweep(
+    fields: np.ndarray,
+    columns: tuple[np.ndarray, np.ndarray, np.ndarray],
+    proposal: tuple[np.ndarray, np.ndarray],
+    potential: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    scale: float,
+    n_chains: int,
+    key: np.uint64,
+    h: np.ndarray,
+    odds: np.ndarray,
+) -> np.ndarray:
+    """Offer every hidden unit of every chain one jump, in the order of the units.
+
+    Parameters
+    ----------
+    fields : ndarray of float32, shape (N,)
+    columns : tuple
+        Columns of W, see ``columns_of``.
+    proposal : tuple
+        See ``proposal_given_counts``.
+    potential : tuple of four float64 arrays, shape (M,)
+    scale : float
+        Factor on W (annealing).
+    n_chains : int
+    key : uint64
+        Random key of this sweep.
+    h : ndarray of float32, shape (M, padded chains); updated
+    odds : ndarray of float32, shape (blocks, N, padded chains / blocks); scratch
+
+    Returns
+    -------
+    ndarray of int64, shape (M,)
+        Accepted jumps of every unit, over the chains.
+    """
+    value, step, log_ratio = np.empty_like(h), np.empty_like(h), np.empty(h.shape)
+    n_accepted = np.zeros((len(odds), len(h)), np.int64)
+    _propose_jumps(*proposal, *potential, scale, n_chains, key, h, value, step, log_ratio)
+    _accept_jumps(
+        fields, *columns, scale, n_chains, key, value, step, log_ratio, h, odds, n_accepted
+    )
+    return n_accepted.sum(axis=0)

@@ -8,9 +8,9 @@ run is a pure function of its seed.
 from __future__ import annotations
 
 import numpy as np
+from numba import get_num_threads
 
 from crbm_lite import hidden_sampling, jumps, kernels
-from crbm_lite.micro_kernel import LANES
 from crbm_lite.random_numbers import hash64
 
 _DENSE_ABOVE = 0.25  # density of W from which reading it whole beats reading its packed rows
@@ -55,8 +55,9 @@ class GibbsChains:
         self.jump_every = jump_every
         self.proposal_counts = jumps.empty_counts(n_hidden)
         self._proposal = jumps.proposal_given_counts(self.proposal_counts)
-        self._field_inputs = np.empty((padded // LANES, n_neurons, LANES), np.float32)
-        self.n_accepted = np.zeros((padded // LANES, n_hidden), np.int64)
+        n_blocks = jumps.blocks_of_chains(padded, get_num_threads())
+        self._odds = np.empty((n_blocks, n_neurons, padded // n_blocks), np.float32)
+        self.n_accepted = np.zeros(n_hidden, np.int64)
 
     @property
     def n_neurons(self) -> int:
@@ -161,9 +162,9 @@ class GibbsChains:
                 if columns is None:
                     columns = jumps.columns_of(*self.packed_rows, self.rows_a_tile, self.n_hidden)
                 key_jump = np.uint64(hash64(key_h, key_v))
-                jumps.jump_sweep(
-                    fields, *columns, *self._proposal, *potential, scale, self.n_chains, key_jump,
-                    self._h, self._field_inputs, self.n_accepted,
+                self.n_accepted = jumps.jump_sweep(
+                    fields, columns, self._proposal, potential, scale, self.n_chains, key_jump,
+                    self._h, self._odds,
                 )  # fmt: skip
             if scale != 1.0:
                 self._h *= np.float32(scale)
