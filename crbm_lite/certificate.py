@@ -25,12 +25,15 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from crbm_lite import updates
+from crbm_lite.reproduced_covariance import chosen_neurons, share_of_covariance
 from crbm_lite.sampler import GibbsChains
 from crbm_lite.spikes import Spikes, tiles, weight_sums
 
 _BURN_IN, _N_SAVED, _THINNING = 500, 60, 5
 _ACTIVITY_TOLERANCE = 0.15
 _STATIONARITY_TOLERANCE = 1.0  # of lambda or the data's own standard error, whichever is larger
+
+_LEAST_COVARIANCE_SHARE = 0.25  # trained models have 0.4 to 1.3, nearly empty ones 0 to 0.1
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,10 @@ class Certificate:
         Var(h) over the data; 1 at convergence.
     n_units_alive : int
         Hidden units with a non-zero weight.
+    covariance_share : float
+        Share of the data's pair covariances that the model reproduces, see
+        `crbm_lite.reproduced_covariance`: 1 at best, near 0 for an empty model, NaN where the data
+        have none beyond noise.
     failed : tuple of str
         Which checks failed, in words.
     """
@@ -68,6 +75,7 @@ class Certificate:
     activity_model: float
     variance_h: np.ndarray
     n_units_alive: int
+    covariance_share: float
     failed: tuple[str, ...]
 
 
@@ -108,15 +116,21 @@ def _model_side(
     fields: np.ndarray,
     potential: np.ndarray,
     mean_h: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """<v (h - mean)> of two halves of the chains (2, N, M), <h - mean> (2, M) and <v> (2, N)."""
+    kept: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What the model says, from two halves of the chains: see the return line.
+
+    <v (h - mean)> (2, N, M), <h - mean> (2, M), <v> (2, N), spikes (samples, kept) of some neurons.
+    """
     n, m = weights.shape
+    v_kept = np.empty((_N_SAVED, chains.n_chains, len(kept)), np.uint8)
     halves = (slice(0, chains.n_chains // 2), slice(chains.n_chains // 2, chains.n_chains))
     vh, h_sum, v_sum = np.zeros((2, n, m), np.float32), np.zeros((2, m)), np.zeros((2, n))
     fields32 = fields.astype(np.float32)
     chains.step(_BURN_IN, weights, fields32, potential)
-    for _ in range(_N_SAVED):
+    for saved in v_kept:
         chains.step(_THINNING, weights, fields32, potential)
+        saved[:] = chains.v[kept, : chains.n_chains].T
         out = updates.hidden_statistics(chains.inputs(), potential, mean_h)
         h = (out[updates.MEAN] - mean_h).astype(np.float32)
         for k, half in enumerate(halves):
@@ -126,7 +140,7 @@ def _model_side(
                 v = chains.v[tile, half].astype(np.float32)
                 vh[k, tile] += (v @ h[half]) * np.float32(share)
                 v_sum[k, tile] += v.sum(axis=1) * share
-    return vh, h_sum, v_sum
+    return vh, h_sum, v_sum, v_kept.reshape(-1, len(kept))
 
 
 def certify(
@@ -154,7 +168,11 @@ def certify(
         Chains with the weights set; they are moved on.
     """
     p, n_frames = spikes.activity(), spikes.n_frames
-    vh_model, h_model, v_model = _model_side(chains, weights, fields, potential, mean_h)
+    kept = chosen_neurons(len(weights))
+    vh_model, h_model, v_model, v_kept = _model_side(
+        chains, weights, fields, potential, mean_h, kept
+    )
+    covariance_share = share_of_covariance(spikes, v_kept, kept)
     h, q, mean, square = _hidden_over_data(spikes, weights, potential, mean_h)
     variance = square - mean**2
     size = weight_sums(p, weights)[1]
@@ -185,6 +203,11 @@ def certify(
     failed = []
     if alive == 0:
         failed.append("no hidden unit has weights: lambda is too large for these data")
+    elif covariance_share < _LEAST_COVARIANCE_SHARE:
+        failed.append(
+            f"the model has {covariance_share:.0%} of the data's pair covariances: train longer, "
+            "or with a smaller lambda or more hidden units"
+        )
     if residual > tolerance:
         failed.append(f"residual {residual:.4f} above {tolerance:.4f}: train longer")
     if abs(activity_model / max(activity_data, 1e-12) - 1.0) > _ACTIVITY_TOLERANCE:
@@ -193,5 +216,5 @@ def certify(
         )
     return Certificate(
         residual, residual_without, noise, excess.rms(), tolerance, activity_data, activity_model,
-        variance, alive, tuple(failed),
+        variance, alive, covariance_share, tuple(failed),
     )  # fmt: skip

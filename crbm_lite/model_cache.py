@@ -29,8 +29,8 @@ _TRAINING_MODULES = (
     "certificate", "coordinates", "drelu", "fitting", "halves", "hidden_sampling",
     "hyperparameters", "interruption", "jax_backend", "jax_devices", "jax_drelu", "jax_jumps",
     "jax_update", "jumps", "kernels", "linear_units", "micro_kernel", "model", "monitored_run",
-    "parameters", "random_numbers", "sampler", "schedule", "spikes", "training", "updates",
-    "warm_start",
+    "parameters", "random_numbers", "reproduced_covariance", "sampler", "schedule", "spikes",
+    "training", "updates", "warm_start",
 )  # fmt: skip
 _WITHOUT_EFFECT = ("progress",)  # hyperparameters that leave the trained model as it is
 

@@ -149,9 +149,15 @@ def arrays_of(group: str, result: object) -> dict[str, np.ndarray]:
 
 
 def result_of(kind: type, group: str, arrays: dict[str, np.ndarray]) -> object:
-    """The result dataclass ``kind`` that `arrays_of` took apart."""
+    """The result dataclass ``kind`` that `arrays_of` took apart.
+
+    A number that the file's release did not know is NaN.
+    """
     values = {}
     for field in fields(kind):
+        if field.type in ("float", float) and f"{group}/{field.name}" not in arrays:
+            values[field.name] = float("nan")
+            continue
         array = arrays[f"{group}/{field.name}"]
         if "tuple" in str(field.type):
             values[field.name] = tuple(json.loads(array.tobytes().decode()))
