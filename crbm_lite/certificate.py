@@ -8,9 +8,11 @@ and kappa_mu = lambda sum_i |w_imu| / 2, stationarity reads
     G_w - \kappa\,\partial\mathrm{Var}/\partial w = \lambda\,\mathrm{sign}(w) \ (w \ne 0), \qquad
     |G_w - \kappa\,\partial\mathrm{Var}/\partial w| \le \lambda \ (w = 0).
 
-The data's side is exact (all frames); the model's is sampled by chains that start from the training
-chains. Half of the chains against the other half gives the sampling noise, which is taken out of
-the residual. The condition without kappa, as the paper reports it, is given beside.
+The data's side is exact (all frames); the model's is sampled by chains, a third of which start from
+the training chains and the rest from frames of the data. Half of the chains against the other half
+gives the sampling noise, which is taken out of the residual; sampling goes on until the noise is
+small against what is tolerated, or long enough. The condition without kappa, as the paper reports
+it, is given beside.
 
 At whole-brain size an array of all weights is the unit of memory, so only the model's side is held
 as such (float32, one for each half of the chains); the rest is formed some neurons at a time, in
@@ -30,6 +32,7 @@ from crbm_lite.sampler import GibbsChains
 from crbm_lite.spikes import Spikes, tiles, weight_sums
 
 _BURN_IN, _N_SAVED, _THINNING = 500, 60, 5
+_N_ROUNDS, _LEAST_NOISE = 3, 0.2  # rounds of saving at most; noise, over tolerance, that is enough
 _ACTIVITY_TOLERANCE = 0.15
 _STATIONARITY_TOLERANCE = 1.0  # of lambda or the data's own standard error, whichever is larger
 
@@ -109,38 +112,48 @@ def _hidden_over_data(
     return h, q, *totals / n_frames
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # the number of BLAS threads may change sums
-def _model_side(
-    chains: GibbsChains,
-    weights: np.ndarray,
-    fields: np.ndarray,
-    potential: np.ndarray,
-    mean_h: np.ndarray,
-    kept: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """What the model says, from two halves of the chains: see the return line.
+class _ModelSide:
+    """Averages over what the chains generate, kept apart for the two halves of the chains.
 
-    <v (h - mean)> (2, N, M), <h - mean> (2, M), <v> (2, N), spikes (samples, kept) of some neurons.
+    Attributes
+    ----------
+    vh : ndarray of float32, shape (2, N, M)
+        <v (h - mean)>
+    h, v : ndarray, shapes (2, M) and (2, N)
+        <h - mean> and <v>.
+    v_kept : list of ndarray of uint8, shape (chains, len(neurons))
+        Spikes of some neurons, for their covariances.
     """
-    n, m = weights.shape
-    v_kept = np.empty((_N_SAVED, chains.n_chains, len(kept)), np.uint8)
-    halves = (slice(0, chains.n_chains // 2), slice(chains.n_chains // 2, chains.n_chains))
-    vh, h_sum, v_sum = np.zeros((2, n, m), np.float32), np.zeros((2, m)), np.zeros((2, n))
-    fields32 = fields.astype(np.float32)
-    chains.step(_BURN_IN, weights, fields32, potential)
-    for saved in v_kept:
-        chains.step(_THINNING, weights, fields32, potential)
-        saved[:] = chains.v[kept, : chains.n_chains].T
+
+    def __init__(self, n_neurons: int, n_hidden: int) -> None:
+        self.vh = np.zeros((2, n_neurons, n_hidden), np.float32)
+        self.h, self.v = np.zeros((2, n_hidden)), np.zeros((2, n_neurons))
+        self.neurons = chosen_neurons(n_neurons)
+        self.v_kept: list[np.ndarray] = []
+
+    @threadpool_limits.wrap(limits=1, user_api="blas")  # BLAS threads may change sums
+    def add(self, chains: GibbsChains, potential: np.ndarray, mean_h: np.ndarray) -> None:
+        """Take the present states of the chains into the averages."""
+        n, middle = chains.n_chains, chains.n_chains // 2
         out = updates.hidden_statistics(chains.inputs(), potential, mean_h)
         h = (out[updates.MEAN] - mean_h).astype(np.float32)
-        for k, half in enumerate(halves):
-            share = 1.0 / (_N_SAVED * max(half.stop - half.start, 1))
-            h_sum[k] += h[half].sum(axis=0) * share
-            for tile in tiles(n):
+        self.v_kept.append(chains.v[self.neurons, :n].T.copy())
+        share = 1.0 / len(self.v_kept)
+        for k, half in enumerate((slice(0, middle), slice(middle, n))):
+            n_half = max(half.stop - half.start, 1)
+            self.h[k] += share * (h[half].sum(axis=0) / n_half - self.h[k])
+            for tile in tiles(len(self.vh[k])):
                 v = chains.v[tile, half].astype(np.float32)
-                vh[k, tile] += (v @ h[half]) * np.float32(share)
-                v_sum[k, tile] += v.sum(axis=1) * share
-    return vh, h_sum, v_sum, v_kept.reshape(-1, len(kept))
+                self.vh[k, tile] += np.float32(share) * (v @ h[half] / n_half - self.vh[k, tile])
+                self.v[k, tile] += share * (v.sum(axis=1) / n_half - self.v[k, tile])
+
+    def noise(self, weights: np.ndarray, activity: np.ndarray) -> float:
+        """Standard error of the averages over both halves, RMS over non-zero weights."""
+        squares = _SquareSum()
+        for tile in tiles(len(weights)):
+            centred = self.vh[:, tile] - activity[tile, None] * self.h[:, None]
+            squares.add(0.5 * (centred[0] - centred[1])[weights[tile] != 0])
+        return squares.rms()
 
 
 def certify(
@@ -168,11 +181,18 @@ def certify(
         Chains with the weights set; they are moved on.
     """
     p, n_frames = spikes.activity(), spikes.n_frames
-    kept = chosen_neurons(len(weights))
-    vh_model, h_model, v_model, v_kept = _model_side(
-        chains, weights, fields, potential, mean_h, kept
-    )
-    covariance_share = share_of_covariance(spikes, v_kept, kept)
+    standard_error = float(np.sqrt(np.mean(p * (1 - p))) / np.sqrt(n_frames))
+    tolerance = _STATIONARITY_TOLERANCE * (l1 + standard_error)
+    model, fields32 = _ModelSide(*weights.shape), fields.astype(np.float32)
+    chains.step(_BURN_IN, weights, fields32, potential)
+    for saved in range(1, _N_ROUNDS * _N_SAVED + 1):
+        chains.step(_THINNING, weights, fields32, potential)
+        model.add(chains, potential, mean_h)
+        if saved % _N_SAVED == 0:
+            noise = model.noise(weights, p)
+            if noise < _LEAST_NOISE * tolerance:
+                break
+    covariance_share = share_of_covariance(spikes, np.concatenate(model.v_kept), model.neurons)
     h, q, mean, square = _hidden_over_data(spikes, weights, potential, mean_h)
     variance = square - mean**2
     size = weight_sums(p, weights)[1]
@@ -180,26 +200,21 @@ def certify(
     spikes_a_frame = np.diff(spikes.frame_starts)
     vq_mean = (spikes_a_frame @ q.astype(np.float64)) / n_frames / max(p.sum(), 1e-12)
     by_neuron = spikes.by_neuron()
-    squares = {"noise": _SquareSum(), "full": _SquareSum(), "without kappa": _SquareSum()}
-    excess = _SquareSum()
+    full, without_kappa, excess = _SquareSum(), _SquareSum(), _SquareSum()
     for tile in tiles(len(weights)):
         p_tile, on = p[tile, None], weights[tile] != 0
         # centred coordinates, in which training moves: see crbm_lite.updates
         data_side = by_neuron.sums(h, tile) / n_frames - p_tile * (mean - mean_h)
-        sides = [data_side - (vh_model[k, tile] - p_tile * h_model[k]) for k in range(2)]
-        gradient = 0.5 * (sides[0] + sides[1])
+        model_side = model.vh[:, tile].mean(axis=0) - p_tile * model.h.mean(axis=0)
+        gradient = data_side - model_side
         without = gradient - l1 * np.sign(weights[tile])
         variance_term = kappa * (by_neuron.sums(q, tile) / n_frames - p_tile * vq_mean)
-        squares["noise"].add((0.5 * (sides[0] - sides[1]))[on])
-        squares["full"].add((without - variance_term)[on])
-        squares["without kappa"].add(without[on])
+        full.add((without - variance_term)[on])
+        without_kappa.add(without[on])
         excess.add(np.maximum(np.abs(gradient - variance_term) - l1, 0.0)[~on])
-    noise = squares["noise"].rms()
-    residual, residual_without = (squares[x].rms(noise) for x in ("full", "without kappa"))
-    standard_error = float(np.sqrt(np.mean(p * (1 - p))) / np.sqrt(spikes.n_frames))
-    tolerance = _STATIONARITY_TOLERANCE * (l1 + standard_error)
+    residual, residual_without = full.rms(noise), without_kappa.rms(noise)
     alive = int((size > 1e-3).sum())
-    activity_data, activity_model = float(p.mean()), float(v_model.mean())
+    activity_data, activity_model = float(p.mean()), float(model.v.mean())
     failed = []
     if alive == 0:
         failed.append("no hidden unit has weights: lambda is too large for these data")

@@ -26,6 +26,7 @@ from crbm_lite.training import Trainer
 from crbm_lite.warm_start import random_start, warm_start
 
 _TRIAL_WINDOW, _TRIAL_RATIO = 30, 1.5
+_CERTIFICATE_CHAINS = 2  # chains from data frames for every training chain; rare states want many
 _COLLAPSED_WEIGHT = 1e-3
 
 
@@ -155,14 +156,15 @@ def train(
         ended = "interrupted" if in_start else run.train(trainer, save, save_every)
     # a start that was cut short is made again rather than gone on with
     kept = run.state(trainer) if ended == "interrupted" and not in_start else None
-    if kept is not None:  # the certificate moves the chains on
-        moved = {"trainer/v", "trainer/partial_input"} & set(kept)
-        kept |= {name: kept[name].copy() for name in moved}
     run.snapshot = None  # all these are as large as W: room for the certificate
     weights, fields, potential = trainer.finish()
     mean_h, chains = trainer.now.mean_h, trainer.chains
     del trainer
-    certificate = certify(spikes, weights, fields, potential, mean_h, schedule.l1, chains)
+    more = np.random.default_rng(seed).integers(
+        spikes.n_frames, size=_CERTIFICATE_CHAINS * chains.n_chains
+    )
+    joined = chains.joined_by(spikes.dense(more))
+    certificate = certify(spikes, weights, fields, potential, mean_h, schedule.l1, joined)
     flip = weights.sum(axis=0) < 0
     weights = np.where(flip, -weights, weights)
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential

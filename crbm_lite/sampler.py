@@ -88,6 +88,20 @@ class GibbsChains:
         self.v[:, : self.n_chains] = v.T
         self.update_inputs()
 
+    def joined_by(self, v: np.ndarray) -> GibbsChains:
+        """Chains of the same weights: these, and others that start from spikes v (chains, N).
+
+        The packed weights are shared, the spikes are copies; random numbers are new.
+        """
+        seed = int(hash64(self.seed, np.uint64(2 * self.n_steps_done)))
+        shape = (self.n_neurons, self.n_hidden, self.n_chains + len(v))
+        joined = GibbsChains(*shape, seed, self.jump_every)
+        joined.row_nnz, joined.columns, joined.values = self.packed_rows
+        joined.proposal_counts[:] = self.proposal_counts
+        joined._proposal = self._proposal
+        joined.set_spikes(np.concatenate([self.spikes(), v]))
+        return joined
+
     def propose_from(self, h: np.ndarray, keep: float = 0.0) -> None:
         """Propose jumps from the histogram of values h (samples, M) of the hidden units.
 
