@@ -1,9 +1,11 @@
 """The sparse VAE: bound and loss against hand computation, training against planted truth."""
 
+import json
 import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from crbm_lite.baselines.vae_validation import sweep_vae, validate_vae
 
 if not (find_spec("keras") and find_spec("jax")):
     pytest.skip("needs the extra [vae]", allow_module_level=True)
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
 
 # Two neurons, one latent: v = (1, 0) goes to 0.5 * 1 + 0.1 = 0.6, m = 2 * 0.6 - 0.2 = 1.0 and
 # s = -0.6 + 0.1 = -0.5; v = (0, 1) to -0.9, the ReLU makes it 0, m = -0.2 and s = 0.1.
@@ -264,3 +268,22 @@ def test_another_backend_and_a_missing_package_are_told_and_the_environment_is_k
         KERAS_BACKEND="tensorflow",
     )
     assert kept.stdout.split() == ["jax", "tensorflow"], kept.stderr
+
+
+def test_the_stored_runs_are_whole_and_agree_with_themselves():
+    stored = json.loads((BOOK / "baselines" / "vae_long_run.json").read_text(encoding="utf-8"))
+    for name, n_neurons in (("larva", 2000), ("retina", 477)):
+        search = stored[name]["search"]
+        elbo = np.array(search["elbo"]).mean(axis=0)
+        assert search["settings"][elbo.argmax()] == search["best"]
+        assert [stored[name]["best"][k] for k in ("n_hidden", "l1")] == search["best"]
+        assert [stored[name]["shown_in_paper"][k] for k in ("n_hidden", "l1")] == [200, 0.02]
+        for key in ("best", "shown_in_paper"):
+            run = stored[name][key]
+            n_connected = len(run["assembly_sizes"])
+            assert run["fraction_disconnected"] == pytest.approx(1 - n_connected / run["n_hidden"])
+            assert sum(run["log10_weight_counts"]) == n_neurons * run["n_hidden"]
+            assert run["n_parameters"] == sum(run["assembly_sizes"]) + n_neurons
+            assert len(run["loss"]) == run["n_updates"] // 500
+            assert run["elbo_test"] < 0
+    assert stored["larva"]["shown_in_paper"]["n_updates"] == 200_000  # as the paper's
