@@ -34,12 +34,42 @@ __all__ = [
 
 def finite_weights(weights: np.ndarray, name: str = "weights") -> np.ndarray:
     """Weights as an array; ValueError with `name` unless they are finite and (N, M)."""
-    weights = np.asarray(weights)
-    if weights.ndim != 2 or 0 in weights.shape or not np.isfinite(weights).all():
-        raise ValueError(
-            f"{name} has shape {weights.shape}: give finite (N, M) weights, model.weights_"
-        )
+    weights = weights.toarray() if scipy.sparse.issparse(weights) else np.asarray(weights)
+    if weights.ndim != 2 or 0 in weights.shape:
+        raise ValueError(f"{name} has shape {weights.shape}: give (N, M) weights, model.weights_")
+    if weights.dtype.kind not in "fiub" or not np.isfinite(weights).all():
+        raise ValueError(f"{name} holds NaN, infinity or no numbers: give finite (N, M) weights")
     return weights
+
+
+def finite_places(coordinates: object, n_neurons: int) -> np.ndarray:
+    """Coordinates as (N, 3) float64; ValueError unless they are, and finite."""
+    if coordinates is None:
+        raise ValueError("coordinates is None: give the (N, 3) positions of the neurons, in um")
+    places = np.asarray(coordinates, dtype=np.float64)
+    if places.shape != (n_neurons, 3):
+        raise ValueError(f"coordinates has shape {places.shape}: expected ({n_neurons}, 3)")
+    if not np.isfinite(places).all():
+        raise ValueError("coordinates holds NaN or infinity: leave those neurons out")
+    return places
+
+
+def region_members(labels: object, n_neurons: int) -> scipy.sparse.csr_array:
+    """Labels as a sparse (N, R) bool array; ValueError unless there is one row a neuron."""
+    if labels is None:
+        raise ValueError("labels is None: give the (N, R) regions of the neurons")
+    if not scipy.sparse.issparse(labels):
+        labels = np.asarray(labels)
+        if labels.ndim != 2 or labels.dtype.kind not in "fiub" or np.isnan(labels).any():
+            raise ValueError(
+                f"labels has shape {labels.shape}: give (N, R) numbers, 1 where a neuron lies in a "
+                "region and 0 elsewhere"
+            )
+    member = scipy.sparse.csr_array(labels).astype(bool)
+    if member.shape[0] != n_neurons:
+        raise ValueError(f"labels has shape {member.shape}: expected ({n_neurons}, R)")
+    member.eliminate_zeros()
+    return member
 
 
 def membership(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:
@@ -136,7 +166,7 @@ def strong_weights(
     Raises
     ------
     ValueError
-        If `weights` has fewer than two columns or is not finite.
+        If `weights` has fewer than two columns or is not finite, or there is no shuffle.
 
     Examples
     --------
@@ -145,9 +175,12 @@ def strong_weights(
     >>> strong_weights(np.repeat(np.eye(2), 5, axis=0), random_state=0).per_neuron
     array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
     """
-    weights = np.asarray(weights, dtype=np.float64)
-    if weights.ndim != 2 or weights.shape[1] < 2 or not np.isfinite(weights).all():
-        raise ValueError("weights must be a finite (N, M) array with M of 2 or more.")
+    weights = finite_weights(weights).astype(np.float64)
+    if weights.shape[1] < 2 or n_shuffles < 1:
+        raise ValueError(
+            f"weights has shape {weights.shape}, n_shuffles is {n_shuffles}: give weights of two "
+            "hidden units or more, and one shuffle or more"
+        )
     rng = np.random.default_rng(random_state)
     magnitude = np.abs(weights)
     # Among tied weights "at the threshold" is no less strong: W of 0 and 1 must count its ones.
@@ -194,14 +227,7 @@ def regional_occupancy(
     array([0.5, 0.5])
     """
     weights = finite_weights(weights)
-    if labels is None:
-        raise ValueError("labels is None: give the (N, R) regions of the neurons")
-    member = scipy.sparse.csr_array(labels).astype(np.float64)
-    if member.shape[0] != len(weights):
-        raise ValueError(
-            f"labels have shape {member.shape} and weights {weights.shape}: give one row a neuron "
-            "in both"
-        )
+    member = region_members(labels, len(weights)).astype(np.float64)
     if definition == "signed_sum":
         return member.T @ weights.astype(np.float64)
     if definition != "mean_absolute":
@@ -265,7 +291,7 @@ def compactness(
     Raises
     ------
     ValueError
-        If there are no coordinates or they do not fit.
+        If there are no coordinates, they are not finite or do not fit, or there is no draw.
 
     Examples
     --------
@@ -275,11 +301,12 @@ def compactness(
     True
     """
     member = np.asarray(member, dtype=bool)
-    if coordinates is None:
-        raise ValueError("coordinates is None: give the (N, 3) positions of the neurons, in um")
-    places = np.asarray(coordinates, dtype=np.float64)
-    if member.ndim != 2 or places.ndim != 2 or len(places) != len(member):
-        raise ValueError(f"coordinates has shape {places.shape}, member {member.shape}: N differs")
+    if member.ndim != 2 or n_shuffles < 1:
+        raise ValueError(
+            f"member has shape {member.shape}, n_shuffles is {n_shuffles}: give (N, M) membership "
+            "and one draw or more"
+        )
+    places = finite_places(coordinates, len(member))
     rng = np.random.default_rng(random_state)
     radius, p_value = np.full((2, member.shape[1]), np.nan)
     for unit, size in enumerate(member.sum(axis=0)):

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse
+
+from crbm_lite.assemblies import finite_places, finite_weights, region_members
 
 __all__ = ["export_csv", "export_hdf5"]
 
@@ -23,15 +24,12 @@ def _region_of_neuron(
     """Names of each neuron's regions, several joined by a semicolon, none as an empty string."""
     if labels is None:
         return [""] * n_neurons
-    member = scipy.sparse.csr_array(labels)
-    if member.shape[0] != n_neurons:
-        raise ValueError(f"labels have shape {member.shape}: expected ({n_neurons}, R)")
-    names = label_names
-    if names is None:
-        names = [f"region {r}" for r in range(member.shape[1])]
+    member = region_members(labels, n_neurons)
+    if label_names is None:
+        label_names = [f"region {r}" for r in range(member.shape[1])]
+    names = [str(name) for name in label_names]
     if len(names) != member.shape[1]:
         raise ValueError(f"label_names has {len(names)} names for {member.shape[1]} regions")
-    member.eliminate_zeros()
     starts = member.indptr
     return [
         ";".join(names[r] for r in sorted(member.indices[starts[i] : starts[i + 1]]))
@@ -40,15 +38,10 @@ def _region_of_neuron(
 
 
 def _checked(weights: np.ndarray, coordinates: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    weights = np.asarray(weights)
-    if weights.ndim != 2:
-        raise ValueError(f"weights has shape {weights.shape}: give (N, M) weights")
+    weights = finite_weights(weights)
     if coordinates is None:
         return weights, np.full((len(weights), 3), np.nan)
-    places = np.asarray(coordinates, dtype=np.float64)
-    if places.shape != (len(weights), 3):
-        raise ValueError(f"coordinates has shape {places.shape}: expected ({len(weights)}, 3)")
-    return weights, places
+    return weights, finite_places(coordinates, len(weights))
 
 
 def export_csv(
@@ -78,7 +71,7 @@ def export_csv(
     Raises
     ------
     ValueError
-        If the shapes do not fit together.
+        If the shapes do not fit together, or weights or coordinates are not finite.
 
     Examples
     --------

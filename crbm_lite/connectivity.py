@@ -158,7 +158,7 @@ def effective_connectivity(
     Raises
     ------
     ValueError
-        If a neuron is named that the model has not.
+        If a neuron is named that the model has not, or the variances are not M finite numbers.
 
     Examples
     --------
@@ -175,6 +175,11 @@ def effective_connectivity(
         v if isinstance(v, np.ndarray) and v.ndim == 1 else mean_conditional_variance(model, v)
     )
     weights = model.weights_
+    if variance.shape != weights.shape[1:] or not np.isfinite(variance).all():
+        raise ValueError(
+            f"v has shape {variance.shape}: give frames (T, {n}), or the finite mean conditional "
+            f"variances of {weights.shape[1]} hidden units"
+        )
     tile = (weights[rows].astype(np.float64) * variance) @ weights[columns].astype(np.float64).T
     tile[rows[:, None] == columns[None, :]] = 0.0
     return tile
@@ -185,8 +190,14 @@ def kept_by_weight_spread(
 ) -> tuple[CRBM, ...]:
     """Models whose weights have low < std(w) < high: the paper's rule for converged runs.
 
-    The two numbers belong to some 50,000 neurons and 200 hidden units; with exact zeros, or another
-    N, look at the models' own verdicts instead.
+    The two numbers, which are the default, belong to some 50,000 neurons and 200 hidden units; with
+    exact zeros, or another N, look at the models' own verdicts instead, or widen the window and say
+    so.
+
+    Raises
+    ------
+    ValueError
+        If the window is empty or a model is not fitted.
 
     Examples
     --------
@@ -197,6 +208,11 @@ def kept_by_weight_spread(
     >>> [float(m.weights_.max()) for m in kept_by_weight_spread(small)]
     [0.1]
     """
+    if not low < high:
+        raise ValueError(f"low is {low} and high {high}: nothing lies between them.")
+    models = tuple(models)
+    for model in models:
+        check_is_fitted(model, "weights_")
     return tuple(m for m in models if low < float(np.std(m.weights_, dtype=np.float64)) < high)
 
 
@@ -232,6 +248,8 @@ def factor_of_models(models: Sequence[CRBM], v: object) -> tuple[np.ndarray, np.
     models = tuple(models)
     if not models:
         raise ValueError("models is empty: no run was kept; train longer or loosen the rule.")
+    for model in models:
+        check_is_fitted(model, "weights_")
     sizes = {m.n_features_in_ for m in models}
     if len(sizes) > 1:
         raise ValueError(f"models have {sorted(sizes)} neurons: repeats share the same neurons.")

@@ -15,7 +15,12 @@ import numpy as np
 from sklearn.base import clone
 
 from crbm_lite.connectivity import factor_of_models, kept_by_weight_spread
-from crbm_lite.regions import RegionConnectivity, region_connectivity
+from crbm_lite.regions import (
+    RegionConnectivity,
+    check_region_options,
+    region_connectivity,
+    region_given_neuron,
+)
 from crbm_lite.structure import average_connectivity
 
 if TYPE_CHECKING:
@@ -88,7 +93,8 @@ def connectivity_of_animals(
     Raises
     ------
     ValueError
-        If a recording has no labels or others than the first, or no run of any animal was kept.
+        If a recording has no labels or others than the first, labels overlap or an option is
+        unknown (all of it before anything is trained), or no run of any animal was kept.
 
     Examples
     --------
@@ -110,6 +116,13 @@ def connectivity_of_animals(
             raise ValueError(f"recordings[{k}] has no labels: regions are needed.")
         if recording.label_names != recordings[0].label_names:
             raise ValueError(f"recordings[{k}] has other label_names than recordings[0].")
+        try:  # what is wrong is known before the hours of training
+            n_regions = region_given_neuron(recording.labels)[1]
+            check_region_options(n_regions, n_regions, min_neurons, diagonal)
+        except ValueError as error:
+            raise ValueError(f"recordings[{k}]: {error}") from error
+    if missing not in ("skip", "zero"):
+        raise ValueError(f'missing must be "skip" or "zero", got {missing!r}.')
     train = fit or (lambda new, recording: new.fit(recording))
     animals, n_kept = [], []
     for recording in recordings:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.checks import as_discontinuities
 from crbm_lite.correlations import correlations_of_columns
 from crbm_lite.participation import effective_number
 
@@ -28,6 +29,9 @@ __all__ = [
     "ward_clusters",
     "ward_order",
 ]
+
+
+_ROUNDING = 1e-6  # of float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +54,21 @@ class HiddenStates:
 
 
 def _traces(values: np.ndarray, name: str, n_columns: int = 1) -> np.ndarray:
-    values = np.asarray(values, dtype=np.float64)
+    values = np.asarray(values)
+    if values.dtype.kind not in "fiub":
+        raise ValueError(f"{name} has dtype {values.dtype}: give (T, M) numbers, time first")
     if values.ndim != 2 or len(values) < 2 or values.shape[1] < n_columns:
         raise ValueError(
             f"{name} has shape {values.shape}: give (T, M) traces, time first, of at least 2 "
             f"frames and {n_columns} column(s)"
         )
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        raise ValueError(f"{name} holds infinity: leave out the frames or units concerned")
     return values
+
+
+def _floats(values: np.ndarray, name: str, n_columns: int = 1) -> np.ndarray:
+    return _traces(values, name, n_columns).astype(np.float64)
 
 
 def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
@@ -72,7 +84,7 @@ def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
     Returns
     -------
     HiddenStates
-        A constant unit has NaN everywhere and is never active.
+        A unit that is constant up to rounding has NaN everywhere and is never active.
 
     Raises
     ------
@@ -87,11 +99,12 @@ def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
     """
     from sklearn.mixture import GaussianMixture
 
-    h = _traces(h, "h")
-    if not np.isfinite(h).all():
-        raise ValueError("h holds NaN or infinity: leave out the frames or units concerned")
+    h = _floats(h, "h")
+    if np.isnan(h).any():
+        raise ValueError("h holds NaN: leave out the frames or units concerned")
     peaks = np.full((h.shape[1], 2), np.nan)
-    for unit in np.flatnonzero(np.ptp(h, axis=0) > 0):
+    smallest = _ROUNDING * np.maximum(np.abs(h).max(axis=0), 1.0)  # h has s.d. 1 where it moves
+    for unit in np.flatnonzero(np.ptp(h, axis=0) > smallest):
         mixture = GaussianMixture(2, random_state=random_state).fit(h[:, [unit]])
         peaks[unit] = np.sort(mixture.means_.ravel())
     point = peaks.mean(axis=1)
@@ -113,12 +126,23 @@ def n_active(h: np.ndarray, inactive_peak: np.ndarray) -> np.ndarray:
     -------
     (T,) float64, from 1 to M
 
+    Raises
+    ------
+    ValueError
+        If there is not one inactive peak for each unit.
+
     Examples
     --------
     >>> n_active(np.array([[1.0, 0.0], [1.0, 1.0]]), np.zeros(2))
     array([1., 2.])
     """
-    return effective_number(np.nan_to_num(_traces(h, "h") - inactive_peak), axis=1)
+    h, peak = _floats(h, "h"), np.asarray(inactive_peak)
+    if peak.shape != h.shape[1:] or peak.dtype.kind not in "fiub" or np.isinf(peak).any():
+        raise ValueError(
+            f"inactive_peak has shape {peak.shape}: give {h.shape[1]} numbers, "
+            "hidden_states(h).inactive_peak"
+        )
+    return effective_number(np.nan_to_num(h - peak), axis=1)
 
 
 def ward_order(activity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,7 +174,7 @@ def ward_order(activity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
-    activity = np.nan_to_num(_traces(activity, "activity", 2))
+    activity = np.nan_to_num(_floats(activity, "activity", 2))
     distance = np.clip(1 - correlations_of_columns(activity), 0, 2)
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(distance, checks=False), "ward")
@@ -210,7 +234,7 @@ def principal_variance(activity: np.ndarray) -> np.ndarray:
     >>> principal_variance(np.array([[0, 0], [1, 1.0]])).round(6)
     array([1., 1.])
     """
-    activity = np.nan_to_num(_traces(activity, "activity"))
+    activity = np.nan_to_num(_floats(activity, "activity"))
     variance = np.linalg.svd(activity - activity.mean(axis=0), compute_uv=False) ** 2
     total = variance.sum()
     return np.cumsum(variance) / total if total > 0 else np.full(len(variance), np.nan)
@@ -239,7 +263,7 @@ def time_constants_s(
     Raises
     ------
     ValueError
-        If the rate is not positive.
+        If the rate is not positive, or a discontinuity is no frame of the trace.
 
     Examples
     --------
@@ -249,7 +273,7 @@ def time_constants_s(
     if not rate_hz > 0:
         raise ValueError(f"rate_hz is {rate_hz}: give the frames per second, a positive number")
     active = _traces(active, "active") > 0
-    cuts = np.asarray(discontinuities, dtype=int)
+    cuts = as_discontinuities(discontinuities, len(active))
     result = np.full(active.shape[1], np.nan)
     for unit in range(active.shape[1]):
         periods = []

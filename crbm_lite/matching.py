@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.assemblies import finite_weights
+from crbm_lite.assemblies import finite_places, finite_weights
 from crbm_lite.correlations import correlations_of_columns
 
 __all__ = [
@@ -106,7 +106,9 @@ class Stability:
         return np.isfinite(self.correlation).any(axis=1)
 
     def fraction_above(self, correlation: float = 0.5) -> float:
-        """Fraction of the assemblies of all runs whose mean |r| is larger."""
+        """Fraction of the assemblies of all runs whose mean |r| is larger; NaN without any."""
+        if not self._used.any():
+            return float("nan")
         return float((self.per_assembly[self._used] > correlation).mean())
 
 
@@ -201,8 +203,8 @@ def symmetric_pairs(
     Raises
     ------
     ValueError
-        If there are no coordinates, they do not fit, or all neurons share one x: then there are
-        no sides.
+        If there are no coordinates, they do not fit or are not finite, or all neurons share one
+        x: then there are no sides. If the midline or the number of neighbours makes no sense.
 
     Examples
     --------
@@ -216,11 +218,12 @@ def symmetric_pairs(
     from scipy.spatial import cKDTree
 
     weights = finite_weights(weights, "weights").astype(np.float64)
-    if coordinates is None:
-        raise ValueError("coordinates is None: give the (N, 3) positions of the neurons, in um")
-    places = np.asarray(coordinates, dtype=np.float64)
-    if places.ndim != 2 or len(places) != len(weights):
-        raise ValueError(f"coordinates has shape {places.shape}: expected ({len(weights)}, 3)")
+    places = finite_places(coordinates, len(weights))
+    if n_neighbours < 1 or not (midline_um is None or np.isfinite(midline_um)):
+        raise ValueError(
+            f"n_neighbours is {n_neighbours}, midline_um {midline_um}: give one neighbour or more, "
+            "and a finite x"
+        )
     if np.ptp(places[:, 0]) == 0:
         raise ValueError("coordinates have one x only: there is no left and right")
     image = places.copy()

@@ -48,7 +48,7 @@ def plan_projections(
     Raises
     ------
     ValueError
-        If n_assemblies is below 1.
+        If n_assemblies is below 1, or the structure is not of the larva's regions or is empty.
 
     Examples
     --------
@@ -60,7 +60,13 @@ def plan_projections(
     """
     if n_assemblies < 1:
         raise ValueError(f"n_assemblies is {n_assemblies}: give a positive integer")
-    n_regions = len(structure)
+    structure = np.asarray(structure, np.float64)
+    n_regions = len(REGION_NAMES)
+    if structure.shape != (n_regions, n_regions) or not (structure > 0).any():
+        raise ValueError(
+            f"structure has shape {structure.shape}: give ({n_regions}, {n_regions}) strengths, "
+            "some of them above 0"
+        )
     strong = np.quantile(structure[structure > 0], 0.9)
     plans = []
     for k in range(n_assemblies):

@@ -26,6 +26,9 @@ __all__ = [
 
 def as_squares(matrices: Sequence[np.ndarray], name: str) -> np.ndarray:
     """Check that these are one or more matrices of one square shape; (A, R, R) float64."""
+    shapes = [np.shape(matrix) for matrix in (matrices if matrices is not None else ())]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"{name} have different shapes {shapes}: give the same regions in each.")
     stack = np.asarray(matrices, np.float64)
     if stack.ndim != 3 or stack.shape[0] == 0 or stack.shape[1] != stack.shape[2]:
         raise ValueError(f"{name} must be one or more matrices (R, R), got shape {stack.shape}.")
@@ -75,7 +78,8 @@ class StructureComparison:
         """Likelihood of pairs being connected over unconnected, given their functional values.
 
         For two Gaussians of log10 with common amplitude and width; its logarithm is linear in log10
-        of the value and 0 halfway between the two means.
+        of the value and 0 halfway between the two means. NaN without a width, and for values not
+        above 0, which have no logarithm.
 
         Examples
         --------
@@ -84,8 +88,12 @@ class StructureComparison:
         [1.0, 2.718]
         """
         middle = (self.mean_connected + self.mean_unconnected) / 2
+        values = np.asarray(functional, np.float64)
+        logs = np.log10(values, out=np.full(values.shape, np.nan), where=values > 0)
+        if not self.width > 0:
+            return np.full(values.shape, np.nan)
         slope = (self.mean_connected - self.mean_unconnected) / self.width**2
-        return np.exp(slope * (np.log10(np.asarray(functional, np.float64)) - middle))
+        return np.exp(slope * (logs - middle))
 
 
 def compare(
@@ -96,7 +104,7 @@ def compare(
     Parameters
     ----------
     functional, structural : ndarray, shape (R, R)
-        Symmetric, in the same order. Pairs where either is NaN are left out.
+        Symmetric, in the same order. Pairs where either is not finite are left out.
     within : bool
         Count the pairs of a region with itself, as the paper does (r_S 0.39; without them 0.30).
         A structural diagonal that is 0 because it was never measured counts as unconnected: make
@@ -105,8 +113,9 @@ def compare(
     Returns
     -------
     StructureComparison
-        Fields that need a larger group are NaN: three connected pairs for the ranks, one of each
-        group for the test, two of each for the Gaussians, where values of 0 are left out.
+        Fields that need a larger group are NaN: three connected pairs, not all alike, for the
+        ranks, one of each group for the test, two of each for the Gaussians, where values of 0 are
+        left out.
 
     Raises
     ------
@@ -135,11 +144,12 @@ def compare(
         raise ValueError("structural holds negative values.")
     pairs = region_pairs(len(f), within=within)
     x, y = f[pairs], c[pairs]
-    known = ~np.isnan(x) & ~np.isnan(y)
+    known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
     linked, free = x[y > 0], x[y == 0]
     nan = float("nan")
-    rank = spearmanr(linked, y[y > 0]) if linked.size > 2 else (nan, nan)
+    varied = linked.size > 2 and np.ptp(linked) > 0 and np.ptp(y[y > 0]) > 0
+    rank = spearmanr(linked, y[y > 0]) if varied else (nan, nan)
     test = ks_2samp(linked, free) if linked.size and free.size else (nan, nan)
     means, width = (nan, nan), nan
     logs = np.log10(linked[linked > 0]), np.log10(free[free > 0])
@@ -164,7 +174,10 @@ class LogNormality:
     probability_plot_r2 : float
         Squared correlation of the plot; 1 for a perfect log-normal. It is near 1 for much else.
     shapiro_w, shapiro_p : float
-        Shapiro-Wilk test of the logarithms.
+        Shapiro-Wilk test of the logarithms. Above 5,000 values its p is not defined: NaN.
+    dagostino_p : float
+        D'Agostino and Pearson's test of their skewness and kurtosis, for 20 values or more of any
+        number; below, NaN.
     skewness, excess_kurtosis : float
         Of the logarithms; both 0 for a log-normal. Where n is large they say more than a p value.
     gain_over_normal : float
@@ -177,6 +190,7 @@ class LogNormality:
     probability_plot_r2: float
     shapiro_w: float
     shapiro_p: float
+    dagostino_p: float
     skewness: float
     excess_kurtosis: float
     gain_over_normal: float
@@ -193,7 +207,7 @@ def log_normality(values: object) -> LogNormality:
     Raises
     ------
     ValueError
-        If fewer than 8 values are left.
+        If fewer than 8 values are left, or all are alike.
 
     Examples
     --------
@@ -202,20 +216,28 @@ def log_normality(values: object) -> LogNormality:
     >>> log_normality(values).probability_plot_r2 > 0.99
     True
     """
-    from scipy.stats import kurtosis, probplot, shapiro, skew
+    import warnings
+
+    from scipy.stats import kurtosis, normaltest, probplot, shapiro, skew
 
     flat = np.asarray(values, np.float64).ravel()
     flat = flat[np.isfinite(flat) & (flat > 0)]
     logs = np.log10(flat)
     if logs.size < 8:
         raise ValueError(f"values has {logs.size} positive finite entries: 8 or more are needed.")
+    if not np.ptp(logs) > 0:
+        raise ValueError("values are all alike: there is no distribution to test.")
     (quantiles, ordered), (_, _, r) = probplot(logs)
-    w, p = shapiro(logs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the p that is left out
+        w, p = shapiro(logs)
+    p = p if logs.size <= 5000 else np.nan
+    p_moments = normaltest(logs).pvalue if logs.size >= 20 else np.nan
     # Both Gaussians have their entropy as mean log-likelihood; dx = x ln(10) d(log10 x).
     gain = np.log(flat.std() / logs.std()) - np.log(flat * np.log(10)).mean()
     return LogNormality(
-        quantiles, ordered, float(r) ** 2, float(w), float(p), float(skew(logs)),
-        float(kurtosis(logs)), float(gain),
+        quantiles, ordered, float(r) ** 2, float(w), float(p), float(p_moments),
+        float(skew(logs)), float(kurtosis(logs)), float(gain),
     )  # fmt: skip
 
 
@@ -226,7 +248,8 @@ class Conservation:
     Attributes
     ----------
     pearson_r : ndarray, shape (A, A)
-        Of log10 over the pairs of regions that both animals have; diagonal 1, NaN for fewer than 3.
+        Of log10 over the pairs of regions that both animals have; diagonal 1. NaN for fewer than 3
+        pairs, and where all are alike.
     n_pairs : ndarray of int64, shape (A, A)
         Region pairs that were compared.
     """
@@ -235,13 +258,14 @@ class Conservation:
     n_pairs: np.ndarray
 
     def mean(self, *, with_self: bool = False) -> float:
-        """Mean over the pairs of animals, each counted once.
+        """Mean over the pairs of animals that can be compared, each once; NaN without any.
 
         ``with_self`` adds the ones of each animal with itself: of eight animals at 0.60 that makes
         (8 + 28 x 0.60) / 36 = 0.69, the paper's number.
         """
-        upper = np.triu_indices(len(self.pearson_r), 0 if with_self else 1)
-        return float(np.nanmean(self.pearson_r[upper]))
+        found = self.pearson_r[np.triu_indices(len(self.pearson_r), 0 if with_self else 1)]
+        found = found[np.isfinite(found)]
+        return float(found.mean()) if found.size else float("nan")
 
 
 def conservation(matrices: Sequence[np.ndarray], *, within: bool = True) -> Conservation:
@@ -276,6 +300,6 @@ def conservation(matrices: Sequence[np.ndarray], *, within: bool = True) -> Cons
         for b in range(a, n):
             both = ~np.isnan(logs[a]) & ~np.isnan(logs[b])
             counts[a, b] = counts[b, a] = both.sum()
-            if both.sum() > 2:
+            if both.sum() > 2 and np.ptp(logs[a, both]) > 0 and np.ptp(logs[b, both]) > 0:
                 r[a, b] = r[b, a] = np.corrcoef(logs[a, both], logs[b, both])[0, 1]
     return Conservation(r, counts)

@@ -77,6 +77,8 @@ def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
     vector = np.asarray(labels)
     if vector.ndim != 1 or vector.size == 0 or vector.dtype.kind not in "iuf":
         raise ValueError("labels must be a vector of regions or a 0/1 matrix (neurons, regions).")
+    if not np.isfinite(vector).all():
+        raise ValueError("labels must be whole numbers, NaN or infinity is none: -1 is no region.")
     region = vector.astype(np.int64)
     if (region != vector).any() or (region < -1).any():
         raise ValueError("labels must be whole numbers: regions from 0 on, -1 for no region.")
@@ -151,7 +153,7 @@ def region_connectivity(
 
     Parameters
     ----------
-    weights : ndarray of float32 or float64, shape (N, K)
+    weights : ndarray or scipy.sparse of float32 or float64, shape (N, K)
         For repeated models `crbm_lite.connectivity.factor_of_models`, for covariances
         ``factor_of_covariance``.
     mean_variance : ndarray, shape (K,)
@@ -183,7 +185,7 @@ def region_connectivity(
     """
     region, n_found = region_given_neuron(labels)
     n_regions = n_found if n_regions is None else int(n_regions)
-    weights = np.asarray(weights)
+    weights = weights.toarray() if scipy.sparse.issparse(weights) else np.asarray(weights)
     if weights.dtype not in (np.float32, np.float64):
         weights = weights.astype(np.float64)
     scales = np.asarray(mean_variance, weights.dtype)
@@ -194,7 +196,7 @@ def region_connectivity(
         )
     if not (np.isfinite(weights).all() and np.isfinite(scales).all()):
         raise ValueError("weights and mean_variance must be finite.")
-    _check_options(n_found, n_regions, min_neurons, diagonal)
+    check_region_options(n_found, n_regions, min_neurons, diagonal)
     counts = np.bincount(region[region >= 0], minlength=n_regions)
     used = np.flatnonzero(counts >= min_neurons)
     position = np.full(n_regions + 1, -1)
@@ -232,7 +234,7 @@ def aggregate_regions(
     matrix = np.asarray(matrix, np.float64)
     if matrix.shape != (len(region),) * 2:
         raise ValueError(f"matrix has shape {matrix.shape}, but labels name {len(region)} neurons.")
-    _check_options(n_found, n_regions, min_neurons, diagonal)
+    check_region_options(n_found, n_regions, min_neurons, diagonal)
     counts = np.bincount(region[region >= 0], minlength=n_regions)
     used = np.flatnonzero(counts >= min_neurons)
     member = (region[:, None] == used).astype(np.float64)
@@ -241,7 +243,8 @@ def aggregate_regions(
     return _averaged(sums, used, counts, diagonal)
 
 
-def _check_options(n_found: int, n_regions: int, min_neurons: int, diagonal: str) -> None:
+def check_region_options(n_found: int, n_regions: int, min_neurons: int, diagonal: str) -> None:
+    """Raise ValueError unless the options of `region_connectivity` make sense."""
     if n_regions < n_found:
         raise ValueError(f"labels name region {n_found - 1}, but n_regions is {n_regions}.")
     if min_neurons < 2:

@@ -72,8 +72,8 @@ def average_connectivity(
             f"{len(stack)} matrices of {stack.shape[1]} regions need n_neurons of shape "
             f"{stack.shape[:2]} and n_frames ({len(stack)},), got {counts.shape}, {frames.shape}."
         )
-    if (counts < 0).any() or (frames < 0).any():
-        raise ValueError("n_neurons and n_frames must not be negative.")
+    if not all((x >= 0).all() and np.isfinite(x).all() for x in (counts, frames)):
+        raise ValueError("n_neurons and n_frames must be finite and not negative.")
     if missing not in ("skip", "zero"):
         raise ValueError(f'missing must be "skip" or "zero", got {missing!r}.')
     weights = frames[:, None, None] * (counts[:, :, None] + counts[:, None, :])
@@ -133,15 +133,20 @@ def structural_connectivity(
             "disagree: they must be (n, R), (n,) and (R,)."
         )
     n_regions = len(volumes)
-    if not (np.isfinite(lengths).all() and (lengths >= 0).all() and (volumes > 0).all()):
-        raise ValueError("lengths_um must be finite and not negative, volumes_um3 positive.")
+    finite = np.isfinite(lengths).all() and np.isfinite(volumes).all()
+    if not (finite and (lengths >= 0).all() and (volumes > 0).all()):
+        raise ValueError(
+            "lengths_um must be finite and not negative, volumes_um3 finite and positive."
+        )
     if soma.dtype.kind not in "iu" or (soma < -1).any() or (soma >= n_regions).any():
         raise ValueError(f"soma_region must be whole numbers from -1 to {n_regions - 1}.")
     if formula not in (20, 21):
         raise ValueError(f"formula must be 20 or 21 (the equation), got {formula!r}.")
     if mirror is not None:
         other = np.asarray(mirror)
-        if other.shape != (n_regions,) or (other[other] != np.arange(n_regions)).any():
+        paired = other.shape == (n_regions,) and other.dtype.kind in "iu"
+        paired = paired and (other >= 0).all() and (other < n_regions).all()
+        if not paired or (other[other] != np.arange(n_regions)).any():
             raise ValueError("mirror must name each region's partner: mirror[mirror[r]] == r.")
         lengths = np.concatenate([lengths, lengths[:, other]])
         soma = np.concatenate([soma, np.where(soma >= 0, other[soma], -1)])

@@ -21,7 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.assemblies import regional_occupancy
+from crbm_lite.assemblies import (
+    finite_places,
+    finite_weights,
+    region_members,
+    regional_occupancy,
+)
 from crbm_lite.viewer_data import brain_outline
 
 if TYPE_CHECKING:
@@ -198,7 +203,8 @@ def view_assemblies(
     Raises
     ------
     ValueError
-        If there are no coordinates, no hidden unit has weights, or shapes do not fit together.
+        If there are no coordinates, no hidden unit has weights, numbers are not finite, or shapes
+        do not fit together. A trace of NaN is one that never switches.
 
     Examples
     --------
@@ -208,34 +214,25 @@ def view_assemblies(
     >>> viewer.selection(3).weights
     array([1., 1., 1.])
     """
-    weights = np.asarray(weights)
-    if coordinates is None:
-        raise ValueError("coordinates is None: give the (N, 3) positions of the neurons, in um")
-    places = np.asarray(coordinates, dtype=np.float64)
-    if weights.ndim != 2 or places.shape != (len(weights), 3) or not np.isfinite(places).all():
-        raise ValueError(
-            f"weights has shape {weights.shape}, coordinates {places.shape}: give (N, M) weights "
-            "and finite (N, 3) coordinates"
-        )
+    weights = finite_weights(weights)
+    places = finite_places(coordinates, len(weights))
     used = np.flatnonzero((weights != 0).any(axis=0))
     if not used.size:
         raise ValueError("weights are all 0: there is no assembly to show")
     if labels is None:
         labels = np.zeros((len(weights), 0), dtype=bool)
-    elif scipy.sparse.issparse(labels):
-        labels = labels.toarray()
-    labels = np.asarray(labels).astype(bool)
-    if labels.ndim != 2 or len(labels) != len(weights):
-        raise ValueError(f"labels has shape {labels.shape}: expected ({len(weights)}, R)")
-    names = label_names or [f"region {r}" for r in range(labels.shape[1])]
+    labels = region_members(labels, len(weights)).toarray()
+    names = [f"region {r}" for r in range(labels.shape[1])] if label_names is None else label_names
     if len(names) != labels.shape[1]:
         raise ValueError(f"label_names has {len(names)} names for {labels.shape[1]} regions")
     activity = np.empty((0, weights.shape[1])) if activity is None else np.asarray(activity)
-    if activity.ndim != 2 or activity.shape[1] != weights.shape[1] or not rate_hz > 0:
+    if activity.ndim != 2 or activity.shape[1] != weights.shape[1] or not 0 < rate_hz < np.inf:
         raise ValueError(
             f"activity has shape {activity.shape}, rate_hz is {rate_hz}: give "
             f"(T, {weights.shape[1]}) traces and a positive rate"
         )
+    if np.isinf(activity).any():
+        raise ValueError("activity holds infinity: leave those units or frames out")
     kept = labels.any(axis=0)  # a region without neurons shows nothing
     return AssemblyViewer(
         weights[:, used].astype(np.float64), places, labels[:, kept],

@@ -90,9 +90,29 @@ def test_bad_input_is_named():
         compactness(W != 0, None)
     with pytest.raises(ValueError, match="threshold"):
         membership(W, -1)
-    with pytest.raises(ValueError, match="M of 2 or more"):
+    with pytest.raises(ValueError, match="two hidden units"):
         strong_weights(np.ones((5, 1)))
-    with pytest.raises(ValueError, match="labels have shape"):
+    with pytest.raises(ValueError, match="labels has shape"):
         regional_occupancy(np.ones((5, 2)), np.ones((4, 2)))
     with pytest.raises(ValueError, match="definition is 'sum'"):
         regional_occupancy(np.ones((5, 2)), np.ones((5, 2)), "sum")
+    with pytest.raises(ValueError, match="labels has shape"):
+        regional_occupancy(np.ones((5, 2)), np.ones(5))
+    with pytest.raises(ValueError, match="n_shuffles is 0"):
+        strong_weights(np.ones((5, 2)), n_shuffles=0)
+    places = np.zeros((5, 3))
+    with pytest.raises(ValueError, match="n_shuffles is -2"):
+        compactness(np.ones((5, 2)), places, n_shuffles=-2)
+    places[0, 0] = np.nan
+    with pytest.raises(ValueError, match="coordinates holds NaN"):
+        compactness(np.ones((5, 2)), places)
+    with pytest.raises(ValueError, match="weights holds NaN"):
+        membership(np.full((2, 2), np.nan))
+
+
+def test_sparse_weights_and_labels_that_are_not_one_count_like_dense_ones():
+    weights, labels = np.array([[1.0, 0.0], [3.0, 0.5]]), np.array([[2, 0], [0, 7]])
+    np.testing.assert_array_equal(membership(scipy.sparse.csr_array(weights)), weights > 0)
+    np.testing.assert_array_equal(
+        regional_occupancy(weights, labels), regional_occupancy(weights, labels > 0)
+    )

@@ -43,7 +43,12 @@ def test_without_coordinates_or_labels(tmp_path):
 def test_bad_input_is_named(tmp_path):
     with pytest.raises(ValueError, match="coordinates has shape"):
         export_csv(tmp_path / "a.csv", W, PLACES[:2])
-    with pytest.raises(ValueError, match="labels have shape"):
+    with pytest.raises(ValueError, match="labels has shape"):
         export_csv(tmp_path / "a.csv", W, PLACES, LABELS[:2])
     with pytest.raises(ValueError, match="label_names has 1"):
         export_csv(tmp_path / "a.csv", W, PLACES, LABELS, ["one"])
+    with pytest.raises(ValueError, match="labels has shape"):
+        export_csv(tmp_path / "a.csv", W, PLACES, np.ones(len(W)))
+    with pytest.raises(ValueError, match="weights holds NaN"):
+        export_hdf5(tmp_path / "a.h5", np.full(W.shape, np.nan), PLACES)
+    assert not list(tmp_path.iterdir())  # what is wrong is known before a file is made

@@ -214,7 +214,7 @@ def test_labels_as_vector_or_matrix():
         assert n_regions == 3
     with pytest.raises(ValueError, match="neuron 1 several regions"):
         region_given_neuron([[0, 1], [1, 1]])
-    for bad in ([0.5, 1], [-2, 0], []):
+    for bad in ([0.5, 1], [-2, 0], [], [0, np.nan]):
         with pytest.raises(ValueError, match="labels must be"):
             region_given_neuron(bad)
 
@@ -236,6 +236,18 @@ def test_bad_arguments_are_named(change, message):
         region_connectivity(**(good | change))
 
 
+def test_sparse_weights_and_wrong_variances():
+    rng = np.random.default_rng(8)
+    weights = rng.normal(size=(20, 3)) * (rng.random((20, 3)) < 0.3)
+    region = np.arange(20) % 2
+    dense = region_connectivity(weights, np.ones(3), region).values
+    sparse = region_connectivity(scipy.sparse.csc_array(weights), np.ones(3), region).values
+    np.testing.assert_array_equal(sparse, dense)
+    for variance in (np.ones(M + 1), np.full(M, np.nan)):
+        with pytest.raises(ValueError, match="mean conditional variances"):
+            effective_connectivity(machine(), variance, [0])
+
+
 def test_rule_of_the_weights_spread():
     base = machine(scale=1.0).weights_
     models = []
@@ -243,5 +255,12 @@ def test_rule_of_the_weights_spread():
         weights = base * spread / base.std()
         models.append(CRBM.from_parameters(weights, [0] * N, *[[1] * M] * 2, *[[0] * M] * 2))
     assert kept_by_weight_spread(models) == (models[1], models[2])
+    assert kept_by_weight_spread(models, high=0.2) == tuple(models[1:])
+    with pytest.raises(ValueError, match="nothing lies between"):
+        kept_by_weight_spread(models, high=0.01)
+    with pytest.raises(ValueError, match="not fitted"):
+        kept_by_weight_spread([CRBM()])
+    with pytest.raises(ValueError, match="not fitted"):
+        factor_of_models([CRBM()], frames())
     with pytest.raises(ValueError, match="models is empty"):
         factor_of_models([], frames())

@@ -85,3 +85,19 @@ def test_bad_recordings_are_named():
         connectivity_of_animals(cl.CRBM(2), [larva(0), larva(1, names=("a", "c", "b"))])
     with pytest.raises(ValueError, match="one or more"):
         connectivity_of_animals(cl.CRBM(2), [])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"missing": "x"}, "missing"), ({"diagonal": "x"}, "diagonal"), ({"min_neurons": 1}, "min_")],
+)
+def test_bad_options_are_named_before_anything_is_trained(options, message):
+    def fit(model, recording):
+        raise AssertionError("trained")
+
+    with pytest.raises(ValueError, match=message):
+        connectivity_of_animals(cl.CRBM(2), [larva(0)], fit=fit, **options)
+    both = np.ones((N, 2), bool)
+    overlapping = cl.Recording(np.eye(N, dtype=np.uint8), rate_hz=1.0, labels=both)
+    with pytest.raises(ValueError, match=r"recordings\[0\]: .*several regions"):
+        connectivity_of_animals(cl.CRBM(2), [overlapping], fit=fit)

@@ -71,6 +71,24 @@ def test_bad_input_is_named():
         time_constants_s(np.zeros((4, 1)), 0)
     with pytest.raises(ValueError, match="NaN"):
         hidden_states(np.array([[0.0], [np.nan]]))
+    with pytest.raises(ValueError, match="activity holds infinity"):
+        principal_variance(np.full((4, 2), np.inf))
+    with pytest.raises(ValueError, match="inactive_peak has shape"):
+        n_active(np.zeros((4, 2)), np.zeros(3))
+    for beyond in ([0], [9], [1.5]):
+        with pytest.raises(ValueError, match="discontinuities"):
+            time_constants_s(np.zeros((4, 1)), 1.0, beyond)
+
+
+def test_cuts_count_in_any_order_and_a_unit_that_only_rounds_never_switches():
+    twice = np.tile(SQUARE, 2)[:, None]
+    cuts = [len(SQUARE), 3]
+    np.testing.assert_array_equal(
+        time_constants_s(twice, 1.0, cuts), time_constants_s(twice, 1.0, sorted(cuts))
+    )
+    jitter = 0.3 + 1e-8 * np.arange(40.0)[:, None]
+    assert np.isnan(hidden_states(jitter).transition_point).all()
+    assert not hidden_states(jitter).active.any()
 
 
 def test_mann_whitney_of_separated_groups_is_exact_and_nan_without_numbers():

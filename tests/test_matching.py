@@ -1,5 +1,7 @@
 """Assemblies that are known to be the same, or mirror images, are found to be."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,17 @@ def test_bad_input_is_named():
         symmetric_pairs(w, None)
     with pytest.raises(ValueError, match="no left and right"):
         symmetric_pairs(w, np.ones((4, 3)))
+    places = np.arange(12.0).reshape(4, 3)
+    with pytest.raises(ValueError, match="n_neighbours is 0"):
+        symmetric_pairs(w, places, n_neighbours=0)
+    with pytest.raises(ValueError, match="midline_um nan"):
+        symmetric_pairs(w, places, midline_um=np.nan)
+    places[1, 2] = np.nan
+    with pytest.raises(ValueError, match="coordinates holds NaN"):
+        symmetric_pairs(w, places)
+
+
+def test_runs_without_weights_have_no_stability():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(stability([np.zeros((4, 2))] * 2).fraction_above())

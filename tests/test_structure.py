@@ -1,5 +1,7 @@
 """Eq. 20-22 by loops over neurons, statistics against their definitions, and the real atlas."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -255,6 +257,63 @@ def test_eight_animals_correlated_with_themselves_turn_060_into_069():
     eight = Conservation(r, np.ones((8, 8), int))
     assert eight.mean() == pytest.approx(0.60)
     assert round(eight.mean(with_self=True), 2) == 0.69
+
+
+def test_what_cannot_be_computed_is_nan_without_a_warning():
+    ones = np.ones((4, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alike = compare(ones, ones)  # nothing to rank
+        assert np.isnan([alike.spearman_r, alike.ks_p, alike.width]).all()
+        assert np.isnan(alike.evidence_ratio([0.1, 1.0])).all()
+        same = conservation([ones, ones])
+        assert np.isnan(same.pearson_r).all() and same.n_pairs[0, 1] == 10
+        assert np.isnan(same.mean()) and np.isnan(same.mean(with_self=True))
+        rng = np.random.default_rng(8)
+        ranked = compare(symmetric(rng, 9), symmetric(rng, 9, zero=0.3))
+        assert np.isnan(ranked.evidence_ratio([0.0, -1.0, np.nan])).all()
+        assert ranked.evidence_ratio([1.0])[0] > 0
+        large = log_normality(10 ** rng.normal(size=6000))
+        assert np.isnan(large.shapiro_p) and large.dagostino_p > 1e-4
+        small = log_normality(10 ** rng.normal(size=12))
+        assert np.isnan(small.dagostino_p) and 0 <= small.shapiro_p <= 1
+    with pytest.raises(ValueError, match="all alike"):
+        log_normality(np.ones(10))
+
+
+def test_infinite_values_are_unknown_ones():
+    rng = np.random.default_rng(9)
+    f, c = symmetric(rng, 8), symmetric(rng, 8, zero=0.3)
+    with_nan, with_inf = f.copy(), f.copy()
+    with_nan[2, 5] = with_nan[5, 2] = np.nan
+    with_inf[2, 5] = with_inf[5, 2] = np.inf
+    assert compare(with_nan, c) == compare(with_inf, c)
+
+
+def test_tests_of_normality_see_what_is_not():
+    rng = np.random.default_rng(10)
+    good, bad = 10 ** rng.normal(size=400), 10 ** rng.exponential(size=400)
+    assert log_normality(good).dagostino_p > 0.01 > log_normality(bad).dagostino_p
+    expected = stats.normaltest(np.log10(bad)).pvalue
+    assert log_normality(bad).dagostino_p == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "change", [{"mirror": [0, 5]}, {"mirror": [0.0, 1.0]}, {"volumes_um3": [1.0, np.inf]}]
+)
+def test_impossible_mirrors_and_volumes_are_named(change):
+    good = {"lengths_um": [[1.0, 2.0]], "soma_region": [0], "volumes_um3": [1.0, 1.0]}
+    with pytest.raises(ValueError, match=next(iter(change))):
+        structural_connectivity(**(good | change))
+
+
+def test_impossible_weights_of_an_average_are_named():
+    one = [np.ones((2, 2))]
+    for numbers, frames in (([[1, np.nan]], None), ([[1, 1]], [np.nan])):
+        with pytest.raises(ValueError, match="finite"):
+            average_connectivity(one, numbers, frames)
+    with pytest.raises(ValueError, match="different shapes"):
+        average_connectivity([np.ones((2, 2)), np.ones((3, 3))], np.ones((2, 2)))
 
 
 # ---------------------------------------------------------------------- the eight fish

@@ -133,6 +133,16 @@ def test_bad_input_is_named():
         view_assemblies(W, PLACES, activity=H[:, :2])
     with pytest.raises(ValueError, match="label_names has 1"):
         view_assemblies(W, PLACES, labels=LABELS, label_names=["one"])
+    with pytest.raises(ValueError, match="weights holds NaN"):
+        view_assemblies(np.where(W > 0, np.nan, W), PLACES)
+    with pytest.raises(ValueError, match="coordinates holds NaN"):
+        view_assemblies(W, np.where(PLACES > 300, np.nan, PLACES))
+    with pytest.raises(ValueError, match="activity holds infinity"):
+        view_assemblies(W, PLACES, activity=np.full((T, M), np.inf))
+    with pytest.raises(ValueError, match="rate_hz is inf"):
+        view_assemblies(W, PLACES, activity=H, rate_hz=np.inf)
+    arrays = view_assemblies(W, PLACES, labels=LABELS, label_names=np.array(NAMES))
+    assert arrays.label_names == ("left", "right", "tail")
     alone = view_assemblies(W[:, :1], PLACES)  # one unit, no labels, no activity
     assert alone.choices == ("HU 0",) and "densest" not in alone.notes[0]
     assert alone.figure(0).layout.xaxis.title.text == "no activity was given"
