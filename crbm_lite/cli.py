@@ -17,6 +17,7 @@ import numpy as np
 
 import crbm_lite
 from crbm_lite.cli_exit import EXIT_CODES, Commands, Failed, write_report
+from crbm_lite.hyperparameters import BACKENDS
 
 _FILE = click.Path(path_type=Path)
 _recording = click.argument("recording", type=_FILE)
@@ -90,6 +91,7 @@ def inspect(recording: Path, n_hidden: int | None, cost: bool, report: Path | No
         "crbm-lite train larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000",
         "crbm-lite train larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000 --resume",
         "crbm-lite train larva.h5 m1.h5 --seed 1 --threads 2 --quiet --report m1.json",
+        "crbm-lite train larva.h5 m2.h5 --backend jax",
     )
 )
 @_recording
@@ -105,6 +107,8 @@ def inspect(recording: Path, n_hidden: int | None, cost: bool, report: Path | No
 @click.option("--jump-every", default=3, show_default=True, help="Gibbs steps a sweep of jumps.")
 @click.option("--average-from", default=0.5, show_default=True, help="Share of the updates.")
 @click.option("--init", default="pca", show_default=True, type=click.Choice(["pca", "random"]))
+@click.option("--backend", default="numba", show_default=True, type=click.Choice(BACKENDS),
+              help="The CPU, or all devices of JAX.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="Same seed, same bits.")
 @click.option("--all-frames", is_flag=True, help="Train on the test frames, too.")
 @click.option("--threads", type=click.IntRange(1), help="Cores to use; by default all.")

@@ -20,7 +20,7 @@ __all__ = ["EXIT_CODES", "Commands", "Failed", "write_report"]
 EXIT_CODES: Mapping[int, str] = {
     0: "done; a training has converged",
     1: "a bug, with a traceback: please report it",
-    2: "wrong usage or an impossible hyperparameter",
+    2: "wrong usage, an impossible hyperparameter, or a package that is not installed",
     3: "a file is missing, damaged, or not what it must be",
     4: "done, but look at it: not converged, a problem found, a score too low",
     5: "a file cannot be written: it exists, no space, no right",
@@ -51,6 +51,8 @@ class Commands(click.Group):
             raise Failed("interrupted", 130) from None
         except HyperparameterError as error:
             raise click.UsageError(str(error)) from error
+        except ImportError as error:  # its text names the pip line
+            raise Failed(error, 2) from error
         except (DatasetCorrupt, DatasetUnavailable) as error:
             raise Failed(error, 6) from error
         except (FileNotFoundError, ValueError) as error:

@@ -15,6 +15,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from crbm_lite.hyperparameters import HyperparameterError
+
 __all__ = ["BackendWarning", "DeviceMemoryError", "Devices", "check_memory", "memory_needed"]
 
 # which axis of an array runs over the neurons, see `crbm_lite.jax_update`
@@ -25,7 +27,7 @@ _NEURON_AXIS = {
 _SILENT = -1e4  # field of a neuron that only fills up the last device
 
 
-class DeviceMemoryError(ValueError):
+class DeviceMemoryError(HyperparameterError):
     """A training that does not fit into the memory of the devices."""
 
 

@@ -158,6 +158,7 @@ def test_a_data_set_out_of_reach_ends_with_six(monkeypatch):
         (["train", "larva.h5"], 2, "Missing argument"),
         (["train", "larva.h5", "m.h5", "--l1", "-1"], 2, "l1 must be"),
         (["train", "larva.h5", "m.h5", "--n-gibbs", "many"], 2, "not a valid integer"),
+        (["train", "larva.h5", "m.h5", "--backend", "cuda"], 2, "not one of 'numba', 'jax'"),
         (["train", "missing.h5", "m.h5"], 3, "missing.h5"),
         (["train", "broken.h5", "m.h5"], 3, "broken.h5"),
         (["train", "larva.h5", "m.h5", "--batch-size", "100000"], 3, "batch_size"),
@@ -178,6 +179,38 @@ def test_what_goes_wrong_has_one_line_and_its_exit_code(folder, words, code, mes
     assert isinstance(result.exception, SystemExit)  # no traceback
     assert sorted(p.name for p in folder.iterdir()) == before
     assert code in EXIT_CODES
+
+
+def test_without_jax_the_pip_line_is_told_and_nothing_left(folder, monkeypatch):
+    for name in [x for x in sys.modules if x.startswith("crbm_lite.jax_")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "jax", None)
+    result = run("train", "larva.h5", "m.h5", *SMALL, "--quiet", "--backend", "jax")
+    assert result.exit_code == 2 and "pip install 'crbm_lite[jax]'" in result.output
+    assert isinstance(result.exception, SystemExit)
+    assert [p.name for p in folder.iterdir()] == ["larva.h5"]
+
+
+def test_the_other_backend_trains_the_same_file(folder):
+    jax = pytest.importorskip("jax")
+    words = ("train", "larva.h5", "m.h5", *SMALL, "--n-updates", 20, "--quiet", "--backend", "jax")
+    result = run(*words, "--report", "r.json")
+    assert result.exit_code in (0, 4), result.output
+    report = json.loads((folder / "r.json").read_text())
+    assert report["hyperparameters"]["backend"] == CRBM.load("m.h5").backend == "jax"
+    if jax.default_backend() == "cpu":
+        assert "Warning: JAX sees no GPU" in result.output
+    assert "is finished" in run(*words, "--resume").output
+    other = run(*words[:-1], "numba", "--resume")
+    assert other.exit_code == 5 and "--overwrite" in other.output
+
+
+def test_too_little_device_memory_ends_with_two(folder, monkeypatch):
+    jax_devices = pytest.importorskip("crbm_lite.jax_devices")
+    monkeypatch.setattr(jax_devices.Devices, "available", property(lambda self: 50_000))
+    result = run("train", "larva.h5", "m.h5", *SMALL, "--quiet", "--backend", "jax")
+    assert result.exit_code == 2 and "What would fit" in result.output, result.output
+    assert [p.name for p in folder.iterdir()] == ["larva.h5"]
 
 
 def test_a_model_that_has_not_converged_is_written_and_ends_with_four(folder):
