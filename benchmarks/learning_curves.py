@@ -1,0 +1,194 @@
+"""Time to quality: processor seconds until a training is as good as a long one.
+
+python -m benchmarks.learning_curves [planted] [retina]     both by default
+
+One choice at a time is changed: start, ramp, chains, Gibbs steps, jumps. A run of n updates has its
+learning rate decay and its parameters averaged over these n updates, so a learning curve is made of
+whole runs, each twice as long as the one before, and not of moments of one run. "As good" means all
+five statistics and the median nLLH, on test frames, against the longest run with the usual choices:
+
+- nRMSE at most 0.05 above (1 is the distance from shuffled to training data; below 0 counts as 0);
+- where nRMSE has no scale, because shuffled data are hardly worse than training data (by less than
+  five standard errors of an RMSE of so many entries), the RMSE itself: at most 5 % or that standard
+  error above, whichever is larger;
+- median nLLH at least 95 %.
+
+Of each choice the shortest run that is as good counts. The search begins at the length that the
+usual choices need and halves or doubles it, so a time is known to a factor of two in updates; its
+seconds an update are exact. They are CPU seconds of one thread from the first look at the spikes to
+the last update; certificate and validation are left out. One seed. Results go to
+results/learning_curves.json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numba
+import numpy as np
+from tqdm import tqdm
+
+import crbm_lite as cl
+from crbm_lite.fitting import _started_trainer
+from crbm_lite.hyperparameters import checked_schedule
+from crbm_lite.interruption import StopRequest
+from crbm_lite.monitored_run import MonitoredRun
+from crbm_lite.scores import StatisticScore
+from crbm_lite.spikes import as_spikes
+from crbm_lite.training import Trainer
+
+RESULTS = Path(__file__).with_name("results") / "learning_curves.json"
+SEED, TOLERANCE, LEAST_STANDARD_ERRORS = 0, 0.05, 5.0
+STATISTICS = ("v", "h", "vh", "vv", "hh")
+SAMPLING = {"n_chains": 100, "n_saved": 60, "n_steps": 5, "burn_in": 60}
+CHOICES: dict[str, dict[str, object]] = {
+    "usual": {},
+    "random start": {"init": "random"},
+    "no jumps": {"jump_every": 0},
+    "jumps every 3 steps": {"jump_every": 3},
+    "3 Gibbs steps": {"n_gibbs": 3},
+    "15 Gibbs steps": {"n_gibbs": 15},
+    "50 chains": {"n_chains": 50},
+    "200 chains": {"n_chains": 200},
+    "ramp over 10 % of the updates": {"ramp": 0.1},
+    "jumps every 6 steps": {"jump_every": 6},
+    "jumps every 15 steps": {"jump_every": 15},
+    "10 Gibbs steps": {"n_gibbs": 10},
+    "ramp over 30 % of the updates": {"ramp": 0.3},
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A recording, the usual choices and the lengths of runs in updates."""
+
+    train: cl.Recording
+    test: cl.Recording
+    usual: dict[str, object]
+    lengths: tuple[int, ...]
+
+
+def problem(name: str) -> Problem:
+    """The planted recording of `benchmarks.planted` or the retina of `benchmarks.retina`."""
+    if name == "planted":
+        recording = cl.plant_recording(random_state=0)
+        parts = recording.select_frames(slice(0, 2800)), recording.select_frames(slice(2800, None))
+        usual = {"n_hidden": 24, "l1": 0.02, "n_gibbs": 6, "jump_every": 3}
+        return Problem(*parts, usual | {"final_learning_rate": 1e-4}, (250, 500, 1000, 2000))
+    usual = {"n_hidden": 40, "l1": 0.002, "n_gibbs": 6, "jump_every": 0}
+    return Problem(*cl.split_train_test(cl.load_retina()), usual, (500, 1000, 2000, 4000))
+
+
+def run(case: Problem, choice: dict[str, object], n_updates: int) -> dict[str, object]:
+    """Train once and validate; seconds of the training alone."""
+    model = cl.CRBM(**case.usual | choice, n_updates=n_updates)
+    schedule, spikes = checked_schedule(model), as_spikes(case.train)
+    began = time.process_time()
+    watch = MonitoredRun(float(spikes.activity().mean()), tqdm(disable=True), StopRequest())
+    start = (spikes, model.n_hidden, schedule, model.init, SEED, watch)
+    trainer = _started_trainer(Trainer, *start)
+    ended = watch.train(trainer, None, n_updates)
+    weights, fields, potential = trainer.finish()
+    seconds = time.process_time() - began
+    fitted = cl.CRBM.from_parameters(weights, fields, *potential)
+    report = cl.validate(fitted, case.train, case.test, random_state=SEED, **SAMPLING)
+    scores = {name: getattr(report, name) for name in STATISTICS}
+    return {
+        "n_updates": n_updates,
+        "cpu_s": seconds,
+        "ended": ended,
+        "events": watch.events,
+        "nllh": report.nllh.median,
+        "nrmse": {name: score.nrmse for name, score in scores.items()},
+        "rmse": {name: score.rmse for name, score in scores.items()},
+        "rmse_optimal": {name: score.rmse_optimal for name, score in scores.items()},
+        "has_scale": {name: has_scale(score) for name, score in scores.items()},
+        "error": {name: 1.0 / np.sqrt(2.0 * max(s.n_entries, 1)) for name, s in scores.items()},
+    }
+
+
+def has_scale(score: StatisticScore) -> bool:
+    """Whether shuffled data are clearly worse than training data."""
+    least = LEAST_STANDARD_ERRORS / np.sqrt(2.0 * max(score.n_entries, 1))
+    return bool(score.rmse_shuffled - score.rmse_optimal > least * score.rmse_shuffled)
+
+
+def shortfalls(found: dict, longest: dict) -> list[str]:
+    """What of a run is worse than the longest run's; a NaN is."""
+    out = []
+    for name in STATISTICS:
+        if longest["has_scale"][name]:
+            good = found["nrmse"][name] <= max(longest["nrmse"][name], 0.0) + TOLERANCE
+        else:
+            least = max(longest["rmse"][name], found["rmse_optimal"][name])
+            good = found["rmse"][name] <= least * (1.0 + max(TOLERANCE, longest["error"][name]))
+        out += [] if good else [name]
+    return out + ([] if found["nllh"] >= (1.0 - TOLERANCE) * longest["nllh"] else ["nLLH"])
+
+
+def shortest(case: Problem, choice: dict, begin: int, longest: dict, runs: list[dict]) -> dict:
+    """The shortest run that is as good as the longest: up or down from the length `begin`."""
+    best, at, step = None, begin, 0
+    while 0 <= at < len(case.lengths):
+        found = next((r for r in runs if r["n_updates"] == case.lengths[at]), None)
+        if found is None:
+            found = run(case, choice, case.lengths[at])
+            runs.append(found)
+        found["shortfalls"] = shortfalls(found, longest)
+        good = not found["shortfalls"]
+        best = found if good else best
+        if step and good == (step > 0):
+            break
+        step = -1 if good else 1
+        at += step
+    return best or {"cpu_s": None, "n_updates": None}
+
+
+def measure(name: str) -> dict:
+    """Every choice on one recording; prints a line each."""
+    case = problem(name)
+    table, longest, usual = {}, None, None
+    for title, choice in CHOICES.items():
+        if choice and all(case.usual.get(k) == x for k, x in choice.items()):
+            continue  # the usual choice under another name
+        runs: list[dict] = []
+        if longest is None:
+            longest = run(case, choice, case.lengths[-1])
+            runs.append(longest)
+        begin = len(case.lengths) - 2 if usual is None else case.lengths.index(usual["n_updates"])
+        best = shortest(case, choice, begin, longest, runs)
+        usual = usual or best
+        table[title] = {
+            "choice": choice, "n_updates": best["n_updates"], "cpu_s": best["cpu_s"],
+            "ratio": best["cpu_s"] and best["cpu_s"] / usual["cpu_s"], "runs": runs,
+        }  # fmt: skip
+        shown = "not as good" if best["cpu_s"] is None else (
+            f"{best['cpu_s']:6.1f} s  {best['n_updates']:5d} updates  x {table[title]['ratio']:.2f}"
+        )  # fmt: skip
+        misses = {r["n_updates"]: r["shortfalls"] for r in runs if r["shortfalls"]}
+        print(f"{name:<8}{title:<32}{shown}  {misses}", flush=True)
+        keep(name, table, longest)
+    return table
+
+
+def keep(name: str, table: dict, longest: dict) -> None:
+    """Write what is there so far."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results[name] = {"longest": longest, "choices": table, "threads": numba.get_num_threads()}
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def main(*names: str) -> None:
+    """Measure what is named."""
+    warnings.simplefilter("ignore")
+    for name in names or ("planted", "retina"):
+        measure(name)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
