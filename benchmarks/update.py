@@ -1,21 +1,31 @@
 """Cost of one update at the paper's scale, as a ratio to 15 products of BLAS in the same run.
 
 python -m benchmarks.update
+
+For each density of W: the update, and the parts of it. Beside a part stands its own limit: the time
+for its multiplications and additions at the rate of `np.dot`, or for its bytes at the rate of a
+plain copy, whichever is longer. 1.5 % is the density at which the rehearsal ends, 10 % its mean.
 """
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import numba
 import numpy as np
 
+from crbm_lite import hidden_sampling, updates
+from crbm_lite.sampler import GibbsChains
 from crbm_lite.schedule import Schedule
 from crbm_lite.spikes import as_spikes
 from crbm_lite.training import Trainer
 from crbm_lite.warm_start import Start
 
 N, M, CHAINS, BATCH, STEPS, FRAMES, ACTIVITY = 40_709, 200, 100, 100, 15, 400, 0.04
+DENSITIES = (0.015, 0.03, 0.07, 0.10, 1.0)
+RESULTS = Path(__file__).with_name("results")
 
 
 def median_seconds(call: object, repeats: int = 7) -> float:
@@ -29,35 +39,132 @@ def median_seconds(call: object, repeats: int = 7) -> float:
     return float(np.median(times))
 
 
+@numba.njit(parallel=True)
+def copy(source: np.ndarray, target: np.ndarray) -> None:
+    """Copy by all threads."""
+    for i in numba.prange(source.shape[0]):
+        target[i] = source[i]
+
+
+def trainer_at(density: float, jump_every: int, rng: np.random.Generator) -> Trainer:
+    """A trainer whose W has random entries, and which does not move them."""
+    spikes = as_spikes(rng.random((FRAMES, N), dtype=np.float32) < ACTIVITY)
+    weights = np.zeros((N, M), np.float32)
+    on = rng.random((N, M)) < density
+    weights[on] = 0.1 / np.sqrt(density * M) * rng.standard_normal(on.sum())
+    potential = np.stack([np.ones(M), np.ones(M), np.zeros(M), np.zeros(M)])
+    schedule = Schedule(
+        n_updates=1000, batch_size=BATCH, n_chains=CHAINS, n_gibbs=STEPS,
+        jump_every=jump_every, l1=0.0, learning_rate=1e-12, final_learning_rate=1e-12,
+        decay_start=0.25, ramp=0.0, average_from=0.0, beta2=0.999, epsilon=1e-6,
+    )  # fmt: skip
+    trainer = Trainer(spikes, Start(weights, np.full(N, -3.2), potential, 1.0), schedule, rng)
+    # the gate for zeros needs lambda: without it every zero would move
+    trainer.schedule = Schedule(**(vars(schedule) | {"l1": 0.0 if density == 1 else 1.0}))
+    trainer.now.weight_square[:] = 1.0
+    return trainer
+
+
+def seconds_in_steps(trainer: Trainer) -> dict[str, float]:
+    """Seconds of the Gibbs steps of an update: all, and those of its parts.
+
+    A step on a W without entries draws spikes and nothing else, beside the hidden units.
+    """
+    chains, now = trainer.chains, trainer.now
+    potential, fields = tuple(trainer.potential), now.fields.astype(np.float32)
+    nothing = np.zeros_like(now.weights)
+    empty = GibbsChains(N, M, CHAINS, 1, 0)
+    empty.set_weights(nothing)
+    empty.set_spikes(chains.spikes())
+    key, h = np.uint64(1), np.zeros_like(chains._h)
+    step = median_seconds(lambda: chains.step(1, now.weights, fields, potential))
+    without = median_seconds(lambda: empty.step(1, nothing, fields, potential))
+    hidden = median_seconds(
+        lambda: hidden_sampling.sample_hidden(chains.partial_input, 1.0, *potential, key, h)
+    )
+    up = median_seconds(chains.update_inputs) - median_seconds(empty.update_inputs)
+    parts = {
+        "hidden units": hidden,
+        "spikes": without - hidden,
+        "up": up,
+        "down": step - without - up,
+    }
+    return {name: STEPS * seconds for name, seconds in parts.items()}
+
+
+def seconds_in_rows(trainer: Trainer) -> float:
+    """Seconds of the pass that forms the gradient and moves the weights."""
+    spent, update_rows = [], updates.update_rows
+
+    def timed(*arguments: object) -> None:
+        began = time.perf_counter()
+        update_rows(*arguments)
+        spent.append(time.perf_counter() - began)
+
+    updates.update_rows = timed
+    try:
+        for _ in range(7):
+            trainer.one_update()
+    finally:
+        updates.update_rows = update_rows
+    return float(np.median(spent[1:]))
+
+
+def limits(density: float, flop_s: float, byte_s: float) -> dict[str, float]:
+    """Seconds that each part takes at the rate of ``np.dot`` or of a copy."""
+    entries = density * N * M
+    product = 2 * entries * CHAINS / flop_s
+    return {
+        "hidden units": 64 * CHAINS * M * 4 / byte_s * STEPS,  # 64 shares of the inputs
+        "spikes": N * CHAINS * 25 / flop_s * STEPS,  # an exponential and its decision: 25
+        "up": ACTIVITY * product * STEPS,
+        "down": max(product, 6 * entries / byte_s) * STEPS,  # 6 bytes an entry, once a step
+        "gradient and optimiser": 6 * 4 * N * M / byte_s,  # three arrays in and out
+    }
+
+
 def main() -> None:
-    """Print one line a density of W."""
+    """Print and store one line a density of W, with its parts where there are no jumps."""
     rng = np.random.default_rng(0)
     a = rng.standard_normal((CHAINS, M), dtype=np.float32)
     b = rng.standard_normal((M, N), dtype=np.float32)
     reference = STEPS * median_seconds(lambda: np.dot(a, b))
-    print(f"15 x np.dot: {reference * 1e3:.1f} ms; {numba.get_num_threads()} threads")
-    spikes = as_spikes(rng.random((FRAMES, N), dtype=np.float32) < ACTIVITY)
-    for jump_every in (0, 3):
-        for density in (0.03, 0.07, 1.0):
-            weights = np.zeros((N, M), np.float32)
-            on = rng.random((N, M)) < density
-            weights[on] = 0.1 / np.sqrt(density * M) * rng.standard_normal(on.sum())
-            potential = np.stack([np.ones(M), np.ones(M), np.zeros(M), np.zeros(M)])
-            start = Start(weights, np.full(N, -3.2), potential, boost=1.0)
-            schedule = Schedule(
-                n_updates=1000, batch_size=BATCH, n_chains=CHAINS, n_gibbs=STEPS,
-                jump_every=jump_every, l1=0.0, learning_rate=1e-12, final_learning_rate=1e-12,
-                decay_start=0.25, ramp=0.0, average_from=0.0, beta2=0.999, epsilon=1e-6,
-            )  # fmt: skip
-            trainer = Trainer(spikes, start, schedule, rng)
-            # the gate for zeros needs lambda: without it every zero would move
-            trainer.schedule = Schedule(**(vars(schedule) | {"l1": 0.0 if density == 1 else 1.0}))
-            trainer.now.weight_square[:] = 1.0
+    flop_s = STEPS * 2 * CHAINS * N * M / reference
+    c = np.empty_like(b)
+    byte_s = 2 * b.nbytes / median_seconds(lambda: copy(b, c))
+    threads = numba.get_num_threads()
+    print(
+        f"15 x np.dot: {reference * 1e3:.1f} ms ({flop_s / 1e9:.0f} GFLOP/s); "
+        f"copy: {byte_s / 1e9:.0f} GB/s; {threads} threads"
+    )
+    rows = []
+    for jump_every in (0, STEPS, 3):
+        for density in DENSITIES:
+            trainer = trainer_at(density, jump_every, rng)
             seconds = median_seconds(trainer.one_update)
+            row = {"density": density, "jump_every": jump_every, "ms": 1e3 * seconds}
+            row["ratio"] = seconds / reference
             print(
-                f"density {trainer.now.density:.3f} jump_every {jump_every}: "
-                f"{seconds * 1e3:7.1f} ms an update, ratio {seconds / reference:.2f}"
+                f"density {density:.3f} jump_every {jump_every:2d}: "
+                f"{row['ms']:7.1f} ms an update, ratio {row['ratio']:.2f}",
+                flush=True,
             )
+            if jump_every == 0 and density < 1:
+                parts = seconds_in_steps(trainer)
+                parts["gradient and optimiser"] = seconds_in_rows(trainer)
+                parts["the rest"] = seconds - sum(parts.values())
+                least = limits(density, flop_s, byte_s)
+                row["parts_ms"] = {name: 1e3 * x for name, x in parts.items()}
+                row["limits_ms"] = {name: 1e3 * x for name, x in least.items()}
+                for name, x in parts.items():
+                    limit = f" (limit {1e3 * least[name]:.1f})" if name in least else ""
+                    print(f"    {name:<23}{1e3 * x:6.1f} ms{limit}")
+            rows.append(row)
+    RESULTS.mkdir(exist_ok=True)
+    report = {"dot_ms": 1e3 * reference, "gflop_s": flop_s / 1e9, "gb_s": byte_s / 1e9}
+    report |= {"threads": threads, "rows": rows}
+    text = json.dumps(report, indent=1, default=float)
+    (RESULTS / "update.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
