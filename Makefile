@@ -9,6 +9,9 @@ SITE   := build/site
 TOOLS  := book/_build_tools
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 NBVAL  := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+# Whole files and chapters are dealt to two processes, which share the cores between them.
+WORKERS  ?= 2
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Compiled kernels are shared by all processes; recordings are taken from ../shared/data if there.
 export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba_cache
@@ -26,7 +29,7 @@ endif
 
 help:
 	@echo "make book    build the website and print where it is (STRICT=1: warnings are errors)"
-	@echo "make test    unit tests, doctests, and every chapter under nbval"
+	@echo "make test    unit tests, doctests, and every chapter under nbval (WORKERS=4: in four processes, not two)"
 	@echo "make test-browser   open every page of the built site in Chromium"
 	@echo "make bench   print the numbers of the README's table (minutes)"
 	@echo "make lint    ruff and codespell"
@@ -42,7 +45,7 @@ $(READY): pyproject.toml constraints.txt
 
 book: $(READY)
 	@$(BIN)/python $(TOOLS)/chapter_store.py || \
-	  $(BIN)/python -m pytest tests/book book -p no:cacheprovider $(NBVAL)
+	  $(BIN)/python -m pytest tests/book book -p no:cacheprovider $(NBVAL) $(PARALLEL)
 	@$(BIN)/python $(TOOLS)/stage.py
 	@rm -rf build/jupyter_book
 	@echo "Building the pages (log: build/site.log)"
@@ -52,7 +55,7 @@ book: $(READY)
 	@echo "The website is built: file://$(CURDIR)/$(SITE)/index.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest crbm_lite tests tests/book book $(NBVAL)
+	$(BIN)/python -m pytest crbm_lite tests tests/book book $(NBVAL) $(PARALLEL)
 
 test-browser: $(READY)
 	$(BIN)/python -m pytest tests/browser

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from numba import get_num_threads, set_num_threads
+from numba import config, get_num_threads, set_num_threads
 
 from crbm_lite.baselines.glm import fit_glm
 from crbm_lite.baselines.graphical_lasso import graphical_lasso_couplings, sweep_alpha
@@ -97,10 +97,13 @@ def test_both_estimates_of_a_coupling_are_averaged(frames):
 def test_the_same_seed_gives_the_same_frames_for_any_number_of_threads(truth):
     start = np.zeros((5, N))
     threads = get_num_threads()
-    first = truth.sample(start, 4, random_state=7)
-    set_num_threads(1)
-    again = truth.sample(start, 4, random_state=7)
-    set_num_threads(threads)
+    try:
+        set_num_threads(config.NUMBA_NUM_THREADS)
+        first = truth.sample(start, 4, random_state=7)
+        set_num_threads(1)
+        again = truth.sample(start, 4, random_state=7)
+    finally:
+        set_num_threads(threads)
     other = truth.sample(start, 4, random_state=8)
     assert (first == again).all()
     assert (first != other).any()

@@ -1,13 +1,15 @@
 """Chapters under nbval: run each once, keep what it printed and drew, reuse it while unchanged.
 
-    pytest tests/book book --nbval-lax --nbval-current-env
+    pytest tests/book book --nbval-lax --nbval-current-env [-n 2 --dist loadfile]
 
 nbval executes the cells of a notebook and compares those marked `# NBVAL_CHECK_OUTPUT`. This plugin
-adds five things. A chapter that passed and has not changed since is skipped, with that reason. One
+adds six things. A chapter that passed and has not changed since is skipped, with that reason. One
 that passes is written with all outputs to build/executed, from which the website is built. A cell
 that draws must carry alternative text. Where a recording cannot be had (no network, no copy), the
-rest of that chapter is skipped with that reason. And the closing report counts executed and reused
-chapters.
+rest of that chapter is skipped with that reason. Chapters come first, in the order of the table of
+contents: whole ones are dealt to the processes, the longest work is not left for the end, and the
+first chapter trains the model that the others share. And the closing report counts executed and
+reused chapters.
 """
 
 import json
@@ -18,6 +20,7 @@ from copy import deepcopy
 from pathlib import Path
 from queue import Empty
 
+import numba
 import pytest
 from nbformat import NotebookNode
 from nbval.plugin import IPyNbCell, IPyNbFile
@@ -60,6 +63,8 @@ class ChapterRuns:
         self._missing = {}  # chapter -> why the rest of it cannot run
 
     def pytest_collection_modifyitems(self, items):
+        place = {path.resolve(): i for i, path in enumerate(chapter_store.chapters())}
+        items.sort(key=lambda item: place.get(item.path.resolve(), len(place)))
         for chapter in dict.fromkeys(item.parent for item in items if isinstance(item, IPyNbCell)):
             run = chapter_store.current_run(chapter.path)
             if run is None or run.missing:  # what was missing may be there by now
@@ -69,6 +74,18 @@ class ChapterRuns:
             for item in items:
                 if item.parent is chapter:
                     item.add_marker(pytest.mark.skip(reason=reason))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item):
+        if not isinstance(item, IPyNbCell):
+            return (yield)
+        # The first cell starts the kernel: it takes as many threads as this process may.
+        before = os.environ["NUMBA_NUM_THREADS"]
+        os.environ["NUMBA_NUM_THREADS"] = str(numba.get_num_threads())
+        try:
+            return (yield)
+        finally:
+            os.environ["NUMBA_NUM_THREADS"] = before
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
@@ -118,6 +135,17 @@ class ChapterRuns:
         missing = self._missing.get(chapter, "")
         chapter_store.keep(chapter.path, notebook, seconds=seconds, missing=missing)
         self.executed[name] = f"{seconds:.1f} s" + (f", in part: {missing}" if missing else "")
+
+    def pytest_sessionfinish(self, session):
+        if hasattr(session.config, "workeroutput"):  # one of several processes: tell the first
+            account = {name: getattr(self, name) for name in ("executed", "reused")}
+            session.config.workeroutput["chapters"] = account | {"failed": sorted(self.failed)}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node):
+        account = getattr(node, "workeroutput", {}).get("chapters", {})
+        for name, found in account.items():
+            getattr(self, name).update(found)
 
     def pytest_terminal_summary(self, terminalreporter):
         if not (self.executed or self.reused or self.failed):
