@@ -12,6 +12,8 @@ import hashlib
 import json
 import numbers
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,11 +96,44 @@ def model_key(model: CRBM, recording: object) -> str:
     return digest.hexdigest()
 
 
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time make a file; without effect where there is no flock.
+
+    The system frees the lock of a process however that ends, so there is nothing to time out.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    lock = path.with_suffix(".lock")
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            # Whoever held it has removed its file: a lock on that one would exclude nobody.
+            if os.path.samestat(os.fstat(handle), lock.stat()):
+                break
+        except FileNotFoundError:  # removed, and not made again
+            pass
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(handle)
+
+
 def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None = None) -> CRBM:
     """Fit a model, or read it from the cache if the same run was done before.
 
-    A model whose file cannot be read is trained anew and the file replaced. Two processes that
-    train the same model at the same time both write a whole file.
+    A model whose file cannot be read is trained anew and the file replaced. Of two processes that
+    want the same model at the same time one trains and the other waits for it (on Windows both
+    train, and both write a whole file).
 
     Parameters
     ----------
@@ -151,11 +186,22 @@ def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None 
         folder = cache_folder() / "models"
     path = Path(folder) / f"{key}.h5"
     path.parent.mkdir(parents=True, exist_ok=True)  # before the training: it may be refused
-    try:
-        return type(model).load(path).set_params(**model.get_params())
-    except (FileNotFoundError, ModelFileError):
+
+    def kept() -> CRBM | None:
+        try:
+            return type(model).load(path).set_params(**model.get_params())
+        except (FileNotFoundError, ModelFileError):
+            return None
+
+    found = kept()
+    if found is not None:
+        return found
+    with _alone(path):
+        found = kept()  # trained by another process in the meantime
+        if found is not None:
+            return found
         fitted = clone(model).fit(recording)
-    if fitted.verdict_ == "interrupted":  # half a run must not pass for the whole
-        raise KeyboardInterrupt
-    fitted.save(path)
+        if fitted.verdict_ == "interrupted":  # half a run must not pass for the whole
+            raise KeyboardInterrupt
+        fitted.save(path)
     return fitted

@@ -1,6 +1,10 @@
 """A trained model is found again exactly when it is the same run."""
 
 import ast
+import os
+import subprocess
+import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -76,6 +80,54 @@ def test_a_truncated_entry_is_trained_anew(spikes, tmp_path, count_fits):
     path.write_bytes(path.read_bytes()[:3000])
     cached_fit(MODEL, spikes, tmp_path)
     assert len(count_fits) == 2
+
+
+def test_of_two_that_want_the_same_model_one_trains(spikes, tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    training, waiting = threading.Event(), threading.Event()
+    calls, models, fit, flock = [], [], CRBM.fit, fcntl.flock
+
+    def slow_fit(self, v):
+        calls.append(1)
+        training.set()
+        assert waiting.wait(60)
+        return fit(self, v)
+
+    def watched_flock(handle, how):
+        if training.is_set():
+            waiting.set()
+        flock(handle, how)
+
+    monkeypatch.setattr(CRBM, "fit", slow_fit)
+    monkeypatch.setattr(fcntl, "flock", watched_flock)
+    ask = [
+        threading.Thread(target=lambda: models.append(cached_fit(MODEL, spikes, tmp_path)))
+        for _ in range(2)
+    ]
+    ask[0].start()
+    assert training.wait(60)
+    ask[1].start()
+    for thread in ask:
+        thread.join(60)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(models[0].weights_, models[1].weights_)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".h5"]  # no lock is left
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock, so both train")
+def test_the_lock_of_a_killed_process_does_not_hold(spikes, tmp_path, count_fits):
+    lock = tmp_path / f"{model_key(MODEL, spikes)}.lock"
+    code = (
+        "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX);"
+        "print('held', flush=True); time.sleep(600)"
+    )
+    words = [sys.executable, "-c", code, os.fspath(lock)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        holder.kill()
+    cached_fit(MODEL, spikes, tmp_path)
+    assert len(count_fits) == 1
+    assert not lock.exists()
 
 
 def test_the_default_folder_is_the_one_for_downloads(spikes, tmp_path, monkeypatch):
