@@ -1,6 +1,8 @@
 """One update of ``CRBM(backend="jax")`` on this device, its parts, and what the device can do.
 
-python -m benchmarks.jax_update [N M ...]     # sizes; without any, those that fit the device
+python -m benchmarks.jax_update               # sizes that fit the device, and rounding
+python -m benchmarks.jax_update N M ...       # these sizes
+python -m benchmarks.jax_update rounding      # what products of fewer bits change, alone
 
 Every time is the median of runs that end with the device synchronised: wall time on an accelerator,
 the time of all cores together on a CPU. A limit is what the part
@@ -21,6 +23,7 @@ import numpy as np
 
 CHAINS, BATCH, STEPS, FRAMES, ACTIVITY, DENSITY = 100, 100, 15, 400, 0.04, 0.07
 ON_GPU, ON_CPU = [(40_709, 200), (1_000_000, 1_000)], [(4_071, 200), (40_709, 200)]
+STATISTICS = ("v", "h", "vh", "vv", "hh")
 RESULTS = Path(__file__).parent / "results" / "jax_update.json"
 
 
@@ -182,9 +185,8 @@ def measure(n: int, m: int, products: str, limits: dict[str, float], with_jumps:
 
 
 def rounding() -> list[dict]:
-    """What rounded products change: median nLLH of unseen frames, and the residual."""
+    """What rounded products change: five statistics and nLLH of unseen frames, and the residual."""
     import crbm_lite as cl
-    from crbm_lite.likelihood import nllh
 
     recording = cl.plant_recording(300, 6, (40, 60), 3000, 30, random_state=0)
     train, test = cl.split_train_test(recording)
@@ -195,36 +197,52 @@ def rounding() -> list[dict]:
         for seed in range(3):
             model = cl.CRBM(**settings, random_state=seed, progress=False, backend=backend)
             residual = model.fit(train).certificate_.residual
-            scores.append((nllh(model, test).median, residual))
-        found, residual = np.array(scores).T
-        rows.append({"backend": backend, "nllh": found.tolist(), "residual": residual.tolist()})
+            report = cl.validate(model, train, test, n_steps=5, random_state=seed)
+            rmse = [getattr(report, name).rmse for name in STATISTICS]
+            scores.append((report.nllh.median, residual, *rmse))
+        found, residual, *rmse = np.array(scores).T
+        rmse = dict(zip(STATISTICS, (x.tolist() for x in rmse), strict=True))
+        rows.append({"backend": backend, "nllh": found.tolist(), "residual": residual.tolist(),
+                     "rmse": rmse})  # fmt: skip
         print(f"{backend:<9} nLLH {found.mean():.4f}, sd over seeds {found.std(ddof=1):.4f}; "
-              f"residual {residual.mean():.4f}", flush=True)  # fmt: skip
+              f"residual {residual.mean():.4f}; RMSE "
+              + ", ".join(f"{k} {np.mean(x):.2e} +- {np.std(x, ddof=1):.0e}"
+                          for k, x in rmse.items()), flush=True)  # fmt: skip
     return rows
 
 
-def main(sizes: list[tuple[int, int]] | None = None) -> None:
-    """Print the device's limits and one block a size and kind of product; keep them."""
+def keep(found: dict) -> None:
+    """Write results under the name of the device, beside what is there of it already."""
     import jax
 
-    device = jax.devices()[0]
-    on_gpu = device.platform != "cpu"
-    warnings.simplefilter("ignore")
-    limits = device_limits(on_gpu)
-    print(f"{jax.device_count()} x {device.device_kind}, JAX {jax.__version__}")
-    for name, value in limits.items():
-        print(f"  {name:<8} {value:.3g} {'bytes/s' if name == 'bytes' else 'FLOP/s'}")
-    rows = []
-    for n, m in sizes or (ON_GPU if on_gpu else ON_CPU):
-        for products in ("float32", "tf32", "bf16") if on_gpu else ("float32",):
-            rows.append(measure(n, m, products, limits, with_jumps=on_gpu or n < 10_000))
-    print("\nwhat rounded products change")
-    found = {"limits": limits, "rows": rows, "rounding": rounding()}
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    kept[f"{jax.device_count()} x {device.device_kind}"] = found
+    name = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+    kept[name] = kept.get(name, {}) | found
     RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
 
 
+def main(*words: str) -> None:
+    """Print the device's limits and one block a size and kind of product; keep them."""
+    import jax
+
+    warnings.simplefilter("ignore")
+    if words != ("rounding",):
+        on_gpu = jax.devices()[0].platform != "cpu"
+        limits = device_limits(on_gpu)
+        print(f"{jax.device_count()} x {jax.devices()[0].device_kind}, JAX {jax.__version__}")
+        for name, value in limits.items():
+            print(f"  {name:<8} {value:.3g} {'bytes/s' if name == 'bytes' else 'FLOP/s'}")
+        numbers = [int(x.replace(",", "").replace("_", "")) for x in words]
+        sizes = list(zip(numbers[::2], numbers[1::2], strict=True))
+        rows = []
+        for n, m in sizes or (ON_GPU if on_gpu else ON_CPU):
+            for products in ("float32", "tf32", "bf16") if on_gpu else ("float32",):
+                rows.append(measure(n, m, products, limits, with_jumps=on_gpu or n < 10_000))
+        keep({"limits": limits, "rows": rows})
+    if words in ((), ("rounding",)):
+        print("\nwhat rounded products change")
+        keep({"rounding": rounding()})
+
+
 if __name__ == "__main__":
-    numbers = [int(x.replace(",", "").replace("_", "")) for x in sys.argv[1:]]
-    main(list(zip(numbers[::2], numbers[1::2])) or None)
+    main(*sys.argv[1:])

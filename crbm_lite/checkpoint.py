@@ -181,7 +181,7 @@ class CheckpointFile:
         needed = sum(np.asarray(array).nbytes + 1024 for array in state.values()) + _ROOM
         if shutil.disk_usage(self.path.parent).free < needed:
             raise OSError(
-                ENOSPC, f"no space left: {needed / 1e6:.0f} MB needed", str(self.path.parent)
+                ENOSPC, f"no space left: {needed / 1e6:.3g} MB needed", str(self.path.parent)
             )
         with h5py.File(self._part, "w") as file:
             file.attrs["format"], file.attrs["version"] = FORMAT, VERSION

@@ -163,8 +163,10 @@ def train(
     told: list[str] = []
 
     def tell(message: Warning, *_: object, **__: object) -> None:
-        told.append(" ".join(str(message).split()))
-        click.echo(f"Warning: {told[-1]}", err=True)
+        text = " ".join(str(message).split())
+        if text not in told:  # a full disk is found full at every checkpoint of a night
+            told.append(text)
+            click.echo(f"Warning: {text}", err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")

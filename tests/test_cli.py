@@ -267,6 +267,12 @@ def test_a_full_disk_at_the_end_ends_with_five(folder, monkeypatch):
     assert updates == [] and (folder / "m.h5").exists()
 
 
+def test_a_disk_full_at_every_checkpoint_is_told_once(folder, monkeypatch):
+    monkeypatch.setattr("crbm_lite.checkpoint.CheckpointFile.write", _no_space)
+    result = run("train", "larva.h5", "m.h5", *SMALL, "--checkpoint-every", 20, "--quiet")
+    assert result.exit_code in (0, 4) and result.output.count("could not be written") == 1
+
+
 def _no_space(*_):
     raise OSError(28, "No space left on device")
 
