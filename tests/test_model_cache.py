@@ -90,7 +90,7 @@ def test_of_two_that_want_the_same_model_one_trains(spikes, tmp_path, monkeypatc
     def slow_fit(self, v):
         calls.append(1)
         training.set()
-        assert waiting.wait(60)
+        assert waiting.wait(600)
         return fit(self, v)
 
     def watched_flock(handle, how):
@@ -105,10 +105,10 @@ def test_of_two_that_want_the_same_model_one_trains(spikes, tmp_path, monkeypatc
         for _ in range(2)
     ]
     ask[0].start()
-    assert training.wait(60)
+    assert training.wait(600)
     ask[1].start()
     for thread in ask:
-        thread.join(60)
+        thread.join(600)
     assert len(calls) == 1
     np.testing.assert_array_equal(models[0].weights_, models[1].weights_)
     assert [path.suffix for path in tmp_path.iterdir()] == [".h5"]  # no lock is left
