@@ -6,8 +6,9 @@ SECTIONS = {
         "model_cache", "checkpoint",
     ),
     "Recordings": (
-        "recordings", "datasets", "importers", "importers.*", "preprocessing", "deconvolution",
-        "calcium_solver", "spike_scores", "spikes", "inspection", "findings", "advice", "cost",
+        "recording", "recordings", "datasets", "importers", "importers.*", "preprocessing",
+        "deconvolution", "calcium_solver", "spike_scores", "spikes", "inspection", "findings",
+        "advice", "cost",
     ),
     "Simulation": ("simulation", "planted", "larva", "ground_truth", "phases", "maximum_entropy"),
     "Validation and selection": (
