@@ -1,7 +1,9 @@
 """Five cRBMs of each of eight simulated larvae against the planted structure, beside the baselines.
 
-python -m benchmarks.connectivity_animals          print the summary of connectivity_animals.csv
-python -m benchmarks.connectivity_animals measure  train again and write it (3 minutes on a core)
+python -m benchmarks.connectivity_animals              print what connectivity_animals.csv holds
+python -m benchmarks.connectivity_animals measure      train again, write it (3 minutes on a core)
+python -m benchmarks.connectivity_animals forty        the same with 40 assemblies, printed only
+python -m benchmarks.connectivity_animals whole_brain  region_connectivity at the size of a brain
 
 A row is a pair of regions of one animal: their neurons; how many of the five runs have
 0.01 < std(w) < 0.2 and are kept, and how many are below the paper's 0.1, which belongs to larger
@@ -13,12 +15,15 @@ twelve most active neurons of every region.
 from __future__ import annotations
 
 import csv
+import resource
+import subprocess
 import sys
 import time
 import warnings
 from functools import partial
 from pathlib import Path
 
+import numba
 import numpy as np
 
 import crbm_lite as cl
@@ -46,9 +51,9 @@ METHODS = (
 )  # fmt: skip
 
 
-def larva(animal: int) -> cl.Recording:
+def larva(animal: int, **changes: int) -> cl.Recording:
     """One animal, without the neurons that never spike."""
-    whole = cl.simulate_recording(random_state=0, animal=animal, **LARVA)
+    whole = cl.simulate_recording(random_state=0, animal=animal, **LARVA | changes)
     return whole.select_neurons(np.setdiff1d(np.arange(whole.n_neurons), whole.constant_neurons))
 
 
@@ -102,6 +107,57 @@ def matrices(animal: int) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[int,
     return {k: x.values for k, x in found.items()}, labels.sum(axis=0), n_kept
 
 
+def forty() -> None:
+    """Twice as many assemblies, with hidden units for all: the trial that the cRBM loses."""
+    stacks = {"planted": [], "crbm": [], "correlation": []}
+    counts = []
+    for animal in range(N_ANIMALS):
+        recording = larva(animal, n_assemblies=40)
+        region, options = np.asarray(recording.labels).argmax(axis=1), {"n_regions": 20}
+        counts.append(np.bincount(region, minlength=20))
+        result = connectivity_of_animals(
+            cl.CRBM(**MODEL | {"n_hidden": 50}), [recording], keep=KEEP
+        )
+        factors = {
+            "planted": recording.truth.coupling_factor(),
+            "correlation": factor_of_covariance(recording, correlation=True),
+        }
+        stacks["crbm"].append(result.animals[0].values)
+        for name, factor in factors.items():
+            stacks[name].append(region_connectivity(*factor, region, **options).values)
+        structure = recording.truth.structure
+    for name, stack in stacks.items():
+        average = compare(average_connectivity(stack, counts), structure, within=False)
+        print(f"40 assemblies, {name:12} r_S {average.spearman_r:.2f}", flush=True)
+
+
+def region_sums(density: float, n_repeats: int) -> None:
+    """In a process of its own: one call at the size of a brain; print seconds and peak memory."""
+    n, m, n_regions, rng = 65_517, 200, 72, np.random.default_rng(0)
+    region = rng.integers(n_regions, size=n)
+    weights = np.zeros((n, m * n_repeats), np.float32)
+    for column in weights.T:
+        on = rng.choice(n, round(density * n), replace=False)
+        column[on] = rng.normal(0, 0.1, on.size)
+    region_connectivity(weights[:400], np.ones(m * n_repeats), region[:400] % 4)  # compile
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = region_connectivity(weights, np.full(m * n_repeats, 1 / n_repeats), region)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    size = f"N = {n:,}, {len(found.values)} regions, {n_repeats} x M = {m}, density {density:.2f}"
+    print(
+        f"{size}: {wall:.1f} s, {cpu:.1f} CPU s on {numba.get_num_threads()} thread(s), "
+        f"peak {peak:.2f} GB (weights {weights.nbytes / 1e9:.2f} GB)"
+    )
+
+
+def whole_brain() -> None:
+    """Sparse and dense weights, and five repeats; each in a process, whose peak is its own."""
+    for density, n_repeats in ((0.05, 1), (0.15, 1), (1.0, 1), (0.05, 5)):
+        code = f"import benchmarks.connectivity_animals as b; b.region_sums({density}, {n_repeats})"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def measure() -> None:
     """Train all and write the table."""
     rows = []
@@ -116,6 +172,7 @@ def measure() -> None:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["animal", "i", "j", "n_i", "n_j", "n_kept", "n_below_01", *METHODS])
             writer.writerows(rows)
+    summary()
 
 
 def read() -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -134,8 +191,14 @@ def read() -> tuple[dict[str, np.ndarray], np.ndarray]:
 def main(what: str = "summary") -> None:
     """Print r_S with the planted structure and conservation, by method."""
     warnings.simplefilter("ignore")
-    if what == "measure":
-        measure()
+    parts = {"summary": summary, "measure": measure, "forty": forty, "whole_brain": whole_brain}
+    if what not in parts:
+        raise SystemExit(f"{what}: give one of {', '.join(parts)}")
+    parts[what]()
+
+
+def summary() -> None:
+    """Print what the table holds."""
     stacks, n = read()
     structure = larva(0).truth.structure
     for method, stack in stacks.items():

@@ -94,7 +94,8 @@ def plot_ward(activity: np.ndarray, rate_hz: float, n_clusters: int = 1) -> np.n
         axes[0].set_axis_off()
         raster = axes[1].imshow(drawn.T, vmin=-limit, vmax=limit, extent=extent, **image)
         axes[1].set(xlabel="time (s)", ylabel="hidden unit (Ward order)")
-        axes[1].figure.colorbar(raster, ax=axes[1], label="h (s.d.)", extend="both")
+        bar = axes[1].figure.colorbar(raster, ax=axes[1], extend="both")
+        bar.ax.set_title("h (s.d.)", loc="center")  # beside the bar it reads as the next panel's
         matrix = axes[2].imshow(correlations_of_columns(drawn), vmin=-1, vmax=1, **image)
         axes[2].set(xlabel="hidden unit (Ward order)")
         axes[2].figure.colorbar(matrix, ax=axes[2], label="Pearson r")
