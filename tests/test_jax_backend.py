@@ -1,6 +1,7 @@
 """CRBM(backend="jax"): the run around the compiled update, on JAX's CPU, and on four devices."""
 
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -219,13 +220,27 @@ def trainer_of_four_updates(spikes, rng):
     return JaxTrainer(spikes, random_start(spikes, 8, rng), schedule, rng)
 
 
+def what_devices_send(trainer):
+    """Operation and shapes of everything that one update without jumps sends between devices."""
+    settings = replace(trainer._settings, jump_every=0)
+    with jax.enable_x64(True):
+        program = jax_update.one_update.lower(
+            trainer._state, trainer._activity, trainer._data, np.arange(100, dtype=np.int32),
+            np.ones(5), trainer._key, settings=settings,
+        ).compile()  # fmt: skip
+    operations = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
+    lines = re.findall(rf"= (.*?) (?:{operations})(?:-start)?\(.*", program.as_text())
+    reduced = re.findall(r"= (.*?) all-reduce(?:-start)?\(.*", program.as_text())
+    return [str(len(lines) - len(reduced)), *reduced]
+
+
 def few_updates():
-    """Number of devices, the state after three updates, and how W lies."""
+    """Number of devices, the state after three updates, how W lies, and the trainer."""
     spikes = as_spikes(planted_recording().spikes)
     trainer = trainer_of_four_updates(spikes, np.random.default_rng(0))
     for _ in range(3):
         trainer.one_update()
-    return jax.device_count(), trainer._values(), trainer._state["weights"].sharding
+    return jax.device_count(), trainer._values(), trainer._state["weights"].sharding, trainer
 
 
 def test_four_devices_give_the_result_of_one(tmp_path):
@@ -240,9 +255,16 @@ def test_four_devices_give_the_result_of_one(tmp_path):
         check=True, env=environment,
     )  # fmt: skip
     four = np.load(tmp_path / "four.npz")
-    _, one, _ = few_updates()
+    _, one, _, _ = few_updates()
     assert four["n_devices"] == 4 and "'neurons'" in str(four["sharding"])
     np.testing.assert_array_equal(four["v"], one["v"])
+    others, *sums = four["sent"].tolist()
+    assert others == "0"  # nothing is gathered: what is sent are sums
+    # the (chains, M) inputs: once in the loop over the Gibbs steps, once before it
+    assert sum(text.count("f32[40,8]") for text in sums) == 2, sums
+    sizes = [np.prod([int(n) for n in dims.split(",") if n] or [1])
+             for text in sums for dims in re.findall(r"\[([\d,]*)\]", text)]  # fmt: skip
+    assert max(sizes) == 100 * 8, sums  # those of the batch; none has the neurons' size
     for name, value in one.items():
         assert four[name].shape == np.shape(value), name
         np.testing.assert_allclose(four[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
