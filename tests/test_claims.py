@@ -139,9 +139,22 @@ def test_the_ledger_links_the_chapter_and_gives_numbers_and_reasons():
     assert claims.score({"one.yml": [ROW, null]}, numbers()) == score
     assert (
         r"| Fig. 2H | It is \|better\|. | 0.24 | 0.25 | real retina | 0.2 to 0.3 "
-        "| reproduced on real data | `ours` |" in page
+        "| reproduced on real data | [`ours`](#printed-ours) |" in page
     )
     assert "| Methods |" in page and "| – | not reproducible here: no tracings | – |" in page
+
+
+def test_every_link_of_the_ledger_leads_to_a_target_before_the_cell_that_printed_the_number():
+    one, two = chapter("ours = 0.25\nnllh_p = 1e-5\n"), chapter("theirs = 3\n")
+    notebook = v4.new_notebook(cells=[*one.cells, *two.cells])
+    found = claims.collect({"part/one": notebook})
+    cells = claims.with_anchors(notebook).cells
+    assert len(cells) == 6
+    for number in found.values():
+        (k,) = (k for k, cell in enumerate(cells) if cell.source == f"({number.anchor})=")
+        assert f" = {number.text}" in cells[k + 1].outputs[0].text
+    assert found["nllh_p"].anchor == found["ours"].anchor == "printed-ours"
+    assert found["theirs"].anchor == "printed-theirs"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ CODE_OR_MATH = re.compile(
 )
 REQUIRED = ("figure", "claim", "paper", "key", "data")
 NOT_COMPUTED = "(not computed in this build)"
-COLUMNS = ("paper", "claim", "paper's number", "ours", "data", "accepted", "verdict", "printed as")
+COLUMNS = ("paper", "claim", "paper's number", "ours", "data", "accepted", "verdict", "computed by")
 HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 
 
@@ -31,10 +31,11 @@ class ClaimsError(ValueError):
 
 @dataclass(frozen=True)
 class Number:
-    """What a chapter printed: the digits as printed, and the chapter's name."""
+    """What a chapter printed: the digits as printed, the chapter's name, the cell's anchor."""
 
     text: str
     chapter: str
+    anchor: str
 
 
 def collect(notebooks: dict[str, nbformat.NotebookNode]) -> dict[str, Number]:
@@ -42,10 +43,8 @@ def collect(notebooks: dict[str, nbformat.NotebookNode]) -> dict[str, Number]:
     found: dict[str, Number] = {}
     for chapter, notebook in notebooks.items():
         for cell in notebook.cells:
-            if cell.cell_type != "code" or "claims" not in cell.metadata.get("tags", []):
-                continue
-            text = "".join(out.text for out in cell.outputs if out.output_type == "stream")
-            for line in text.splitlines():
+            anchor = anchor_of(cell)
+            for line in _printed(cell):
                 match = LINE.match(line.strip())
                 if match is None or not _is_number(match[2]):
                     raise ClaimsError(
@@ -56,8 +55,32 @@ def collect(notebooks: dict[str, nbformat.NotebookNode]) -> dict[str, Number]:
                         f"{chapter}: the key {match[1]!r} is printed twice, first by "
                         f"{found[match[1]].chapter}; rename one"
                     )
-                found[match[1]] = Number(match[2], chapter)
+                found[match[1]] = Number(match[2], chapter, anchor)
     return found
+
+
+def _printed(cell: nbformat.NotebookNode) -> list[str]:
+    """The lines that a cell tagged `claims` printed; none of any other cell."""
+    if cell.cell_type != "code" or "claims" not in cell.metadata.get("tags", []):
+        return []
+    return "".join(o.text for o in cell.outputs if o.output_type == "stream").splitlines()
+
+
+def anchor_of(cell: nbformat.NotebookNode) -> str:
+    """Where the ledger's links to the numbers of a cell lead: a name made of the first number's."""
+    lines = _printed(cell)
+    return "printed-" + lines[0].split("=")[0].strip().replace("_", "-") if lines else ""
+
+
+def with_anchors(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Put a target before every cell that printed numbers, for the ledger to link to."""
+    cells = []
+    for cell in notebook.cells:
+        if anchor := anchor_of(cell):
+            cells.append(nbformat.v4.new_markdown_cell(f"({anchor})=", id=anchor[:64]))
+        cells.append(cell)
+    notebook.cells = cells
+    return notebook
 
 
 def _is_number(text: str) -> bool:
@@ -182,6 +205,11 @@ def _line(row: dict, numbers: dict[str, Number]) -> str:
     figure = str(row["figure"])
     figure = f"Fig. {figure}" if figure[:1].isdigit() else figure
     data = row["data"] + (f", stored table `{row['stored']}`" if "stored" in row else "")
-    keys = ", ".join(f"`{key}`" for key in _keys(row)) or "–"
+    keys = ", ".join(_link(key, numbers) for key in _keys(row)) or "–"
     cells = (figure, row["claim"], row["paper"], ours, data, accept, said, keys)
     return "| " + " | ".join(" ".join(str(c).split()).replace("|", r"\|") for c in cells) + " |"
+
+
+def _link(key: str, numbers: dict[str, Number]) -> str:
+    """The key, linked to the cell that printed its number."""
+    return f"[`{key}`](#{numbers[key].anchor})" if key in numbers else f"`{key}`"

@@ -99,6 +99,7 @@ def _link_pages(reference: first_use.Reference) -> None:
 
 def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
     notebook = nbformat.read(chapter_store.executed_path(chapter), as_version=4)
+    notebook = claims.with_anchors(notebook)
     depth = len(chapter.relative_to(chapter_store.BOOK).parts) - 1
     script = "../" * depth + "_static/vendor/plotly.min.js"
     loaded = False
