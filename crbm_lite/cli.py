@@ -16,7 +16,7 @@ import click
 import numpy as np
 
 import crbm_lite
-from crbm_lite.cli_exit import EXIT_CODES, Commands, Failed, write_report
+from crbm_lite.cli_exit import EXIT_CODES, Commands, Failed, check_writable, write_report
 from crbm_lite.hyperparameters import BACKENDS
 
 _FILE = click.Path(path_type=Path)
@@ -136,6 +136,8 @@ def train(
     from crbm_lite.model import CRBM
     from crbm_lite.splits import split_train_test
 
+    check_writable(model)
+    check_writable(report)
     estimator = CRBM(**hyperparameters, random_state=seed, progress=not quiet)
     checkpoint = checkpoint or model.with_name(f"{model.name}.checkpoint")
     former = Path(f"{checkpoint}.previous")
@@ -182,11 +184,11 @@ def train(
         "density": np.mean(estimator.weights_ != 0), "certificate": asdict(certificate),
         "hyperparameters": estimator.get_params(), "warnings": told,
     }  # fmt: skip
-    write_report(report, values)
     click.echo(f"{model}: {estimator.verdict_}", err=str(report) == "-")
     if estimator.verdict_ != "interrupted":
         for path in (checkpoint, former):
             path.unlink(missing_ok=True)
+    write_report(report, values)
     _judge(estimator)
 
 

@@ -6,6 +6,7 @@ No equations.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 
 import crbm_lite
 
-__all__ = ["EXIT_CODES", "Commands", "Failed", "write_report"]
+__all__ = ["EXIT_CODES", "Commands", "Failed", "check_writable", "write_report"]
 
 #: What the exit codes mean.
 EXIT_CODES: Mapping[int, str] = {
@@ -59,6 +60,16 @@ class Commands(click.Group):
             raise Failed(error, 3) from error
         except OSError as error:
             raise Failed(error, 5) from error
+
+
+def check_writable(path: Path | None) -> None:
+    """Tell before hours of work that its result could not be written; `path` may be - or None."""
+    if path is None or str(path) == "-":
+        return
+    if path.is_dir() or not path.parent.is_dir():
+        raise Failed(f"{path}: name a file in an existing folder", 3)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise Failed(f"{path} cannot be written: no right to, or a read-only disk", 5)
 
 
 def write_report(path: Path | None, values: dict) -> None:

@@ -163,6 +163,8 @@ def test_a_data_set_out_of_reach_ends_with_six(monkeypatch):
         (["train", "broken.h5", "m.h5"], 3, "broken.h5"),
         (["train", "larva.h5", "m.h5", "--batch-size", "100000"], 3, "batch_size"),
         (["train", "larva.h5", "nowhere/m.h5"], 3, "existing folder"),
+        (["train", "larva.h5", "nowhere/m.h5", "--checkpoint", "c"], 3, "existing folder"),
+        (["train", "larva.h5", "m.h5", "--report", "nowhere/r.json"], 3, "existing folder"),
         (["train", "larva.h5", "m.h5", "--checkpoint", "."], 5, "is a folder"),
         (["train", "larva.h5", "broken.h5", "--resume"], 3, "broken.h5"),
         (["validate", "larva.h5", "larva.h5"], 3, "not a crbm_lite model"),
@@ -249,6 +251,18 @@ def test_an_existing_model_is_kept_finished_or_replaced(folder):
     assert (folder / "m.h5").read_bytes() == kept
     assert run(*words, "--overwrite", "--l1", 0.02).exit_code in (0, 4)
     assert CRBM.load("m.h5").l1 == 0.02
+
+
+@pytest.mark.parametrize(
+    "words", [("locked/m.h5", "--checkpoint", "c"), ("m.h5", "--report", "locked/r.json")]
+)
+def test_no_right_to_write_is_told_before_the_training(folder, monkeypatch, words):
+    (folder / "locked").mkdir()
+    rights = os.access  # root may write everywhere
+    monkeypatch.setattr(os, "access", lambda p, mode: "locked" not in str(p) and rights(p, mode))
+    monkeypatch.setattr(Trainer, "one_update", None)
+    result = run("train", "larva.h5", *words, *SMALL, "--quiet")
+    assert result.exit_code == 5 and "cannot be written" in result.output, result.output
 
 
 def test_a_full_disk_at_the_end_ends_with_five(folder, monkeypatch):
