@@ -166,14 +166,16 @@ def measure_memory(name: str) -> dict:
 
 def main(*parts: str) -> None:
     """Measure and merge into the results."""
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     measures = {
         "start": measure_start,
         "cost": measure_cost,
         **{name: lambda name=name: measure_memory(name) for name in MEMORY},
     }
     for part in parts or measures:
-        results[part] = measures[part]() | {"threads": numba.get_num_threads()}
+        found = measures[part]() | {"threads": numba.get_num_threads()}
+        # read again: another part may have been measured at the same time
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        results[part] = found
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
