@@ -172,8 +172,10 @@ window.crbmViewer ??= (() => {
       event.stopPropagation();
       keys[event.key]();
     });
-    new MutationObserver(() => { colour(); draw(); }).observe(
+    const repaint = () => { colour(); draw(); };
+    new MutationObserver(repaint).observe(
       document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
     new ResizeObserver(() => {
       if (plot.clientWidth !== width) { width = fit(); draw(); }
     }).observe(plot);

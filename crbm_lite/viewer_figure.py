@@ -146,10 +146,10 @@ def _layout(viewer: AssemblyViewer) -> dict:
     lying = extent[1] > extent[0]
     eye, up = ((-0.9, 0, 1.2), (1, 0, 0)) if lying else ((0, -0.9, 1.2), (0, 1, 0))
     scene = {
-        "domain": {"x": [0, 1], "y": [0.27, 1]},
+        "domain": {"x": [0, 1], "y": [0.24, 1]},
         "dragmode": "orbit",
         "aspectmode": "manual",
-        "aspectratio": dict(zip("xyz", 3.0 * extent / extent.max(), strict=True)),
+        "aspectratio": dict(zip("xyz", 2.8 * extent / extent.max(), strict=True)),
         "camera": {
             "eye": dict(zip("xyz", eye, strict=True)),
             "up": dict(zip("xyz", up, strict=True)),
@@ -158,15 +158,19 @@ def _layout(viewer: AssemblyViewer) -> dict:
     }
     for name, middle, length in zip("xyz", (low + high) / 2, extent, strict=True):
         scene[f"{name}axis"] = {
-            "title": f"{name} (µm)",
+            "title": "",  # a title would lie on the numbers of its axis
+            "tickprefix": f"{name} ",
+            "ticksuffix": " µm",
             "range": [middle - 0.52 * length, middle + 0.52 * length],
+            "showtickprefix": "last",
+            "showticksuffix": "last",
             "nticks": 6,
             "showbackground": False,
             "showgrid": False,
             "showspikes": False,
             "zeroline": False,
         }
-    scene["zaxis"] |= {"title": "", "showticklabels": False}  # seen end on, they would collide
+    scene["zaxis"]["showticklabels"] = False  # seen end on, they would collide
     given = len(viewer.activity) > 0
     return {
         "template": "none",
@@ -182,5 +186,5 @@ def _layout(viewer: AssemblyViewer) -> dict:
         "scene": scene,
         "xaxis": {"title": "time (s)" if given else "no activity was given", "zeroline": False}
         | _GRID,
-        "yaxis": {"title": "h (s.d.)", "domain": [0, 0.2], "zerolinecolor": _GREY} | _GRID,
+        "yaxis": {"title": "h (s.d.)", "domain": [0, 0.18], "zerolinecolor": _GREY} | _GRID,
     }

@@ -173,7 +173,8 @@ def save_page(viewer: AssemblyViewer, path: str | os.PathLike) -> Path:
     path.write_text(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Assemblies</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<style>body { font: 16px sans-serif; margin: 1rem auto; max-width: 60rem; }</style>\n"
+        "<style>:root { color-scheme: light dark; }\n"
+        "body { font: 16px sans-serif; margin: 1rem auto; max-width: 60rem; }</style>\n"
         f"</head><body><main><h1>Assemblies</h1>\n{body}\n</main></body></html>\n",
         encoding="utf-8",
     )

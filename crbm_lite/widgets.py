@@ -8,12 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ipywidgets import VBox
+    from ipywidgets import Output, VBox
 
     from crbm_lite.explorer import Explorer
     from crbm_lite.viewer import AssemblyViewer
 
 __all__ = ["browse_assemblies", "explore"]
+
+
+def _show_in(output: Output, figure: object) -> None:
+    from IPython import get_ipython
+    from IPython.display import clear_output, display
+
+    with output:
+        if get_ipython() is not None:  # elsewhere it would print control characters
+            clear_output(wait=True)  # by the page, which knows what it shows: clicks may be fast
+        display(figure)
 
 
 def browse_assemblies(viewer: AssemblyViewer) -> VBox:
@@ -43,7 +53,6 @@ def browse_assemblies(viewer: AssemblyViewer) -> VBox:
     'HU 2: 1 neurons, strongest weight 1.00'
     """
     import ipywidgets
-    from IPython.display import display
 
     n_units = len(viewer.unit_names)
     menu = ipywidgets.Dropdown(
@@ -56,9 +65,7 @@ def browse_assemblies(viewer: AssemblyViewer) -> VBox:
 
     def show(_: object = None) -> None:
         note.value = viewer.notes[menu.value]
-        output.outputs = ()
-        with output:
-            display(viewer.figure(menu.value))
+        _show_in(output, viewer.figure(menu.value))
 
     def step(by: int) -> None:
         inside = menu.value < n_units
@@ -99,7 +106,6 @@ def explore(explorer: Explorer) -> VBox:
     """
     import ipywidgets
     import matplotlib.pyplot as plt
-    from IPython.display import display
 
     def chooser(control: object) -> object:
         lists = any(isinstance(value, str) for value in control.values)
@@ -118,9 +124,7 @@ def explore(explorer: Explorer) -> VBox:
         position = tuple(chooser.index for chooser in choosers)
         note.value = explorer.notes[position]
         figure = explorer.draw(position)
-        output.outputs = ()
-        with output:
-            display(figure)
+        _show_in(output, figure)
         plt.close(figure)
 
     for chooser in choosers:
