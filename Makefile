@@ -40,6 +40,7 @@ $(READY): pyproject.toml constraints.txt
 	@python=$$(sh $(TOOLS)/find_python.sh) || exit 1; \
 	  [ -x $(BIN)/python ] || "$$python" -m venv $(VENV) || \
 	  { echo "Could not make $(VENV): is the venv module installed (Debian: python3-venv)?" >&2; exit 1; }
+	@echo "Installing the packages of the book and the tests into $(VENV): some minutes, 1.7 GB"
 	$(PIP) install --quiet --constraint constraints.txt --editable ".[book,test,browser]"
 	@touch $@
 

@@ -6,6 +6,7 @@ are made for that on smaller machines, too; those beyond the mask sleep.
 """
 
 import os
+import signal
 from pathlib import Path
 
 # A folder shared/data beside the checkout serves where CRBM_LITE_DATA is not set, so that the
@@ -29,4 +30,7 @@ def pytest_configure():
 
     import numba  # isort: skip
 
+    # A shell starts what runs in the background with SIGINT ignored, which tests of Ctrl-C send.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     numba.set_num_threads(min(SHARE, numba.config.NUMBA_NUM_THREADS))
