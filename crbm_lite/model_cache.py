@@ -108,19 +108,20 @@ def _alone(path: Path) -> Iterator[None]:
         yield
         return
     lock = path.with_suffix(".lock")
-    while True:
+    mine = False
+    while not mine:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             # Whoever held it has removed its file: a lock on that one would exclude nobody.
-            if os.path.samestat(os.fstat(handle), lock.stat()):
-                break
+            mine = os.path.samestat(os.fstat(handle), lock.stat())
         except FileNotFoundError:  # removed, and not made again
             pass
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
+        except OSError:  # a file system without locks
+            mine = True
+        finally:
+            if not mine:
+                os.close(handle)
     try:
         yield
     finally:
@@ -132,8 +133,8 @@ def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None 
     """Fit a model, or read it from the cache if the same run was done before.
 
     A model whose file cannot be read is trained anew and the file replaced. Of two processes that
-    want the same model at the same time one trains and the other waits for it (on Windows both
-    train, and both write a whole file).
+    want the same model at the same time one trains and the other waits for it (where there
+    are no locks, as on Windows, both train, and both write a whole file).
 
     Parameters
     ----------

@@ -130,6 +130,18 @@ def test_the_lock_of_a_killed_process_does_not_hold(spikes, tmp_path, count_fits
     assert not lock.exists()
 
 
+def test_a_file_system_without_locks_is_no_obstacle(spikes, tmp_path, monkeypatch, count_fits):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(handle, how):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    cached_fit(MODEL, spikes, tmp_path)
+    assert len(count_fits) == 1
+    assert [path.suffix for path in tmp_path.iterdir()] == [".h5"]
+
+
 def test_the_default_folder_is_the_one_for_downloads(spikes, tmp_path, monkeypatch):
     monkeypatch.setenv("CRBM_LITE_CACHE", str(tmp_path))
     cached_fit(MODEL, spikes)
