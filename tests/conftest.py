@@ -1,8 +1,8 @@
 """Settings for every test: where the real recordings are, and how many threads a process takes.
 
 Tests may run in several processes (pytest-xdist). Together they use the machine's cores once: each
-takes its share by numba's mask, which a test may raise to compare numbers of threads. Four threads
-are made for that on smaller machines, too; those beyond the mask sleep.
+takes its share by numba's mask, which a test may raise to compare numbers of threads. Two threads
+are made for that on one core, too; those beyond the mask sleep.
 """
 
 import os
@@ -20,7 +20,7 @@ _processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 SHARE = max(1, _cores // _processes)
 
 # Read by numba and numpy when they are first imported.
-os.environ.setdefault("NUMBA_NUM_THREADS", str(max(4, _cores)))
+os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, _cores)))
 if _processes > 1:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(SHARE))
 
