@@ -27,7 +27,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from crbm_lite import updates
-from crbm_lite.reproduced_covariance import chosen_neurons, share_of_covariance
+from crbm_lite.reproduced_covariance import chosen_neurons, co_active, share_of_covariance
 from crbm_lite.sampler import GibbsChains
 from crbm_lite.spikes import Spikes, tiles, weight_sums
 
@@ -121,15 +121,16 @@ class _ModelSide:
         <v (h - mean)>
     h, v : ndarray, shapes (2, M) and (2, N)
         <h - mean> and <v>.
-    v_kept : list of ndarray of uint8, shape (chains, len(neurons))
-        Spikes of some neurons, for their covariances.
+    co_active : ndarray, shape (n, n)
+        In how many samples two of some neurons spike, for their covariances.
     """
 
     def __init__(self, n_neurons: int, n_hidden: int) -> None:
         self.vh = np.zeros((2, n_neurons, n_hidden), np.float32)
         self.h, self.v = np.zeros((2, n_hidden)), np.zeros((2, n_neurons))
         self.neurons = chosen_neurons(n_neurons)
-        self.v_kept: list[np.ndarray] = []
+        self.co_active = np.zeros((len(self.neurons), len(self.neurons)))
+        self.n_saved = 0
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # BLAS threads may change sums
     def add(self, chains: GibbsChains, potential: np.ndarray, mean_h: np.ndarray) -> None:
@@ -137,8 +138,9 @@ class _ModelSide:
         n, middle = chains.n_chains, chains.n_chains // 2
         out = updates.hidden_statistics(chains.inputs(), potential, mean_h)
         h = (out[updates.MEAN] - mean_h).astype(np.float32)
-        self.v_kept.append(chains.v[self.neurons, :n].T.copy())
-        share = 1.0 / len(self.v_kept)
+        self.co_active += co_active(chains.v[self.neurons, :n].T)
+        self.n_saved += 1
+        share = 1.0 / self.n_saved
         for k, half in enumerate((slice(0, middle), slice(middle, n))):
             n_half = max(half.stop - half.start, 1)
             self.h[k] += share * (h[half].sum(axis=0) / n_half - self.h[k])
@@ -192,7 +194,9 @@ def certify(
             noise = model.noise(weights, p)
             if noise < _LEAST_NOISE * tolerance:
                 break
-    covariance_share = share_of_covariance(spikes, np.concatenate(model.v_kept), model.neurons)
+    covariance_share = share_of_covariance(
+        spikes, model.co_active, model.n_saved * chains.n_chains, model.neurons
+    )
     h, q, mean, square = _hidden_over_data(spikes, weights, potential, mean_h)
     variance = square - mean**2
     size = weight_sums(p, weights)[1]

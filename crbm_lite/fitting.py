@@ -163,7 +163,8 @@ def train(
     more = np.random.default_rng(seed).integers(
         spikes.n_frames, size=_CERTIFICATE_CHAINS * chains.n_chains
     )
-    joined = chains.joined_by(spikes.dense(more))
+    joined, last_chains = chains.joined_by(spikes.dense(more)), chains.spikes()
+    del chains
     certificate = certify(spikes, weights, fields, potential, mean_h, schedule.l1, joined)
     flip = weights.sum(axis=0) < 0
     weights = np.where(flip, -weights, weights)
@@ -178,6 +179,6 @@ def train(
     else:
         verdict = "not converged" if certificate.failed else "converged"
     return TrainingResult(
-        weights, fields.copy(), np.where(flip, flipped, potential), chains.spikes(),
+        weights, fields.copy(), np.where(flip, flipped, potential), last_chains,
         run.history(), verdict, certificate, kept,
     )  # fmt: skip

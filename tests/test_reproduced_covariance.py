@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import crbm_lite as cl
-from crbm_lite.reproduced_covariance import chosen_neurons, share_of_covariance
+from crbm_lite.reproduced_covariance import chosen_neurons, co_active, share_of_covariance
 from crbm_lite.spikes import as_spikes
 
 
@@ -12,6 +12,12 @@ def correlated(n_frames, n_neurons, rng, strength=0.5):
     """Spikes that a common state brings about."""
     state = rng.random((n_frames, 1)) < 0.2
     return (state & (rng.random((n_frames, n_neurons)) < strength)).astype(np.uint8)
+
+
+def share(data, v_model):
+    """The share of a model of which ``v_model`` are samples."""
+    neurons = chosen_neurons(data.n_neurons)
+    return share_of_covariance(data, co_active(v_model), len(v_model), neurons)
 
 
 def test_share_is_the_slope_over_pairs_without_the_power_of_noise():
@@ -27,15 +33,14 @@ def test_share_is_the_slope_over_pairs_without_the_power_of_noise():
 
     odd, even = covariances(data[blocks % 2 == 0]), covariances(data[blocks % 2 == 1])
     expected = np.sum(covariances(model) * (odd + even) / 2) / np.sum(odd * even)
-    share = share_of_covariance(as_spikes(data), model, chosen_neurons(7))
-    assert share == pytest.approx(expected, rel=1e-12)
+    assert share(as_spikes(data), model) == pytest.approx(expected, rel=1e-12)
 
 
 def test_share_is_linear_in_the_model_and_not_lowered_by_noise_in_the_data():
     rng = np.random.default_rng(1)
-    data, chosen = as_spikes(correlated(600, 60, rng)), chosen_neurons(60)
-    full = share_of_covariance(data, correlated(100_000, 60, rng), chosen)
-    half = share_of_covariance(data, correlated(100_000, 60, rng, 0.5 * 0.5**0.5), chosen)
+    data = as_spikes(correlated(600, 60, rng))
+    full = share(data, correlated(100_000, 60, rng))
+    half = share(data, correlated(100_000, 60, rng, 0.5 * 0.5**0.5))
     assert full == pytest.approx(1.0, abs=0.25)
     assert half / full == pytest.approx(0.5, abs=0.03)
 
@@ -43,8 +48,8 @@ def test_share_is_linear_in_the_model_and_not_lowered_by_noise_in_the_data():
 def test_share_of_data_without_covariance_is_undefined():
     rng = np.random.default_rng(2)
     v = (rng.random((1000, 50)) < 0.1).astype(np.uint8)
-    assert np.isnan(share_of_covariance(as_spikes(v), v, chosen_neurons(50)))
-    assert np.isnan(share_of_covariance(as_spikes(v[:1]), v, chosen_neurons(50)))
+    assert np.isnan(share(as_spikes(v), v))
+    assert np.isnan(share(as_spikes(v[:1]), v))
 
 
 def test_chosen_neurons_are_all_or_a_thousand_over_the_whole_recording():
