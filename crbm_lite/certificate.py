@@ -194,9 +194,9 @@ def certify(
             noise = model.noise(weights, p)
             if noise < _LEAST_NOISE * tolerance:
                 break
-    covariance_share = share_of_covariance(
-        spikes, model.co_active, model.n_saved * chains.n_chains, model.neurons
-    )
+    n_samples = model.n_saved * chains.n_chains
+    del chains  # if the caller has let go of them, too: their room is needed below
+    covariance_share = share_of_covariance(spikes, model.co_active, n_samples, model.neurons)
     h, q, mean, square = _hidden_over_data(spikes, weights, potential, mean_h)
     variance = square - mean**2
     size = weight_sums(p, weights)[1]

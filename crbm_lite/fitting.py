@@ -163,9 +163,10 @@ def train(
     more = np.random.default_rng(seed).integers(
         spikes.n_frames, size=_CERTIFICATE_CHAINS * chains.n_chains
     )
-    joined, last_chains = chains.joined_by(spikes.dense(more)), chains.spikes()
+    joined, last_chains = [chains.joined_by(spikes.dense(more))], chains.spikes()
     del chains
-    certificate = certify(spikes, weights, fields, potential, mean_h, schedule.l1, joined)
+    # handed over, not lent: the certificate frees the chains when it has sampled
+    certificate = certify(spikes, weights, fields, potential, mean_h, schedule.l1, joined.pop())
     flip = weights.sum(axis=0) < 0
     weights = np.where(flip, -weights, weights)
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
