@@ -32,7 +32,7 @@ from crbm_lite.sampler import GibbsChains
 from crbm_lite.spikes import Spikes, tiles, weight_sums
 
 _BURN_IN, _N_SAVED, _THINNING = 500, 60, 5
-_N_ROUNDS, _LEAST_NOISE = 3, 0.2  # rounds of saving at most; noise, over tolerance, that is enough
+_LEAST_NOISE = 0.2  # noise, over tolerance, at which sampling ends
 _ACTIVITY_TOLERANCE = 0.15
 _STATIONARITY_TOLERANCE = 1.0  # of lambda or the data's own standard error, whichever is larger
 
@@ -166,6 +166,7 @@ def certify(
     mean_h: np.ndarray,
     l1: float,
     chains: GibbsChains,
+    n_rounds: int = 1,
 ) -> Certificate:
     """Measure the stationarity of a model on its training data.
 
@@ -181,13 +182,15 @@ def certify(
     l1 : float
     chains : GibbsChains
         Chains with the weights set; they are moved on.
+    n_rounds : int
+        Rounds of saving at most, while the sampling noise is not small.
     """
     p, n_frames = spikes.activity(), spikes.n_frames
     standard_error = float(np.sqrt(np.mean(p * (1 - p))) / np.sqrt(n_frames))
     tolerance = _STATIONARITY_TOLERANCE * (l1 + standard_error)
     model, fields32 = _ModelSide(*weights.shape), fields.astype(np.float32)
     chains.step(_BURN_IN, weights, fields32, potential)
-    for saved in range(1, _N_ROUNDS * _N_SAVED + 1):
+    for saved in range(1, n_rounds * _N_SAVED + 1):
         chains.step(_THINNING, weights, fields32, potential)
         model.add(chains, potential, mean_h)
         if saved % _N_SAVED == 0:

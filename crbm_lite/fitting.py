@@ -27,6 +27,7 @@ from crbm_lite.warm_start import random_start, warm_start
 
 _TRIAL_WINDOW, _TRIAL_RATIO = 30, 1.5
 _CERTIFICATE_CHAINS = 2  # chains from data frames for every training chain; rare states want many
+_CERTIFICATE_ROUNDS, _LONG_RUN = 3, 5000  # rounds of saving; Gibbs steps
 _COLLAPSED_WEIGHT = 1e-3
 
 
@@ -160,13 +161,17 @@ def train(
     weights, fields, potential = trainer.finish()
     mean_h, chains = trainer.now.mean_h, trainer.chains
     del trainer
-    more = np.random.default_rng(seed).integers(
-        spikes.n_frames, size=_CERTIFICATE_CHAINS * chains.n_chains
-    )
+    # a short run is not worth more sampling than it had itself
+    is_long = schedule.n_updates * schedule.n_gibbs >= _LONG_RUN
+    n_more = _CERTIFICATE_CHAINS * chains.n_chains if is_long else 0
+    more = np.random.default_rng(seed).integers(spikes.n_frames, size=n_more)
     joined, last_chains = [chains.joined_by(spikes.dense(more))], chains.spikes()
     del chains
     # handed over, not lent: the certificate frees the chains when it has sampled
-    certificate = certify(spikes, weights, fields, potential, mean_h, schedule.l1, joined.pop())
+    certificate = certify(
+        spikes, weights, fields, potential, mean_h, schedule.l1, joined.pop(),
+        n_rounds=_CERTIFICATE_ROUNDS if is_long else 1,
+    )  # fmt: skip
     flip = weights.sum(axis=0) < 0
     weights = np.where(flip, -weights, weights)
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential

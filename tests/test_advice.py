@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.advice import read_table
 from crbm_lite import advice as rules
-from crbm_lite import cost
+from crbm_lite import cost, reproduced_covariance
 from crbm_lite.advice import advise, circularly_shifted, signal_components, suggested_l1
 from crbm_lite.cost import measured_cost
 from crbm_lite.model import CRBM
@@ -52,8 +52,11 @@ def test_components_were_the_assemblies_and_all_were_found_where_t_sufficed(sugg
 
 
 def test_suggested_lambda_came_near_the_best(suggested_rows):
-    wide = [(row, best) for row, best in suggested_rows
-            if row["n_neurons"] >= 300 and row["n_frames"] >= 1000]
+    wide = [
+        (row, best)
+        for row, best in suggested_rows
+        if row["n_neurons"] >= 300 and row["n_frames"] >= 1000
+    ]
     assert len(wide) >= 10
     for row, best in wide:
         assert row["nllh"] > 0.9 * best, row
@@ -98,8 +101,12 @@ def test_components_are_the_planted_assemblies_and_last_as_long():
 def test_shifts_keep_each_neuron_and_lose_what_they_share(good):
     shifted = circularly_shifted(good.spikes, 0)
     assert (shifted.sum(axis=0) == good.spikes.sum(axis=0)).all()
-    lags = [np.flatnonzero([(np.roll(good.spikes[:, i], s) == shifted[:, i]).all()
-                            for s in range(good.n_frames)]) for i in (0, 1)]
+    lags = [
+        np.flatnonzero(
+            [(np.roll(good.spikes[:, i], s) == shifted[:, i]).all() for s in range(good.n_frames)]
+        )
+        for i in (0, 1)
+    ]
     assert all(lag.size == 1 for lag in lags)
     assert lags[0] != lags[1]
 
@@ -135,6 +142,8 @@ def test_memory_is_that_of_a_real_fit(good):
 
 
 def test_memory_of_many_neurons_is_drawn_on_from_few(monkeypatch):
+    # the certificate's covariances of up to 1,000 neurons do not grow with the recording
+    monkeypatch.setattr(reproduced_covariance, "_N_NEURONS", 100)
     many = plant_recording(1200, 4, (200, 300), 400, n_unassigned=100)
     _, whole_gb = measured_cost(many, 30, 10, {})
     monkeypatch.setattr(cost, "_MOST_NEURONS", 400)

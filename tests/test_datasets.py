@@ -64,8 +64,13 @@ def server(tmp_path):
 def write_manifest(tmp_path, url, /, **change):
     """A manifest of one data set with one file, some of its fields changed."""
     fields = {"url": url, "bytes": len(GOOD), "sha256": SHA256} | change
-    entry = {"description": "d", "licence": "l", "citation": ["c"], "chapters": ["x"],
-             "files": {"wave.h5": fields}}
+    entry = {
+        "description": "d",
+        "licence": "l",
+        "citation": ["c"],
+        "chapters": ["x"],
+        "files": {"wave.h5": fields},
+    }
     path = tmp_path / "manifest.yml"
     path.write_text(yaml.safe_dump({"version": 1, "datasets": {"retina": entry}}))
     return path
@@ -122,8 +127,10 @@ def test_a_damaged_file_of_the_cache_is_fetched_again(server, tmp_path):
 def test_two_who_ask_at_once_fetch_once(server, tmp_path):
     (server.site / "wave.h5").write_bytes(GOOD)
     manifest = write_manifest(tmp_path, f"{server.url}/wave.h5")
-    ask = [threading.Thread(target=fetch, args=["retina"], kwargs={"manifest": manifest})
-           for _ in range(4)]
+    ask = [
+        threading.Thread(target=fetch, args=["retina"], kwargs={"manifest": manifest})
+        for _ in range(4)
+    ]
     for thread in ask:
         thread.start()
     for thread in ask:
@@ -166,16 +173,25 @@ def test_without_a_hash_the_first_download_is_remembered(server, tmp_path):
 
 @pytest.mark.parametrize("address", ["closed", "missing", "short"])
 def test_out_of_reach_is_one_clear_line(address, server, tmp_path):
-    url = {"closed": "http://127.0.0.1:9/wave.h5", "missing": f"{server.url}/none.h5",
-           "short": f"{server.url}/short.bin"}[address]
+    url = {
+        "closed": "http://127.0.0.1:9/wave.h5",
+        "missing": f"{server.url}/none.h5",
+        "short": f"{server.url}/short.bin",
+    }[address]
     manifest = write_manifest(tmp_path, url)
     with pytest.raises(DatasetUnavailable) as caught:
         fetch("retina", manifest=manifest)
     message = str(caught.value)
     assert isinstance(caught.value, OSError)
     assert "\n" not in message
-    for part in ("data set retina", "wave.h5", "CRBM_LITE_DATA (not set)", str(tmp_path / "cache"),
-                 url, "connect to the network"):
+    for part in (
+        "data set retina",
+        "wave.h5",
+        "CRBM_LITE_DATA (not set)",
+        str(tmp_path / "cache"),
+        url,
+        "connect to the network",
+    ):
         assert part in message
     assert address != "missing" or "HTTP status 404" in message
     assert not (tmp_path / "cache" / "retina" / "wave.h5").exists()
@@ -242,10 +258,16 @@ def test_fields_of_a_file_are_checked(change, message, tmp_path):
         ("version: 2\ndatasets: {}", "version: 1"),
         ("version: 1", "datasets"),
         ("version: 1\ndatasets: {a: 3}", "data set a needs the keys"),
-        ("version: 1\ndatasets: {a: {description: d, licence: l, citation: [c], chapters: [x], "
-         "files: {}}}", "at least one file"),
-        ("version: 1\ndatasets: {a: {description: d, licence: l, citation: [c], chapters: [x], "
-         "files: {f: 1}}}", "needs the keys url"),
+        (
+            "version: 1\ndatasets: {a: {description: d, licence: l, citation: [c], chapters: [x], "
+            "files: {}}}",
+            "at least one file",
+        ),
+        (
+            "version: 1\ndatasets: {a: {description: d, licence: l, citation: [c], chapters: [x], "
+            "files: {f: 1}}}",
+            "needs the keys url",
+        ),
     ],
 )
 def test_files_that_are_no_manifest(text, message, tmp_path):
@@ -270,8 +292,13 @@ def test_several_files_have_no_single_path():
 
 def test_the_package_manifest():
     entries = {entry.name: entry for entry in list_datasets()}
-    assert set(entries) == {"retinal-waves", "zebrafish-tectum", "zebrafish-regions",
-                            "zebrafish-atlas", *(f"zebrafish-fish{k}" for k in range(1, 9))}
+    assert set(entries) == {
+        "retinal-waves",
+        "zebrafish-tectum",
+        "zebrafish-regions",
+        "zebrafish-atlas",
+        *(f"zebrafish-fish{k}" for k in range(1, 9)),
+    }
     for entry in entries.values():
         assert entry.licence
         assert entry.citation
@@ -280,16 +307,19 @@ def test_the_package_manifest():
         assert all(known) or entry.name.startswith("zebrafish-fish")
     assert entries["retinal-waves"].n_bytes == 3_150_276 + 3_853_250 + 2_959_930
     assert entries["zebrafish-fish8"].n_bytes is None
-    runs = "20180706_Run04 20180911_Run01 20180912_Run01 20180913_Run01 20190109_Run04 " \
-           "20181206_Run03 20190102_Run01 20181206_Run05"
+    runs = (
+        "20180706_Run04 20180911_Run01 20180912_Run01 20180913_Run01 20190109_Run04 "
+        "20181206_Run03 20190102_Run01 20181206_Run05"
+    )
     for k, run in enumerate(runs.split(), start=1):
         (file,) = entries[f"zebrafish-fish{k}"].files
         assert file.url.startswith("https://gin.g-node.org/vdplasthijs/")
         assert file.url.endswith(f"/full_calcium_data_sets/rbm_fish{k}_{run}.h5")
 
 
-@pytest.mark.parametrize("name", ["retinal-waves", "zebrafish-tectum", "zebrafish-regions",
-                                  "zebrafish-atlas"])
+@pytest.mark.parametrize(
+    "name", ["retinal-waves", "zebrafish-tectum", "zebrafish-regions", "zebrafish-atlas"]
+)
 def test_the_real_files_where_they_are_at_hand(name, monkeypatch, real_data):
     monkeypatch.setenv("CRBM_LITE_DATA", real_data)
     if not os.path.isdir(os.path.join(real_data, name)):

@@ -69,8 +69,12 @@ class TestRetinalWaves:
     def test_against_a_histogram(self, tmp_path):
         rng = np.random.default_rng(0)
         times = [np.sort(rng.uniform(0, 100, size=n)) for n in (300, 20, 111)]
-        path = write_retina(tmp_path / "r.h5", spikes=np.concatenate(times),
-                            sCount=[t.size for t in times], **{"summary/duration": [100.0]})
+        path = write_retina(
+            tmp_path / "r.h5",
+            spikes=np.concatenate(times),
+            sCount=[t.size for t in times],
+            **{"summary/duration": [100.0]},
+        )
         recording = import_retinal_waves(path, bin_s=0.25)
         counts = [np.histogram(t, bins=400, range=(0, 100))[0] for t in times]
         np.testing.assert_array_equal(recording.spikes.T, np.array(counts) > 0)
@@ -154,10 +158,12 @@ class TestPublished:
         recording = load_recording(fish)
         with h5py.File(fish) as file:
             brain = file["Data/Brain"]
-            np.testing.assert_array_equal(recording.spikes,
-                                          brain["Analysis/ThresholdedSpikes"][:, ::2])
-            np.testing.assert_allclose(recording.coordinates,
-                                       1000 * brain["ZBrainCoordinates"][:, ::2].T)
+            np.testing.assert_array_equal(
+                recording.spikes, brain["Analysis/ThresholdedSpikes"][:, ::2]
+            )
+            np.testing.assert_allclose(
+                recording.coordinates, 1000 * brain["ZBrainCoordinates"][:, ::2].T
+            )
             np.testing.assert_allclose(recording.dff, brain["Analysis/DFF"][:, ::2], rtol=1e-6)
         assert recording.coordinate_unit == "um"
         assert recording.labels.shape == (6, 294)
@@ -170,13 +176,15 @@ class TestPublished:
         assert recording.spikes.dtype == np.uint8
 
     def test_the_other_choices(self, fish):
-        recording = import_published(fish, coordinates="Coordinates", keep_unlabelled=True,
-                                     dff=False)
+        recording = import_published(
+            fish, coordinates="Coordinates", keep_unlabelled=True, dff=False
+        )
         assert recording.n_neurons == 12
         assert recording.dff is None
         with h5py.File(fish, "r+") as file:
-            np.testing.assert_allclose(recording.coordinates,
-                                       1000 * file["Data/Brain/Coordinates"][()].T)
+            np.testing.assert_allclose(
+                recording.coordinates, 1000 * file["Data/Brain/Coordinates"][()].T
+            )
             file["Data/Brain/Analysis/DFF_align"] = 2 * file["Data/Brain/Analysis/DFF"][()]
             del file["Data/Brain/ZBrainCoordinates"]
         np.testing.assert_array_equal(

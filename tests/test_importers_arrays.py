@@ -397,7 +397,7 @@ def test_the_calls_of_the_page_on_importers_fit_the_functions():
             function = dict(FORMATS.values())[module]
         else:
             function = name
-        package = "crbm_lite" if module == "recordings" else "crbm_lite.importers"
+        package = "crbm_lite" if module in ("recording", "recordings") else "crbm_lite.importers"
         function = getattr(importlib.import_module(f"{package}.{module}"), function)
         options = [keyword.arg for keyword in call.keywords if keyword.arg != "format"]
         inspect.signature(function).bind(None, **dict.fromkeys(options))

@@ -15,9 +15,15 @@ LABELS = np.arange(16).reshape(8, 2) % 3 == 0
 
 def full_recording() -> Recording:
     return Recording(
-        SPIKES, 2.5, coordinates=XYZ, labels=LABELS, label_names=("tectum", "forebrain"),
-        names=[f"n{i}" for i in range(8)], provenance={"source": "a test", "steps": [1, 2]},
-        discontinuities=[10, 20], dff=np.random.default_rng(1).normal(size=(30, 8)),
+        SPIKES,
+        2.5,
+        coordinates=XYZ,
+        labels=LABELS,
+        label_names=("tectum", "forebrain"),
+        names=[f"n{i}" for i in range(8)],
+        provenance={"source": "a test", "steps": [1, 2]},
+        discontinuities=[10, 20],
+        dff=np.random.default_rng(1).normal(size=(30, 8)),
     )
 
 
@@ -222,7 +228,10 @@ def test_our_layout_keeps_the_truth(tmp_path):
     np.testing.assert_array_equal(loaded.membership, truth.membership)
     np.testing.assert_array_equal(loaded.structure, truth.structure)
     assert (loaded.names, loaded.kinds, loaded.structure_names) == (
-        truth.names, truth.kinds, truth.structure_names)
+        truth.names,
+        truth.kinds,
+        truth.structure_names,
+    )
 
 
 def test_nothing_is_overwritten_unless_asked(tmp_path):
@@ -302,12 +311,20 @@ DAMAGE = {
     "times backwards": ("published", "Data/Brain/Times", np.arange(30.0)[::-1], "increasing"),
     "times NaN": ("published", "Data/Brain/Times", np.full(30, np.nan), "increasing"),
     "times short": ("published", "Data/Brain/Times", np.arange(29.0), "ThresholdedSpikes is of"),
-    "spikes of others": ("published", "Data/Brain/Analysis/ThresholdedSpikes", SPIKES[:, :4],
-                         "ThresholdedSpikes is of"),
+    "spikes of others": (
+        "published",
+        "Data/Brain/Analysis/ThresholdedSpikes",
+        SPIKES[:, :4],
+        "ThresholdedSpikes is of",
+    ),
     "labels transposed": ("published", "Data/Brain/Labels", LABELS.astype(int), "Labels is of"),
     "no label at all": ("published", "Data/Brain/Labels", np.zeros((2, 8)), "no neuron a region"),
-    "positions transposed": ("published", "Data/Brain/ZBrainCoordinates", XYZ,
-                             "ZBrainCoordinates has shape"),
+    "positions transposed": (
+        "published",
+        "Data/Brain/ZBrainCoordinates",
+        XYZ,
+        "ZBrainCoordinates has shape",
+    ),
     "no spikes": ("published", "Data/Brain/Analysis", None, "ThresholdedSpikes is missing"),
 }
 

@@ -28,8 +28,10 @@ def brute_force(spikes, n_segments, n_test):
         for v in (spikes[train].astype(float), spikes[test].astype(float)):
             means.append(v.mean(axis=0))
             covariances.append((v.T @ v / len(v) - np.outer(means[-1], means[-1]))[pairs])
-        scores[choice] = (np.sqrt(np.mean((means[0] - means[1]) ** 2)),
-                          np.sqrt(np.mean((covariances[0] - covariances[1]) ** 2)))
+        scores[choice] = (
+            np.sqrt(np.mean((means[0] - means[1]) ** 2)),
+            np.sqrt(np.mean((covariances[0] - covariances[1]) ** 2)),
+        )
     return scores
 
 
@@ -68,8 +70,12 @@ def test_segments_have_floor_t_over_10_frames_and_the_last_takes_the_rest():
 
 def test_every_form_of_spikes_gives_the_same_split():
     expected = split_recording(RECORDING)
-    for spikes in (RECORDING.spikes, RECORDING.spikes.astype(bool), RECORDING.spikes.astype(float),
-                   scipy.sparse.csr_array(RECORDING.spikes)):
+    for spikes in (
+        RECORDING.spikes,
+        RECORDING.spikes.astype(bool),
+        RECORDING.spikes.astype(float),
+        scipy.sparse.csr_array(RECORDING.spikes),
+    ):
         split = split_recording(spikes)
         np.testing.assert_array_equal(split.scores, expected.scores)
         np.testing.assert_array_equal(split.test_frames, expected.test_frames)
@@ -100,8 +106,7 @@ def test_train_and_test_remember_where_segments_are_joined():
     np.testing.assert_array_equal(test.spikes, recording.spikes[split.test_frames])
     np.testing.assert_array_equal(train.truth.states, recording.truth.states[split.train_frames])
     for part, frames in ((train, split.train_frames), (test, split.test_frames)):
-        np.testing.assert_array_equal(part.discontinuities,
-                                      np.flatnonzero(np.diff(frames) > 1) + 1)
+        np.testing.assert_array_equal(part.discontinuities, np.flatnonzero(np.diff(frames) > 1) + 1)
     again, _ = split_train_test(recording)
     np.testing.assert_array_equal(again.spikes, train.spikes)
 
