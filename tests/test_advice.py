@@ -148,4 +148,4 @@ def test_memory_of_many_neurons_is_drawn_on_from_few(monkeypatch):
     _, whole_gb = measured_cost(many, 30, 10, {})
     monkeypatch.setattr(cost, "_MOST_NEURONS", 400)
     _, drawn_gb = measured_cost(many, 30, 10, {})
-    assert drawn_gb == pytest.approx(whole_gb, rel=0.25)
+    assert drawn_gb == pytest.approx(whole_gb, rel=0.3)
