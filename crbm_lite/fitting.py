@@ -27,7 +27,7 @@ from crbm_lite.warm_start import random_start, warm_start
 
 _TRIAL_WINDOW, _TRIAL_RATIO = 30, 1.5
 _CERTIFICATE_CHAINS = 2  # chains from data frames for every training chain; rare states want many
-_CERTIFICATE_ROUNDS, _LONG_RUN = 3, 5000  # rounds of saving; Gibbs steps
+_CERTIFICATE_ROUNDS, _LONG_RUN = 3, 5000  # rounds of saving at most; Gibbs steps
 _COLLAPSED_WEIGHT = 1e-3
 
 
@@ -157,6 +157,9 @@ def train(
         ended = "interrupted" if in_start else run.train(trainer, save, save_every)
     # a start that was cut short is made again rather than gone on with
     kept = run.state(trainer) if ended == "interrupted" and not in_start else None
+    if kept is not None:  # the chains are given other weights below
+        inputs = {"trainer/partial_input"} & set(kept)
+        kept |= {name: kept[name].copy() for name in inputs}
     run.snapshot = None  # all these are as large as W: room for the certificate
     weights, fields, potential = trainer.finish()
     mean_h, chains = trainer.now.mean_h, trainer.chains

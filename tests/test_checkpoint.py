@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from copy import deepcopy
 
 import h5py
 import killed_runs
@@ -15,12 +16,16 @@ import numpy as np
 import pytest
 from killed_runs import HYPER, bits, recording
 from sklearn.exceptions import ConvergenceWarning
+from tqdm import tqdm
 
 from crbm_lite import checkpoint
 from crbm_lite.checkpoint import CheckpointError, CheckpointFile, CheckpointWarning
+from crbm_lite.fitting import train
+from crbm_lite.hyperparameters import checked_schedule
 from crbm_lite.interruption import stop_request
 from crbm_lite.model import CRBM
 from crbm_lite.model_cache import cached_fit
+from crbm_lite.spikes import as_spikes
 from crbm_lite.training import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -351,6 +356,18 @@ def test_sigint_ends_the_update_in_hand_with_a_model_that_goes_on(
         model.fit(data, resume=True)
     assert bits(model.fit(data, resume=True)) == unbroken
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_an_interrupted_run_leaves_is_the_state_of_its_last_update(data, stop_at):
+    written = {}
+    stop_at(153)  # parameters are averaged by then, and the chains end with their mean
+    left = train(
+        as_spikes(data), HYPER["n_hidden"], checked_schedule(CRBM(**HYPER)), "pca", 0,
+        tqdm(disable=True), save=lambda state: written.update(deepcopy(state)),
+    ).state  # fmt: skip
+    assert left.keys() == written.keys()
+    for name in left.keys() - {"run/seconds"}:
+        np.testing.assert_array_equal(left[name], written[name], err_msg=name)
 
 
 def test_an_interrupted_run_in_memory_belongs_to_its_data_and_hyperparameters(data, stop_at):
