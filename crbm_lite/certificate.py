@@ -8,11 +8,11 @@ and kappa_mu = lambda sum_i |w_imu| / 2, stationarity reads
     G_w - \kappa\,\partial\mathrm{Var}/\partial w = \lambda\,\mathrm{sign}(w) \ (w \ne 0), \qquad
     |G_w - \kappa\,\partial\mathrm{Var}/\partial w| \le \lambda \ (w = 0).
 
-The data's side is exact (all frames); the model's is sampled by chains, a third of which start from
-the training chains and the rest from frames of the data. Half of the chains against the other half
-gives the sampling noise, which is taken out of the residual; sampling goes on until the noise is
-small against what is tolerated, or long enough. The condition without kappa, as the paper reports
-it, is given beside.
+The data's side is exact (all frames); the model's is sampled by the training chains and, after a
+long run, by twice as many that start from frames of the data. Half of the chains against the other
+half gives the sampling noise, which is taken out of the residual; sampling goes on until the noise
+is small against what is tolerated, or long enough. The condition without kappa, as the paper
+reports it, is given beside.
 
 At whole-brain size an array of all weights is the unit of memory, so only the model's side is held
 as such (float32, one for each half of the chains); the rest is formed some neurons at a time, in
@@ -35,7 +35,6 @@ _BURN_IN, _N_SAVED, _THINNING = 500, 60, 5
 _LEAST_NOISE = 0.2  # noise, over tolerance, at which sampling ends
 _ACTIVITY_TOLERANCE = 0.15
 _STATIONARITY_TOLERANCE = 1.0  # of lambda or the data's own standard error, whichever is larger
-
 _LEAST_COVARIANCE_SHARE = 0.25  # trained models have 0.4 to 1.3, nearly empty ones 0 to 0.1
 
 

@@ -69,11 +69,7 @@ def share_of_covariance(
     1.0
     0.0
     """
-    by_neuron = spikes.by_neuron()
-    n_frames = spikes.n_frames
-    v = np.zeros((n_frames, len(neurons)), np.uint8)
-    for k, i in enumerate(neurons):
-        v[by_neuron.frames[by_neuron.neuron_starts[i] : by_neuron.neuron_starts[i + 1]], k] = 1
+    v, n_frames = spikes.to_csr(np.uint8)[:, neurons].toarray(), spikes.n_frames
     half = (np.arange(n_frames) * _N_BLOCKS // n_frames) % 2 == 0
     if half.all() or not half.any():
         return float("nan")
