@@ -120,7 +120,7 @@ class _ModelSide:
         <v (h - mean)>
     h, v : ndarray, shapes (2, M) and (2, N)
         <h - mean> and <v>.
-    co_active : ndarray, shape (n, n)
+    co_active : ndarray of float32, shape (n, n)
         In how many samples two of some neurons spike, for their covariances.
     """
 
@@ -128,7 +128,7 @@ class _ModelSide:
         self.vh = np.zeros((2, n_neurons, n_hidden), np.float32)
         self.h, self.v = np.zeros((2, n_hidden)), np.zeros((2, n_neurons))
         self.neurons = chosen_neurons(n_neurons)
-        self.co_active = np.zeros((len(self.neurons), len(self.neurons)))
+        self.co_active = np.zeros((len(self.neurons), len(self.neurons)), np.float32)
         self.n_saved = 0
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # BLAS threads may change sums

@@ -28,17 +28,17 @@ def chosen_neurons(n_neurons: int) -> np.ndarray:
     return np.unique(np.linspace(0, n_neurons - 1, min(n_neurons, _N_NEURONS)).astype(np.int64))
 
 
-def _covariance(co_active: np.ndarray, n_frames: int) -> np.ndarray:
-    """Covariances (pairs,) over i < j, given the numbers of frames in which i and j spike."""
-    p = np.diag(co_active) / n_frames
-    return (co_active / n_frames - np.outer(p, p))[np.triu_indices(len(p), 1)]
-
-
 @threadpool_limits.wrap(limits=1, user_api="blas")  # the number of BLAS threads may change sums
 def co_active(v: np.ndarray) -> np.ndarray:
-    """Numbers of samples in which i and j spike, (n, n); exact below 16 million samples."""
+    """Numbers of samples in which i and j spike, (n, n) float32; exact below 16 million."""
     v = v.astype(np.float32)
-    return (v.T @ v).astype(np.float64)
+    return v.T @ v
+
+
+def _covariances_with_later(co_active: np.ndarray, n_samples: int, i: int) -> np.ndarray:
+    """Covariances of neuron i with all j > i."""
+    p = np.diag(co_active).astype(np.float64) / n_samples
+    return co_active[i, i + 1 :] / np.float64(n_samples) - p[i] * p[i + 1 :]
 
 
 def share_of_covariance(
@@ -73,10 +73,14 @@ def share_of_covariance(
     half = (np.arange(n_frames) * _N_BLOCKS // n_frames) % 2 == 0
     if half.all() or not half.any():
         return float("nan")
-    odd, even = (_covariance(co_active(v[some]), int(some.sum())) for some in (half, ~half))
-    power = odd @ even
-    standard_error = np.sqrt(np.square(odd) @ np.square(even))
-    if not power > _SIGNIFICANT * standard_error:
+    halves = [(co_active(v[some]), int(some.sum())) for some in (half, ~half)]
+    power = variance = shared = 0.0
+    for i in range(len(neurons) - 1):  # neuron by neuron: all pairs at once would be 40 MB
+        odd, even = (_covariances_with_later(*counts, i) for counts in halves)
+        model = _covariances_with_later(co_active_model, n_samples, i)
+        power += odd @ even
+        variance += np.square(odd) @ np.square(even)
+        shared += model @ (0.5 * (odd + even))
+    if not power > _SIGNIFICANT * np.sqrt(variance):
         return float("nan")
-    model = _covariance(co_active_model, n_samples)
-    return float(model @ (0.5 * (odd + even)) / power)
+    return float(shared / power)
