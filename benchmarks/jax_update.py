@@ -12,7 +12,6 @@ kept in results/jax_update.json under the name of the device.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import warnings
@@ -20,6 +19,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks import stored
 
 CHAINS, BATCH, STEPS, FRAMES, ACTIVITY, DENSITY = 100, 100, 15, 400, 0.04, 0.07
 ON_GPU, ON_CPU = [(40_709, 200), (1_000_000, 1_000)], [(4_071, 200), (40_709, 200)]
@@ -215,10 +216,7 @@ def keep(found: dict) -> None:
     """Write results under the name of the device, beside what is there of it already."""
     import jax
 
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    name = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
-    kept[name] = kept.get(name, {}) | found
-    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+    stored.keep(RESULTS, f"{jax.device_count()} x {jax.devices()[0].device_kind}", found)
 
 
 def main(*words: str) -> None:

@@ -22,7 +22,6 @@ not measured again.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import warnings
@@ -34,6 +33,7 @@ import numpy as np
 from tqdm import tqdm
 
 import crbm_lite as cl
+from benchmarks import stored
 from crbm_lite.fitting import _started_trainer
 from crbm_lite.hyperparameters import checked_schedule
 from crbm_lite.interruption import StopRequest
@@ -150,11 +150,11 @@ def shortest(case: Problem, choice: dict, longest: dict, runs: list[dict]) -> di
 
 def measure(name: str) -> None:
     """Every choice on one recording that is not in the table yet; prints a line each."""
-    case, kept = problem(name), stored().get(name, {"choices": {}})
+    case, kept = problem(name), stored.read(RESULTS).get(name, {"choices": {}})
     longest, usual = kept.get("longest"), kept["choices"].get("usual")
     for title, choice in CHOICES.items():
         same = choice and all(case.usual.get(k) == x for k, x in choice.items())
-        if same or title in stored().get(name, {"choices": {}})["choices"]:
+        if same or title in stored.read(RESULTS).get(name, {"choices": {}})["choices"]:
             continue
         if longest and title == "random start" and "begun again" in " ".join(longest["events"]):
             continue  # the usual run has one already
@@ -172,18 +172,13 @@ def measure(name: str) -> None:
         keep(name, longest, {title: row})
 
 
-def stored() -> dict:
-    """The table so far."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-
-
 def keep(name: str, longest: dict, rows: dict[str, dict]) -> None:
-    """Add rows to the table, read again since another recording may be measured meanwhile."""
-    results = stored()
+    """Add rows to the table."""
+    results = stored.read(RESULTS)
     choices = results.get(name, {"choices": {}})["choices"] | rows
     choices = {title: choices[title] for title in CHOICES if title in choices}
     results[name] = {"longest": longest, "choices": choices, "threads": numba.get_num_threads()}
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    stored.write(RESULTS, results)
 
 
 def main(*names: str) -> None:

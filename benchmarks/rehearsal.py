@@ -19,6 +19,7 @@ import numba
 import numpy as np
 
 import crbm_lite as cl
+from benchmarks import stored
 from benchmarks.planted import recovered
 from crbm_lite.statistics import nllh
 
@@ -65,7 +66,7 @@ def main(n_updates: int = 1500) -> None:
     figures["r of vv"] = round(float(report.vv.pearson_r), 3)
     print(report.table(), flush=True)
     RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    stored.write(RESULT, figures)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from pathlib import Path
 import numba
 import numpy as np
 
+from benchmarks import stored
+
 RESULTS = Path(__file__).with_name("results") / "scaling.json"
 AT = {"N": 20_000, "M": 200, "chains": 100, "activity": 0.04}
 SWEEPS = {
@@ -173,11 +175,7 @@ def main(*parts: str) -> None:
     }
     for part in parts or measures:
         found = measures[part]() | {"threads": numba.get_num_threads()}
-        # read again: another part may have been measured at the same time
-        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        results[part] = found
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        stored.write(RESULTS, stored.read(RESULTS) | {part: found})
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ plain copy, whichever is longer. 1.5 % is the density at which the rehearsal end
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
 import numba
 import numpy as np
 
+from benchmarks import stored
 from crbm_lite import hidden_sampling, updates
 from crbm_lite.sampler import GibbsChains
 from crbm_lite.schedule import Schedule
@@ -25,7 +25,7 @@ from crbm_lite.warm_start import Start
 
 N, M, CHAINS, BATCH, STEPS, FRAMES, ACTIVITY = 40_709, 200, 100, 100, 15, 400, 0.04
 DENSITIES = (0.015, 0.03, 0.07, 0.10, 1.0)
-RESULTS = Path(__file__).with_name("results")
+RESULTS = Path(__file__).with_name("results") / "update.json"
 
 
 def median_seconds(call: object, repeats: int = 7) -> float:
@@ -160,11 +160,9 @@ def main() -> None:
                     limit = f" (limit {1e3 * least[name]:.1f})" if name in least else ""
                     print(f"    {name:<23}{1e3 * x:6.1f} ms{limit}")
             rows.append(row)
-    RESULTS.mkdir(exist_ok=True)
     report = {"dot_ms": 1e3 * reference, "gflop_s": flop_s / 1e9, "gb_s": byte_s / 1e9}
     report |= {"threads": threads, "rows": rows}
-    text = json.dumps(report, indent=1, default=float)
-    (RESULTS / "update.json").write_text(text + "\n", encoding="utf-8")
+    stored.write(RESULTS, report)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ larvae with more assemblies, with more neurons, and at smaller penalties.
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
 import numpy as np
 
 import crbm_lite as cl
+from benchmarks import stored
 from crbm_lite.baselines.vae import VAE, fit_vae
 from crbm_lite.baselines.vae_validation import sweep_vae, validate_vae
 
@@ -116,9 +116,7 @@ def long_run(
 
 def keep(name: str, part: dict) -> None:
     """Update one recording's entry of the file."""
-    stored = json.loads(OUTPUT.read_text(encoding="utf-8")) if OUTPUT.exists() else {}
-    stored[name] = stored.get(name, {}) | part
-    OUTPUT.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    stored.keep(OUTPUT, name, part)
     print(name, "kept:", *part, flush=True)
 
 
