@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.sparse
 
+from crbm_lite.checks import finite_places, finite_weights, region_members
 from crbm_lite.participation import effective_number
 
 __all__ = [
@@ -30,46 +30,6 @@ __all__ = [
     "regional_occupancy",
     "strong_weights",
 ]
-
-
-def finite_weights(weights: np.ndarray, name: str = "weights") -> np.ndarray:
-    """Weights as an array; ValueError with `name` unless they are finite and (N, M)."""
-    weights = weights.toarray() if scipy.sparse.issparse(weights) else np.asarray(weights)
-    if weights.ndim != 2 or 0 in weights.shape:
-        raise ValueError(f"{name} has shape {weights.shape}: give (N, M) weights, model.weights_")
-    if weights.dtype.kind not in "fiub" or not np.isfinite(weights).all():
-        raise ValueError(f"{name} holds NaN, infinity or no numbers: give finite (N, M) weights")
-    return weights
-
-
-def finite_places(coordinates: object, n_neurons: int) -> np.ndarray:
-    """Coordinates as (N, 3) float64; ValueError unless they are, and finite."""
-    if coordinates is None:
-        raise ValueError("coordinates is None: give the (N, 3) positions of the neurons, in um")
-    places = np.asarray(coordinates, dtype=np.float64)
-    if places.shape != (n_neurons, 3):
-        raise ValueError(f"coordinates has shape {places.shape}: expected ({n_neurons}, 3)")
-    if not np.isfinite(places).all():
-        raise ValueError("coordinates holds NaN or infinity: leave those neurons out")
-    return places
-
-
-def region_members(labels: object, n_neurons: int) -> scipy.sparse.csr_array:
-    """Labels as a sparse (N, R) bool array; ValueError unless there is one row a neuron."""
-    if labels is None:
-        raise ValueError("labels is None: give the (N, R) regions of the neurons")
-    if not scipy.sparse.issparse(labels):
-        labels = np.asarray(labels)
-        if labels.ndim != 2 or labels.dtype.kind not in "fiub" or np.isnan(labels).any():
-            raise ValueError(
-                f"labels has shape {labels.shape}: give (N, R) numbers, 1 where a neuron lies in a "
-                "region and 0 elsewhere"
-            )
-    member = scipy.sparse.csr_array(labels).astype(bool)
-    if member.shape[0] != n_neurons:
-        raise ValueError(f"labels has shape {member.shape}: expected ({n_neurons}, R)")
-    member.eliminate_zeros()
-    return member
 
 
 def membership(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crbm_lite.assemblies import finite_places, finite_weights, region_members
+from crbm_lite.checks import finite_places, finite_weights, region_members, region_names
 
 __all__ = ["export_csv", "export_hdf5"]
 
@@ -25,11 +25,7 @@ def _region_of_neuron(
     if labels is None:
         return [""] * n_neurons
     member = region_members(labels, n_neurons)
-    if label_names is None:
-        label_names = [f"region {r}" for r in range(member.shape[1])]
-    names = [str(name) for name in label_names]
-    if len(names) != member.shape[1]:
-        raise ValueError(f"label_names has {len(names)} names for {member.shape[1]} regions")
+    names = region_names(label_names, member.shape[1])
     starts = member.indptr
     return [
         ";".join(names[r] for r in sorted(member.indices[starts[i] : starts[i + 1]]))

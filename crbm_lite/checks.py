@@ -1,6 +1,6 @@
-"""What the arguments of a recording must be: checked arrays, or an error that says what to do.
+"""What arguments must be: checked arrays, or an error that says what to do.
 
-No equations. Nothing is changed in place: the functions return read-only views or copies.
+No equations. Of a recording first, then of assemblies. Nothing is changed in place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ __all__ = [
     "as_labels",
     "check_rows",
     "check_unique",
+    "finite_places",
+    "finite_weights",
     "read_only",
+    "region_members",
+    "region_names",
 ]
 
 
@@ -124,16 +128,22 @@ def as_labels(
         return None, None
     labels = as_binary(values, "labels", bool)
     check_rows(labels.shape[0], "labels", shape, labels.shape[1])
-    if names is None:
-        names = (f"region {r}" for r in range(labels.shape[1]))
-    names = tuple(str(x) for x in names)
-    if len(names) != labels.shape[1]:
-        raise ValueError(
-            f"label_names has {len(names)} entries, labels {labels.shape[1]} columns: "
-            "give one name for each column"
-        )
+    names = region_names(names, labels.shape[1])
     check_unique(names, "label_names")
     return labels, names
+
+
+def region_names(names: object, n_regions: int) -> tuple[str, ...]:
+    """Names of the R regions, made up where there are none; ValueError unless there are R."""
+    if names is None:
+        names = (f"region {r}" for r in range(n_regions))
+    names = tuple(str(x) for x in names)
+    if len(names) != n_regions:
+        raise ValueError(
+            f"label_names has {len(names)} entries, labels {n_regions} columns: "
+            "give one name for each column"
+        )
+    return names
 
 
 def as_discontinuities(values: object, n_frames: int) -> np.ndarray:
@@ -170,3 +180,43 @@ def as_indices(selection: object, n: int, name: str) -> np.ndarray:
         bad = index.min() if index.min() < 0 else index.max()
         raise ValueError(f"{name} holds {bad}: expected indices in 0..{n - 1}")
     return index
+
+
+def finite_weights(weights: np.ndarray, name: str = "weights") -> np.ndarray:
+    """Weights as an array; ValueError with `name` unless they are finite and (N, M)."""
+    weights = weights.toarray() if scipy.sparse.issparse(weights) else np.asarray(weights)
+    if weights.ndim != 2 or 0 in weights.shape:
+        raise ValueError(f"{name} has shape {weights.shape}: give (N, M) weights, model.weights_")
+    if weights.dtype.kind not in "fiub" or not np.isfinite(weights).all():
+        raise ValueError(f"{name} holds NaN, infinity or no numbers: give finite (N, M) weights")
+    return weights
+
+
+def finite_places(coordinates: object, n_neurons: int) -> np.ndarray:
+    """Coordinates as (N, 3) float64; ValueError unless they are, and finite."""
+    if coordinates is None:
+        raise ValueError("coordinates is None: give the (N, 3) positions of the neurons, in um")
+    places = np.asarray(coordinates, dtype=np.float64)
+    if places.shape != (n_neurons, 3):
+        raise ValueError(f"coordinates has shape {places.shape}: expected ({n_neurons}, 3)")
+    if not np.isfinite(places).all():
+        raise ValueError("coordinates holds NaN or infinity: leave those neurons out")
+    return places
+
+
+def region_members(labels: object, n_neurons: int) -> scipy.sparse.csr_array:
+    """Labels as a sparse (N, R) bool array; ValueError unless there is one row a neuron."""
+    if labels is None:
+        raise ValueError("labels is None: give the (N, R) regions of the neurons")
+    if not scipy.sparse.issparse(labels):
+        labels = np.asarray(labels)
+        if labels.ndim != 2 or labels.dtype.kind not in "fiub" or np.isnan(labels).any():
+            raise ValueError(
+                f"labels has shape {labels.shape}: give (N, R) numbers, 1 where a neuron lies in a "
+                "region and 0 elsewhere"
+            )
+    member = scipy.sparse.csr_array(labels).astype(bool)
+    if member.shape[0] != n_neurons:
+        raise ValueError(f"labels has shape {member.shape}: expected ({n_neurons}, R)")
+    member.eliminate_zeros()
+    return member

@@ -21,7 +21,7 @@ from crbm_lite.regions import (
     region_connectivity,
     region_given_neuron,
 )
-from crbm_lite.structure import average_connectivity
+from crbm_lite.structure import average_connectivity, check_missing
 
 if TYPE_CHECKING:
     from crbm_lite.model import CRBM
@@ -121,8 +121,7 @@ def connectivity_of_animals(
             check_region_options(n_regions, n_regions, min_neurons, diagonal)
         except ValueError as error:
             raise ValueError(f"recordings[{k}]: {error}") from error
-    if missing not in ("skip", "zero"):
-        raise ValueError(f'missing must be "skip" or "zero", got {missing!r}.')
+    check_missing(missing)
     train = fit or (lambda new, recording: new.fit(recording))
     animals, n_kept = [], []
     for recording in recordings:

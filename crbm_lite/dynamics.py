@@ -62,13 +62,10 @@ def _traces(values: np.ndarray, name: str, n_columns: int = 1) -> np.ndarray:
             f"{name} has shape {values.shape}: give (T, M) traces, time first, of at least 2 "
             f"frames and {n_columns} column(s)"
         )
-    if values.dtype.kind == "f" and np.isinf(values).any():
+    values = values.astype(np.float64)
+    if np.isinf(values).any():
         raise ValueError(f"{name} holds infinity: leave out the frames or units concerned")
     return values
-
-
-def _floats(values: np.ndarray, name: str, n_columns: int = 1) -> np.ndarray:
-    return _traces(values, name, n_columns).astype(np.float64)
 
 
 def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
@@ -99,7 +96,7 @@ def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
     """
     from sklearn.mixture import GaussianMixture
 
-    h = _floats(h, "h")
+    h = _traces(h, "h")
     if np.isnan(h).any():
         raise ValueError("h holds NaN: leave out the frames or units concerned")
     peaks = np.full((h.shape[1], 2), np.nan)
@@ -136,7 +133,7 @@ def n_active(h: np.ndarray, inactive_peak: np.ndarray) -> np.ndarray:
     >>> n_active(np.array([[1.0, 0.0], [1.0, 1.0]]), np.zeros(2))
     array([1., 2.])
     """
-    h, peak = _floats(h, "h"), np.asarray(inactive_peak)
+    h, peak = _traces(h, "h"), np.asarray(inactive_peak)
     if peak.shape != h.shape[1:] or peak.dtype.kind not in "fiub" or np.isinf(peak).any():
         raise ValueError(
             f"inactive_peak has shape {peak.shape}: give {h.shape[1]} numbers, "
@@ -174,7 +171,7 @@ def ward_order(activity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
-    activity = np.nan_to_num(_floats(activity, "activity", 2))
+    activity = np.nan_to_num(_traces(activity, "activity", 2))
     distance = np.clip(1 - correlations_of_columns(activity), 0, 2)
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(distance, checks=False), "ward")
@@ -234,7 +231,7 @@ def principal_variance(activity: np.ndarray) -> np.ndarray:
     >>> principal_variance(np.array([[0, 0], [1, 1.0]])).round(6)
     array([1., 1.])
     """
-    activity = np.nan_to_num(_floats(activity, "activity"))
+    activity = np.nan_to_num(_traces(activity, "activity"))
     variance = np.linalg.svd(activity - activity.mean(axis=0), compute_uv=False) ** 2
     total = variance.sum()
     return np.cumsum(variance) / total if total > 0 else np.full(len(variance), np.nan)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.assemblies import finite_places, finite_weights
+from crbm_lite.checks import finite_places, finite_weights
 from crbm_lite.correlations import correlations_of_columns
 
 __all__ = [

@@ -24,6 +24,12 @@ from crbm_lite.region_statistics import as_squares
 __all__ = ["average_connectivity", "structural_connectivity"]
 
 
+def check_missing(missing: str) -> None:
+    """Raise ValueError unless this is an option of `average_connectivity`."""
+    if missing not in ("skip", "zero"):
+        raise ValueError(f'missing must be "skip" or "zero", got {missing!r}.')
+
+
 def average_connectivity(
     matrices: Sequence[np.ndarray],
     n_neurons: np.ndarray,
@@ -74,8 +80,7 @@ def average_connectivity(
         )
     if not all((x >= 0).all() and np.isfinite(x).all() for x in (counts, frames)):
         raise ValueError("n_neurons and n_frames must be finite and not negative.")
-    if missing not in ("skip", "zero"):
-        raise ValueError(f'missing must be "skip" or "zero", got {missing!r}.')
+    check_missing(missing)
     weights = frames[:, None, None] * (counts[:, :, None] + counts[:, None, :])
     known = ~np.isnan(stack)
     total = np.where(known, weights * np.where(known, stack, 0.0), 0.0).sum(axis=0)

@@ -21,12 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.assemblies import (
-    finite_places,
-    finite_weights,
-    region_members,
-    regional_occupancy,
-)
+from crbm_lite.assemblies import regional_occupancy
+from crbm_lite.checks import finite_places, finite_weights, region_members, region_names
 from crbm_lite.viewer_data import brain_outline
 
 if TYPE_CHECKING:
@@ -222,9 +218,7 @@ def view_assemblies(
     if labels is None:
         labels = np.zeros((len(weights), 0), dtype=bool)
     labels = region_members(labels, len(weights)).toarray()
-    names = [f"region {r}" for r in range(labels.shape[1])] if label_names is None else label_names
-    if len(names) != labels.shape[1]:
-        raise ValueError(f"label_names has {len(names)} names for {labels.shape[1]} regions")
+    names = region_names(label_names, labels.shape[1])
     activity = np.empty((0, weights.shape[1])) if activity is None else np.asarray(activity)
     if activity.ndim != 2 or activity.shape[1] != weights.shape[1] or not 0 < rate_hz < np.inf:
         raise ValueError(
@@ -236,6 +230,6 @@ def view_assemblies(
     kept = labels.any(axis=0)  # a region without neurons shows nothing
     return AssemblyViewer(
         weights[:, used].astype(np.float64), places, labels[:, kept],
-        tuple(str(n) for n, keep in zip(names, kept, strict=True) if keep),
+        tuple(n for n, keep in zip(names, kept, strict=True) if keep),
         activity[:, used], float(rate_hz), tuple(f"HU {k}" for k in used),
     )  # fmt: skip
