@@ -251,7 +251,8 @@ def compactness(
     Raises
     ------
     ValueError
-        If there are no coordinates, they are not finite or do not fit, or there is no draw.
+        If there are no coordinates, they are not finite or do not fit, member is not (N, M) of 0
+        and 1, or there is no draw.
 
     Examples
     --------
@@ -260,12 +261,14 @@ def compactness(
     >>> bool(p[0] < 0.05)
     True
     """
-    member = np.asarray(member, dtype=bool)
-    if member.ndim != 2 or n_shuffles < 1:
+    member = np.asarray(member)
+    binary = member.dtype.kind in "biuf" and np.isin(member, (0, 1)).all()
+    if member.ndim != 2 or not binary or n_shuffles < 1:
         raise ValueError(
-            f"member has shape {member.shape}, n_shuffles is {n_shuffles}: give (N, M) membership "
-            "and one draw or more"
+            f"member has shape {member.shape}, n_shuffles is {n_shuffles}: give (N, M) membership, "
+            "0 or 1, and one draw or more"
         )
+    member = member.astype(bool)
     places = finite_places(coordinates, len(member))
     rng = np.random.default_rng(random_state)
     radius, p_value = np.full((2, member.shape[1]), np.nan)

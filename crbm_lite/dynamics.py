@@ -18,6 +18,7 @@ import numpy as np
 from crbm_lite.checks import as_discontinuities
 from crbm_lite.correlations import correlations_of_columns
 from crbm_lite.participation import effective_number
+from crbm_lite.traces import as_durations_s, as_rate_hz, as_traces
 
 __all__ = [
     "HiddenStates",
@@ -30,7 +31,6 @@ __all__ = [
     "ward_order",
 ]
 
-
 _ROUNDING = 1e-6  # of float32
 
 
@@ -42,8 +42,7 @@ class HiddenStates:
     ----------
     activity : (T, M) float64
         Trace minus transition point, in standard deviations of h; NaN where a unit never switches.
-    active : (T, M) bool
-        Whether activity > 0.
+    active : (T, M) bool, activity > 0
     transition_point, inactive_peak : (M,) float64
     """
 
@@ -51,21 +50,6 @@ class HiddenStates:
     active: np.ndarray
     transition_point: np.ndarray
     inactive_peak: np.ndarray
-
-
-def _traces(values: np.ndarray, name: str, n_columns: int = 1) -> np.ndarray:
-    values = np.asarray(values)
-    if values.dtype.kind not in "fiub":
-        raise ValueError(f"{name} has dtype {values.dtype}: give (T, M) numbers, time first")
-    if values.ndim != 2 or len(values) < 2 or values.shape[1] < n_columns:
-        raise ValueError(
-            f"{name} has shape {values.shape}: give (T, M) traces, time first, of at least 2 "
-            f"frames and {n_columns} column(s)"
-        )
-    values = values.astype(np.float64)
-    if np.isinf(values).any():
-        raise ValueError(f"{name} holds infinity: leave out the frames or units concerned")
-    return values
 
 
 def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
@@ -96,7 +80,7 @@ def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
     """
     from sklearn.mixture import GaussianMixture
 
-    h = _traces(h, "h")
+    h = as_traces(h, "h")
     if np.isnan(h).any():
         raise ValueError("h holds NaN: leave out the frames or units concerned")
     peaks = np.full((h.shape[1], 2), np.nan)
@@ -133,7 +117,7 @@ def n_active(h: np.ndarray, inactive_peak: np.ndarray) -> np.ndarray:
     >>> n_active(np.array([[1.0, 0.0], [1.0, 1.0]]), np.zeros(2))
     array([1., 2.])
     """
-    h, peak = _traces(h, "h"), np.asarray(inactive_peak)
+    h, peak = as_traces(h, "h"), np.asarray(inactive_peak)
     if peak.shape != h.shape[1:] or peak.dtype.kind not in "fiub" or np.isinf(peak).any():
         raise ValueError(
             f"inactive_peak has shape {peak.shape}: give {h.shape[1]} numbers, "
@@ -171,7 +155,7 @@ def ward_order(activity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
-    activity = np.nan_to_num(_traces(activity, "activity", 2))
+    activity = np.nan_to_num(as_traces(activity, "activity", 2))
     distance = np.clip(1 - correlations_of_columns(activity), 0, 2)
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(distance, checks=False), "ward")
@@ -207,8 +191,9 @@ def ward_clusters(tree: np.ndarray, n_clusters: int) -> np.ndarray:
     """
     from scipy.cluster.hierarchy import cut_tree, leaves_list
 
-    if not 1 <= n_clusters <= len(tree) + 1:
-        raise ValueError(f"n_clusters is {n_clusters}: give 1 to {len(tree) + 1}")
+    whole = isinstance(n_clusters, int | np.integer)
+    if not whole or not 1 <= n_clusters <= len(tree) + 1:
+        raise ValueError(f"n_clusters is {n_clusters!r}: give 1 to {len(tree) + 1}")
     cluster = cut_tree(tree, n_clusters).ravel()
     _, first = np.unique(cluster[leaves_list(tree)], return_index=True)
     return np.argsort(np.argsort(first))[cluster]
@@ -231,10 +216,10 @@ def principal_variance(activity: np.ndarray) -> np.ndarray:
     >>> principal_variance(np.array([[0, 0], [1, 1.0]])).round(6)
     array([1., 1.])
     """
-    activity = np.nan_to_num(_traces(activity, "activity"))
+    activity = np.nan_to_num(as_traces(activity, "activity"))
     variance = np.linalg.svd(activity - activity.mean(axis=0), compute_uv=False) ** 2
-    total = variance.sum()
-    return np.cumsum(variance) / total if total > 0 else np.full(len(variance), np.nan)
+    moves = variance.sum() > 0
+    return np.cumsum(variance) / variance.sum() if moves else np.full(len(variance), np.nan)
 
 
 def time_constants_s(
@@ -267,17 +252,15 @@ def time_constants_s(
     >>> time_constants_s(np.tile([0, 0, 1], 5)[:, None], rate_hz=2.0)
     array([1.5])
     """
-    if not rate_hz > 0:
-        raise ValueError(f"rate_hz is {rate_hz}: give the frames per second, a positive number")
-    active = _traces(active, "active") > 0
+    rate_hz = as_rate_hz(rate_hz)
+    active = as_traces(active, "active") > 0
     cuts = as_discontinuities(discontinuities, len(active))
     result = np.full(active.shape[1], np.nan)
-    for unit in range(active.shape[1]):
+    for unit in range(len(result)):
         periods = []
         for part in np.split(active[:, unit], cuts):
-            # Switches off begin a silence; the next one ends the burst that follows it.
-            off = np.flatnonzero(part[:-1] & ~part[1:])
-            periods.extend(np.diff(off))
+            # Switching off begins a silence; the next time ends the burst that follows it.
+            periods.extend(np.diff(np.flatnonzero(part[:-1] & ~part[1:])))
         if periods:
             result[unit] = np.median(periods) / rate_hz
     return result
@@ -296,7 +279,12 @@ def compare_time_constants(
     Returns
     -------
     median_hidden_units_s, median_neurons_s, p_value : float
-        Two-sided; NaN if either side holds no number.
+        Two-sided; NaN where a side holds no number.
+
+    Raises
+    ------
+    ValueError
+        If a time constant is not a number, not positive or infinite.
 
     Examples
     --------
@@ -305,9 +293,8 @@ def compare_time_constants(
     """
     from scipy.stats import mannwhitneyu
 
-    sides = [np.asarray(x, dtype=np.float64) for x in (hidden_units_s, neurons_s)]
-    sides = [x[np.isfinite(x)] for x in sides]
-    medians = [float(np.median(x)) if x.size else np.nan for x in sides]
-    if not all(x.size for x in sides):
-        return (*medians, np.nan)
-    return (*medians, float(mannwhitneyu(*sides).pvalue))
+    hidden = as_durations_s(hidden_units_s, "hidden_units_s")
+    neurons = as_durations_s(neurons_s, "neurons_s")
+    medians = [float(np.median(x)) if x.size else np.nan for x in (hidden, neurons)]
+    p = mannwhitneyu(hidden, neurons).pvalue if hidden.size and neurons.size else np.nan
+    return (*medians, float(p))

@@ -120,7 +120,8 @@ class Explorer:
     Raises
     ------
     ValueError
-        If an array has not the shape that the controls ask for.
+        If there is no panel, a control does not start at one of its values, an array has not the
+        shape that the controls ask for, or limits do not increase.
     """
 
     controls: tuple[Control, ...]
@@ -132,7 +133,25 @@ class Explorer:
         shape = tuple(len(control.values) for control in self.controls)
         if np.shape(self.notes) != shape:
             raise ValueError(f"notes has shape {np.shape(self.notes)}, the controls {shape}")
+        if not self.panels:
+            raise ValueError("panels is empty: there is nothing to show")
+        for control in self.controls:
+            if not 0 <= control.start < len(control.values):
+                raise ValueError(
+                    f"control {control.label!r} starts at {control.start}: it has "
+                    f"{len(control.values)} values"
+                )
         for panel in self.panels:
+            low, high = panel.limits
+            if not (low < high and np.isfinite(high - low)):
+                raise ValueError(
+                    f"panel {panel.title!r} has limits {panel.limits}: give low < high"
+                )
+            if isinstance(panel, Lines) and np.shape(panel.x) != panel.y.shape[-1:]:
+                raise ValueError(
+                    f"panel {panel.title!r} has x of shape {np.shape(panel.x)} for y of shape "
+                    f"{panel.y.shape}"
+                )
             if panel.values.shape[: len(shape)] != shape or panel.values.ndim != len(shape) + 2:
                 raise ValueError(
                     f"panel {panel.title!r} has shape {panel.values.shape}: expected {shape} and "
@@ -152,9 +171,10 @@ class Explorer:
         ValueError
             If there is no such position.
         """
-        position = self.start if position is None else tuple(position)
+        position = self.start if position is None else tuple(np.atleast_1d(position).tolist())
         shape = self.notes.shape
-        if len(position) != len(shape) or not all(0 <= p < n for p, n in zip(position, shape)):
+        whole = len(position) == len(shape) and all(isinstance(p, int) for p in position)
+        if not whole or not all(0 <= p < n for p, n in zip(position, shape)):
             raise ValueError(f"position is {position}: give an index below each of {shape}")
         import matplotlib.pyplot as plt
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.checks import as_indices
 from crbm_lite.drelu import DReLU
 from crbm_lite.explorer import Cells, Control, Explorer, Lines
 
@@ -106,8 +107,8 @@ def penalty_path(
     Raises
     ------
     ValueError
-        If there are fewer than two models, their shapes differ, `l1` does not increase, or there
-        is not one score a model.
+        If there are fewer than two models, one is not fitted, their shapes differ, `l1` does not
+        increase, there is not one score a model, a number or NaN, or a neuron does not exist.
 
     Examples
     --------
@@ -120,6 +121,10 @@ def penalty_path(
     >>> print(path.notes[1])
     λ = 0.02: 2 of 3 weights are left, 1 of 1 units have any; score 0.40
     """
+    from sklearn.utils.validation import check_is_fitted
+
+    for model in models:
+        check_is_fitted(model, "weights_")
     penalties = [float(model.l1) for model in models]
     shapes = {model.weights_.shape for model in models}
     if len(models) < 2 or len(shapes) != 1 or not np.all(np.diff(penalties) > 0):
@@ -127,14 +132,18 @@ def penalty_path(
             "models: give two or more, fitted with the same sizes, in increasing order of l1; got "
             f"l1 {penalties} and shapes {sorted(shapes)}"
         )
-    if len(scores) != len(models):
-        raise ValueError(f"scores has {len(scores)} entries for {len(models)} models")
+    scores = np.asarray(scores)
+    if scores.shape != (len(models),) or scores.dtype.kind not in "fiu" or np.isinf(scores).any():
+        raise ValueError(
+            f"scores has shape {scores.shape}, dtype {scores.dtype}: give {len(models)} finite "
+            "numbers, one for each model, or NaN"
+        )
     weights = [np.asarray(models[0].weights_, np.float64)]
     for model in models[1:]:
         weights.append(_in_order_of(np.asarray(model.weights_, np.float64), weights[-1]))
     stack = np.stack(weights)
     if neurons is not None:
-        stack = stack[:, np.asarray(neurons)]
+        stack = stack[:, as_indices(neurons, stack.shape[1], "neurons")]
     left = np.count_nonzero(stack, axis=(1, 2))
     notes = [
         f"λ = {l1:g}: {n:,} of {stack[0].size:,} weights are left, "
@@ -154,7 +163,7 @@ def penalty_path(
                 (-limit, limit),
             ),
             _along_path("weights that are left", "share", texts, share),
-            _along_path(score_name, score_name, texts, np.asarray(scores, np.float64)),
+            _along_path(score_name, score_name, texts, scores.astype(np.float64)),
         ),
         np.array(notes, dtype=object),
     )  # fmt: skip
@@ -181,7 +190,8 @@ def _along_path(title: str, label: str, texts: tuple[str, ...], y: np.ndarray) -
     n = len(y)
     dots = np.where(np.eye(n, dtype=bool), y, np.nan)
     both = np.stack([np.tile(y, (n, 1)), dots], axis=1)
-    limits = (min(0.0, float(np.nanmin(y))), max(1e-9, 1.05 * float(np.nanmax(y))))
+    known = y[np.isfinite(y)]
+    limits = (float(known.min(initial=0.0)), max(1e-9, 1.05 * float(known.max(initial=0.0))))
     return Lines(title, "λ", label, np.arange(n, dtype=float), both, limits, texts)
 
 

@@ -65,18 +65,29 @@ def phase_given_active(active: np.ndarray, n_hidden: int) -> Phase:
     Raises
     ------
     ValueError
-        If `n_hidden` is not positive or some m(t) exceeds it.
+        If m(t) is not (T,) numbers or negative, `n_hidden` is no positive integer, or some m(t)
+        exceeds it.
 
     Examples
     --------
     >>> phase_given_active(np.array([4.0, 5.0, np.nan, 6.0]), 50)
     Phase(name='compositional', median_active=5.0, median_fraction=0.1, n_hidden=50)
     """
-    active = np.asarray(active, dtype=np.float64)
-    active = active[np.isfinite(active)]
-    if not n_hidden >= 1 or (active > n_hidden * (1 + 1e-9)).any():
+    active = np.asarray(active)
+    if active.ndim != 1 or (active.size and active.dtype.kind not in "fiu"):
         raise ValueError(
-            f"n_hidden is {n_hidden}, the largest m(t) {active.max(initial=0):.3g}: give the "
+            f"active has shape {active.shape}, dtype {active.dtype}: give m(t), (T,) numbers"
+        )
+    active = active[np.isfinite(active)].astype(np.float64)
+    if (active < 0).any():
+        raise ValueError(f"active holds {active.min():.3g}: m(t) is not negative")
+    if (
+        not isinstance(n_hidden, int | np.integer)
+        or n_hidden < 1
+        or (active > n_hidden * (1 + 1e-9)).any()
+    ):
+        raise ValueError(
+            f"n_hidden is {n_hidden!r}, the largest m(t) {active.max(initial=0):.3g}: give the "
             "number of hidden units that m(t) was computed from"
         )
     median = float(np.median(active)) if active.size else np.nan

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.checks import as_indices, check_unique, finite_places
 from crbm_lite.style import (
     COLOR_DATA,
     COLOR_MODEL,
@@ -19,6 +20,7 @@ from crbm_lite.style import (
     own_axes,
     style,
 )
+from crbm_lite.traces import as_rate_hz
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,7 +170,7 @@ def raster(
     rate_hz : float
         Frames per second.
     ax : matplotlib.axes.Axes, optional
-    order : (K,) int, optional
+    order : (K,) int or (N,) bool, optional
         Neurons to draw, from the bottom up; all of them in their own order if not given.
     color : str
         Of the spikes.
@@ -180,7 +182,8 @@ def raster(
     Raises
     ------
     ValueError
-        If `spikes` is not binary or `rate_hz` not positive.
+        If `spikes` is not binary, `rate_hz` not positive, or a neuron of `order` does not exist or
+        occurs twice.
 
     Examples
     --------
@@ -190,11 +193,10 @@ def raster(
     """
     from crbm_lite.spikes import as_spikes
 
-    if not rate_hz > 0:
-        raise ValueError(f"rate_hz is {rate_hz}: give the frames per second, a positive number.")
-    spikes = as_spikes(spikes, "spikes")
+    rate_hz, spikes = as_rate_hz(rate_hz), as_spikes(spikes, "spikes")
     n_frames, n_neurons = spikes.shape
-    drawn = np.arange(n_neurons) if order is None else np.asarray(order)
+    drawn = as_indices(slice(None) if order is None else order, n_neurons, "order")
+    check_unique(tuple(drawn.tolist()), "order")
     row_of_neuron = np.full(n_neurons, -1)
     row_of_neuron[drawn] = np.arange(len(drawn))
     rows = row_of_neuron[spikes.neurons]
@@ -228,7 +230,7 @@ def brain_scatter(
     coordinates : (N, 3) float
         x, y, z of each neuron, in `unit`.
     values : (N,) float
-        Blue below 0, vermilion above; NaN is not drawn.
+        Blue below 0, vermilion above; NaN and infinity are not drawn.
     ax : matplotlib.axes.Axes, optional
         For view "3d", axes made with `projection="3d"`.
     view : {"dorsal", "lateral", "frontal", "3d"}
@@ -247,7 +249,7 @@ def brain_scatter(
     Raises
     ------
     ValueError
-        If shapes do not fit or `view` is unknown.
+        If shapes do not fit, coordinates are not finite, `view` is unknown or `limit` not positive.
 
     Examples
     --------
@@ -255,11 +257,10 @@ def brain_scatter(
     >>> brain_scatter(np.eye(3), np.array([0.0, 0.1, -0.2]), view="lateral").get_ylabel()
     'z (µm)'
     """
-    coordinates, values = np.asarray(coordinates, dtype=float), np.asarray(values, dtype=float)
-    if coordinates.ndim != 2 or coordinates.shape[1] != 3 or values.shape != coordinates.shape[:1]:
-        raise ValueError(
-            f"coordinates must be (N, 3) and values (N,): got {coordinates.shape}, {values.shape}."
-        )
+    values = np.asarray(values)
+    if values.ndim != 1 or values.dtype.kind not in "fiub" or not np.isfinite(values).any():
+        raise ValueError(f"values has shape {values.shape}: give (N,) numbers, some of them finite")
+    coordinates, values = finite_places(coordinates, len(values)), values.astype(np.float64)
     if view not in {*VIEWS, "3d"}:
         raise ValueError(f"view is {view!r}: give one of {', '.join(VIEWS)} or 3d.")
     order = np.argsort(np.abs(values))[: np.isfinite(values).sum()]  # NaN come last
@@ -267,6 +268,8 @@ def brain_scatter(
     if limit is None:
         nonzero = np.abs(values[values != 0])
         limit = float(np.quantile(nonzero, 0.995)) if nonzero.size else 1.0
+    elif not (isinstance(limit, int | float | np.number) and 0 < limit < np.inf):
+        raise ValueError(f"limit is {limit!r}: give a positive number")
     drawing = {
         "c": values,
         "cmap": diverging_colormap(),

@@ -6,10 +6,11 @@ weight along a line of sight is what is seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from crbm_lite.checks import as_indices, finite_places, finite_weights
 from crbm_lite.plotting import VIEWS, brain_scatter
 from crbm_lite.style import style
 
@@ -40,7 +41,8 @@ def assembly_plates(
     Raises
     ------
     ValueError
-        If there are no coordinates or no units, or a unit or the view does not exist.
+        If there are no coordinates or no units, a unit or the view does not exist, or weights and
+        coordinates are not finite or do not fit.
 
     Examples
     --------
@@ -48,14 +50,12 @@ def assembly_plates(
     >>> axes[1].get_title(loc="left")
     'HU 1 + 2'
     """
-    if coordinates is None:
-        raise ValueError("coordinates is None: give the (N, 3) positions of the neurons, in um")
-    if not len(units):
-        raise ValueError("units is empty: name at least one hidden unit")
-    groups = [tuple(np.atleast_1d(group).tolist()) for group in units]
-    weights = np.asarray(weights)
-    if not all(0 <= unit < weights.shape[1] for group in groups for unit in group):
-        raise ValueError(f"units names a unit beyond 0 to {weights.shape[1] - 1}: {groups}")
+    weights = finite_weights(weights)
+    places = finite_places(coordinates, len(weights))
+    if not isinstance(units, Iterable) or not len(units):
+        raise ValueError(f"units is {units!r}: give a list of one hidden unit or more")
+    n_units = weights.shape[1]
+    groups = [tuple(as_indices(np.atleast_1d(u), n_units, "units").tolist()) for u in units]
     if view not in VIEWS:
         raise ValueError(f"view is {view!r}: give one of {', '.join(VIEWS)}")
     import matplotlib.pyplot as plt
@@ -66,7 +66,7 @@ def assembly_plates(
         values.append(w[np.arange(len(w)), np.abs(w).argmax(axis=1)])
     drawn = np.abs(np.concatenate(values))
     limit = float(np.quantile(drawn[drawn > 0], 0.99)) if drawn.any() else 1.0
-    across, up = np.ptp(np.asarray(coordinates, dtype=float), axis=0)[list(VIEWS[view][:2])]
+    across, up = np.ptp(places, axis=0)[list(VIEWS[view][:2])]
     n_columns = min(4, len(groups))
     n_rows = -(-len(groups) // n_columns)
     height = float(np.clip(1.9 * up / max(across, 1e-9), 0.9, 3.8)) + 0.5
@@ -82,7 +82,7 @@ def assembly_plates(
         )
         axes = grid.ravel()[: len(groups)]
         for ax, group, value in zip(axes, groups, values, strict=True):
-            brain_scatter(coordinates, value, ax, view=view, limit=limit)
+            brain_scatter(places, value, ax, view=view, limit=limit)
             points = ax.collections[0]
             points.colorbar.remove()  # one for all, below
             ax.set_title("HU " + " + ".join(map(str, group)))

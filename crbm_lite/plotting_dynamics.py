@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.checks import as_indices
 from crbm_lite.correlations import correlations_of_columns
 from crbm_lite.dynamics import (
     compare_time_constants,
@@ -28,6 +29,7 @@ from crbm_lite.style import (
     own_axes,
     style,
 )
+from crbm_lite.traces import as_durations_s, as_rate_hz, as_traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +63,8 @@ def plot_ward(activity: np.ndarray, rate_hz: float, n_clusters: int = 1) -> np.n
     Raises
     ------
     ValueError
-        If there are fewer than two hidden units, or not as many as clusters.
+        If there are fewer than two hidden units or not as many as clusters, activity is not (T, M)
+        numbers, or the rate is not positive.
 
     Examples
     --------
@@ -71,6 +74,7 @@ def plot_ward(activity: np.ndarray, rate_hz: float, n_clusters: int = 1) -> np.n
     import matplotlib.pyplot as plt
     from scipy.cluster.hierarchy import dendrogram
 
+    activity, rate_hz = as_traces(activity, "activity", 2), as_rate_hz(rate_hz)
     order, tree = ward_order(activity)
     cluster = ward_clusters(tree, n_clusters)
     n_units = len(order)
@@ -121,7 +125,7 @@ def plot_traces(
     rate_hz : float
         Frames per second.
     units : sequence of int
-        Hidden units, from the top down.
+        Hidden units, from the top down (or a mask, or a slice).
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -131,7 +135,8 @@ def plot_traces(
     Raises
     ------
     ValueError
-        If there are no units.
+        If a unit does not exist or there are none, activity is not (T, M) numbers, or the rate is
+        not positive.
 
     Examples
     --------
@@ -139,9 +144,9 @@ def plot_traces(
     >>> [text.get_text() for text in ax.get_yticklabels()]
     ['HU 2', 'HU 0']
     """
-    if not len(units):
-        raise ValueError("units is empty: name at least one hidden unit")
-    traces = np.nan_to_num(np.asarray(activity, dtype=np.float64)[:, list(units)])
+    activity, rate_hz = as_traces(activity, "activity"), as_rate_hz(rate_hz)
+    units = as_indices(units, activity.shape[1], "units")
+    traces = np.nan_to_num(activity[:, units])
     time_s = np.arange(len(traces)) / rate_hz
     step = max(float(np.ptp(traces, axis=0).max()), 1e-9) * 1.05
     places = -step * np.arange(len(units))
@@ -206,7 +211,7 @@ def plot_density(activity: np.ndarray, ax: Axes | None = None) -> Axes:
     >>> plot_density(np.random.default_rng(0).normal(size=(20, 3))).get_ylabel()
     'density (pooled)'
     """
-    activity = np.asarray(activity, dtype=np.float64)
+    activity = as_traces(activity, "activity")
     spread = activity.std(axis=0)
     kept = np.isfinite(spread) & (spread > 0)
     pooled = (activity[:, kept] / spread[kept]).ravel()
@@ -240,18 +245,17 @@ def plot_periods(hidden_units_s: np.ndarray, neurons_s: np.ndarray, ax: Axes | N
     """
     hidden_s, neuron_s, p = compare_time_constants(hidden_units_s, neurons_s)
     sides = {
-        f"hidden units, median {hidden_s:.0f} s": (hidden_units_s, COLOR_MODEL),
-        f"neurons, median {neuron_s:.0f} s": (neurons_s, "0.55"),
+        f"hidden units, median {hidden_s:.0f} s": COLOR_MODEL,
+        f"neurons, median {neuron_s:.0f} s": "0.55",
     }
-    values = [np.asarray(x, dtype=np.float64) for x, _ in sides.values()]
-    values = [x[np.isfinite(x)] for x in values]
+    values = [as_durations_s(x, "time constants") for x in (hidden_units_s, neurons_s)]
     pooled = np.concatenate(values)
     with style():
         ax = own_axes(ax, figsize=(3.6, 3))
         if pooled.size:
             low, high = pooled.min() / 1.2, pooled.max() * 1.2
             bins = np.geomspace(low, high, 26)
-            for x, (label, (_, color)) in zip(values, sides.items(), strict=True):
+            for x, (label, color) in zip(values, sides.items(), strict=True):
                 share = np.full(x.size, 1 / max(x.size, 1))
                 ax.hist(x, bins=bins, weights=share, alpha=0.7, color=color, label=label)
             ax.set_xscale("log")

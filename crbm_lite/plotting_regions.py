@@ -48,7 +48,8 @@ def region_matrix(
     Raises
     ------
     ValueError
-        If names and matrix do not fit, a name occurs twice, or nothing is above 0.
+        If names and matrix do not fit, a name occurs twice, the matrix holds infinity or no
+        numbers, or nothing is above 0.
 
     Examples
     --------
@@ -58,7 +59,12 @@ def region_matrix(
     """
     import plotly.graph_objects as go
 
-    values = np.asarray(matrix, np.float64)
+    values = np.asarray(matrix)
+    if values.dtype.kind not in "fiub" or np.isinf(values).any():
+        raise ValueError("matrix holds infinity or no numbers: give (Q, R) finite values, or NaN.")
+    if names is None:
+        raise ValueError("names is None: give the name of each column.")
+    values = values.astype(np.float64)
     columns = [str(name).replace("_", " ") for name in names]
     rows = columns if row_names is None else [str(name).replace("_", " ") for name in row_names]
     if values.shape != (len(rows), len(columns)):

@@ -22,7 +22,14 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.assemblies import regional_occupancy
-from crbm_lite.checks import finite_places, finite_weights, region_members, region_names
+from crbm_lite.checks import (
+    check_unique,
+    finite_places,
+    finite_weights,
+    region_members,
+    region_names,
+)
+from crbm_lite.traces import as_rate_hz
 from crbm_lite.viewer_data import brain_outline
 
 if TYPE_CHECKING:
@@ -127,8 +134,9 @@ class AssemblyViewer:
             If there is no such choice.
         """
         n_units = len(self.unit_names)
-        if not 0 <= choice < len(self.choices):
-            raise ValueError(f"choice is {choice}: give 0 to {len(self.choices) - 1}")
+        whole = isinstance(choice, int | np.integer) and not isinstance(choice, bool)
+        if not whole or not 0 <= choice < len(self.choices):
+            raise ValueError(f"choice is {choice!r}: give 0 to {len(self.choices) - 1}")
         if choice < n_units:
             neurons = np.flatnonzero(self.weights[:, choice])
             return Selection(neurons, self.weights[neurons, choice], choice)
@@ -199,8 +207,9 @@ def view_assemblies(
     Raises
     ------
     ValueError
-        If there are no coordinates, no hidden unit has weights, numbers are not finite, or shapes
-        do not fit together. A trace of NaN is one that never switches.
+        If there are no coordinates, no hidden unit has weights, numbers are not finite, shapes do
+        not fit together, a region's name occurs twice, or the rate is not positive. A trace of
+        NaN is one that never switches.
 
     Examples
     --------
@@ -219,11 +228,14 @@ def view_assemblies(
         labels = np.zeros((len(weights), 0), dtype=bool)
     labels = region_members(labels, len(weights)).toarray()
     names = region_names(label_names, labels.shape[1])
+    check_unique(names, "label_names")
+    rate_hz = as_rate_hz(rate_hz)
     activity = np.empty((0, weights.shape[1])) if activity is None else np.asarray(activity)
-    if activity.ndim != 2 or activity.shape[1] != weights.shape[1] or not 0 < rate_hz < np.inf:
+    fits = activity.ndim == 2 and activity.shape[1] == weights.shape[1]
+    if not fits or activity.dtype.kind not in "fiub":
         raise ValueError(
-            f"activity has shape {activity.shape}, rate_hz is {rate_hz}: give "
-            f"(T, {weights.shape[1]}) traces and a positive rate"
+            f"activity has shape {activity.shape}, dtype {activity.dtype}: give "
+            f"(T, {weights.shape[1]}) numbers, time first"
         )
     if np.isinf(activity).any():
         raise ValueError("activity holds infinity: leave those units or frames out")
@@ -231,5 +243,5 @@ def view_assemblies(
     return AssemblyViewer(
         weights[:, used].astype(np.float64), places, labels[:, kept],
         tuple(n for n, keep in zip(names, kept, strict=True) if keep),
-        activity[:, used], float(rate_hz), tuple(f"HU {k}" for k in used),
+        activity[:, used], rate_hz, tuple(f"HU {k}" for k in used),
     )  # fmt: skip

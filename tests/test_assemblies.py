@@ -116,3 +116,9 @@ def test_sparse_weights_and_labels_that_are_not_one_count_like_dense_ones():
     np.testing.assert_array_equal(
         regional_occupancy(weights, labels), regional_occupancy(weights, labels > 0)
     )
+
+
+@pytest.mark.parametrize("member", [np.full((5, 2), np.nan), np.full((5, 2), 0.3), [["a"]] * 5])
+def test_membership_that_is_no_0_and_1_has_no_radius(member):
+    with pytest.raises(ValueError, match=r"^member"):
+        compactness(member, np.zeros((5, 3)))

@@ -82,7 +82,7 @@ def test_a_path_refuses_what_does_not_fit():
         penalty_path([b, a], [1, 1])
     with pytest.raises(ValueError, match="two or more"):
         penalty_path([a], [1])
-    with pytest.raises(ValueError, match="scores has 1 entries for 2"):
+    with pytest.raises(ValueError, match=r"scores has shape \(1,\)"):
         penalty_path([a, b], [1])
 
 
@@ -161,6 +161,53 @@ def test_panels_must_fit_the_controls():
         Explorer((Control("c", (1.0, 2.0)),), (panel,), np.array(["", ""]))
     with pytest.raises(ValueError, match="notes has shape"):
         Explorer((Control("c", (1.0, 2.0)),), (panel,), np.array([""]))
+    two, notes = (Control("c", (1.0, 2.0)),), np.array(["", ""])
+    with pytest.raises(ValueError, match="panels is empty"):
+        Explorer(two, (), notes)
+    with pytest.raises(ValueError, match="'c' starts at 2"):
+        Explorer((Control("c", (1.0, 2.0), 2),), (panel,), notes)
+    y = np.zeros((2, 1, 4))
+    with pytest.raises(ValueError, match="x of shape"):
+        Explorer(two, (Lines("a", "x", "y", np.arange(3.0), y, (0.0, 1.0)),), notes)
+    for limits in ((1.0, 1.0), (0.0, np.inf), (np.nan, 1.0)):
+        with pytest.raises(ValueError, match="limits"):
+            Explorer(two, (Lines("a", "x", "y", np.arange(4.0), y, limits),), notes)
+
+
+@pytest.mark.parametrize("position", [[0.5], ["0"], [-1], [0, 0], []])
+def test_a_position_that_is_none_is_named(position):
+    with pytest.raises(ValueError, match="position is"):
+        small().draw(position)
+
+
+@pytest.mark.parametrize(
+    ("scores", "neurons", "named"),
+    [
+        ([0.1], None, "^scores"), ([0.1, np.inf], None, "^scores"), (["a", "b"], None, "^scores"),
+        ([0.1, 0.2], [5], "^neurons"), ([0.1, 0.2], [-1], "^neurons"), ([0.1, 0.2], [], "^neurons"),
+        ([0.1, 0.2], [0.5], "^neurons"),
+    ],
+)  # fmt: skip
+def test_what_does_not_belong_to_a_path_is_named(scores, neurons, named):
+    w = np.eye(5, 2)
+    models = [
+        CRBM.from_parameters(w, np.zeros(5), [1, 1], [1, 1], [0, 0], [0, 0]).set_params(l1=l1)
+        for l1 in (0.01, 0.02)
+    ]
+    with pytest.raises(ValueError, match=named):
+        penalty_path(models, scores, neurons)
+    with pytest.raises(ValueError, match="not fitted"):
+        penalty_path([CRBM(l1=0.01), CRBM(l1=0.02)], [0.1, 0.2])
+
+
+def test_a_path_without_any_score_is_drawn():
+    import matplotlib.pyplot as plt
+
+    parameters = (np.zeros(5), [1, 1], [1, 1], [0, 0], [0, 0])
+    models = [CRBM.from_parameters(np.eye(5, 2), *parameters).set_params(l1=x) for x in (1, 2)]
+    path = penalty_path(models, [np.nan, np.nan])
+    assert path.notes[0].endswith("score nan")
+    plt.close(path.draw())
 
 
 def test_live_sliders_redraw_at_their_position(drelu, monkeypatch):

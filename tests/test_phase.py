@@ -34,3 +34,19 @@ def test_undetermined_without_numbers_or_with_few_units():
     assert phase_given_active(np.ones(5), 4).name == "undetermined"
     with pytest.raises(ValueError, match="n_hidden is 3"):
         phase_given_active(np.array([5.0]), 3)
+
+
+@pytest.mark.parametrize(
+    ("active", "n_hidden", "named"),
+    [
+        ([-1.0], M, "^active holds -1"),
+        (np.ones((3, 3)), M, "^active has shape"),
+        (["a"], M, "^active has shape"),
+        ([1.0], None, "^n_hidden is None"),
+        ([1.0], 20.5, "^n_hidden is 20.5"),
+        ([1.0], 0, "^n_hidden is 0"),
+    ],
+)
+def test_what_is_no_number_of_active_units_is_named(active, n_hidden, named):
+    with pytest.raises(ValueError, match=named):
+        phase_given_active(active, n_hidden)

@@ -231,11 +231,33 @@ def test_brain_scatter_draws_into_given_axes_and_keeps_the_input(rng):
 @pytest.mark.parametrize(
     ("coordinates", "values", "view", "message"),
     [
-        (np.ones((5, 2)), np.ones(5), "dorsal", r"coordinates must be \(N, 3\)"),
-        (np.ones((5, 3)), np.ones(4), "dorsal", r"values \(N,\)"),
+        (np.ones((5, 2)), np.ones(5), "dorsal", r"^coordinates has shape \(5, 2\)"),
+        (np.ones((5, 3)), np.ones(4), "dorsal", r"expected \(4, 3\)"),
         (np.ones((5, 3)), np.ones(5), "ventral", "'ventral'"),
+        (None, np.ones(5), "dorsal", "^coordinates is None"),
+        (np.diag([1, np.nan, 1]), np.ones(3), "3d", "^coordinates holds NaN"),
+        (np.ones((5, 3)), np.full(5, np.nan), "3d", "^values"),
+        (np.ones((5, 3)), None, "dorsal", "^values"),
+        (np.ones((0, 3)), np.ones(0), "dorsal", "^values"),
     ],
 )
 def test_brain_scatter_refuses_bad_input(coordinates, values, view, message):
     with pytest.raises(ValueError, match=message):
         plotting.brain_scatter(coordinates, values, view=view)
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, np.nan, "a"])
+def test_brain_scatter_refuses_a_limit_that_is_none(limit):
+    with pytest.raises(ValueError, match=r"^limit is"):
+        plotting.brain_scatter(np.eye(3), np.ones(3), view="3d", limit=limit)
+
+
+@pytest.mark.parametrize("order", [[3], [-1], [0.5], [], ["a"], [0, 0], [[0]], [True, False]])
+def test_raster_refuses_an_order_of_other_neurons(order):
+    with pytest.raises(ValueError, match=r"^order"):
+        plotting.raster(np.eye(3), 1.0, order=order)
+
+
+def test_raster_draws_the_neurons_of_a_mask():
+    ax = plotting.raster(np.eye(3), 1.0, order=np.array([True, False, True]))
+    assert ax.lines[0].get_ydata().tolist() == [0, 1] and ax.get_ylim() == (-0.5, 1.5)

@@ -6,6 +6,7 @@ matplotlib.use("Agg")
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from crbm_lite.plotting_assemblies import assembly_plates
 
@@ -33,7 +34,36 @@ def test_a_pair_shares_a_plate_and_a_neuron_has_its_largest_weight():
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="coordinates is None"):
         assembly_plates(np.eye(3), None, [0])
-    with pytest.raises(ValueError, match="units is empty"):
+    with pytest.raises(ValueError, match="units is \\[\\]"):
         assembly_plates(np.eye(3), np.eye(3), [])
-    with pytest.raises(ValueError, match="beyond 0 to 2"):
+    with pytest.raises(ValueError, match=r"units holds 3: expected indices in 0\.\.2"):
         assembly_plates(np.eye(3), np.eye(3), [0, (1, 3)])
+
+
+@pytest.mark.parametrize(
+    ("weights", "places", "units", "named"),
+    [
+        (WEIGHTS[:, 0], PLACES, [0], "^weights"),
+        (np.where(WEIGHTS[3, 0] == WEIGHTS, np.nan, WEIGHTS), PLACES, [0], "^weights"),
+        (WEIGHTS[:0], PLACES[:0], [0], "^weights"),
+        (WEIGHTS, np.where(PLACES[3, 0] == PLACES, np.nan, PLACES), [0], "^coordinates"),
+        (WEIGHTS, PLACES + np.inf, [0], "^coordinates"),
+        (WEIGHTS, PLACES[:, :2], [0], "^coordinates"),
+        (WEIGHTS, PLACES[:5], [0], "^coordinates"),
+        (WEIGHTS, PLACES, None, "^units"),
+        (WEIGHTS, PLACES, 3, "^units"),
+        (WEIGHTS, PLACES, [()], "^units"),
+        (WEIGHTS, PLACES, [0.5], "^units"),
+        (WEIGHTS, PLACES, ["a"], "^units"),
+        (WEIGHTS, PLACES, [-1], "^units"),
+    ],
+)
+def test_what_is_not_finite_or_does_not_fit_is_named(weights, places, units, named):
+    with pytest.raises(ValueError, match=named):
+        assembly_plates(weights, places, units)
+
+
+def test_sparse_weights_are_drawn_too():
+    sparse = scipy.sparse.csr_array(WEIGHTS)
+    ours, dense = (assembly_plates(w, PLACES, [0])[0] for w in (sparse, WEIGHTS))
+    np.testing.assert_array_equal(drawn(ours), drawn(dense))

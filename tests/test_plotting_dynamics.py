@@ -50,7 +50,7 @@ def test_traces_are_filled_where_active():
     np.testing.assert_allclose(traces[0], [-2, 2, 0])
     np.testing.assert_allclose(np.diff(traces[1]), [-2, 4])
     assert len(ax.collections) == 2
-    with pytest.raises(ValueError, match="units is empty"):
+    with pytest.raises(ValueError, match="units selects nothing"):
         panels.plot_traces(x, 1.0, [])
 
 
@@ -88,3 +88,44 @@ def test_nothing_to_show_is_no_crash():
         panels.plot_ward(np.zeros((5, 1)), 1.0)
     with pytest.raises(ValueError, match="n_clusters is 3"):
         panels.plot_ward(np.eye(5)[:, :2], 1.0, 3)
+
+
+@pytest.mark.parametrize("rate_hz", [0, -1.0, np.nan, np.inf, None, "2"])
+def test_an_impossible_rate_is_named(rate_hz):
+    for panel, arguments in ((panels.plot_ward, ()), (panels.plot_traces, ([0],))):
+        with pytest.raises(ValueError, match="rate_hz is"):
+            panel(np.eye(5), rate_hz, *arguments)
+
+
+@pytest.mark.parametrize("units", [[3], [-1], [0.5], ["a"], None, 1, [[0, 1]], [True, False]])
+def test_an_absent_unit_is_named(units):
+    with pytest.raises(ValueError, match=r"^units"):
+        panels.plot_traces(np.eye(3), 1.0, units)
+
+
+@pytest.mark.parametrize(
+    "activity",
+    [None, np.zeros(5), np.zeros((5, 0)), np.zeros((0, 3)), np.full((5, 3), np.inf),
+     np.zeros((5, 3), complex), [["a", "b"]] * 3, np.zeros((3, 3, 3)), [[1.0, 2.0], [3.0]]],
+)  # fmt: skip
+def test_activity_that_is_no_traces_is_named(activity):
+    for panel in (
+        lambda x: panels.plot_ward(x, 1.0), lambda x: panels.plot_traces(x, 1.0, [0]),
+        panels.plot_variance, panels.plot_density,
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"^activity"):
+            panel(activity)
+
+
+def test_binary_activity_is_traces_too():
+    assert len(panels.plot_ward(np.eye(4, 3) > 0, 1.0)) == 3
+
+
+@pytest.mark.parametrize("wrong", [[0.0], [-1.0, 2.0], [np.inf], ["a"], None])
+def test_durations_that_are_none_are_named(wrong):
+    with pytest.raises(ValueError, match="hidden_units_s"):
+        panels.plot_periods(wrong, [1.0])
+    with pytest.raises(ValueError, match="neurons_s"):
+        panels.plot_periods([1.0], wrong)
+    with pytest.raises(ValueError, match=r"n_clusters is 1\.5"):
+        panels.plot_ward(np.eye(3), 1.0, 1.5)

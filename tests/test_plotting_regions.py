@@ -41,6 +41,10 @@ def test_rows_of_another_kind():
         ((np.ones((3, 3)), ("a", "b", "a")), {}, "twice"),
         ((np.ones((3, 3)), NAMES), {"short_names": ("a",)}, "short_names"),
         ((np.zeros((3, 3)), NAMES), {}, "above 0"),
+        ((np.full((3, 3), np.inf), NAMES), {}, "matrix holds infinity"),
+        ((None, NAMES), {}, "matrix holds"),
+        (([["a"]], ("b",)), {}, "matrix holds"),
+        ((np.ones((3, 3)), None), {}, "names is None"),
     ],
 )
 def test_what_does_not_fit_is_named(arguments, options, message):

@@ -141,6 +141,13 @@ def test_bad_input_is_named():
         view_assemblies(W, PLACES, activity=np.full((T, M), np.inf))
     with pytest.raises(ValueError, match="rate_hz is inf"):
         view_assemblies(W, PLACES, activity=H, rate_hz=np.inf)
+    with pytest.raises(ValueError, match=r"activity has shape .* dtype"):
+        view_assemblies(W, PLACES, activity=np.full((T, M), "a"))
+    with pytest.raises(ValueError, match="label_names holds 'a' twice"):
+        view_assemblies(W, PLACES, labels=LABELS, label_names=["a", "b", "a", "c"])
+    for choice in (-1, 99, 1.5, "a", True):
+        with pytest.raises(ValueError, match="choice is"):
+            view_assemblies(W, PLACES).figure(choice)
     arrays = view_assemblies(W, PLACES, labels=LABELS, label_names=np.array(NAMES))
     assert arrays.label_names == ("left", "right", "tail")
     alone = view_assemblies(W[:, :1], PLACES)  # one unit, no labels, no activity
