@@ -12,27 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.region_matrices import as_squares
+
 __all__ = [
     "Conservation",
     "LogNormality",
     "StructureComparison",
-    "as_squares",
     "compare",
     "conservation",
     "log_normality",
     "region_pairs",
 ]
-
-
-def as_squares(matrices: Sequence[np.ndarray], name: str) -> np.ndarray:
-    """Check that these are one or more matrices of one square shape; (A, R, R) float64."""
-    shapes = [np.shape(matrix) for matrix in (matrices if matrices is not None else ())]
-    if len(set(shapes)) > 1:
-        raise ValueError(f"{name} have different shapes {shapes}: give the same regions in each.")
-    stack = np.asarray(matrices, np.float64)
-    if stack.ndim != 3 or stack.shape[0] == 0 or stack.shape[1] != stack.shape[2]:
-        raise ValueError(f"{name} must be one or more matrices (R, R), got shape {stack.shape}.")
-    return stack
 
 
 def region_pairs(n_regions: int, *, within: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -281,16 +271,17 @@ def conservation(matrices: Sequence[np.ndarray], *, within: bool = True) -> Cons
     Raises
     ------
     ValueError
-        If the matrices differ in shape or are not square.
+        If the matrices differ in shape, are not square or symmetric, or hold infinity.
 
     Examples
     --------
     >>> import numpy as np
     >>> a = np.exp(np.random.default_rng(0).normal(size=(6, 6)))
+    >>> a = a + a.T
     >>> conservation([a, 3 * a]).mean().__round__(6)
     1.0
     """
-    stack = as_squares(matrices, "matrices")
+    stack = as_squares(matrices, "matrices", symmetric=True)
     pairs = region_pairs(stack.shape[1], within=within)
     values = stack[:, pairs[0], pairs[1]]
     logs = np.log10(values, out=np.full_like(values, np.nan), where=values > 0)

@@ -17,6 +17,7 @@ from numba import njit, prange
 __all__ = ["RegionConnectivity", "aggregate_regions", "region_connectivity", "region_given_neuron"]
 
 _TILE = 2048
+_MOST_REGIONS = 10_000  # a larger number is an atlas's identifier, not a row of a matrix
 _DENSE_ABOVE = 0.15  # density of W from which BLAS beats the walk over shared hidden units
 
 
@@ -55,7 +56,8 @@ def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
     Raises
     ------
     ValueError
-        If a neuron has several regions, or the vector does not hold whole numbers from -1 on.
+        If a neuron has several regions, the matrix holds other numbers than 0 and 1, or the vector
+        does not hold whole numbers from -1 on, up to 9,999.
 
     Examples
     --------
@@ -63,7 +65,13 @@ def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
     (array([ 1, -1,  0]), 2)
     """
     if scipy.sparse.issparse(labels) or np.ndim(labels) == 2:
-        member = scipy.sparse.csr_array(labels) != 0
+        values = labels if scipy.sparse.issparse(labels) else np.asarray(labels)
+        numbers = values.data if scipy.sparse.issparse(labels) else values
+        if values.dtype.kind not in "biuf" or not np.isin(numbers, (0, 1)).all():
+            raise ValueError(
+                "labels hold other numbers than 0 and 1: a neuron is in a region or not."
+            )
+        member = scipy.sparse.csr_array(values) != 0
         count = np.asarray(member.sum(axis=1)).ravel()
         if (count > 1).any():
             raise ValueError(
@@ -82,6 +90,11 @@ def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
     region = vector.astype(np.int64)
     if (region != vector).any() or (region < -1).any():
         raise ValueError("labels must be whole numbers: regions from 0 on, -1 for no region.")
+    if region.max(initial=-1) >= _MOST_REGIONS:
+        raise ValueError(
+            f"labels name region {region.max()}: number regions from 0 on, for instance by "
+            "np.unique(labels, return_inverse=True)."
+        )
     return region, int(region.max(initial=-1)) + 1
 
 
@@ -184,8 +197,10 @@ def region_connectivity(
            [2., 4.]])
     """
     region, n_found = region_given_neuron(labels)
-    n_regions = n_found if n_regions is None else int(n_regions)
+    n_regions = n_found if n_regions is None else n_regions
     weights = weights.toarray() if scipy.sparse.issparse(weights) else np.asarray(weights)
+    if weights.dtype.kind not in "fiub" or np.asarray(mean_variance).dtype.kind not in "fiub":
+        raise ValueError("weights and mean_variance must be real numbers.")
     if weights.dtype not in (np.float32, np.float64):
         weights = weights.astype(np.float64)
     scales = np.asarray(mean_variance, weights.dtype)
@@ -230,7 +245,7 @@ def aggregate_regions(
            [3., 3.]])
     """
     region, n_found = region_given_neuron(labels)
-    n_regions = n_found if n_regions is None else int(n_regions)
+    n_regions = n_found if n_regions is None else n_regions
     matrix = np.asarray(matrix, np.float64)
     if matrix.shape != (len(region),) * 2:
         raise ValueError(f"matrix has shape {matrix.shape}, but labels name {len(region)} neurons.")
@@ -245,6 +260,9 @@ def aggregate_regions(
 
 def check_region_options(n_found: int, n_regions: int, min_neurons: int, diagonal: str) -> None:
     """Raise ValueError unless the options of `region_connectivity` make sense."""
+    for name, value in (("n_regions", n_regions), ("min_neurons", min_neurons)):
+        if not isinstance(value, int | np.integer):
+            raise ValueError(f"{name} is {value!r}: give a whole number.")
     if n_regions < n_found:
         raise ValueError(f"labels name region {n_found - 1}, but n_regions is {n_regions}.")
     if min_neurons < 2:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crbm_lite.region_statistics import as_squares
+from crbm_lite.region_matrices import as_squares
 
 __all__ = ["average_connectivity", "structural_connectivity"]
 
@@ -59,7 +59,7 @@ def average_connectivity(
     Raises
     ------
     ValueError
-        If shapes disagree, a number is negative or `missing` is unknown.
+        If shapes disagree, matrices hold infinity, a number is negative or `missing` is unknown.
 
     Examples
     --------
