@@ -122,9 +122,9 @@ def test_a_key_that_the_ledger_asks_for_must_be_printed():
         ("0.3", "simulated larva", "reproduced on simulated data"),
         ("0.3", "real labels, planted assemblies", "reproduced on simulated data"),
         ("0.3", "arithmetic", "reproduced by arithmetic"),
-        ("0.301", "real retina", "**outside tolerance**"),
-        ("0.199", "real retina", "**outside tolerance**"),
-        ("nan", "real retina", "**outside tolerance**"),
+        ("0.301", "real retina", "outside tolerance"),
+        ("0.199", "real retina", "outside tolerance"),
+        ("nan", "real retina", "outside tolerance"),
     ],
 )
 def test_the_verdict_follows_from_the_interval_and_the_data(printed, data, expected):
@@ -135,13 +135,22 @@ def test_the_ledger_links_the_chapter_and_gives_numbers_and_reasons():
     null = {**ROW, "figure": "Methods", "key": None, "data": "none", "note": "no tracings"}
     page = claims.ledger({"one.yml": [ROW, null]}, numbers())
     score = "2 claims: 1 reproduced on real data, 1 not reproducible here"
-    assert page.startswith(f"{score}.\n\n[](/part/one.ipynb)\n\n| paper |")
+    assert page.startswith(f"{score}.\n\n## [](/part/one.ipynb)\n\n```{{table}}\n")
     assert claims.score({"one.yml": [ROW, null]}, numbers()) == score
     assert (
-        r"| Fig. 2H | It is \|better\|. | 0.24 | 0.25 | real retina | 0.2 to 0.3 "
-        "| reproduced on real data | [`ours`](#printed-ours) |" in page
+        '| <span class="verdict yes">✓ reproduced</span> on real data | Fig. 2H '
+        r"| It is \|better\|. | 0.24 | [0.25](#printed-ours) | 0.2 to 0.3 | real retina |" in page
     )
-    assert "| Methods |" in page and "| – | not reproducible here: no tracings | – |" in page
+    assert '| <span class="verdict none">– not reproducible here</span> | Methods ' in page
+    assert '| It is \\|better\\|. <span class="note">no tracings</span> | 0.24 | – | – |' in page
+
+
+def test_the_ledger_follows_the_order_of_the_chapters():
+    found = claims.collect({"b/late": chapter("late = 2\n"), "a/early": chapter("early = 0.25\n")})
+    rows = {"a.yml": [ROW | {"key": "late"}], "b.yml": [ROW | {"key": "early"}]}
+    page = claims.ledger(rows, found, ["a/early", "b/late"])
+    assert page.index("(/a/early.ipynb)") < page.index("(/b/late.ipynb)")
+    assert page.count("✗ outside tolerance") == 1
 
 
 def test_every_link_of_the_ledger_leads_to_a_target_before_the_cell_that_printed_the_number():
@@ -211,9 +220,10 @@ def test_rows_that_are_read_from_a_stored_table_name_it():
             assert "stored" in row, row["claim"]
 
 
-def test_a_stored_table_is_named_beside_the_data(tmp_path):
-    row = ROW | {"stored": "benchmarks/grid.csv"}
-    assert "real retina, stored table `benchmarks/grid.csv`" in claims._line(row, numbers())
+def test_a_stored_table_is_named_under_the_claim(tmp_path):
+    row = ROW | {"stored": "benchmarks/grid.csv", "note": "One."}
+    named = '<span class="note">One. Stored table `benchmarks/grid.csv`.</span>'
+    assert named in claims._line(row, numbers())
     (tmp_path / "book" / "claims").mkdir(parents=True)
     text = "- {figure: 2H, claim: c, paper: p, key: k, data: real, accept: [0, 1], stored: a.csv}"
     (tmp_path / "book" / "claims" / "one.yml").write_text(text)

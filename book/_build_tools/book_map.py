@@ -86,4 +86,5 @@ def table() -> str:
 
 def write(page: Path) -> None:
     """Add the table to the page that explains it."""
-    page.write_text(page.read_text(encoding="utf-8") + f"\n{table()}", encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    page.write_text(f"{text}\n```{{table}}\n:class: wide\n\n{table()}```\n", encoding="utf-8")

@@ -8,6 +8,7 @@ A row that a chapter reads from a table which a benchmark stored names the table
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,11 @@ CODE_OR_MATH = re.compile(
 )
 REQUIRED = ("figure", "claim", "paper", "key", "data")
 NOT_COMPUTED = "(not computed in this build)"
-COLUMNS = ("paper", "claim", "paper's number", "ours", "data", "accepted", "verdict", "computed by")
+COLUMNS = ("verdict", "paper", "claim", "paper's number", "ours", "accepted", "data")
 HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
+OUTSIDE = "outside tolerance"
+# A verdict's class in book.css and its sign, by how it begins.
+SIGNS = {"reproduced": ("yes", "✓"), OUTSIDE: ("no", "✗"), "not": ("none", "–")}
 
 
 class ClaimsError(ValueError):
@@ -176,40 +180,53 @@ def verdict(row: dict, numbers: dict[str, Number]) -> str:
     value = float(numbers[keys[0]].text)
     low, high = row["accept"]
     if math.isnan(value) or not low <= value <= high:
-        return "**outside tolerance**"
+        return OUTSIDE
     return f"reproduced {_kind_of_data(row, 'claims')}"
 
 
 def score(rows: dict[str, list[dict]], numbers: dict[str, Number]) -> str:
     """How many claims got which verdict, in one line."""
-    verdicts = Counter(verdict(row, numbers).strip("*") for own in rows.values() for row in own)
+    verdicts = Counter(verdict(row, numbers) for own in rows.values() for row in own)
     listed = ", ".join(f"{count} {name}" for name, count in verdicts.most_common())
     return f"{verdicts.total()} claims: {listed}"
 
 
-def ledger(rows: dict[str, list[dict]], numbers: dict[str, Number]) -> str:
-    """The tables of reference/claims.md, one for every file of claims."""
-    parts = [score(rows, numbers) + "."]
+def ledger(
+    rows: dict[str, list[dict]], numbers: dict[str, Number], order: Sequence[str] = ()
+) -> str:
+    """The tables of reference/claims.md, one for every file of claims, in the order of chapters."""
+    parts = {}
     for name, own in rows.items():
         chapters = [numbers[k].chapter for row in own for k in _keys(row) if k in numbers]
         title = f"[](/{chapters[0]}.ipynb)" if chapters else Path(name).stem.replace("_", " ")
-        lines = [_line(row, numbers) for row in own]
-        parts.append("\n".join([f"{title}\n", HEADER, *lines]))
-    return "\n\n".join(parts) + "\n"
+        place = order.index(chapters[0]) if chapters and chapters[0] in order else len(order)
+        table = "\n".join([HEADER, *(_line(row, numbers) for row in own)])
+        table = f"```{{table}}\n:class: wide claims\n\n{table}\n```"
+        parts[place, name] = f"## {title}\n\n{table}"
+    return "\n\n".join([f"{score(rows, numbers)}.", *(parts[key] for key in sorted(parts))]) + "\n"
 
 
 def _line(row: dict, numbers: dict[str, Number]) -> str:
-    ours = ", ".join(numbers[k].text if k in numbers else "–" for k in _keys(row)) or "–"
-    accept = "–" if row["key"] is None else "{:g} to {:g}".format(*row["accept"])
-    said = verdict(row, numbers) + (f": {row['note']}" if row.get("note") else "")
     figure = str(row["figure"])
     figure = f"Fig. {figure}" if figure[:1].isdigit() else figure
-    data = row["data"] + (f", stored table `{row['stored']}`" if "stored" in row else "")
-    keys = ", ".join(_link(key, numbers) for key in _keys(row)) or "–"
-    cells = (figure, row["claim"], row["paper"], ours, data, accept, said, keys)
+    stored = f"Stored table `{row['stored']}`." if "stored" in row else ""
+    note = f"{row.get('note', '')} {stored}".strip()
+    claim = row["claim"] + (f' <span class="note">{note}</span>' if note else "")
+    ours = ", ".join(_link(key, numbers) for key in _keys(row)) or "–"
+    accept = "–" if row["key"] is None else "{:g} to {:g}".format(*row["accept"])
+    said = _badge(verdict(row, numbers))
+    cells = (said, figure, claim, row["paper"], ours, accept, row["data"])
     return "| " + " | ".join(" ".join(str(c).split()).replace("|", r"\|") for c in cells) + " |"
 
 
+def _badge(said: str) -> str:
+    """A verdict that is seen at a glance: a sign and a colour around its first words."""
+    start = next(start for start in SIGNS if said.startswith(start))
+    name, sign = SIGNS[start]
+    shown = start if name == "yes" else said.split(":")[0]
+    return f'<span class="verdict {name}">{sign} {shown}</span>{said.removeprefix(shown)}'
+
+
 def _link(key: str, numbers: dict[str, Number]) -> str:
-    """The key, linked to the cell that printed its number."""
-    return f"[`{key}`](#{numbers[key].anchor})" if key in numbers else f"`{key}`"
+    """A number, linked to the cell that printed it."""
+    return f"[{numbers[key].text}](#{numbers[key].anchor})" if key in numbers else "–"

@@ -82,7 +82,7 @@ def _claims() -> tuple[dict[str, str], str]:
     texts = claims.substitutions(numbers, notebooks, rows, in_part=in_part)
     texts["ledger_score"] = claims.score(rows, numbers)
     texts["reading_minutes"] = f"{sum(map(reading_time.minutes, reading_time.pages())):.0f}"
-    return texts, claims.ledger(rows, numbers)
+    return texts, claims.ledger(rows, numbers, list(notebooks))
 
 
 def _link_pages(reference: first_use.Reference) -> None:
