@@ -22,7 +22,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from crbm_lite.kernels import exp_f32
+from crbm_lite.exponentials import exp_f32
 from crbm_lite.random_numbers import hash64, uniform01
 
 _F = np.float32
@@ -65,13 +65,12 @@ def proposal_given_counts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @njit(cache=True)
 def columns_of(row_nnz, columns, values, rows_a_tile, n_hidden):
     """Transpose packed rows: (starts (M + 1,), neurons, values) of every hidden unit."""
-    capacity = (n_hidden + 3) // 4 * 4
     starts = np.zeros(n_hidden + 1, np.int64)
     for i in range(row_nnz.shape[0]):
         if i % rows_a_tile == 0:
-            k = i * capacity
+            k = i * n_hidden
         for _ in range(row_nnz[i]):
-            starts[columns[k] + 1] += values[k] != 0
+            starts[columns[k] + 1] += 1
             k += 1
     for mu in range(n_hidden):
         starts[mu + 1] += starts[mu]
@@ -80,13 +79,12 @@ def columns_of(row_nnz, columns, values, rows_a_tile, n_hidden):
     position = starts[:-1].copy()
     for i in range(row_nnz.shape[0]):
         if i % rows_a_tile == 0:
-            k = i * capacity
+            k = i * n_hidden
         for _ in range(row_nnz[i]):
-            if values[k] != 0:
-                mu = columns[k]
-                neurons[position[mu]] = i
-                weights[position[mu]] = values[k]
-                position[mu] += 1
+            mu = columns[k]
+            neurons[position[mu]] = i
+            weights[position[mu]] = values[k]
+            position[mu] += 1
             k += 1
     return starts, neurons, weights
 

@@ -1,9 +1,9 @@
-"""A register-blocked product W h, written in LLVM's vector types for the dense way down.
+"""Register-blocked products W h, written in LLVM's vector types for the way down.
 
-No equations: sums g_i + sum_mu w_imu h_mu of four neurons and 32 chains stay in registers while mu
-runs, which a loop over chains cannot express. LLVM maps a vector of 16 floats to one AVX-512
-register, two of AVX or four of NEON. Fused multiply-adds in the order of mu: the same bits whatever
-the number of threads.
+No equations: sums g_i + sum_mu w_imu h_mu stay in registers while mu runs, which a loop over chains
+cannot express: four neurons and 32 chains for a dense W, one neuron and 64 chains for its packed
+rows. LLVM maps a vector of 16 floats to one AVX-512 register, two of AVX or four of NEON. Fused
+multiply-adds in the order of mu: the same bits whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,52 @@ from numba.extending import intrinsic
 LANES = 16  # floats of one AVX-512 register, and chains that one thread moves together
 _FLOAT, _INT = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
-_FOUR_BYTES = 4
+
+
+def _add(builder: ir.IRBuilder, address: ir.Value, n_items: ir.Value, size: int) -> ir.Value:
+    return builder.add(address, builder.mul(n_items, ir.Constant(_INT, size)))
+
+
+def _load(builder: ir.IRBuilder, address: ir.Value, what: ir.Type, align: int = 4) -> ir.Value:
+    return builder.load(builder.inttoptr(address, what.as_pointer()), align=align)
+
+
+def _in_all_lanes(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    lane = builder.insert_element(undefined, x, ir.IntType(32)(0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(lane, undefined, zeros)
+
+
+def _sums_over(builder: ir.IRBuilder, n: ir.Value, start: list, factors: object) -> list:
+    """Sums over k < n of the products of the pairs of vectors ``factors(k)``, from ``start``."""
+    before = builder.block
+    loop, after = builder.append_basic_block("over_k"), builder.append_basic_block("done")
+    zero = ir.Constant(_INT, 0)
+    builder.cbranch(builder.icmp_signed(">", n, zero), loop, after)
+
+    builder.position_at_end(loop)
+    k = builder.phi(_INT)
+    sums = [builder.phi(_VECTOR) for _ in start]
+    fused = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f32"
+    )
+    pairs = zip(factors(k), sums, strict=True)
+    moved = [builder.call(fused, (a, b, x)) for (a, b), x in pairs]
+    following = builder.add(k, ir.Constant(_INT, 1))
+    builder.cbranch(builder.icmp_signed("<", following, n), loop, after)
+    k.add_incoming(zero, before)
+    k.add_incoming(following, loop)
+
+    builder.position_at_end(after)
+    results = []
+    for x, first, then in zip(sums, start, moved, strict=True):
+        x.add_incoming(first, before)
+        x.add_incoming(then, loop)
+        results.append(builder.phi(_VECTOR))
+        results[-1].add_incoming(first, before)
+        results[-1].add_incoming(then, loop)
+    return results
 
 
 def _product(n_rows: int, n_vectors: int) -> object:
@@ -29,66 +74,29 @@ def _product(n_rows: int, n_vectors: int) -> object:
     def product(typingctx, w, w_stride, h, h_stride, n_hidden, out, out_stride):
         def codegen(context, builder, signature, args):
             w, w_stride, h, h_stride, n_hidden, out, out_stride = args
-            float_pointer, vector_pointer = _FLOAT.as_pointer(), _VECTOR.as_pointer()
-
-            def address(base, row, stride, column):
-                floats = builder.add(builder.mul(row, stride), column)
-                offset = builder.mul(floats, ir.Constant(_INT, _FOUR_BYTES))
-                return builder.add(base, offset)
-
-            def vector_at(base, row, stride, j):
-                where = address(base, row, stride, ir.Constant(_INT, LANES * j))
-                return builder.inttoptr(where, vector_pointer)
-
+            row_size = builder.mul(w_stride, ir.Constant(_INT, 4))
+            h_size = builder.mul(h_stride, ir.Constant(_INT, 4))
+            out_size = builder.mul(out_stride, ir.Constant(_INT, 4))
             rows = [ir.Constant(_INT, r) for r in range(n_rows)]
-            cells = [(r, j) for r in range(n_rows) for j in range(n_vectors)]
-            out_vectors = [vector_at(out, rows[r], out_stride, j) for r, j in cells]
-            start = [builder.load(x, align=_FOUR_BYTES) for x in out_vectors]
-
-            before = builder.block
-            loop = builder.append_basic_block("over_mu")
-            after = builder.append_basic_block("done")
-            zero = ir.Constant(_INT, 0)
-            builder.cbranch(builder.icmp_signed(">", n_hidden, zero), loop, after)
-
-            builder.position_at_end(loop)
-            mu = builder.phi(_INT)
-            sums = [builder.phi(_VECTOR) for _ in cells]
-            h_vectors = [
-                builder.load(vector_at(h, mu, h_stride, j), align=_FOUR_BYTES)
+            places = [
+                builder.add(builder.add(out, builder.mul(r, out_size)), _INT(4 * LANES * j))
+                for r in rows
                 for j in range(n_vectors)
             ]
-            weights = []
-            for row in rows:
-                w_pointer = builder.inttoptr(address(w, row, w_stride, mu), float_pointer)
-                undefined = ir.Constant(_VECTOR, ir.Undefined)
-                lane = builder.insert_element(
-                    undefined, builder.load(w_pointer, align=_FOUR_BYTES), ir.IntType(32)(0)
-                )
-                zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-                weights.append(builder.shuffle_vector(lane, undefined, zeros))
-            fused = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f32"
-            )
-            moved = [
-                builder.call(fused, (weights[r], h_vectors[j], x))
-                for (r, j), x in zip(cells, sums, strict=True)
-            ]
-            following = builder.add(mu, ir.Constant(_INT, 1))
-            builder.cbranch(builder.icmp_signed("<", following, n_hidden), loop, after)
-            mu.add_incoming(zero, before)
-            mu.add_incoming(following, loop)
-            for x, first, then in zip(sums, start, moved, strict=True):
-                x.add_incoming(first, before)
-                x.add_incoming(then, loop)
 
-            builder.position_at_end(after)
-            results = [builder.phi(_VECTOR) for _ in cells]
-            for result, first, then in zip(results, start, moved, strict=True):
-                result.add_incoming(first, before)
-                result.add_incoming(then, loop)
-            for result, where in zip(results, out_vectors, strict=True):
-                builder.store(result, where, align=_FOUR_BYTES)
+            def factors(mu):
+                at_mu = builder.add(h, builder.mul(mu, h_size))
+                h_vectors = [
+                    _load(builder, builder.add(at_mu, _INT(4 * LANES * j)), _VECTOR)
+                    for j in range(n_vectors)
+                ]
+                row_starts = [builder.add(w, builder.mul(r, row_size)) for r in rows]
+                weights = [_load(builder, _add(builder, x, mu, 4), _FLOAT) for x in row_starts]
+                return [(_in_all_lanes(builder, x), y) for x in weights for y in h_vectors]
+
+            start = [_load(builder, x, _VECTOR) for x in places]
+            for x, where in zip(_sums_over(builder, n_hidden, start, factors), places, strict=True):
+                builder.store(x, builder.inttoptr(where, _VECTOR.as_pointer()), align=4)
             return context.get_dummy_value()
 
         signature = types.void(w, w_stride, h, h_stride, n_hidden, out, out_stride)
@@ -97,9 +105,65 @@ def _product(n_rows: int, n_vectors: int) -> object:
     return product
 
 
+def _packed_product(n_vectors: int) -> object:
+    """Intrinsic ``f(field, columns, values, n_entries, h, h_stride, out)`` on raw addresses.
+
+    out[c] = field + sum_k values[k] h[columns[k], c] for c < 16 n_vectors; columns are uint16.
+    """
+
+    @intrinsic
+    def product(typingctx, field, columns, values, n_entries, h, h_stride, out):
+        def codegen(context, builder, signature, args):
+            field, columns, values, n_entries, h, h_stride, out = args
+            h_size = builder.mul(h_stride, ir.Constant(_INT, 4))
+
+            def factors(k):
+                column = _load(builder, _add(builder, columns, k, 2), ir.IntType(16), align=2)
+                at_mu = builder.add(h, builder.mul(builder.zext(column, _INT), h_size))
+                weight = _in_all_lanes(builder, _load(builder, _add(builder, values, k, 4), _FLOAT))
+                return [
+                    (weight, _load(builder, builder.add(at_mu, _INT(4 * LANES * j)), _VECTOR))
+                    for j in range(n_vectors)
+                ]
+
+            start = [_in_all_lanes(builder, field)] * n_vectors
+            for j, x in enumerate(_sums_over(builder, n_entries, start, factors)):
+                where = builder.add(out, _INT(4 * LANES * j))
+                builder.store(x, builder.inttoptr(where, _VECTOR.as_pointer()), align=4)
+            return context.get_dummy_value()
+
+        signature = types.void(
+            types.float32, types.int64, types.int64, types.int64, types.int64, types.int64,
+            types.int64,
+        )  # fmt: skip
+        return signature, codegen
+
+    return product
+
+
 _four_rows_two_vectors = _product(4, 2)
 _four_rows_one_vector = _product(4, 1)
 _one_row_one_vector = _product(1, 1)
+_packed_four_vectors = _packed_product(4)
+_packed_one_vector = _packed_product(1)
+
+
+@njit(inline="always")
+def packed_product(field, start, end, columns, values, h, out):
+    """out[c] = field + sum_k values[k] h[columns[k], c] for start <= k < end, all (padded) chains.
+
+    ``columns`` is uint16, ``values``, ``h`` (M, chains) and ``out`` (chains,) are float32.
+    """
+    n_chains = h.shape[1]
+    column, value = columns.ctypes.data + 2 * start, values.ctypes.data + 4 * start
+    h_at, out_at, n_entries = h.ctypes.data, out.ctypes.data, end - start
+    whole = n_chains // (4 * LANES) * 4 * LANES
+    for c in range(0, whole, 4 * LANES):
+        _packed_four_vectors(
+            field, column, value, n_entries, h_at + 4 * c, n_chains, out_at + 4 * c
+        )
+    for c in range(whole, n_chains, LANES):
+        _packed_one_vector(field, column, value, n_entries, h_at + 4 * c, n_chains, out_at + 4 * c)
 
 
 @njit(inline="always")

@@ -28,25 +28,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
-from crbm_lite.kernels import trailing_zeros
+from crbm_lite.bit_masks import population_count, trailing_zeros
 from crbm_lite.spikes import as_spikes
 
 __all__ = ["SampleMoments", "sample_moments"]
 
 _CHUNK_BYTES = 2**25  # of dense uint8 frames in memory at once
-
-
-@intrinsic
-def _population_count(typing_context, word):
-    """Count the set bits of a 64-bit word; LLVM vectorises a loop of these."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), generate
 
 
 @njit(nogil=True, cache=True)
@@ -57,7 +46,7 @@ def _covariance_tile(words_a, counts_a, words_b, counts_b, n_frames, out):
         for b in range(words_b.shape[0]):
             both = np.uint64(0)
             for word in range(words_a.shape[1]):
-                both += _population_count(words_a[a, word] & words_b[b, word])
+                both += population_count(words_a[a, word] & words_b[b, word])
             out[a, b] = (n_frames * np.int64(both) - counts_a[a] * counts_b[b]) / scale
 
 
@@ -69,7 +58,7 @@ def _covariance_of_pairs(words, counts, n_frames, first, second, out):
         i, j = first[pair], second[pair]
         both = np.uint64(0)
         for word in range(words.shape[1]):
-            both += _population_count(words[i, word] & words[j, word])
+            both += population_count(words[i, word] & words[j, word])
         out[pair] = (n_frames * np.int64(both) - counts[i] * counts[j]) / scale
 
 
@@ -80,7 +69,7 @@ def _add_active_rows(words, h, out):
         for word in range(words.shape[1]):
             bits = words[i, word]
             while bits != np.uint64(0):
-                t = np.int64(64 * word) + np.int64(trailing_zeros(bits))
+                t = np.int64(64 * word) + trailing_zeros(bits)
                 for mu in range(h.shape[1]):
                     out[i, mu] += h[t, mu]
                 bits &= bits - np.uint64(1)

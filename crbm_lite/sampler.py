@@ -42,16 +42,14 @@ class GibbsChains:
         self.rows_a_tile = kernels.tile_rows(n_neurons)
         n_tiles = -(-n_neurons // self.rows_a_tile)
         padded = kernels.padded_chains(n_chains)
-        capacity = n_neurons * kernels.row_capacity(n_hidden)
         self.v = np.zeros((n_neurons, padded), np.uint8)
-        self.v64 = self.v.view(np.uint64)
         self.partial_input = np.zeros((n_tiles, n_chains, n_hidden), np.float32)
         self._batch_input = np.empty((0, 0, n_hidden), np.float32)
         self._h = np.zeros((n_hidden, padded), np.float32)
         # untouched pages of these two cost no memory: they are filled as far as W is non-zero
         self.row_nnz = np.zeros(n_neurons, np.int64)
-        self.columns = np.empty(capacity, np.uint16)
-        self.values = np.empty(capacity, np.float32)
+        self.columns = np.empty(n_neurons * n_hidden, np.uint16)
+        self.values = np.empty(n_neurons * n_hidden, np.float32)
         self.jump_every = jump_every
         self.proposal_counts = jumps.empty_counts(n_hidden)
         self._proposal = jumps.proposal_given_counts(self.proposal_counts)
@@ -116,7 +114,7 @@ class GibbsChains:
     def update_inputs(self) -> None:
         """Hidden inputs of the present spikes under the present weights."""
         kernels.input_given_visible(
-            *self.packed_rows, self.n_chains, self.rows_a_tile, self.v64, self.partial_input
+            *self.packed_rows, self.n_chains, self.rows_a_tile, self.v, self.partial_input
         )
 
     def spikes(self) -> np.ndarray:
@@ -182,7 +180,7 @@ class GibbsChains:
                 )  # fmt: skip
             if scale != 1.0:
                 self._h *= np.float32(scale)
-            shared = (self._h, self.n_chains, self.rows_a_tile, key_v, self.v, self.v64)
+            shared = (self._h, self.n_chains, self.rows_a_tile, key_v, self.v)
             if dense:
                 kernels.sample_visible_dense(fields, weights, *shared, self.partial_input)
             else:

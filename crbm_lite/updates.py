@@ -21,8 +21,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from crbm_lite.bit_masks import UNASKED, nonzero_places, pack_nonzero
 from crbm_lite.drelu import partial_moments
-from crbm_lite.kernels import add_row, nonzero_chains, pack_row
+from crbm_lite.kernels import add_row
 
 # rows of the statistics that ``hidden_phase`` fills, each (frames, M)
 N_STATISTICS = 11
@@ -115,7 +116,7 @@ def _gradient_row(neuron, starts, rows, h_data, active, n_active, h_chains, drif
 @njit(cache=True, parallel=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def update_rows(
     weights, square, average, fields, field_square, activity, starts, rows, h_data, h_chains, drift,
-    column_scale, mean_h, steps, rates, rows_a_tile, v64, n_chains, packed, partial_input, sums,
+    column_scale, mean_h, steps, rates, rows_a_tile, v, n_chains, packed, partial_input, sums,
 ):  # fmt: skip
     """One RMSprop step with an exact soft threshold for every weight and field.
 
@@ -143,7 +144,7 @@ def update_rows(
         Rescaling of h to unit variance to apply to W first; mean of h.
     steps : (learning rate, lambda, learning rate of the fields)
     rates : (beta2, bias correction, epsilon, decay of the averaged gradient)
-    v64, n_chains : uint64 view of the chains' spikes; their number
+    v, n_chains : uint8 (N, padded chains), the chains' spikes; number of chains
     packed : (row_nnz, columns, values); refilled
     partial_input : float32 (tiles, chains, M); the chains' inputs under the new weights
     sums : float64 (tiles, 3, M)
@@ -153,16 +154,15 @@ def update_rows(
     learning_rate, l1, field_rate = steps
     beta2, bias, epsilon, keep = rates
     row_nnz, columns, values = packed
-    capacity = (n_hidden + 3) // 4 * 4
     for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
-        active = np.empty(8 * v64.shape[1], np.int64)
+        active = np.empty(v.shape[1] + UNASKED, np.int64)
         gradient = np.empty(n_hidden, np.float32)
         partial_input[tile] = 0
         sums[tile] = 0.0
         first = tile * rows_a_tile
-        start = first * capacity
+        start = first * n_hidden
         for i in range(first, min(n_neurons, first + rows_a_tile)):
-            n_active = nonzero_chains(v64[i], n_chains, active)
+            n_active = nonzero_places(v[i : i + 1], n_chains, active)
             _gradient_row(
                 i, starts, rows, h_data, active, n_active, h_chains, drift,
                 np.float32(activity[i]), gradient,
@@ -187,19 +187,19 @@ def update_rows(
                 new = new if old * target >= np.float32(0.0) else np.float32(0.0)
                 w_row[mu] = new
                 field_shift += (new - old) * mean_h[mu]
-            total, absolute, count = sums[tile]
-            for mu in range(n_hidden):
-                w = w_row[mu]
-                total[mu] += w * activity[i]
-                absolute[mu] += abs(w)
-                count[mu] += w != 0
             field_gradient = activity[i] - n_active / n_chains
             field_square[i] = beta2 * field_square[i] + (1.0 - beta2) * field_gradient**2
             old_field = fields[i]
             root = np.sqrt(field_square[i] * bias) + epsilon
             fields[i] = old_field + field_rate * field_gradient / root - field_shift
-            row_nnz[i] = pack_row(w_row, start, columns, values)
-            end = start + row_nnz[i]
+            end = pack_nonzero(w_row, start, columns, values)
+            row_nnz[i] = end - start
+            total, absolute, count = sums[tile]
+            for k in range(start, end):
+                mu, w = columns[k], values[k]
+                total[mu] += w * activity[i]
+                absolute[mu] += abs(w)
+                count[mu] += w != 0
             for j in range(n_active):
                 add_row(partial_input[tile, active[j]], start, end, columns, values)
             start = end

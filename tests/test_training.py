@@ -206,7 +206,7 @@ def test_update_rows_is_a_plain_rmsprop_step_with_a_soft_threshold(chains_in_use
     updates.update_rows(
         weights, square, average, fields, field_square, spikes.activity(), starts, rows, h_data,
         h_chains, drift, scale, mean_h, (lr, l1, field_rate), (beta2, bias, eps, keep),
-        chains.rows_a_tile, chains.v64, chains_in_use, chains.packed_rows, chains.partial_input,
+        chains.rows_a_tile, chains.v, chains_in_use, chains.packed_rows, chains.partial_input,
         sums,
     )  # fmt: skip
     close = {"rtol": 2e-4, "atol": 2e-6}
