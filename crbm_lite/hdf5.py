@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RecordingError",
+    "check_own",
     "get_dataset",
     "open_hdf5",
     "read_array",
@@ -76,7 +77,20 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 
 def _line(error: BaseException) -> str:
     """Return the error's text on one line, without the quotes that KeyError adds."""
-    return " ".join(str(error.args[0] if error.args else error).split())
+    quoted = isinstance(error, KeyError) and error.args
+    return " ".join(str(error.args[0] if quoted else error).split())
+
+
+def check_own(item: h5py.Dataset, where: str) -> None:
+    """Raise a RecordingError if a dataset's numbers lie in other files.
+
+    HDF5 reads a part of a virtual dataset as zeros, without a word, where its file is not there.
+    """
+    if item.is_virtual or item.external:
+        raise RecordingError(
+            f"{where} lies in other files (a virtual or external dataset), which would be read as "
+            "zeros where one is missing: copy the numbers into this file"
+        )
 
 
 def get_dataset(file: h5py.Group, key: str) -> h5py.Dataset:
@@ -93,6 +107,7 @@ def get_dataset(file: h5py.Group, key: str) -> h5py.Dataset:
             f"{where} is missing: this is not a recording in a known layout, or "
             "the file is incomplete"
         )
+    check_own(item, where)
     return item
 
 

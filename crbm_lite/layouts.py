@@ -211,10 +211,11 @@ def read_published(
                 f"Times ({times_s.size}) and the {coordinates} ({n_all} neurons)"
             )
     step_s = np.diff(times_s)
-    if step_s.size == 0 or not np.isfinite(times_s).all() or (step_s <= 0).any():
+    increase = step_s.size > 0 and np.isfinite(times_s).all() and (step_s > 0).all()
+    if not increase or times_s[0] < 0:
         raise RecordingError(
             f"{file.filename}: key /Data/Brain/Times must hold at least two "
-            "increasing times in seconds"
+            "increasing times in seconds, none of them negative"
         )
     frame_s = float(np.median(step_s))
     keep = np.arange(n_all) if keep_unlabelled else np.flatnonzero(labels.any(axis=0))

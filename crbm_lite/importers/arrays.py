@@ -28,6 +28,7 @@ import scipy.sparse
 from crbm_lite.hdf5 import RecordingError
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.recordings import Recording
+from crbm_lite.traces import as_rate_hz
 
 if TYPE_CHECKING:
     from crbm_lite.deconvolution import CalciumKernel
@@ -54,11 +55,18 @@ def errors_name(path: Path) -> Iterator[None]:
     except (RecordingError, FileNotFoundError, ImportError):
         raise
     except Exception as error:
-        text = " ".join(str(error.args[0] if error.args else error).split())
+        text = " ".join(_text_of(error).split())
         raise RecordingError(
             f"{path}: {text or 'cannot be read: it is truncated or damaged'}"
             + ("" if type(error) is ValueError else f" ({type(error).__name__})")
         ) from error
+
+
+def _text_of(error: Exception) -> str:
+    """The error's text, without the number that OSError adds and the quotes of KeyError."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error.args[0] if isinstance(error, KeyError) and error.args else error)
 
 
 def recording_from_arrays(
@@ -112,6 +120,8 @@ def recording_from_arrays(
     """
     if time_axis not in (0, 1):
         raise ValueError(f"time_axis is {time_axis!r}: expected 0 (frames first) or 1")
+    if rate_hz is not None:
+        rate_hz = as_rate_hz(rate_hz)
     used = _used_keys(path, arrays, keys)
     found = {field: arrays[key] for field, key in used.items()}
     values = _traces(path, used["spikes"], found["spikes"], time_axis)
@@ -150,12 +160,11 @@ def recording_from_arrays(
             discontinuities=breaks,
             dff=dff,
             provenance={
-                "source": path.name,
-                "layout": layout,
-                "keys": used,
-                "spikes": binary.note,
+                "source": path.name, "layout": layout, "keys": used, "spikes": binary.note,
             },
-        )
+        )  # fmt: skip
+    except RecordingError:
+        raise
     except ValueError as error:
         raise RecordingError(f"{path}: {error} (keys used: {used})") from error
 
@@ -205,6 +214,8 @@ def _used_keys(
     path: Path, arrays: Mapping[str, object], keys: Mapping[str, str] | None
 ) -> dict[str, str]:
     """Return {name: key} of what is there; what the user named must be."""
+    if keys is not None and not isinstance(keys, Mapping):
+        raise ValueError(f"keys is {keys!r}: give a mapping, for example {{'spikes': 'S'}}")
     keys = dict(keys or {})
     for field in keys:
         if field not in FIELDS:

@@ -19,7 +19,7 @@ from crbm_lite.recordings import Recording
 if TYPE_CHECKING:
     from crbm_lite.deconvolution import CalciumKernel
 
-__all__ = ["import_csv", "read_table"]
+__all__ = ["check_delimiter", "import_csv", "read_table"]
 
 
 def import_csv(
@@ -105,6 +105,7 @@ def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.n
     RecordingError
         Naming the file and the row.
     """
+    check_delimiter(delimiter)
     try:
         with path.open(encoding="utf-8-sig", newline=None) as stream:
             first = stream.readline()
@@ -114,6 +115,10 @@ def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.n
             header = None if all(map(_is_number, cells)) else cells
             if header is None:
                 stream.seek(0)
+            elif any(_is_number(cell.replace(",", ".")) for cell in cells if "," in cell):
+                raise RecordingError(
+                    f"{path}: row 1 has numbers with decimal commas ({cells[0]}): write points"
+                )
             if header is not None and "" in header:
                 raise RecordingError(
                     f"{path}: row 1, column {header.index('') + 1} is empty: give each column a "
@@ -128,8 +133,9 @@ def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.n
         if isinstance(error, RecordingError):
             raise
         where = " (rows counted after the names)" if header else ""
+        text = str(error).split("; use")[0].rstrip(".")  # without numpy's advice on its options
         raise RecordingError(
-            f"{path}: {error}{where}; every row must have one number for each column, separated "
+            f"{path}: {text}{where}; every row must have one number for each column, separated "
             f"by {delimiter!r}"
         ) from error
     if table.size == 0:
@@ -140,6 +146,12 @@ def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.n
             f"{delimiter!r}"
         )
     return header, table
+
+
+def check_delimiter(delimiter: object) -> None:
+    """Raise ValueError unless it is a single character."""
+    if not isinstance(delimiter, str) or len(delimiter) != 1:
+        raise ValueError(f"delimiter is {delimiter!r}: give the one character between columns")
 
 
 def _is_number(cell: str) -> bool:

@@ -57,8 +57,9 @@ def centres_given_footprints(
 
 def check_um_per_pixel(um_per_pixel: float | None) -> None:
     """Raise ValueError unless it is None or a positive number."""
-    if um_per_pixel is not None and not 0 < um_per_pixel < np.inf:
-        raise ValueError(f"um_per_pixel is {um_per_pixel}: give a positive number")
+    number = isinstance(um_per_pixel, int | float | np.number)
+    if um_per_pixel is not None and not (number and 0 < um_per_pixel < np.inf):
+        raise ValueError(f"um_per_pixel is {um_per_pixel!r}: give a positive number")
 
 
 def kept_places(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.hdf5 import RecordingError, open_hdf5
+from crbm_lite.hdf5 import RecordingError, check_own, open_hdf5
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings import Recording
 
@@ -174,6 +174,7 @@ class _Version73(Mapping):
             if isinstance(item, h5py.Group):
                 fields = ", ".join(f"{key}/{field}" for field in list(item)[:5])
                 raise RecordingError(f"{where} is a struct: name its field, such as {fields}")
+            check_own(item, where)
             if item.attrs.get("MATLAB_empty"):
                 return np.empty(tuple(int(n) for n in item[()]))
             if kind == "cell" or h5py.check_ref_dtype(item.dtype) is not None:
@@ -205,6 +206,8 @@ def _text(item: h5py.Dataset) -> str:
 
 def _sparse(group: h5py.Group) -> scipy.sparse.csc_array:
     """Read a sparse matrix: columns of values (data), rows (ir) and where columns begin (jc)."""
+    for part in group.values():
+        check_own(part, f"{group.file.filename}: key {part.name}")
     starts = np.asarray(group["jc"][()]).ravel()
     shape = (int(group.attrs["MATLAB_sparse"]), starts.size - 1)
     parts = [np.asarray(group[k][()]).ravel() if k in group else () for k in ("data", "ir")]

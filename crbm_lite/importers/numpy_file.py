@@ -113,7 +113,7 @@ class _Archive(Mapping):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             self._names = tuple(file)
         if len(set(self._names)) != len(self._names):
             raise RecordingError(f"{path}: a key occurs twice: {', '.join(self._names)}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.hdf5 import RecordingError, check_own
 from crbm_lite.heaps import check_heaps
 from crbm_lite.importers.arrays import errors_name, rate_given_times
 from crbm_lite.importers.binarise import binarise
@@ -164,6 +164,8 @@ def _of_traces(
     kernel: CalciumKernel | None,
 ) -> Recording:
     where = f"{path}: {name}"
+    if hasattr(series.data, "is_virtual"):  # a dataset of the file, not an array
+        check_own(series.data, f"{where}/data")
     values = np.asarray(series.data[()])
     values = values[:, None] if values.ndim == 1 else values
     rows = np.asarray(series.rois.data[:], dtype=np.int64)

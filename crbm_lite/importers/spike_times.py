@@ -16,6 +16,7 @@ import numpy as np
 
 from crbm_lite.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name
+from crbm_lite.importers.csv_file import check_delimiter
 from crbm_lite.recordings import Recording
 
 __all__ = ["BinnedSpikes", "bin_spike_times", "import_spike_times", "recording_from_spike_times"]
@@ -101,8 +102,8 @@ def bin_spike_times(
     >>> binned.spikes.tolist(), binned.n_bins_with_several
     ([[1, 0], [0, 1]], 1)
     """
-    if not (np.isscalar(bin_s) and 0 < bin_s < np.inf):
-        raise ValueError(f"bin_s is {bin_s}: give the width of a bin in seconds, positive")
+    if not (isinstance(bin_s, int | float | np.number) and 0 < bin_s < np.inf):
+        raise ValueError(f"bin_s is {bin_s!r}: give the width of a bin in seconds, positive")
     times_s = np.asarray(times_s)
     if times_s.size == 0:
         raise RecordingError(f"{where} is empty: there are no spikes")
@@ -208,11 +209,9 @@ def recording_from_spike_times(
                 f"dtype {array.dtype}: expected a list of seconds"
             )
         arrays.append(array.astype(np.float64))
-    binned = bin_spike_times(
-        np.concatenate(arrays),
-        np.repeat(np.arange(len(arrays)), [a.size for a in arrays]),
-        len(arrays), bin_s, start_s=start_s, stop_s=stop_s, where=source,
-    )  # fmt: skip
+    times, neuron = np.concatenate(arrays), np.repeat(np.arange(len(arrays)), [*map(len, arrays)])
+    limits = {"start_s": start_s, "stop_s": stop_s}
+    binned = bin_spike_times(times, neuron, len(arrays), bin_s, where=source, **limits)
     return Recording(
         binned.spikes,
         rate_hz=1.0 / bin_s,
@@ -269,6 +268,7 @@ def import_spike_times(
     """
     path = Path(path)
     with errors_name(path):
+        check_delimiter(delimiter)
         times_s: dict[str, list[float]] = {}
         with path.open(encoding="utf-8-sig") as stream:
             for number, line in enumerate(stream, start=1):
@@ -277,8 +277,8 @@ def import_spike_times(
                     continue
                 if len(cells) != 2 or not cells[0]:
                     raise RecordingError(
-                        f"{path}: row {number} has {len(cells)} cells separated by {delimiter!r}: "
-                        "expected two, the neuron's name and the time in seconds"
+                        f"{path}: row {number} has {len(cells)} cells separated by {delimiter!r}, "
+                        "or no name: expected the neuron's name and the time in seconds"
                     )
                 try:
                     time_s = float(cells[1])
