@@ -58,8 +58,9 @@ book: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest crbm_lite tests tests/book book $(NBVAL) $(PARALLEL)
 
+# Pages, not files, are dealt out: nearly all checks are in one file.
 test-browser: $(READY)
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest tests/browser -n $(WORKERS) --dist worksteal
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
