@@ -136,7 +136,7 @@ def parts_of(trainer: object, products: str) -> dict[str, object]:
         return new, jnp.abs(new["weights"].astype(jnp.float64)).sum(axis=0)
 
     gradient = jnp.full(s["weights"].shape, 1e-4, jnp.float32)
-    rates = jnp.array([1e-9, 0.02, 1.0, 0.99])
+    rates = jnp.array([1e-9, 0.02, 0.02, 1.0, 0.99])
     inputs = jnp.zeros((CHAINS, m), jnp.float32)
     small = {k: s[k] for k in ("weights", "weight_square", "weight_average", "mean_h")}
     return {

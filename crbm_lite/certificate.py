@@ -45,7 +45,8 @@ class Certificate:
     Attributes
     ----------
     residual : float
-        Residual of the full condition over non-zero weights, sampling noise taken out.
+        Residual of the full condition over non-zero weights, sampling noise taken out; after a
+        refit, of the condition without penalty.
     residual_without_kappa : float
         The same for the condition without the kappa term.
     noise : float
@@ -164,6 +165,7 @@ def certify(
     potential: np.ndarray,
     mean_h: np.ndarray,
     l1: float,
+    l1_nonzero: float,
     chains: GibbsChains,
     n_rounds: int = 1,
 ) -> Certificate:
@@ -178,7 +180,8 @@ def certify(
     potential : ndarray, shape (4, M)
     mean_h : ndarray, shape (M,)
         Mean of h over the data, or near it.
-    l1 : float
+    l1, l1_nonzero : float
+        Penalty that chose the weights, and under which those that are not zero ended: 0 in a refit.
     chains : GibbsChains
         Chains with the weights set; they are moved on.
     n_rounds : int
@@ -202,7 +205,7 @@ def certify(
     h, q, mean, square = _hidden_over_data(spikes, weights, potential, mean_h)
     variance = square - mean**2
     size = weight_sums(p, weights)[1]
-    kappa = 0.5 * l1 * size
+    kappa = 0.5 * l1_nonzero * size
     spikes_a_frame = np.diff(spikes.frame_starts)
     vq_mean = (spikes_a_frame @ q.astype(np.float64)) / n_frames / max(p.sum(), 1e-12)
     by_neuron = spikes.by_neuron()
@@ -213,7 +216,7 @@ def certify(
         data_side = by_neuron.sums(h, tile) / n_frames - p_tile * (mean - mean_h)
         model_side = model.vh[:, tile].mean(axis=0) - p_tile * model.h.mean(axis=0)
         gradient = data_side - model_side
-        without = gradient - l1 * np.sign(weights[tile])
+        without = gradient - l1_nonzero * np.sign(weights[tile])
         variance_term = kappa * (by_neuron.sums(q, tile) / n_frames - p_tile * vq_mean)
         full.add((without - variance_term)[on])
         without_kappa.add(without[on])

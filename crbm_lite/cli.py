@@ -105,6 +105,7 @@ def inspect(recording: Path, n_hidden: int | None, cost: bool, report: Path | No
 @click.option("--learning-rate", default=5e-3, show_default=True)
 @click.option("--final-learning-rate", default=1e-5, show_default=True)
 @click.option("--jump-every", default=3, show_default=True, help="Gibbs steps a sweep of jumps.")
+@click.option("--refit", default=0.0, show_default=True, help="Share of updates without penalty.")
 @click.option("--average-from", default=0.5, show_default=True, help="Share of the updates.")
 @click.option("--init", default="pca", show_default=True, type=click.Choice(["pca", "random"]))
 @click.option("--backend", default="numba", show_default=True, type=click.Choice(BACKENDS),

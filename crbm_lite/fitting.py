@@ -172,8 +172,8 @@ def train(
     del chains
     # handed over, not lent: the certificate frees the chains when it has sampled
     certificate = certify(
-        spikes, weights, fields, potential, mean_h, schedule.l1, joined.pop(),
-        n_rounds=_CERTIFICATE_ROUNDS if is_long else 1,
+        spikes, weights, fields, potential, mean_h, schedule.l1, schedule.l1_nonzero,
+        joined.pop(), n_rounds=_CERTIFICATE_ROUNDS if is_long else 1,
     )  # fmt: skip
     flip = weights.sum(axis=0) < 0
     weights = np.where(flip, -weights, weights)

@@ -57,6 +57,7 @@ def checked_schedule(model: object) -> Schedule:
     )
     _check_number("decay_start", model.decay_start, 0.0, 1.0, open_low=False)
     _check_number("ramp", model.ramp, 0.0, 1.0, open_low=False)
+    _check_number("refit", model.refit, 0.0, 1.0, open_low=False)
     _check_number("average_from", model.average_from, 0.0, 1.0, open_low=False)
     _check_number("beta2", model.beta2, 0.0, 0.999999, open_low=False)
     _check_number("epsilon", model.epsilon, 0.0, 1.0, open_low=True)

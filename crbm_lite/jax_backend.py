@@ -98,8 +98,14 @@ class JaxTrainer(Trainer):
         With ``measure``, return the effective share of the chains under the importance weights from
         the old to the new parameters.
         """
-        l1, keep = self.schedule.l1_at(self.update), self._decay_of_average()
-        rates = np.array([self.learning_rate, l1, self._bias_correction(), keep, self._boost])
+        l1, l1_at_zero = (
+            self.schedule.l1_at(self.update),
+            self.schedule.l1_at_zero(self.update),
+        )
+        rates = np.array([
+            self.learning_rate, l1, l1_at_zero, self._bias_correction(), self._decay_of_average(),
+            self._boost,
+        ])  # fmt: skip
         frames = self._next_frames().astype(np.int32)
         with jax.enable_x64(True):
             self._state, log_p = jax_update.one_update(

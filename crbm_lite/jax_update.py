@@ -154,17 +154,18 @@ def move_weights(
 ) -> State:
     """RMSprop with an exact soft threshold; a weight at zero waits for its averaged gradient.
 
-    ``scale`` (M,) rescales W first; ``rates`` are learning rate, lambda, bias correction and decay
-    of the averaged gradient.
+    ``scale`` (M,) rescales W first; ``rates`` are learning rate, lambda, lambda of weights at zero,
+    bias correction and decay of the averaged gradient.
     """
-    learning_rate, l1, bias, keep = rates.astype(jnp.float32)
+    learning_rate, l1, l1_at_zero, bias, keep = rates.astype(jnp.float32)
     beta2 = jnp.float32(settings.beta2)
     square = beta2 * s["weight_square"] + jnp.float32(1.0 - settings.beta2) * gradient**2
     average = keep * s["weight_average"] + (1.0 - keep) * gradient
     step = learning_rate / (jnp.sqrt(square * bias) + jnp.float32(settings.epsilon))
     old = s["weights"] * scale.astype(jnp.float32)
     target = old + step * jnp.where(old == 0.0, average, gradient)
-    new = jnp.sign(target) * jnp.maximum(jnp.abs(target) - step * l1, 0.0)
+    penalty = step * jnp.where(old == 0.0, l1_at_zero, l1)
+    new = jnp.sign(target) * jnp.maximum(jnp.abs(target) - penalty, 0.0)
     new = jnp.where(old * target >= 0.0, new, 0.0)  # it passes through zero only by stopping there
     return {"weights": new, "weight_square": square, "weight_average": average,
             "shift": ((new - old) * s["mean_h"].astype(jnp.float32)).sum(axis=1)}  # fmt: skip
@@ -188,9 +189,9 @@ def one_update(
     activity : float64 (N,)
     data : uint8 (T, N / 8), the spikes as bits
     frames : int32 (batch,)
-    rates : float64 (5,)
-        Learning rate, lambda, bias correction, decay of the averaged gradient, and the boost of
-        fields and potentials.
+    rates : float64 (6,)
+        Learning rate, lambda, lambda of weights at zero, bias correction, decay of the averaged
+        gradient, and the boost of fields and potentials.
     key : random key of the run
     settings : Settings
 
@@ -201,7 +202,7 @@ def one_update(
         Unnormalised log P(v) of the new chains under the old parameters.
     """
     s = dict(s)
-    learning_rate, l1, bias, _, boost = rates
+    learning_rate, l1, _, bias, _, boost = rates
     potential = potential_given(s["hidden"], s["offset"])
     v_data = jnp.unpackbits(data[frames], axis=1)
     inputs = hidden_inputs(v_data, rounded(s["weights"], settings.products), settings.products)
@@ -248,7 +249,7 @@ def one_update(
 
     # weights and fields
     gradient = weight_gradient(v_data, h_data, v, h_chains, activity)
-    s |= move_weights(s, gradient, scale, rates[:4], settings)
+    s |= move_weights(s, gradient, scale, rates[:5], settings)
     slope = activity - v.astype(jnp.float32).mean(axis=0).astype(jnp.float64)
     s["field_square"] = settings.beta2 * s["field_square"] + (1.0 - settings.beta2) * slope**2
     root = jnp.sqrt(s["field_square"] * bias) + settings.epsilon

@@ -51,6 +51,10 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
         Gibbs steps from one sweep of jumps between the hidden units' wells to the next; 0: none.
     ramp : float
         Share of the updates over which lambda is raised from zero.
+    refit : float
+        Share of the updates, at the end, that are made without penalty on the weights that are left
+        by then, while zeros stay zeros: the relaxed lasso (Meinshausen 2007). It takes out the bias
+        of the penalty. The paper has none, 0.
     average_from : float
         Share of the updates after which the parameters are averaged: the model returned is their
         mean, which takes out the swings of parameters and chains around the optimum. 1: the last
@@ -102,6 +106,7 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
         init: str = "pca",
         jump_every: int = 3,
         ramp: float = 0.0,
+        refit: float = 0.0,
         average_from: float = 0.5,
         random_state: int | np.random.Generator | None = None,
         progress: bool = True,
@@ -121,6 +126,7 @@ class CRBM(Generation, TransformerMixin, BaseEstimator):
         self.init = init
         self.jump_every = jump_every
         self.ramp = ramp
+        self.refit = refit
         self.average_from = average_from
         self.random_state = random_state
         self.progress = progress

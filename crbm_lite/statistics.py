@@ -154,7 +154,8 @@ def validate(
     random_state : int, Generator or None
         Chooses where chains start, drives them, and picks the points of the scatter plots.
     l1 : float, optional
-        lambda of the correction of <v h>; the model's own `l1` if not given, 0 if it has none.
+        lambda of the correction of <v h>; if not given the model's own `l1`, 0 after a refit or if
+        it has none.
     n_chains, n_saved, n_steps, burn_in : int
         Chains from random training frames (drawn without replacement if there are enough), states
         saved of each, Gibbs steps between two saves, saves forgotten at first.
@@ -180,7 +181,9 @@ def validate(
     n_neurons = len(model.weights_)
     train = as_spikes(train, "train", n_neurons)
     test = as_spikes(test, "test", n_neurons)
-    l1 = float(getattr(model, "l1", 0.0) if l1 is None else l1)
+    if l1 is None:  # after a refit the weights that are left are stationary without penalty
+        l1 = 0.0 if getattr(model, "refit", 0.0) else getattr(model, "l1", 0.0)
+    l1 = float(l1)
     n_train = train.n_frames
     first = rng.choice(n_train, n_chains, replace=n_chains > n_train)
     frames = generated_frames(

@@ -104,8 +104,7 @@ class Trainer:
 
     def _is_averaged(self) -> bool:
         """Whether the means over the later updates include the update just made."""
-        later = self.update > self.schedule.average_from * self.schedule.n_updates
-        return later and self.update % _AVERAGED_EVERY == 0
+        return self.schedule.is_averaged(self.update) and self.update % _AVERAGED_EVERY == 0
 
     def one_update(self, measure: bool = False) -> float | None:
         """Move the parameters once.
@@ -116,7 +115,7 @@ class Trainer:
         """
         now, schedule, chains = self.now, self.schedule, self.chains
         learning_rate, keep = self.learning_rate, self._decay_of_average()
-        l1 = schedule.l1_at(self.update)
+        l1, l1_at_zero = schedule.l1_at(self.update), schedule.l1_at_zero(self.update)
         potential = self.potential
 
         # the data's averages, over a batch
@@ -152,7 +151,7 @@ class Trainer:
         updates.update_rows(
             now.weights, now.weight_square, now.weight_average, now.fields, now.field_square,
             self.activity, starts, rows, h_data, h_chains, drift, scale, mean_h,
-            (learning_rate, l1, self._boost * learning_rate),
+            (learning_rate, l1, l1_at_zero, self._boost * learning_rate),
             (schedule.beta2, self._bias_correction(), schedule.epsilon, keep),
             chains.rows_a_tile, chains.v, chains.n_chains, chains.packed_rows,
             chains.partial_input, self._sums,

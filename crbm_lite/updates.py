@@ -142,7 +142,7 @@ def update_rows(
         Sum of h_data minus sum of h_chains.
     column_scale, mean_h : float32 (M,)
         Rescaling of h to unit variance to apply to W first; mean of h.
-    steps : (learning rate, lambda, learning rate of the fields)
+    steps : (learning rate, lambda, lambda of weights at zero, learning rate of the fields)
     rates : (beta2, bias correction, epsilon, decay of the averaged gradient)
     v, n_chains : uint8 (N, padded chains), the chains' spikes; number of chains
     packed : (row_nnz, columns, values); refilled
@@ -151,7 +151,7 @@ def update_rows(
         Tiles' shares of: W' activity, sum |w|, number of non-zeros.
     """
     n_neurons, n_hidden = weights.shape
-    learning_rate, l1, field_rate = steps
+    learning_rate, l1, l1_at_zero, field_rate = steps
     beta2, bias, epsilon, keep = rates
     row_nnz, columns, values = packed
     for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
@@ -181,7 +181,7 @@ def update_rows(
                 old = w_row[mu] * column_scale[mu]
                 at_zero = old == np.float32(0.0)
                 target = old + step * (mean_g if at_zero else g)
-                size = abs(target) - step * np.float32(l1)
+                size = abs(target) - step * np.float32(l1_at_zero if at_zero else l1)
                 new = np.copysign(max(size, np.float32(0.0)), target)
                 # a weight passes through zero only by stopping there
                 new = new if old * target >= np.float32(0.0) else np.float32(0.0)

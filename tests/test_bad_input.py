@@ -140,7 +140,8 @@ IMPOSSIBLE = [
     ("n_chains", 1), ("n_gibbs", 0), ("jump_every", -1), ("l1", -0.1), ("l1", np.nan),
     ("l1", 2.0), ("l1", None), ("learning_rate", 0.0), ("learning_rate", np.inf),
     ("final_learning_rate", 0.0), ("final_learning_rate", 1.0), ("decay_start", 1.5),
-    ("decay_start", -0.1), ("ramp", 2.0), ("beta2", 1.0), ("beta2", -0.1), ("epsilon", 0.0),
+    ("decay_start", -0.1), ("ramp", 2.0), ("refit", -0.1),
+    ("beta2", 1.0), ("beta2", -0.1), ("epsilon", 0.0),
     ("init", "svd"), ("init", None),
 ]  # fmt: skip
 

@@ -226,7 +226,7 @@ def what_devices_send(trainer):
     with jax.enable_x64(True):
         program = jax_update.one_update.lower(
             trainer._state, trainer._activity, trainer._data, np.arange(100, dtype=np.int32),
-            np.ones(5), trainer._key, settings=settings,
+            np.ones(6), trainer._key, settings=settings,
         ).compile()  # fmt: skip
     operations = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
     lines = re.findall(rf"= (.*?) (?:{operations})(?:-start)?\(.*", program.as_text())
@@ -335,7 +335,7 @@ def test_the_memory_asked_for_is_what_the_compiled_update_takes(planted):
     with jax.enable_x64(True):
         compiled = jax_update.one_update.lower(
             state, shape((n,), f64), shape((n_frames, n // 8), np.uint8), shape((batch,), np.int32),
-            shape((5,), f64), jax.random.key(0), settings=settings,
+            shape((6,), f64), jax.random.key(0), settings=settings,
         ).compile()  # fmt: skip
     memory = compiled.memory_analysis()
     taken = memory.argument_size_in_bytes + memory.temp_size_in_bytes

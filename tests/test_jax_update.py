@@ -91,17 +91,18 @@ def start_state(rng, n, m, n_chains):
     }
 
 
-def test_an_update_is_the_step_of_the_other_backend_given_its_chains():
+@pytest.mark.parametrize(("l1", "l1_at_zero"), [(0.02, 0.02), (0.0, np.inf)])
+def test_an_update_is_the_step_of_the_other_backend_given_its_chains(l1, l1_at_zero):
     rng = np.random.default_rng(1)
     n, m, n_chains, batch = 48, 3, 20, 12
     activity, old = start_state(rng, n, m, n_chains)
     v = (rng.random((40, n)) < 0.2).astype(np.uint8)
     frames = np.sort(rng.choice(40, batch, replace=False)).astype(np.int32)
-    lr, l1, bias, keep, boost, beta2, eps = 0.01, 0.02, 1.7, 0.9, 3.0, 0.99, 1e-6
+    lr, bias, keep, boost, beta2, eps = 0.01, 1.7, 0.9, 3.0, 0.99, 1e-6
     settings = jax_update.Settings(2, 0, beta2, eps, "float32")
     new, log_p = jax_update.one_update(
         {k: jax.numpy.array(x) for k, x in old.items()}, activity, np.packbits(v, axis=1), frames,
-        np.array([lr, l1, bias, keep, boost]), jax.random.key(0), settings=settings,
+        np.array([lr, l1, l1_at_zero, bias, keep, boost]), jax.random.key(0), settings=settings,
     )  # fmt: skip
     new = {k: np.asarray(x) for k, x in new.items()}
     assert new["n_steps"] == 2 and (new["v"] != old["v"]).any()
@@ -136,9 +137,12 @@ def test_an_update_is_the_step_of_the_other_backend_given_its_chains():
     step = lr / (np.sqrt(square * bias) + eps)
     before = old["weights"] * scale
     target = before + step * np.where(before == 0, average, g)
-    weights = np.sign(target) * np.maximum(np.abs(target) - step * l1, 0)
+    weights = np.sign(target) * np.maximum(
+        np.abs(target) - step * np.where(before == 0, l1_at_zero, l1), 0
+    )
     weights[before * target < 0] = 0
-    assert ((weights == 0) & (before != 0)).any() and ((weights != 0) & (before == 0)).any()
+    assert ((weights == 0) & (before != 0)).any()
+    assert ((weights != 0) & (before == 0)).any() == np.isfinite(l1_at_zero)
     np.testing.assert_allclose(new["weight_square"], square, **close)
     np.testing.assert_allclose(new["weight_average"], average, **close)
     np.testing.assert_allclose(new["weights"], weights, **close)

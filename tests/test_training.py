@@ -18,6 +18,7 @@ from crbm_lite.planted import plant_recording
 from crbm_lite.sampler import GibbsChains
 from crbm_lite.schedule import Schedule
 from crbm_lite.spikes import as_spikes
+from crbm_lite.statistics import nllh
 from crbm_lite.training import Trainer
 from crbm_lite.warm_start import random_start, warm_start
 
@@ -162,7 +163,8 @@ def test_rescaling_the_coordinates_is_a_rescaling_of_h(problem):
 
 
 @pytest.mark.parametrize("chains_in_use", [16, 21])
-def test_update_rows_is_a_plain_rmsprop_step_with_a_soft_threshold(chains_in_use):
+@pytest.mark.parametrize(("l1", "l1_at_zero"), [(0.02, 0.02), (0.0, np.inf)])
+def test_update_rows_is_a_plain_rmsprop_step_with_a_soft_threshold(chains_in_use, l1, l1_at_zero):
     rng = np.random.default_rng(1)
     n, m, batch = 70, 6, 12
     weights = rng.normal(0, 0.05, (n, m)).astype(np.float32)
@@ -183,7 +185,7 @@ def test_update_rows_is_a_plain_rmsprop_step_with_a_soft_threshold(chains_in_use
     chains.set_weights(weights)
     v_chains = (rng.random((chains_in_use, n)) < 0.2).astype(np.uint8)
     chains.set_spikes(v_chains)
-    lr, l1, field_rate, beta2, bias, eps, keep = 0.01, 0.02, 0.03, 0.99, 1.7, 1e-6, 0.9
+    lr, field_rate, beta2, bias, eps, keep = 0.01, 0.03, 0.99, 1.7, 1e-6, 0.9
 
     # the reference, in float64 and whole matrices
     p = v.mean(axis=0)
@@ -194,18 +196,20 @@ def test_update_rows_is_a_plain_rmsprop_step_with_a_soft_threshold(chains_in_use
     step = lr / (np.sqrt(new_square * bias) + eps)
     old = weights.astype(float) * scale
     target = old + step * np.where(old == 0, new_average, g)
-    new = np.sign(target) * np.maximum(np.abs(target) - step * l1, 0)
+    penalty = step * np.where(old == 0, l1_at_zero, l1)
+    new = np.sign(target) * np.maximum(np.abs(target) - penalty, 0)
     new[old * target < 0] = 0
     field_gradient = p - v_chains.mean(axis=0)
     new_field_square = beta2 * field_square + (1 - beta2) * field_gradient**2
     new_fields = fields + field_rate * field_gradient / (np.sqrt(new_field_square * bias) + eps)
     new_fields -= (new - old) @ mean_h
-    assert ((new == 0) & (old != 0)).any() and ((new != 0) & (old == 0)).any()
+    assert ((new == 0) & (old != 0)).any()
+    assert ((new != 0) & (old == 0)).any() == np.isfinite(l1_at_zero)
 
     sums = np.zeros((len(chains.partial_input), 3, m))
     updates.update_rows(
         weights, square, average, fields, field_square, spikes.activity(), starts, rows, h_data,
-        h_chains, drift, scale, mean_h, (lr, l1, field_rate), (beta2, bias, eps, keep),
+        h_chains, drift, scale, mean_h, (lr, l1, l1_at_zero, field_rate), (beta2, bias, eps, keep),
         chains.rows_a_tile, chains.v, chains_in_use, chains.packed_rows, chains.partial_input,
         sums,
     )  # fmt: skip
@@ -226,6 +230,22 @@ def test_update_rows_is_a_plain_rmsprop_step_with_a_soft_threshold(chains_in_use
     np.testing.assert_allclose(chains.inputs(), v_chains @ weights.astype(float), **close)
     chains.update_inputs()
     np.testing.assert_allclose(chains.inputs(), v_chains @ weights.astype(float), **close)
+
+
+def test_a_refit_has_no_penalty_and_keeps_zeros_and_averages_its_later_half():
+    schedule = Schedule(
+        n_updates=1000, batch_size=10, n_chains=10, n_gibbs=1, jump_every=0, l1=0.02,
+        learning_rate=1e-2, final_learning_rate=1e-4, decay_start=0.5, ramp=0.2,
+        average_from=0.5, beta2=0.9, epsilon=1e-6, refit=0.4,
+    )  # fmt: skip
+    assert [schedule.l1_at(u) for u in (99, 599, 600, 1000)] == [0.01, 0.02, 0.0, 0.0]
+    at_zero = [schedule.l1_at_zero(u) for u in (99, 599, 600)]
+    assert at_zero == [0.01, 0.02, np.inf]
+    assert [schedule.is_averaged(u) for u in (501, 800, 801)] == [False, False, True]
+    assert schedule.l1_nonzero == 0.0
+    plain = replace(schedule, refit=0.0)
+    assert (plain.l1_at(1000), plain.l1_at_zero(999), plain.l1_nonzero) == (0.02, 0.02, 0.02)
+    assert [plain.is_averaged(u) for u in (500, 501)] == [False, True]
 
 
 def test_frames_given_neuron_transposes_a_batch():
@@ -273,6 +293,39 @@ def test_a_run_returns_the_mean_of_its_later_parameters(monkeypatch):
     np.testing.assert_allclose(model.fields_, fields, rtol=1e-12)
     np.testing.assert_allclose(model.gamma_plus_, gamma_plus, rtol=1e-12)
     np.testing.assert_allclose(model.theta_plus_, theta_plus, rtol=1e-12)
+
+
+def test_a_refit_frees_the_weights_that_are_left_of_the_penalty(monkeypatch):
+    recording = plant_recording(300, 4, (40, 60), 1500, 50, random_state=0)
+    train, test = (recording.select_frames(slice(*x)) for x in ((0, 1000), (1000, 1500)))
+    seen = []
+    original = Trainer.one_update
+
+    def watched(self, *args, **kwargs):
+        out = original(self, *args, **kwargs)
+        seen.append(self.now.weights != 0)
+        return out
+
+    options = {"n_hidden": 4, "n_updates": 600, "l1": 0.03, "final_learning_rate": 1e-4}
+    penalised = fit(train, **options)
+    monkeypatch.setattr(Trainer, "one_update", watched)
+    refitted = fit(train, **options, refit=0.5)
+    assert (seen[299] != seen[280]).any()
+    for later in seen[300:]:
+        assert not (later & ~seen[299]).any()
+    assert not (refitted.weights_[~seen[299]]).any()
+    assert (refitted.history_.l1[-1], penalised.history_.l1[-1]) == (0.0, 0.03)
+    # the penalty draws <v h> of the model away from that of the data, by lambda at most
+    both = seen[299] & (penalised.weights_ != 0)
+    gaps = []
+    for model in (penalised, refitted):
+        v = model.sample(20_000, n_chains=500, start=train.spikes[:500], random_state=0)
+        vh = [x.T @ h / len(x) - np.outer(x.mean(axis=0), h.mean(axis=0)) for x, h in (
+            (y.astype(float), model.mean_h_given_v(y)) for y in (train.spikes, v))]  # fmt: skip
+        gaps.append(np.mean(((vh[0] - vh[1]) * np.sign(model.weights_))[both]))
+    assert 0.5 * 0.03 < gaps[0] < 2 * 0.03 and abs(gaps[1]) < 0.25 * gaps[0]
+    scores = [np.nanmean(nllh(model, test).nllh) for model in (penalised, refitted)]
+    assert scores[1] > scores[0] + 0.005
 
 
 def test_averaging_from_the_end_returns_the_last_parameters(monkeypatch):
@@ -480,14 +533,15 @@ def test_varimax_is_a_rotation():
 # ---------------------------------------------------------------------- certificate
 
 
-def certificate_of(v, weights, fields, potential, l1, n_chains=2000, seed=0):
+def certificate_of(v, weights, fields, potential, l1, l1_nonzero=None, n_chains=2000, seed=0):
     weights = weights.astype(np.float32)
     spikes = as_spikes(v)
     chains = GibbsChains(*weights.shape, n_chains, seed, 0)
     chains.set_weights(weights)
     chains.set_spikes(spikes.dense(np.random.default_rng(seed).integers(len(v), size=n_chains)))
     mean_h = DReLU(*potential).mean(spikes.inputs(weights)).mean(axis=0)
-    return certify(spikes, weights, fields, np.asarray(potential), mean_h, l1, chains)
+    return certify(spikes, weights, fields, np.asarray(potential), mean_h, l1,
+                   l1 if l1_nonzero is None else l1_nonzero, chains)  # fmt: skip
 
 
 def test_certificate_of_a_model_on_its_own_samples_and_of_a_shifted_one(problem):
@@ -526,6 +580,13 @@ def test_certificate_agrees_with_enumeration(problem):
     assert measured.residual == pytest.approx(rms, rel=0.1)
     without = exact + kappa * (vq - np.outer(p, vq.sum(axis=0) / p.sum()))
     assert measured.residual_without_kappa == pytest.approx(np.sqrt((without**2).mean()), rel=0.1)
+    # after a refit the condition has no penalty
+    refitted = certificate_of(v, weights, fields, potential, l1=L1, l1_nonzero=0.0)
+    rms = np.sqrt(((without + L1 * np.sign(weights)) ** 2).mean())
+    assert abs(rms / measured.residual - 1) > 0.05
+    assert refitted.residual == pytest.approx(rms, rel=0.02)
+    assert refitted.residual_without_kappa == refitted.residual
+    assert refitted.tolerance == measured.tolerance
 
 
 def test_certificate_of_no_weights_is_stationary_but_dead():
