@@ -3,6 +3,7 @@
 import tracemalloc
 import warnings
 
+import numba
 import numpy as np
 import pytest
 
@@ -126,6 +127,15 @@ def test_suggested_model_can_be_trained_and_finds_the_assemblies(good):
     member = np.asarray(good.truth.membership, dtype=float)
     r = np.corrcoef(np.hstack([member, alive]).T)[:4, 4:]
     assert (np.abs(r).max(axis=1) > 0.5).all()
+
+
+def test_updates_are_told_apart_from_what_a_run_takes_besides(good, monkeypatch):
+    ticks = iter(range(10**6))  # a second between two looks at the clock
+    monkeypatch.setattr(cost.time, "process_time", lambda: float(next(ticks)))
+    threads = numba.get_num_threads()
+    for n_updates in (10, 1000):
+        minutes, _ = measured_cost(good, 6, n_updates, {})
+        assert 60 * minutes * threads == pytest.approx(1 + n_updates)
 
 
 def test_memory_is_that_of_a_real_fit(good):
