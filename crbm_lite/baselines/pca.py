@@ -84,30 +84,30 @@ def fit_components(
     from sklearn.decomposition import NMF, PCA, FastICA
 
     spikes = as_spikes(v)
+    if method not in ("pca", "ica", "nmf"):
+        raise ValueError(f"method is {method!r}: give 'pca', 'ica' or 'nmf'.")
     if not 1 <= n_components <= min(spikes.shape):
         raise ValueError(
             f"n_components is {n_components}: give 1 to {min(spikes.shape)} for "
             f"{spikes.shape[0]} frames of {spikes.shape[1]} neurons."
         )
-    x = spikes.to_csr(np.float64).toarray()
-    mean = x.mean(axis=0)
-    if method == "pca":
-        solver = PCA(n_components, svd_solver="covariance_eigh")
-        activity = solver.fit_transform(x)
-        loadings = solver.components_.T
-    elif method == "ica":
-        solver = FastICA(
-            n_components, whiten="unit-variance", random_state=random_state, max_iter=1000, tol=1e-3
-        )
-        activity = solver.fit_transform(x)
-        loadings = solver.mixing_
+    x = spikes.to_csr(np.float64)  # stays sparse: most products are ten times shorter
+    mean = spikes.activity()
+    if method in ("pca", "ica"):
+        # Lanczos steps need fewer components than there are; the few cases left are small or odd
+        solver = "arpack" if n_components < min(spikes.shape) else "full"
+        pca = PCA(n_components, svd_solver=solver, random_state=random_state)
+        activity = pca.fit_transform(x if solver == "arpack" else x.toarray())
+        loadings = pca.components_.T
+    if method == "ica":  # whitening happens in the principal plane, where ICA remains
+        ica = FastICA(whiten="unit-variance", random_state=random_state, max_iter=1000, tol=1e-3)
+        activity = ica.fit_transform(activity)
+        loadings = loadings @ ica.mixing_
     elif method == "nmf":
-        solver = NMF(n_components, init="nndsvda", random_state=random_state, max_iter=1000)
-        activity = solver.fit_transform(x)
-        loadings = solver.components_.T
+        nmf = NMF(n_components, init="nndsvda", random_state=random_state, max_iter=1000)
+        activity = nmf.fit_transform(x)
+        loadings = nmf.components_.T
         mean = np.zeros_like(mean)
-    else:
-        raise ValueError(f"method is {method!r}: give 'pca', 'ica' or 'nmf'.")
     norm = np.linalg.norm(loadings, axis=0)
     scale = np.where(loadings.sum(axis=0) < 0, -1.0, 1.0) * norm
     used = np.where(norm > 0, scale, 1.0)  # NMF may leave a component empty
