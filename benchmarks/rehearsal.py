@@ -24,7 +24,7 @@ from benchmarks.planted import recovered
 from crbm_lite.statistics import nllh
 
 N, T, K, M = 40_709, 5_800, 200, 220
-L1 = 0.02
+L1, REFIT = 0.02, 0.5
 RESULT = Path(__file__).with_name("results") / "rehearsal.json"
 
 
@@ -35,7 +35,7 @@ def main(n_updates: int = 1500) -> None:
     train, test = cl.split_train_test(recording)
     model = cl.CRBM(
         n_hidden=M, l1=L1, n_updates=n_updates, n_gibbs=10, jump_every=10,
-        final_learning_rate=1e-4, random_state=0, progress=sys.stderr.isatty(),
+        final_learning_rate=1e-4, refit=REFIT, random_state=0, progress=sys.stderr.isatty(),
     )  # fmt: skip
     began, cpu = time.perf_counter(), time.process_time()
     model.fit(train)
@@ -45,7 +45,7 @@ def main(n_updates: int = 1500) -> None:
     truth = float(np.nanmedian(test.truth.nllh_per_neuron(test.spikes)))
     figures = {
         "neurons": N, "frames": T, "training frames": train.n_frames, "assemblies": K,
-        "hidden units": M, "l1": L1, "updates": n_updates, "threads": numba.get_num_threads(),
+        "hidden units": M, "l1": L1, "refit": REFIT, "updates": n_updates, "threads": numba.get_num_threads(),
         "seconds": round(seconds), "cpu seconds": round(cpu),
         "seconds an update": round(
             float((history.seconds[-1] - history.seconds[0])
