@@ -24,7 +24,7 @@ from crbm_lite.spikes import as_spikes
 if TYPE_CHECKING:
     from crbm_lite.model import CRBM
 
-__all__ = ["cached_fit", "model_key"]
+__all__ = ["alone", "cached_fit", "model_key"]
 
 # Everything that a training run executes; a test compares the list with their imports.
 _TRAINING_MODULES = (
@@ -97,7 +97,7 @@ def model_key(model: CRBM, recording: object) -> str:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """Let one process at a time make a file; without effect where there is no flock.
 
     The system frees the lock of a process however that ends, so there is nothing to time out.
@@ -197,7 +197,7 @@ def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None 
     found = kept()
     if found is not None:
         return found
-    with _alone(path):
+    with alone(path):
         found = kept()  # trained by another process in the meantime
         if found is not None:
             return found

@@ -1,5 +1,6 @@
 """The sparse VAE: bound and loss against hand computation, training against planted truth."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,7 +13,9 @@ import pytest
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import expit
 
+from crbm_lite.baselines import vae_cache
 from crbm_lite.baselines.vae import VAE, fit_vae
+from crbm_lite.baselines.vae_cache import cached_vae
 from crbm_lite.baselines.vae_network import _networks, batch_loss, folded, keras_on_jax
 from crbm_lite.baselines.vae_validation import sweep_vae, validate_vae
 
@@ -287,3 +290,28 @@ def test_the_stored_runs_are_whole_and_agree_with_themselves():
             assert len(run["loss"]) == run["n_updates"] // 500
             assert run["elbo_test"] < 0
     assert stored["larva"]["shown_in_paper"]["n_updates"] == 200_000  # as the paper's
+
+
+def test_a_vae_is_trained_once_and_again_when_anything_changes(planted, tmp_path, monkeypatch):
+    trained = []
+
+    def counted(v, n_hidden, l1, **training):
+        trained.append((n_hidden, l1))
+        return fit_vae(v, n_hidden, l1, **training)
+
+    monkeypatch.setattr(vae_cache, "fit_vae", counted)
+    training = {"n_updates": 20, "learning_rate": (1e-3, 1e-4), "folder": tmp_path}
+    first, seconds = cached_vae(planted, 3, 0.01, **training)
+    again, kept_seconds = cached_vae(planted.astype(bool), 3, 0.01, **training)
+    assert trained == [(3, 0.01)]
+    assert kept_seconds == seconds > 0
+    for field in dataclasses.fields(first):
+        np.testing.assert_array_equal(getattr(first, field.name), getattr(again, field.name))
+    cached_vae(planted, 3, 0.02, **training)
+    cached_vae(planted, 3, 0.01, **training, random_state=1)
+    cached_vae(planted[:-1], 3, 0.01, **training)
+    assert len(trained) == 4
+    for path in tmp_path.glob("*.npz"):  # a broken file is made anew
+        path.write_bytes(path.read_bytes()[:100])
+    cached_vae(planted, 3, 0.01, **training)
+    assert len(trained) == 5

@@ -1,0 +1,132 @@
+"""Train a VAE once and use it in many places, as `crbm_lite.model_cache` does for the cRBM.
+
+No equations. Hyperparameters, spikes, the code that trains and the versions of Keras and JAX
+determine the arrays of a VAE; the sha256 of them all names its file, an npz without pickled
+objects, in which also stands how many seconds the training took.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+import zipfile
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+import crbm_lite
+from crbm_lite.baselines.vae import VAE, fit_vae
+from crbm_lite.model_cache import alone
+from crbm_lite.spikes import Spikes, as_spikes
+
+__all__ = ["cached_vae"]
+
+_TRAINING_MODULES = ("baselines/vae.py", "baselines/vae_network.py", "spikes.py")
+
+
+def _key(spikes: Spikes, training: dict[str, object]) -> str:
+    digest = hashlib.sha256(json.dumps(training, sort_keys=True).encode())
+    packages = [crbm_lite.__version__, *(version(name) for name in ("keras", "jax", "numpy"))]
+    digest.update(repr((packages, spikes.shape)).encode())
+    for name in _TRAINING_MODULES:
+        source = (Path(crbm_lite.__file__).parent / name).read_bytes()
+        digest.update(hashlib.sha256(source).digest())
+    for array, dtype in ((spikes.frame_starts, "<i8"), (spikes.neurons, "<i4")):
+        digest.update(array.astype(dtype, copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def cached_vae(
+    v: object,
+    n_hidden: int,
+    l1: float,
+    *,
+    n_updates: int,
+    learning_rate: tuple[float, float],
+    random_state: int = 0,
+    folder: str | os.PathLike | None = None,
+) -> tuple[VAE, float]:
+    """Fit a VAE, or read it from the cache if the same run was done before.
+
+    A file that cannot be read is made anew. Of two processes that want the same VAE at the same
+    time one trains and the other waits.
+
+    Parameters
+    ----------
+    v, n_hidden, l1, n_updates, learning_rate
+        As in `crbm_lite.baselines.vae.fit_vae`.
+    random_state : int
+        A run without a fixed seed could not be found again.
+    folder : path, optional
+        By default ``models`` in the cache folder, as for `crbm_lite.model_cache.cached_fit`.
+
+    Returns
+    -------
+    vae : VAE
+    seconds : float
+        That its training took, when it was trained.
+
+    Raises
+    ------
+    ValueError, ImportError, RuntimeError
+        As `fit_vae`.
+    OSError
+        If the folder cannot be made or written.
+
+    Examples
+    --------
+    >>> v = np.random.default_rng(0).random((200, 6)) < 0.3
+    >>> vae, seconds = cached_vae(
+    ...     v, 2, 0.01, n_updates=50, learning_rate=(1e-3, 1e-4), folder="vaes"
+    ... )  # doctest: +SKIP
+    """
+    spikes = as_spikes(v)
+    training = {
+        "n_hidden": int(n_hidden), "l1": float(l1), "n_updates": int(n_updates),
+        "learning_rate": tuple(float(rate) for rate in learning_rate),
+        "random_state": int(random_state),
+    }  # fmt: skip
+    if folder is None:
+        from crbm_lite.datasets import cache_folder
+
+        folder = cache_folder() / "models"
+    from crbm_lite.baselines.vae_network import keras_on_jax
+
+    keras_on_jax()  # says what is missing before its version is asked for
+    path = Path(folder) / f"vae-{_key(spikes, training)}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with alone(path):
+        found = _read(path)
+        if found is None:
+            began = time.perf_counter()
+            vae = fit_vae(spikes, **training)
+            found = vae, time.perf_counter() - began
+            _write(path, *found)
+    return found
+
+
+def _read(path: Path) -> tuple[VAE, float] | None:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            arrays = {name: kept[name] for name in kept.files}
+        seconds, l1 = float(arrays.pop("seconds")), float(arrays.pop("l1"))
+        return VAE(**arrays, l1=l1), seconds
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        return None
+
+
+def _write(path: Path, vae: VAE, seconds: float) -> None:
+    arrays = {f.name: np.asarray(getattr(vae, f.name)) for f in fields(vae)}
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".npz")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, seconds=np.float64(seconds), **arrays)
+        os.replace(name, path)  # whole or not at all
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
