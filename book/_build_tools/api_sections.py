@@ -2,7 +2,7 @@
 
 SECTIONS = {
     "The model": (
-        "model", "conditionals", "drelu", "partition", "generation", "hyperparameters",
+        "model", "conditionals", "drelu", "partition", "generation", "model_files", "hyperparameters",
         "model_cache", "checkpoint",
     ),
     "Recordings": (
@@ -31,8 +31,8 @@ SECTIONS = {
     "Training and sampling, inside": (
         "training", "fitting", "monitored_run", "kept_run", "interruption", "schedule",
         "parameters", "linear_units", "warm_start", "updates", "certificate", "coordinates",
-        "halves", "heaps", "kernels", "micro_kernel", "random_numbers", "sampler",
-        "hidden_sampling", "jumps", "jax_*",
+        "halves", "heaps", "kernels", "micro_kernel", "bit_masks", "exponentials", "random_numbers",
+        "sampler", "hidden_sampling", "jumps", "jax_*",
     ),
 }  # fmt: skip
 REST = "Everything else"
