@@ -28,7 +28,8 @@ __all__ = ["alone", "cached_fit", "model_key"]
 
 # Everything that a training run executes; a test compares the list with their imports.
 _TRAINING_MODULES = (
-    "certificate", "coordinates", "drelu", "fitting", "halves", "hidden_sampling",
+    "bit_masks", "certificate", "coordinates", "drelu", "exponentials", "fitting", "halves",
+    "hidden_sampling",
     "hyperparameters", "interruption", "jax_backend", "jax_devices", "jax_drelu", "jax_jumps",
     "jax_update", "jumps", "kernels", "linear_units", "micro_kernel", "model", "monitored_run",
     "parameters", "random_numbers", "reproduced_covariance", "sampler", "schedule", "spikes",
