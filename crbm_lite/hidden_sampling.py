@@ -130,7 +130,7 @@ def scales_of(gamma_plus, gamma_minus):
     )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(inline="always")
 def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, scales, key):
     """One exact draw of P(h|I); ``key`` is a 64-bit random key used up by this draw.
 
@@ -148,9 +148,9 @@ def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, scales, ke
     if abs(level - 1.0) < _UNDECIDED:
         exact = half_weight(d_minus, gamma_minus)[0] - half_weight(d_plus, gamma_plus)[0]
         level = u * (1.0 + math.exp(exact))
-    if level < 1.0:
-        return _sample_half(d_plus * scale_plus, key) * scale_plus
-    return -_sample_half(d_minus * scale_minus, key) * scale_minus
+    is_up = level < 1.0  # selected, not branched: which side it is, is noise
+    x = d_plus * scale_plus if is_up else d_minus * scale_minus
+    return _sample_half(x, key) * (scale_plus if is_up else -scale_minus)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")

@@ -129,7 +129,8 @@ class Trainer:
             inputs = chains.batch_inputs(starts, rows, len(frames))
         data = updates.hidden_statistics(inputs, potential, now.mean_h)
         # the model's averages, over the chains
-        chains.propose_from(DReLU(*potential).sample(inputs, self.rng), HISTOGRAM_DECAY)
+        if chains.jump_every:
+            chains.propose_from(DReLU(*potential).sample(inputs, self.rng), HISTOGRAM_DECAY)
         chains.step(schedule.n_gibbs, now.weights, now.fields.astype(np.float32), potential)
         model = updates.hidden_statistics(chains.inputs(), potential, now.mean_h)
         log_p_before = self._chain_log_probability() if measure else None
