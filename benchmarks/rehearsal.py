@@ -1,6 +1,6 @@
 """The whole brain: a simulated larva of 40,709 neurons and 5,800 frames, 200 planted assemblies.
 
-python -m benchmarks.rehearsal [updates, 1500 by default]
+python -m benchmarks.rehearsal [updates, 3000 by default]
 
 Trains 220 hidden units, compares with the planted truth and the test frames, and keeps the figures
 in results/rehearsal.json for the chapter on scale.
@@ -28,7 +28,7 @@ L1, REFIT = 0.02, 0.5
 RESULT = Path(__file__).with_name("results") / "rehearsal.json"
 
 
-def main(n_updates: int = 1500) -> None:
+def main(n_updates: int = 3000) -> None:
     """Simulate, train, score and store."""
     warnings.simplefilter("ignore")
     recording = cl.simulate_recording(N, T, n_assemblies=K, random_state=0)

@@ -21,11 +21,12 @@ SECTIONS = {
         "perturbation",
     ),
     "Connectivity": (
-        "connectivity", "connectivity_protocol", "regions", "region_statistics", "structure",
+        "connectivity", "connectivity_protocol", "regions", "region_statistics",
+        "region_matrices", "structure",
         "atlas", "pairs",
     ),
     "Figures and widgets": (
-        "plotting", "plotting_*", "style", "layouts", "projections", "viewer", "viewer_*",
+        "plotting", "plotting_*", "traces", "style", "layouts", "projections", "viewer", "viewer_*",
         "explorer", "explorers", "explorer_page", "widgets",
     ),
     "Training and sampling, inside": (
