@@ -137,7 +137,9 @@ def fit_once(name: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     warnings.simplefilter("ignore")
     wall, cpu = time.perf_counter(), time.process_time()
-    model = cl.CRBM(n_hidden=m, n_updates=n_updates, n_gibbs=1, random_state=0, progress=False)
+    model = cl.CRBM(
+        n_hidden=m, n_updates=n_updates, n_gibbs=1, jump_every=0, random_state=0, progress=False
+    )
     model.fit(recording)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     values = {
