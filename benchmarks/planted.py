@@ -2,8 +2,8 @@
 
 python -m benchmarks.planted [number of seeds at lambda = 0.02]
 
-Each lambda with and without a refit. Statistics are those of the validation's 50 states a chain and,
-for hh, of 400: this recording's hidden units hardly covary, and 15,000 frames are too few to tell.
+Each lambda with and without a refit. Statistics are of the validation's 50 states a chain, and
+for hh also of 400: this recording's units hardly covary, and 15,000 frames are too few to tell.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ def main(n_updates: int = 3000) -> None:
     truth = float(np.nanmedian(test.truth.nllh_per_neuron(test.spikes)))
     figures = {
         "neurons": N, "frames": T, "training frames": train.n_frames, "assemblies": K,
-        "hidden units": M, "l1": L1, "refit": REFIT, "updates": n_updates, "threads": numba.get_num_threads(),
+        "hidden units": M, "l1": L1, "refit": REFIT, "updates": n_updates,
+        "threads": numba.get_num_threads(),
         "seconds": round(seconds), "cpu seconds": round(cpu),
         "seconds an update": round(
             float((history.seconds[-1] - history.seconds[0])

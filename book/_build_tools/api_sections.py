@@ -2,8 +2,8 @@
 
 SECTIONS = {
     "The model": (
-        "model", "conditionals", "drelu", "partition", "generation", "model_files", "hyperparameters",
-        "model_cache", "checkpoint",
+        "model", "conditionals", "drelu", "partition", "generation", "model_files",
+        "hyperparameters", "model_cache", "checkpoint",
     ),
     "Recordings": (
         "recording", "recordings", "datasets", "importers", "importers.*", "preprocessing",
