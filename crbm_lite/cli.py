@@ -1,7 +1,8 @@
-"""The command line: inspect, train, validate, export and fetch without a notebook.
+"""The command line: import, inspect, train, validate, export and fetch without a notebook.
 
 No equations. Every command is a few calls of the library; what goes wrong becomes one line on
-stderr and an exit code (`crbm_lite.cli_exit`). These two modules need the package click.
+stderr and an exit code (`crbm_lite.cli_exit`). `crbm_lite.cli_import` brings foreign files in.
+These three modules need the package click.
 """
 
 from __future__ import annotations
@@ -16,26 +17,28 @@ import click
 import numpy as np
 
 import crbm_lite
-from crbm_lite.cli_exit import EXIT_CODES, Commands, Failed, check_writable, write_report
+from crbm_lite.cli_exit import (
+    EXIT_CODES,
+    FILE,
+    Commands,
+    Failed,
+    check_writable,
+    examples,
+    report_option,
+    write_report,
+)
+from crbm_lite.cli_import import POSITIVE, import_file, load
 from crbm_lite.hyperparameters import BACKENDS
 
-_FILE = click.Path(path_type=Path)
-_recording = click.argument("recording", type=_FILE)
-_report = click.option(
-    "--report", type=_FILE, help="Write a JSON report to this file; - is the screen."
-)
-
-
-def _examples(*lines: str) -> str:
-    """An epilogue that click does not wrap."""
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+_recording = click.argument("recording", type=FILE)
 
 
 @click.group(
     "crbm-lite",
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=_examples(
+    epilog=examples(
+        "crbm-lite import   mine.npz larva.h5 --rate-hz 2.5",
         "crbm-lite inspect  larva.h5",
         "crbm-lite train    larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000",
         "crbm-lite validate model.h5 larva.h5 --report scores.json",
@@ -48,37 +51,38 @@ def _examples(*lines: str) -> str:
 def commands() -> None:
     """Train compositional restricted Boltzmann machines on neural recordings.
 
-    A RECORDING is an HDF5 file that crbm_lite.save_recording wrote, or one in the layout of the
-    published zebrafish recordings.
+    A RECORDING is a file of `crbm-lite import` or crbm_lite.save_recording, one in the layout of
+    the published zebrafish recordings, or any other that needs no word on how to read it.
 
     crbm-lite COMMAND --help shows the examples of a command.
     """
 
 
-def _load(recording: Path) -> crbm_lite.Recording:
-    from crbm_lite.recordings import load_recording
-
-    return load_recording(recording, dff=False)
+commands.add_command(import_file)
 
 
 @commands.command(
-    epilog=_examples(
+    epilog=examples(
         "crbm-lite inspect larva.h5",
         "crbm-lite inspect larva.h5 --no-cost --report findings.json",
+        "crbm-lite inspect mine.csv --rate-hz 2.5",
     )
 )
 @_recording
 @click.option("--n-hidden", type=int, help="Number of hidden units M that you have in mind.")
 @click.option("--cost/--no-cost", default=True, help="Measure the expected minutes and memory.")
-@_report
-def inspect(recording: Path, n_hidden: int | None, cost: bool, report: Path | None) -> None:
+@click.option("--rate-hz", type=POSITIVE, help="Frames per second, where the file has none.")
+@report_option
+def inspect(
+    recording: Path, n_hidden: int | None, cost: bool, rate_hz: float | None, report: Path | None
+) -> None:
     """Look RECORDING over before training: findings, and what to do about them.
 
     Exit code 4 if a problem is found.
     """
     from crbm_lite.inspection import check_recording
 
-    found = check_recording(_load(recording), n_hidden, measure_cost=cost)
+    found = check_recording(load(recording, rate_hz), n_hidden, measure_cost=cost)
     if str(report) != "-":
         click.echo(str(found))
     write_report(report, {"recording": str(recording), "worst": found.worst, **asdict(found)})
@@ -87,7 +91,7 @@ def inspect(recording: Path, n_hidden: int | None, cost: bool, report: Path | No
 
 
 @commands.command(
-    epilog=_examples(
+    epilog=examples(
         "crbm-lite train larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000",
         "crbm-lite train larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000 --resume",
         "crbm-lite train larva.h5 m1.h5 --seed 1 --threads 2 --quiet --report m1.json",
@@ -95,7 +99,7 @@ def inspect(recording: Path, n_hidden: int | None, cost: bool, report: Path | No
     )
 )
 @_recording
-@click.argument("model", type=_FILE)
+@click.argument("model", type=FILE)
 @click.option("--n-hidden", default=200, show_default=True, help="Hidden units M.")
 @click.option("--l1", default=0.02, show_default=True, help="Penalty lambda on sum |w|.")
 @click.option("--n-updates", default=200_000, show_default=True, help="Gradient updates.")
@@ -113,12 +117,12 @@ def inspect(recording: Path, n_hidden: int | None, cost: bool, report: Path | No
 @click.option("--seed", default=0, show_default=True, help="Same seed, same bits.")
 @click.option("--all-frames", is_flag=True, help="Train on the test frames, too.")
 @click.option("--threads", type=click.IntRange(1), help="Cores to use; by default all.")
-@click.option("--checkpoint", type=_FILE, help="By default MODEL.checkpoint.")
+@click.option("--checkpoint", type=FILE, help="By default MODEL.checkpoint.")
 @click.option("--checkpoint-every", default=1000, show_default=True, help="Updates.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was killed or interrupted.")
 @click.option("--overwrite", is_flag=True, help="Replace MODEL, and begin again.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@_report
+@report_option
 def train(
     recording: Path, model: Path, seed: int, all_frames: bool, threads: int | None,
     checkpoint: Path | None, checkpoint_every: int, resume: bool, overwrite: bool, quiet: bool,
@@ -160,7 +164,7 @@ def train(
             path.unlink(missing_ok=True)
     if threads:
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    data = _load(recording)
+    data = load(recording)
     data = data if all_frames else split_train_test(data)[0]
     began = time.perf_counter()
     told: list[str] = []
@@ -202,18 +206,18 @@ def _judge(model: crbm_lite.CRBM) -> None:
 
 
 @commands.command(
-    epilog=_examples(
+    epilog=examples(
         "crbm-lite validate model.h5 larva.h5",
         "crbm-lite validate model.h5 larva.h5 --require 0.8 --report scores.json",
     )
 )
-@click.argument("model", type=_FILE)
+@click.argument("model", type=FILE)
 @_recording
 @click.option("--seed", default=0, show_default=True)
 @click.option("--n-saved", default=50, show_default=True, help="Saved states a chain.")
 @click.option("--burn-in", default=100, show_default=True, help="Saves forgotten at first.")
 @click.option("--require", type=float, help="Least min (1 - nRMSE); else exit code 4.")
-@_report
+@report_option
 def validate(
     model: Path, recording: Path, seed: int, n_saved: int, burn_in: int, require: float | None,
     report: Path | None,
@@ -225,7 +229,7 @@ def validate(
     from crbm_lite.statistics import validate as score
 
     fitted = CRBM.load(model)
-    train_frames, test = split_train_test(_load(recording))
+    train_frames, test = split_train_test(load(recording))
     scores = score(fitted, train_frames, test, n_saved=n_saved, burn_in=burn_in, random_state=seed)
     nrmse = {name: getattr(scores, name).nrmse for name in STATISTICS}
     worst = 1 - max(nrmse.values())
@@ -238,14 +242,14 @@ def validate(
 
 
 @commands.command(
-    epilog=_examples(
+    epilog=examples(
         "crbm-lite export model.h5 larva.h5 assemblies.csv",
         "crbm-lite export model.h5 larva.h5 assemblies.h5 --overwrite",
     )
 )
-@click.argument("model", type=_FILE)
+@click.argument("model", type=FILE)
 @_recording
-@click.argument("output", type=_FILE)
+@click.argument("output", type=FILE)
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT.")
 def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
     """Write the assemblies of MODEL with the places of RECORDING's neurons.
@@ -260,7 +264,7 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
         raise click.UsageError(f"{output} must end in one of {', '.join(writers)}")
     if output.exists() and not overwrite:
         raise Failed(f"{output} exists: --overwrite it, or choose another name", 5)
-    weights, data = CRBM.load(model).weights_, _load(recording)
+    weights, data = CRBM.load(model).weights_, load(recording)
     if len(weights) != data.n_neurons:
         raise Failed(
             f"{model} has {len(weights)} neurons and {recording} {data.n_neurons}: give the "
@@ -271,7 +275,7 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
 
 
 @commands.command(
-    epilog=_examples(
+    epilog=examples(
         "crbm-lite fetch",
         "crbm-lite fetch retinal-waves",
     )

@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, one line on stderr, a JSON report.
+"""What commands share: how help looks, exit codes, one line on stderr, a JSON report.
 
 No equations.
 """
@@ -15,7 +15,21 @@ import numpy as np
 
 import crbm_lite
 
-__all__ = ["EXIT_CODES", "Commands", "Failed", "check_writable", "write_report"]
+__all__ = [
+    "EXIT_CODES",
+    "FILE",
+    "Commands",
+    "Failed",
+    "check_writable",
+    "examples",
+    "report_option",
+    "write_report",
+]
+
+FILE = click.Path(path_type=Path)
+report_option = click.option(
+    "--report", type=FILE, help="Write a JSON report to this file; - is the screen."
+)
 
 #: What the exit codes mean.
 EXIT_CODES: Mapping[int, str] = {
@@ -28,6 +42,11 @@ EXIT_CODES: Mapping[int, str] = {
     6: "a data set cannot be had, or is not what the manifest says",
     130: "interrupted (Ctrl-C); train leaves model and checkpoint, go on with --resume",
 }
+
+
+def examples(*lines: str) -> str:
+    """An epilogue that click does not wrap."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
 class Failed(click.ClickException):

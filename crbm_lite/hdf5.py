@@ -5,6 +5,7 @@ No equations. Every failure to read becomes a RecordingError that names the file
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RecordingError",
+    "as_path",
     "check_own",
     "get_dataset",
     "open_hdf5",
@@ -38,6 +40,20 @@ _FAILURES = (
 
 class RecordingError(ValueError):
     """A file that is not a readable recording; the message names the file and the key."""
+
+
+def as_path(path: object, name: str = "path") -> Path:
+    """Return a Path; ValueError naming the argument unless it is a text or a path.
+
+    Examples
+    --------
+    >>> as_path(None)
+    Traceback (most recent call last):
+    ValueError: path is None: give the path of a file, as text or pathlib.Path
+    """
+    if isinstance(path, (str, os.PathLike)) and str(path) and "\0" not in str(path):
+        return Path(path)
+    raise ValueError(f"{name} is {path!r}: give the path of a file, as text or pathlib.Path")
 
 
 @contextmanager

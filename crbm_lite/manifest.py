@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from crbm_lite.hdf5 import as_path
+
 __all__ = ["DatasetEntry", "FileEntry", "read_manifest"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
@@ -89,7 +91,7 @@ def read_manifest(path: str | os.PathLike | None = None) -> dict[str, DatasetEnt
     """
     import yaml
 
-    path = _own_manifest() if path is None else Path(path)
+    path = _own_manifest() if path is None else as_path(path, "manifest")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

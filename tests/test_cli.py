@@ -326,7 +326,7 @@ def test_help_shows_examples_of_every_command_and_the_exit_codes():
     text = run("-h").output
     for code, meaning in EXIT_CODES.items():
         assert f"{code}  {meaning}" in text
-    for name in ("inspect", "train", "validate", "export", "fetch"):
+    for name in ("import", "inspect", "train", "validate", "export", "fetch"):
         assert name in text
         page = run(name, "--help").output
         assert f"Examples:\n    crbm-lite {name}" in page or f"  crbm-lite {name}" in page

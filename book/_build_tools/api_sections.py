@@ -15,6 +15,7 @@ SECTIONS = {
         "splits", "statistics", "scores", "moments", "likelihood", "correlations", "selection",
         "grid_results", "model_scales", "anova", "comparison",
     ),
+    "The command line": ("cli", "cli_*"),
     "Baselines": ("baselines", "baselines.*"),
     "Assemblies and their dynamics": (
         "assemblies", "assembly_export", "matching", "participation", "dynamics", "phase",

@@ -1,20 +1,22 @@
 """One way in for every format: `import_recording` finds out what a file is and calls its importer.
 
 No equations. A folder is suite2p's; the endings .npy, .npz, .mat, .csv, .nwb tell their own format;
-an HDF5 file is told by its keys.
+an HDF5 file, of whatever other ending, is told by its keys.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from crbm_lite.hdf5 import open_hdf5
+from crbm_lite.hdf5 import as_path, open_hdf5, read_attribute
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.recordings import Recording
 
-__all__ = ["FORMATS", "import_recording"]
+__all__ = ["FORMATS", "format_of", "import_recording"]
 
 #: Each format's importer: module of `crbm_lite.importers` and function.
 FORMATS = {
@@ -34,6 +36,7 @@ _ENDINGS = {
     ".tsv": "csv", ".nwb": "nwb",
 }  # fmt: skip
 _HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
+_OWN = "crbm_lite"  # the format of save_recording, beside those that have an importer
 
 
 def import_recording(
@@ -60,7 +63,7 @@ def import_recording(
     FileNotFoundError
         If there is no such file or folder.
     ValueError
-        If the format is unknown, or as the importer.
+        If the format is unknown, a bin width is missing, or as the importer.
     TypeError
         If the importer has no such option.
 
@@ -73,36 +76,81 @@ def import_recording(
     ...     import_recording(path, rate_hz=2.5)
     Recording(3 frames x 2 neurons, 2.5 Hz, 1.2 s, activity 0.500)
     """
-    path = Path(path)
+    path = as_path(path)
     if format is None:
-        format = _format_of(path)
-    if format == "crbm_lite":
-        from crbm_lite.recordings import load_recording
-
-        return load_recording(path, **options)
-    if format not in FORMATS:
-        raise ValueError(f"format is {format!r}: expected one of {', '.join(FORMATS)}")
-    module, function = FORMATS[format]
-    importer = getattr(importlib.import_module(f"crbm_lite.importers.{module}"), function)
+        format = format_of(path)
+    importer = _importer(format)
+    known = inspect.signature(importer).parameters
+    for name in options:
+        if name not in known:
+            there = ", ".join(list(known)[1:])
+            raise TypeError(f"{path}: the format {format} has no option {name} (it has {there})")
+    for name, parameter in list(known.items())[1:]:
+        if parameter.default is parameter.empty and name not in options:
+            raise ValueError(f"{path}: the format {format} needs {name}: pass {name}=...")
     return importer(path, **options)
 
 
-def _format_of(path: Path) -> str:
+def format_of(path: str | os.PathLike) -> str:
+    """Tell the format of a file from its ending and, for HDF5, from its keys.
+
+    Parameters
+    ----------
+    path : path of the file, or of suite2p's folder
+
+    Returns
+    -------
+    str
+        A key of `FORMATS`, or "crbm_lite" for a file of the package itself.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder.
+    RecordingError
+        A ValueError: damaged, or of an ending that tells no format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     format_of(folder)
+    'suite2p'
+    """
+    path = as_path(path)
     with errors_name(path):
         if path.is_dir():
             return "suite2p"
         ending = path.suffix.lower()
         if ending in _ENDINGS:
             return _ENDINGS[ending]
-        if ending not in _HDF5_ENDINGS:
+        if ending not in _HDF5_ENDINGS and not _is_hdf5(path):
             known = ", ".join([*_ENDINGS, *_HDF5_ENDINGS])
-            raise ValueError(f"the ending {ending!r} tells no format ({known}): pass format")
+            raise ValueError(f"the ending {ending!r} tells no format ({known}): pass format=...")
         with open_hdf5(path) as file:
-            if "format" in file.attrs:
-                return "crbm_lite"
+            mark = read_attribute(file, "format")
+            if isinstance(mark, bytes) and mark.startswith(_OWN.encode()):
+                return _OWN
             for key, format in (
                 ("Data/Brain", "published"), ("estimates", "caiman"), ("sCount", "retinal_waves"),
             ):  # fmt: skip
                 if key in file:
                     return format
             return "hdf5"
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def _importer(format: str) -> Callable[..., Recording]:
+    """Find the function that reads a format."""
+    if format == _OWN:
+        from crbm_lite.recordings import load_recording
+
+        return load_recording
+    if format not in FORMATS:
+        raise ValueError(f"format is {format!r}: expected one of {', '.join(FORMATS)}")
+    module, function = FORMATS[format]
+    return getattr(importlib.import_module(f"crbm_lite.importers.{module}"), function)

@@ -138,8 +138,8 @@ def recording_from_arrays(
         rate_hz = float(rate[0])
     if rate_hz is None:
         raise RecordingError(
-            f"{path}: the frame rate is unknown: pass rate_hz, or name its key or that of the "
-            "times in keys (rate_hz, times_s)"
+            f"{path}: the frame rate is unknown: pass rate_hz=..., or say where it, or the "
+            "times, can be found with keys={'rate_hz': ...} or keys={'times_s': ...}"
         )
     binary = binarise(
         values, where, rate_hz,

@@ -10,13 +10,12 @@ installed.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.hdf5 import RecordingError, open_hdf5, read_array
+from crbm_lite.hdf5 import RecordingError, as_path, open_hdf5, read_array
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.footprints import (
@@ -80,6 +79,7 @@ def import_caiman(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import tempfile, h5py
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "results.hdf5"
@@ -93,7 +93,7 @@ def import_caiman(
     if traces not in ("S", "F_dff", "C"):
         raise ValueError(f"traces is {traces!r}: expected 'S', 'F_dff' or 'C'")
     check_um_per_pixel(um_per_pixel)
-    path = Path(path)
+    path = as_path(path)
     with errors_name(path), open_hdf5(path) as file:
         key = f"estimates/{traces}"
         if not _is_given(file, key) and "estimates" in file:
@@ -109,7 +109,7 @@ def import_caiman(
             rate = read_array(file, "params/data/fr")
             rate_hz = float(rate) if rate.size == 1 else np.nan
             if not 0 < rate_hz < np.inf:
-                raise RecordingError(f"{path}: key params/data/fr is no rate: pass rate_hz")
+                raise RecordingError(f"{path}: key params/data/fr is no rate: pass rate_hz=...")
         binary = binarise(
             np.ascontiguousarray(values[keep].T), f"{path}: key {key}", rate_hz,
             threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.hdf5 import RecordingError, as_path
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings import Recording
 
@@ -76,7 +76,7 @@ def import_csv(
     >>> recording, recording.names
     (Recording(3 frames x 2 neurons, 2 Hz, 1.5 s, activity 0.500), ('left', 'right'))
     """
-    path = Path(path)
+    path = as_path(path)
     with errors_name(path):
         header, table = read_table(path, delimiter)
         arrays: dict[str, object] = {}
@@ -134,9 +134,10 @@ def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.n
             raise
         where = " (rows counted after the names)" if header else ""
         text = str(error).split("; use")[0].rstrip(".")  # without numpy's advice on its options
+        hint = "; a list of spikes (neuron, time) needs format='spike_times'"
         raise RecordingError(
             f"{path}: {text}{where}; every row must have one number for each column, separated "
-            f"by {delimiter!r}"
+            f"by {delimiter!r}{hint if len(cells) == 2 else ''}"
         ) from error
     if table.size == 0:
         raise RecordingError(f"{path}: it holds no row of numbers")

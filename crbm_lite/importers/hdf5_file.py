@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crbm_lite.hdf5 import get_dataset, open_hdf5, read_array, read_strings
+from crbm_lite.hdf5 import as_path, get_dataset, open_hdf5, read_array, read_strings
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings import Recording
 
@@ -67,6 +66,7 @@ def import_hdf5(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import tempfile, h5py
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "mine.h5"
@@ -79,7 +79,7 @@ def import_hdf5(
            [1, 0],
            [0, 0]], dtype=uint8)
     """
-    path = Path(path)
+    path = as_path(path)
     with errors_name(path), open_hdf5(path) as file:
         return recording_from_arrays(
             path, _Datasets(file), "HDF5 with named keys",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.hdf5 import RecordingError, check_own, open_hdf5
+from crbm_lite.hdf5 import RecordingError, as_path, check_own, open_hdf5
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings import Recording
 
@@ -77,7 +77,7 @@ def import_matlab(
     ...     import_matlab(path, keys={"spikes": "raster", "rate_hz": "fps"}, time_axis=1)
     Recording(3 frames x 2 neurons, 2.5 Hz, 1.2 s, activity 0.500)
     """
-    path = Path(path)
+    path = as_path(path)
     options = {
         "keys": keys, "rate_hz": rate_hz, "time_axis": time_axis,
         "coordinate_unit": coordinate_unit, "threshold": threshold,

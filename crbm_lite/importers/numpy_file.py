@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.hdf5 import RecordingError, as_path
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings import Recording
 
@@ -72,7 +72,7 @@ def import_numpy(
     ...     import_numpy(path, keys={"spikes": "counts"}, rate_hz=2.5, threshold=0)
     Recording(3 frames x 2 neurons, 2.5 Hz, 1.2 s, activity 0.333)
     """
-    path = Path(path)
+    path = as_path(path)
     with errors_name(path):
         with path.open("rb") as stream:
             magic = stream.read(6)

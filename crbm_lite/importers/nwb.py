@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.hdf5 import RecordingError, check_own
+from crbm_lite.hdf5 import RecordingError, as_path, check_own
 from crbm_lite.heaps import check_heaps
 from crbm_lite.importers.arrays import errors_name, rate_given_times
 from crbm_lite.importers.binarise import binarise
@@ -81,7 +81,7 @@ def import_nwb(
     Traceback (most recent call last):
     FileNotFoundError: none.nwb: no such file or folder
     """
-    path = Path(path)
+    path = as_path(path)
     with errors_name(path):
         try:
             import pynwb
@@ -93,7 +93,9 @@ def import_nwb(
             name = _chosen(path, found, series)
             if name == "units":
                 if bin_s is None:
-                    raise RecordingError(f"{path}: units hold spike times: pass bin_s, in seconds")
+                    raise RecordingError(
+                        f"{path}: units hold spike times: pass bin_s=..., in seconds"
+                    )
                 return _of_units(path, found[name], bin_s, start_s, stop_s)
             if bin_s is not None:
                 raise RecordingError(f"{path}: {name} has frames already: bin_s is for units")
@@ -129,7 +131,7 @@ def _chosen(path: Path, found: dict[str, object], series: str | None) -> str:
             f"; the file's activity: {there}"
         )
     raise RecordingError(
-        f"{path}: name one activity with series: {there}"
+        f"{path}: name one activity with series=...: {there}"
         if found
         else f"{path}: it holds no activity, neither RoiResponseSeries nor units"
     )

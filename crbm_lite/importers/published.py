@@ -7,9 +7,8 @@ choices; here they can be made otherwise. No equations.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from crbm_lite.hdf5 import open_hdf5
+from crbm_lite.hdf5 import as_path, open_hdf5
 from crbm_lite.layouts import read_published
 from crbm_lite.recordings import Recording
 
@@ -53,6 +52,7 @@ def import_published(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import tempfile
     >>> from crbm_lite.recordings import Recording, save_recording
     >>> fish = Recording([[0, 1], [1, 0]], 2.5, coordinates=[[0, 0, 0], [10, 20, 30]],
@@ -66,5 +66,5 @@ def import_published(
         raise ValueError(
             f"coordinates is {coordinates!r}: expected 'ZBrainCoordinates' or 'Coordinates'"
         )
-    with open_hdf5(Path(path)) as file:
+    with open_hdf5(as_path(path)) as file:
         return Recording(**read_published(file, dff, coordinates, keep_unlabelled))

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
-from crbm_lite.hdf5 import RecordingError, open_hdf5, read_array, read_strings
+from crbm_lite.hdf5 import RecordingError, as_path, open_hdf5, read_array, read_strings
 from crbm_lite.importers.spike_times import bin_spike_times
 from crbm_lite.recordings import Recording
 
@@ -51,6 +50,7 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import tempfile, h5py
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "retina.h5"
@@ -64,7 +64,8 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
            [0, 1],
            [1, 0]], dtype=uint8)
     """
-    with open_hdf5(Path(path)) as file:
+    path = as_path(path)
+    with open_hdf5(path) as file:
         times_s = np.asarray(read_array(file, "spikes", 1), dtype=np.float64)
         counts = read_array(file, "sCount", 1)
         position_um = read_array(file, "epos", 2)
@@ -89,7 +90,7 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
             coordinates=np.column_stack([position_um.T, np.zeros(counts.size)]),
             names=None if names is None else _unique(names),
             provenance={
-                "source": Path(path).name,
+                "source": path.name,
                 "layout": "retinal waves (Eglen et al. 2014)",
                 **binned.provenance(bin_s),
             },

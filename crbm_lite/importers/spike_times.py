@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.hdf5 import RecordingError, as_path
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.csv_file import check_delimiter
 from crbm_lite.recordings import Recording
@@ -116,7 +115,7 @@ def bin_spike_times(
     if start_s is None and times_s.min() < 0:
         raise RecordingError(
             f"{where} holds negative times (down to {times_s.min():g} s): say where the first bin "
-            "begins with start_s, or correct them"
+            "begins with start_s=..., or correct them"
         )
     _check_sorted(times_s, neuron, where)
     first_s = 0.0 if start_s is None else float(start_s)
@@ -126,8 +125,8 @@ def bin_spike_times(
     if not 1 <= n_bins <= max(most, 1):
         raise RecordingError(
             f"{where}: {duration_s:g} s in bins of bin_s = {bin_s} s are {n_bins:.3g} bins of "
-            f"{n_neurons} neurons with {times_s.size} spikes: choose another bin_s, or correct the "
-            "times"
+            f"{n_neurons} neurons with {times_s.size} spikes: choose another bin_s=..., or correct "
+            "the times"
         )
     n_bins = int(n_bins)
     index = np.floor((times_s - first_s) / bin_s)
@@ -259,6 +258,7 @@ def import_spike_times(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "mine.csv"
@@ -266,7 +266,7 @@ def import_spike_times(
     ...     import_spike_times(path, bin_s=0.5).spikes.tolist()
     [[1, 0], [0, 1], [0, 0]]
     """
-    path = Path(path)
+    path = as_path(path)
     with errors_name(path):
         check_delimiter(delimiter)
         times_s: dict[str, list[float]] = {}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.hdf5 import RecordingError, as_path
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.footprints import check_um_per_pixel, kept_places
@@ -88,8 +88,9 @@ def import_suite2p(
     if traces not in ("spks", "F"):
         raise ValueError(f"traces is {traces!r}: expected 'spks' or 'F'")
     check_um_per_pixel(um_per_pixel)
-    with errors_name(Path(folder)):
-        plane = _plane(Path(folder))
+    folder = as_path(folder, "folder")
+    with errors_name(folder):
+        plane = _plane(folder)
         raw = _matrix(plane / f"{traces}.npy")
         n_rois = raw.shape[0]
         keep = _cells(plane / "iscell.npy", n_rois) if cells_only else np.arange(n_rois)
@@ -173,11 +174,15 @@ def _rate(plane: Path) -> float:
             try:
                 rate_hz = float(as_numbers(settings["fs"]).item())
             except ValueError as error:
-                raise RecordingError(f"{path}: key fs is no rate ({error})") from error
+                raise RecordingError(
+                    f"{path}: key fs is no rate ({error}): pass rate_hz=..."
+                ) from error
             if not 0 < rate_hz < np.inf:
-                raise RecordingError(f"{path}: key fs is {rate_hz}: pass rate_hz")
+                raise RecordingError(f"{path}: key fs is {rate_hz}: pass rate_hz=...")
             return rate_hz
-    raise RecordingError(f"{plane}: key fs is in neither ops.npy nor settings.npy: pass rate_hz")
+    raise RecordingError(
+        f"{plane}: key fs is in neither ops.npy nor settings.npy: pass rate_hz=..."
+    )
 
 
 def _dff(

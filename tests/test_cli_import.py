@@ -1,0 +1,246 @@
+"""`crbm-lite import`, and the other commands on files that are not recordings yet."""
+
+import json
+import shlex
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+from click.testing import CliRunner
+
+import crbm_lite
+from crbm_lite import import_recording, load_recording, save_recording
+from crbm_lite.cli import commands
+from crbm_lite.cli_import import as_options
+from crbm_lite.deconvolution import GCAMP6F, CalciumKernel
+
+T, N = 60, 4
+V = (np.random.default_rng(0).random((T, N)) < 0.3).astype(np.uint8)
+EVENTS = V * 1.5
+SPIKES = "unit,time\n" + "\n".join(f"u{i},{t}" for i in range(3) for t in (0.1, 0.2, 0.7, 3.0 + i))
+HALF = ("--amplitude-fraction", 0.5)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """One file of each kind."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("mine.npz", S=EVENTS.T, xyz=np.ones((N, 3)))
+    np.savez("binary.npz", spikes=V, rate_hz=2.5)
+    np.save("mine.npy", V)
+    scipy.io.savemat("mine.mat", {"session": {"raster": V}, "fps": 2.5})
+    table = [f"{t / 2.5}\t" + "\t".join(map(str, v)) for t, v in enumerate(V)]
+    Path("mine.tsv").write_text("\n".join(["t\ta\tb\tc\td", *table]))
+    Path("spikes.csv").write_text(SPIKES)
+    with h5py.File("mine.hdf", "w") as file:
+        file["session/events"], file.attrs["format"] = V, "v2 of the laboratory"
+    with h5py.File("results.hdf5", "w") as file:
+        file["estimates/S"], file["estimates/idx_components"] = EVENTS.T, [0, 2]
+        file["params/data/fr"] = 30.0
+    with h5py.File("retina.h5", "w") as file:
+        file["spikes"], file["sCount"] = [0.1, 0.2, 1.4, 0.7], [3, 1]
+        file["epos"] = [[0.0, 60.0], [0.0, 0.0]]
+    fish = crbm_lite.Recording(V, 2.5, coordinates=np.ones((N, 3)), labels=np.eye(N, 1))
+    save_recording("fish.h5", fish, layout="published")
+    data = Path(__file__).parent / "data/suite2p_1.1.0.zip"
+    zipfile.ZipFile(data).extractall("suite2p")
+    return tmp_path
+
+
+def run(*words):
+    return CliRunner().invoke(commands, [str(word) for word in words])
+
+
+# source, options of the command line, the same as arguments
+CASES = [
+    ("mine.npz", "--key spikes=S --key coordinates=xyz --rate-hz 2.5 --time-axis 1 --threshold 1",
+     {"keys": {"spikes": "S", "coordinates": "xyz"}, "rate_hz": 2.5, "time_axis": 1,
+      "threshold": 1.0}),
+    ("mine.npy", "--rate-hz 5", {"rate_hz": 5.0}),
+    ("mine.mat", "--key spikes=session/raster --key rate_hz=fps --coordinate-unit mm",
+     {"keys": {"spikes": "session/raster", "rate_hz": "fps"}, "coordinate_unit": "mm"}),
+    ("mine.tsv", r"--time-column t --delimiter '\t'", {"time_column": "t", "delimiter": "\t"}),
+    ("spikes.csv", "--format spike_times --bin-s 0.5 --start-s 0.1 --stop-s 4",
+     {"format": "spike_times", "bin_s": 0.5, "start_s": 0.1, "stop_s": 4.0}),
+    ("mine.hdf", "--key spikes=session/events --rate-hz 3",
+     {"keys": {"spikes": "session/events"}, "rate_hz": 3.0}),
+    ("results.hdf5", "--amplitude-fraction 0.5 --traces S", {"amplitude_fraction": 0.5}),
+    ("results.hdf5", "--amplitude-fraction 0.5 --all-cells",
+     {"amplitude_fraction": 0.5, "accepted_only": False}),
+    ("retina.h5", "--bin-s 0.1", {"bin_s": 0.1}),
+    ("fish.h5", "", {}),
+    ("fish.h5", "--all-cells", {"keep_unlabelled": True}),
+    ("suite2p", "--amplitude-fraction 0.5 --um-per-pixel 2 --all-cells",
+     {"amplitude_fraction": 0.5, "um_per_pixel": 2.0, "cells_only": False}),
+    ("suite2p", "--traces F --kernel 0.05,0.8 --neuropil 0.5",
+     {"traces": "F", "kernel": CalciumKernel(0.05, 0.8), "neuropil": 0.5}),
+    ("suite2p", "--traces F --kernel gcamp6f", {"traces": "F", "kernel": GCAMP6F}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "words", "options"), CASES)
+def test_the_options_are_the_arguments_of_the_importers(folder, source, words, options):
+    result = run("import", source, "new.h5", *shlex.split(words), "--report", "r.json")
+    assert result.exit_code == 0, result.output
+    expected, found = import_recording(source, **options), load_recording("new.h5")
+    assert f"new.h5: {expected!r}" in result.output
+    for name in ("spikes", "coordinates", "labels", "dff", "discontinuities"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert (found.rate_hz, found.names) == (expected.rate_hz, expected.names)
+    assert (found.coordinate_unit, found.provenance) == (
+        expected.coordinate_unit,
+        expected.provenance,
+    )
+    report = json.loads((folder / "r.json").read_text())
+    assert (report["frames"], report["neurons"]) == expected.spikes.shape
+    assert report["provenance"] == json.loads(json.dumps(expected.provenance))
+
+
+def test_an_nwb_file(folder):
+    pynwb = pytest.importorskip("pynwb")
+    from datetime import UTC, datetime
+
+    file = pynwb.NWBFile("a test", "id", datetime(2026, 1, 5, tzinfo=UTC))
+    file.add_unit(spike_times=[0.1, 0.2, 1.4])
+    with pynwb.NWBHDF5IO("mine.nwb", "w") as stream:
+        stream.write(file)
+    result = run("import", "mine.nwb", "new.h5", "--series", "units", "--bin-s", 0.5)
+    assert result.exit_code == 0, result.output
+    assert "1 of 1 bins with spikes held more than one (100.0%)" in result.output
+
+
+def test_bins_that_held_more_than_one_spike_are_told(folder):
+    words = ("spikes.csv", "new.h5", "--format", "spike_times", "--bin-s", 0.5)
+    result = run("import", *words, "--report", "-")
+    assert "3 of 8 bins with spikes held more than one (37.5%)" in result.stderr
+    assert json.loads(result.stdout)["provenance"]["bins_with_several_spikes"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ("none.npz new.h5", 3, "none.npz: no such file"),
+        ("mine.npz new.txt", 2, "must end in .h5 or .hdf5"),
+        ("mine.npz nowhere/new.h5", 3, "existing folder"),
+        ("mine.npz new.h5", 3, "(the file's keys: S, xyz): say which is the spikes with --key"),
+        ("mine.npz new.h5 --key spikes=S", 3, "pass --rate-hz ..., or"),
+        ("mine.npz new.h5 --key spikes=S --rate-hz 2", 3, "events pass --amplitude-fraction 0.5"),
+        ("mine.npz new.h5 --key spikes", 2, "give NAME=KEY"),
+        ("mine.npz new.h5 --key voltage=S", 2, "NAME one of spikes, dff"),
+        ("mine.npy new.h5 --rate-hz nan", 2, "nan is no positive number"),
+        ("mine.npy new.h5 --rate-hz 0", 2, "0 is no positive number"),
+        ("mine.npy new.h5 --rate-hz 2 --threshold inf", 2, "inf is no number"),
+        ("mine.npy new.h5 --rate-hz 2 --bin-s 1", 2, "the format numpy has no option bin_s"),
+        ("mine.npy new.h5 --rate-hz 2 --all-cells", 2, "has no option --all-cells"),
+        ("mine.npy new.h5 --rate-hz 2 --kernel gcamp", 2, "give gcamp6s, gcamp6f or RISE_S"),
+        ("mine.npy new.h5 --rate-hz 2 --kernel 2,1", 2, "give gcamp6s, gcamp6f or RISE_S"),
+        ("suite2p new.h5 --traces C", 3, "traces is 'C'"),
+        ("spikes.csv new.h5", 3, "needs --format 'spike_times'"),
+        ("spikes.csv new.h5 --format spike_times", 3, "pass --bin-s ..."),
+        ("spikes.csv new.h5 --format spike_times --bin-s 9", 3, "choose another --bin-s ..."),
+        ("mine.hdf mine.hdf5 --format caiman", 3, "key /estimates/S is missing"),
+        ("retina.h5 retina.h5 --overwrite", 5, "is the source itself"),
+        ("mine.npy fish.h5 --rate-hz 2", 5, "exists: --overwrite it"),
+    ],
+)
+def test_what_goes_wrong_is_told_in_options_and_leaves_nothing(folder, words, code, message):
+    before = {p: p.is_file() and p.read_bytes() for p in folder.rglob("*")}
+    result = run("import", *words.split())
+    assert result.exit_code == code and message in result.output, result.output
+    assert isinstance(result.exception, SystemExit)  # no traceback
+    assert {p: p.is_file() and p.read_bytes() for p in folder.rglob("*")} == before
+
+
+def test_a_recording_is_replaced_only_when_asked_and_only_by_a_whole_one(folder, monkeypatch):
+    assert run("import", "mine.npy", "new.h5", "--rate-hz", 2).exit_code == 0
+    before = (folder / "new.h5").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("crbm_lite.recordings.os.replace", full)
+        result = run("import", "mine.npy", "new.h5", "--rate-hz", 3, "--overwrite")
+    assert result.exit_code == 5 and "No space left" in result.output
+    assert (folder / "new.h5").read_bytes() == before
+    assert not [p for p in folder.iterdir() if p.suffix == ".tmp"]
+    assert run("import", "mine.npy", "new.h5", "--rate-hz", 3, "--overwrite").exit_code == 0
+    assert load_recording("new.h5").rate_hz == 3
+
+
+def test_without_pynwb_the_pip_line_is_told(folder, monkeypatch):
+    (folder / "mine.nwb").write_bytes(b"x")
+    monkeypatch.setitem(sys.modules, "pynwb", None)
+    result = run("import", "mine.nwb", "new.h5")
+    assert result.exit_code == 2 and "pip install pynwb" in result.output
+
+
+# ---------------------------------------------------------------------- the other commands
+
+
+def test_inspect_takes_a_foreign_file_where_the_rate_is_enough(folder):
+    for words in (("mine.npy", "--rate-hz", 2.5), ("binary.npz",)):
+        result = run("inspect", *words, "--no-cost")
+        assert f"Recording({T} frames x {N} neurons, 2.5 Hz" in result.output, result.output
+        assert result.exit_code in (0, 4)
+    own = run("inspect", "fish.h5", "--rate-hz", 2.5)
+    assert own.exit_code == 2 and "no option rate_hz" in own.output
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("mine.npz", "crbm-lite import mine.npz mine.h5 --key spikes=..."),
+        ("mine.npy", "crbm-lite import mine.npy mine.h5 --rate-hz ..."),
+        ("results.hdf5", "crbm-lite import results.hdf5 results.h5 --amplitude-fraction 0.5"),
+        ("suite2p", "crbm-lite import suite2p suite2p.h5 --amplitude-fraction 0.5"),
+        ("spikes.csv", "crbm-lite import spikes.csv spikes.h5 --format 'spike_times'"),
+        ("my notes.doc", "crbm-lite import 'my notes.doc' 'my notes.h5' --format ..."),
+    ],
+)
+def test_a_foreign_file_that_needs_more_is_answered_with_the_line_to_type(folder, source, line):
+    (folder / "my notes.doc").write_text("x")
+    before = sorted(folder.iterdir())
+    model = folder / "m.h5"
+    for words in (("inspect", source), ("train", source, model)):
+        result = run(*words)
+        assert result.exit_code == 3 and f"so type: {line}" in result.output, result.output
+    assert sorted(folder.iterdir()) == before
+
+
+def test_the_line_does_not_name_a_file_that_is_there(folder, monkeypatch):
+    (folder / "mine.h5").touch()
+    assert "import mine.npy mine_recording.h5 --rate-hz ..." in run("inspect", "mine.npy").output
+    monkeypatch.chdir(folder / "suite2p" / "plane0")
+    assert "crbm-lite import . plane0.h5 --amplitude" in run("inspect", ".").output
+
+
+def test_messages_are_told_in_options():
+    text = "pass rate_hz=..., keys={'rate_hz': ...}, cells_only=False, kernel=a.GCAMP6S; bin_s = 3"
+    told = "pass --rate-hz ..., --key rate_hz=..., --all-cells, --kernel gcamp6s; bin_s = 3"
+    assert as_options(ValueError(text)) == told
+
+
+def test_as_a_program_from_a_foreign_file_to_assemblies(folder):
+    planted = crbm_lite.plant_recording(60, 3, (15, 25), 600, 5, random_state=0)
+    np.savez("planted.npz", raster=planted.spikes.T, xyz=np.ones((60, 3)))
+    lines = (
+        "import planted.npz p.h5 --key spikes=raster --key coordinates=xyz --time-axis 1 "
+        "--rate-hz 2.5",
+        "inspect p.h5 --no-cost --report i.json",
+        "train p.h5 m.h5 --n-hidden 4 --l1 0.005 --n-updates 100 --batch-size 50 --quiet",
+        "export m.h5 p.h5 a.csv",
+    )
+    for line in lines:
+        done = subprocess.run(
+            [sys.executable, "-m", "crbm_lite", *line.split()], capture_output=True, text=True
+        )
+        assert done.returncode in (0, 4), done.stderr
+        assert "Traceback" not in done.stderr
+    np.testing.assert_array_equal(load_recording("p.h5").spikes, planted.spikes)
+    assert len((folder / "a.csv").read_text().splitlines()) == 61
