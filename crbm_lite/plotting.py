@@ -80,7 +80,7 @@ def score_density(score: StatisticScore, name: str, ax: Axes | None = None) -> A
     >>> x = np.array([0.1, 0.2, 0.4])
     >>> score = score_entries(x, x + 0.01, x - 0.02, np.random.default_rng(0))
     >>> score_density(score, "v").get_title(loc="left").splitlines()[1]
-    'r = 1.00, nRMSE = -0.06'
+    'r = 1.00, nRMSE = −0.06'
     """
     if name not in _STATISTICS:
         raise ValueError(f"name is {name!r}: give one of {', '.join(_STATISTICS)}.")
@@ -99,7 +99,8 @@ def score_density(score: StatisticScore, name: str, ax: Axes | None = None) -> A
         ax.plot([low, high], [low, high], color=COLOR_DATA, linewidth=0.8, linestyle="--")
         ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
         ax.set(xlabel=f"data: {symbol}", ylabel=f"model: {symbol}")
-        ax.set_title(f"{title}\nr = {score.pearson_r:.2f}, nRMSE = {score.nrmse:.2f}")
+        numbers = f"r = {score.pearson_r:.2f}, nRMSE = {score.nrmse:.2f}".replace("-", "−")
+        ax.set_title(f"{title}\n{numbers}")
     return ax
 
 
