@@ -141,6 +141,8 @@ def fetch(
     ValueError: name is 'retinal-waves/none.h5': data set retinal-waves has the files ...
     """
     entries = read_manifest(manifest)
+    if not isinstance(name, str):
+        raise ValueError(f"name is {name!r}: give a text, one of {', '.join(entries)}")
     dataset, _, wanted = name.partition("/")
     if dataset not in entries:
         raise ValueError(f"name is {name!r}: no such data set, choose one of {', '.join(entries)}")
@@ -222,8 +224,14 @@ def _download(
     entry: DatasetEntry, file: FileEntry, path: Path, sha256: str | None, progress: bool
 ) -> None:
     """Download into the cache; the file appears there only if its hash is right."""
+    by = "the manifest" if file.sha256 or not sha256 else "its first download"
+
+    def what_is_wrong(part: Path) -> str | None:
+        wrong = _what_is_wrong(part, file, sha256)
+        return wrong and f"{wrong} (of {by})"
+
     try:
-        download(file.url, path, lambda p: _what_is_wrong(p, file, sha256), progress=progress)
+        download(file.url, path, what_is_wrong, n_bytes=file.n_bytes, progress=progress)
     except DownloadFailed as error:
         named = os.environ.get("CRBM_LITE_DATA")
         looked = [
@@ -237,9 +245,8 @@ def _download(
             f"{entry.name}/{file.name} in CRBM_LITE_DATA"
         ) from error
     except ContentRefused as error:
-        by = "the manifest" if file.sha256 or not sha256 else "its first download"
         raise DatasetCorrupt(
-            f"data set {entry.name}: {file.name} from {file.url} {error} (of {by}); it was not "
+            f"data set {entry.name}: {file.name} from {file.url} {error}; it was not "
             "kept: try again, and report it if it stays so"
         ) from error
 
@@ -273,7 +280,7 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
 def _remembered(path: Path) -> str | None:
     """Read the hash of the first download, which is kept where the manifest knows none."""
     note = path.with_name(path.name + ".sha256")
-    words = note.read_text(encoding="ascii").split() if note.exists() else []
+    words = note.read_text(encoding="ascii", errors="replace").split() if note.exists() else []
     return words[0] if words else None
 
 

@@ -1,5 +1,6 @@
 """Downloads against a local server that breaks off, corrupts, and does or does not know ranges."""
 
+import gzip
 import http.server
 import threading
 from pathlib import Path
@@ -21,6 +22,7 @@ class Site:
         self.ranges = True
         self.plans = [{}]
         self.asked = []  # the Range headers
+        self.sent = 0  # bytes of endless bodies
 
     def next(self):
         return self.plans.pop(0) if len(self.plans) > 1 else self.plans[0]
@@ -39,6 +41,17 @@ def site(monkeypatch):
             if "status" in plan:
                 self.send_error(plan["status"])
                 return
+            if "endless" in plan:
+                self.send_response(200)
+                for header in plan["endless"].items():
+                    self.send_header(*header)
+                self.end_headers()
+                try:
+                    while True:
+                        self.wfile.write(plan.get("piece", bytes(PIECE)))
+                        site.sent += PIECE
+                except OSError:  # the other side has hung up
+                    return
             content = plan.get("content", site.content)
             same = self.headers.get("If-Range") == site.etag
             first = int(wanted[6:-1]) if wanted and site.ranges and same else 0
@@ -130,6 +143,64 @@ def test_wrong_contents_are_refused_and_nothing_is_kept(site, tmp_path):
     with pytest.raises(ContentRefused, match="is not the right one"):
         download(site.url, tmp_path / "file", is_wrong)
     assert not list(tmp_path.iterdir())
+
+
+CHUNKED = {"Transfer-Encoding": "chunked"}
+CHUNK = b"%x\r\n%b\r\n" % (PIECE, bytes(PIECE))
+GZIP = gzip.compress(bytes(64 * PIECE))
+ENDLESS = {
+    "no length, size unknown": ({"endless": {}}, None, "sends more than 100000 bytes without"),
+    "no length, size known": ({"endless": {}}, 99_999, "more than the 99999 bytes that it has"),
+    "chunked": ({"endless": CHUNKED, "piece": CHUNK}, None, "sends more than 100000 bytes"),
+    "chunked, with a length": (
+        {"endless": CHUNKED | {"Content-Length": "50"}, "piece": CHUNK}, None, "sends more than",
+    ),
+    "announced too long": (
+        {"endless": {"Content-Length": "1000000"}}, 99_999, "announces 1000000 bytes, it has 99999",
+    ),
+    "a small body that swells": (
+        {"endless": {"Content-Encoding": "gzip"}, "piece": GZIP}, None, "sends more than 100000",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+def test_an_endless_body_is_cut_off_and_not_kept(case, site, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_BYTES", 100_000)
+    plan, n_bytes, message = ENDLESS[case]
+    site.plans = [plan]
+    with pytest.raises(ContentRefused, match=message):
+        download(site.url, tmp_path / "file", is_wrong, n_bytes=n_bytes)
+    assert site.asked == [None]
+    assert site.sent < 2**26  # what the sockets hold
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_endless_rest_of_a_broken_download_is_cut_off_too(site, tmp_path):
+    site.plans = [{"cut": 12 * PIECE}, {"content": CONTENT + bytes(10)}]
+    with pytest.raises(ContentRefused, match=f"announces {len(CONTENT) + 10} bytes"):
+        download(site.url, tmp_path / "file", is_wrong, n_bytes=len(CONTENT))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_too_small_is_told_before_a_byte_arrives(site, tmp_path, monkeypatch):
+    free = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: free)
+    with pytest.raises(OSError, match=f"{len(CONTENT)} more bytes are needed, 1000 are free"):
+        download(site.url, tmp_path / "file", is_wrong)
+    assert not (tmp_path / "file").exists()
+    assert not (tmp_path / ".file.part").exists()
+    site.plans = [{"endless": {}}]
+    with pytest.raises(ContentRefused, match="sends more than"):  # 1 GB is left free
+        download(site.url, tmp_path / "file", is_wrong)
+
+
+def test_a_damaged_tag_is_not_sent(site, tmp_path):
+    for damage in (b"\xff\xfe", b'"v1"\r\nX: y', b"  "):
+        (tmp_path / ".file.part").write_bytes(CONTENT[:1000])
+        (tmp_path / ".file.part.tag").write_bytes(damage)
+        download(site.url, tmp_path / "file", is_wrong)
+    assert site.asked == [None] * 3
 
 
 @pytest.mark.parametrize(("status", "tries"), [(503, 3), (429, 3), (404, 1), (403, 1)])
