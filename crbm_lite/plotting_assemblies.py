@@ -78,7 +78,7 @@ def assembly_plates(
             squeeze=False,
             sharex=True,
             sharey=True,
-            layout="constrained",
+            layout="compressed",
         )
         axes = grid.ravel()[: len(groups)]
         for ax, group, value in zip(axes, groups, values, strict=True):

@@ -261,7 +261,7 @@ def plot_periods(hidden_units_s: np.ndarray, neurons_s: np.ndarray, ax: Axes | N
             ax.set_xscale("log")
             ax.legend(loc="upper left", bbox_to_anchor=(0, -0.25))
         ax.set(xlabel="time constant (s)", ylabel="fraction")
-        ax.set_title("Mann-Whitney " + (f"p = {p:.1g}" if np.isfinite(p) else "not defined"))
+        ax.set_title("Mann-Whitney " + (f"P = {p:.1g}" if np.isfinite(p) else "not defined"))
     return ax
 
 
