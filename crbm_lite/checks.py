@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.arguments import as_numbers, as_texts
+
 __all__ = [
     "as_binary",
     "as_coordinates",
@@ -39,7 +41,12 @@ def as_binary(values: object, name: str, dtype: type) -> np.ndarray:
         if sparse.nnz:
             as_binary(sparse.data[None, :], name, np.uint8)
         values = sparse.astype(np.uint8).toarray()
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: its rows have different lengths") from error
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked entries: fill them, or leave them out")
     if array.ndim != 2:
         raise ValueError(f"{name} has {array.ndim} dimensions (shape {array.shape}): expected 2")
     if array.size == 0:
@@ -104,7 +111,7 @@ def check_unique(names: tuple[str, ...], argument: str) -> None:
 
 def as_coordinates(values: object, shape: tuple[int, int]) -> np.ndarray:
     """Check coordinates against the (T, N) shape of the spikes; (N, 3) float64, read-only."""
-    array = np.asarray(values, dtype=np.float64)
+    array = as_numbers(values, "coordinates")
     if array.ndim != 2:
         raise ValueError(f"coordinates has shape {array.shape}: expected (N, 3)")
     check_rows(array.shape[0], "coordinates", shape, array.shape[1])
@@ -137,7 +144,7 @@ def region_names(names: object, n_regions: int) -> tuple[str, ...]:
     """Names of the R regions, made up where there are none; ValueError unless there are R."""
     if names is None:
         names = (f"region {r}" for r in range(n_regions))
-    names = tuple(str(x) for x in names)
+    names = as_texts(names, "label_names")
     if len(names) != n_regions:
         raise ValueError(
             f"label_names has {len(names)} entries, labels {n_regions} columns: "

@@ -143,11 +143,11 @@ def fetch(
     entries = read_manifest(manifest)
     if not isinstance(name, str):
         raise ValueError(f"name is {name!r}: give a text, one of {', '.join(entries)}")
-    dataset, _, wanted = name.partition("/")
+    dataset, slash, wanted = name.partition("/")
     if dataset not in entries:
         raise ValueError(f"name is {name!r}: no such data set, choose one of {', '.join(entries)}")
     entry = entries[dataset]
-    files = [file for file in entry.files if not wanted or file.name == wanted]
+    files = [file for file in entry.files if not slash or file.name == wanted]
     if not files:
         raise ValueError(
             f"name is {name!r}: data set {dataset} has the files "

@@ -5,7 +5,6 @@ No equations. Every failure to read becomes a RecordingError that names the file
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RecordingError",
-    "as_path",
     "check_own",
     "get_dataset",
     "open_hdf5",
@@ -42,20 +40,6 @@ class RecordingError(ValueError):
     """A file that is not a readable recording; the message names the file and the key."""
 
 
-def as_path(path: object, name: str = "path") -> Path:
-    """Return a Path; ValueError naming the argument unless it is a text or a path.
-
-    Examples
-    --------
-    >>> as_path(None)
-    Traceback (most recent call last):
-    ValueError: path is None: give the path of a file, as text or pathlib.Path
-    """
-    if isinstance(path, (str, os.PathLike)) and str(path) and "\0" not in str(path):
-        return Path(path)
-    raise ValueError(f"{name} is {path!r}: give the path of a file, as text or pathlib.Path")
-
-
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading; every failure becomes a RecordingError naming the file.
@@ -73,8 +57,12 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """
     import h5py
 
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        path.open("rb").close()  # the system says more plainly than HDF5 why it cannot be opened
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror}") from error
     try:
         file = h5py.File(path, "r")
     except (OSError, RuntimeError) as error:

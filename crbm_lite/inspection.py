@@ -107,12 +107,22 @@ def check_recording(
     >>> report.worst, report.finding("silent").text
     ('ok', 'every neuron spikes')
     """
+    if not isinstance(recording, Recording):
+        raise ValueError(
+            f"recording is a {type(recording).__name__}: give a Recording, see "
+            "crbm_lite.import_recording"
+        )
     if recording.n_frames < 20 or recording.n_neurons < 2:
         raise ValueError(
             f"recording has {recording.n_frames} frames of {recording.n_neurons} neurons: a check "
             "needs at least 20 frames and 2 neurons"
         )
-    rng = np.random.default_rng(random_state)
+    try:
+        rng = np.random.default_rng(random_state)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"random_state is {random_state!r}: give a whole number, not negative"
+        ) from error
     some = np.setdiff1d(np.arange(recording.n_neurons), recording.constant_neurons)
     if some.size > _MOST_NEURONS:
         some = np.sort(rng.choice(some, _MOST_NEURONS, replace=False))

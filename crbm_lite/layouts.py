@@ -137,7 +137,7 @@ def write_native(file: h5py.File, recording: Recording) -> None:
             "version": VERSION,
             "rate_hz": recording.rate_hz,
             "coordinate_unit": np.bytes_(recording.coordinate_unit.encode()),
-            "provenance": np.bytes_(json.dumps(recording.provenance)),
+            "provenance": _json(recording.provenance),
         }
     )
     for key in (
@@ -286,4 +286,17 @@ def write_published(file: h5py.File, recording: Recording) -> None:
     write_dataset(brain, "Analysis/ThresholdedSpikes", recording.spikes)
     if recording.dff is not None:
         write_dataset(brain, "Analysis/DFF", recording.dff)
-    file.attrs["provenance"] = np.bytes_(json.dumps(recording.provenance))
+    file.attrs["provenance"] = _json(recording.provenance)
+
+
+def _json(provenance: dict) -> np.bytes_:
+    """Provenance as JSON: NumPy's numbers as numbers, paths as text."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, np.ndarray | np.generic):
+            return value.tolist()
+        if isinstance(value, Path):
+            return str(value)
+        raise TypeError(f"provenance holds {value!r}: give numbers and texts")
+
+    return np.bytes_(json.dumps(provenance, default=plain))

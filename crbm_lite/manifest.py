@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from crbm_lite.hdf5 import as_path
+from crbm_lite.arguments import as_path
 
 __all__ = ["DatasetEntry", "FileEntry", "read_manifest"]
 

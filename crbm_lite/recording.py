@@ -10,11 +10,12 @@ recording holds a read-only view of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from crbm_lite.arguments import as_numbers, as_text, as_texts
 from crbm_lite.checks import (
     as_binary,
     as_coordinates,
@@ -26,6 +27,7 @@ from crbm_lite.checks import (
     read_only,
 )
 from crbm_lite.ground_truth import GroundTruth
+from crbm_lite.traces import as_rate_hz
 
 __all__ = ["Recording"]
 
@@ -93,33 +95,34 @@ class Recording:
         spikes = as_binary(self.spikes, "spikes", np.uint8)
         n_frames = spikes.shape[0]
         self._set("spikes", spikes)
-        if not np.isscalar(self.rate_hz) or not np.isfinite(self.rate_hz) or self.rate_hz <= 0:
-            raise ValueError(
-                f"rate_hz is {self.rate_hz!r}: give the frames per second, a positive number"
-            )
-        self._set("rate_hz", float(self.rate_hz))
+        self._set("rate_hz", as_rate_hz(self.rate_hz))
+        unit = as_text(self.coordinate_unit, "coordinate_unit", 'a unit, such as "um"')
+        self._set("coordinate_unit", unit)
         if self.coordinates is not None:
             self._set("coordinates", as_coordinates(self.coordinates, spikes.shape))
         labels, label_names = as_labels(self.labels, self.label_names, spikes.shape)
         self._set("labels", labels)
         self._set("label_names", label_names)
         if self.names is not None:
-            names = tuple(str(x) for x in self.names)
+            names = as_texts(self.names, "names")
             check_rows(len(names), "names", spikes.shape)
             check_unique(names, "names")
             self._set("names", names)
-        provenance = self.provenance
-        provenance = {"source": provenance} if isinstance(provenance, str) else dict(provenance)
-        self._set("provenance", provenance)
+        origin = self.provenance
+        if not isinstance(origin, str | Mapping):
+            raise ValueError(f"provenance is {origin!r}: give a mapping, or a text, the source")
+        self._set("provenance", {"source": origin} if isinstance(origin, str) else dict(origin))
         self._set("discontinuities", as_discontinuities(self.discontinuities, n_frames))
         if self.dff is not None:
-            dff = np.asarray(self.dff, dtype=np.float32)
+            dff = as_numbers(self.dff, "dff", np.float32)
             if dff.shape != spikes.shape:
                 raise ValueError(
                     f"dff has shape {dff.shape}, spikes {spikes.shape}: give one "
                     "trace for each neuron, time first"
                 )
             self._set("dff", read_only(dff))
+        if self.truth is not None and not isinstance(self.truth, GroundTruth):
+            raise ValueError(f"truth is {self.truth!r}: give a GroundTruth")
         if self.truth is not None and ((self.truth.n_frames, self.truth.n_neurons) != spikes.shape):
             raise ValueError(
                 f"truth is of {(self.truth.n_frames, self.truth.n_neurons)} (frames, neurons), "

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from crbm_lite.hdf5 import RecordingError, as_path, open_hdf5, read_attribute
+from crbm_lite.arguments import as_flag, as_path
+from crbm_lite.hdf5 import RecordingError, open_hdf5, read_attribute
 from crbm_lite.layouts import FORMAT, read_native, read_published, write_native, write_published
 from crbm_lite.recording import Recording
 
@@ -51,6 +52,7 @@ def load_recording(path: str | os.PathLike, *, dff: bool = True) -> Recording:
     Recording(2 frames x 2 neurons, 2.5 Hz, 0.8 s, activity 0.500)
     """
     path = as_path(path)
+    as_flag(dff, "dff")
     with open_hdf5(path) as file:
         if read_attribute(file, "format") == FORMAT.encode():
             fields = read_native(file, dff)
@@ -103,9 +105,13 @@ def save_recording(
     import h5py
 
     writers = {"crbm_lite": write_native, "published": write_published}
-    if layout not in writers:
+    if not isinstance(layout, str) or layout not in writers:
         raise ValueError(f"layout is {layout!r}: expected one of {', '.join(writers)}")
     path = as_path(path)
+    if not isinstance(recording, Recording):
+        raise ValueError(f"recording is a {type(recording).__name__}: give a Recording")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: it is a folder; name a file")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path}: the file exists; choose another name or overwrite=True")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 
 from crbm_lite import import_recording
-from crbm_lite.importers.spike_times import (
-    bin_spike_times,
-    import_spike_times,
-    recording_from_spike_times,
-)
+from crbm_lite.importers.binning import bin_spike_times
+from crbm_lite.importers.spike_times import import_spike_times, recording_from_spike_times
 from crbm_lite.recordings import RecordingError
 
 

@@ -9,8 +9,9 @@
 - `crbm_lite.importers.published`: the published whole-brain zebrafish recordings;
 - `crbm_lite.importers.retinal_waves`: spike times of multi-electrode retina recordings.
 
-They share how arrays become a recording (`crbm_lite.importers.arrays`) and how activity that is not
-0/1 becomes so, in the way the user names (`crbm_lite.importers.binarise`). Nothing of a file is
+They share how arrays become a recording (`crbm_lite.importers.arrays`), how spike times are
+binned (`crbm_lite.importers.binning`) and how activity that is not 0/1 becomes so, in the way the
+user names (`crbm_lite.importers.binarise`). Nothing of a file is
 ever executed: no pickle is loaded. Errors are `crbm_lite.recordings.RecordingError`, a ValueError,
 and name the file and the key.
 """

@@ -12,7 +12,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from crbm_lite.hdf5 import as_path, open_hdf5, read_attribute
+from crbm_lite.arguments import as_path
+from crbm_lite.hdf5 import open_hdf5, read_attribute
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.recordings import Recording
 
@@ -150,7 +151,7 @@ def _importer(format: str) -> Callable[..., Recording]:
         from crbm_lite.recordings import load_recording
 
         return load_recording
-    if format not in FORMATS:
+    if not isinstance(format, str) or format not in FORMATS:
         raise ValueError(f"format is {format!r}: expected one of {', '.join(FORMATS)}")
     module, function = FORMATS[format]
     return getattr(importlib.import_module(f"crbm_lite.importers.{module}"), function)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.arguments import as_text
 from crbm_lite.hdf5 import RecordingError
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.recordings import Recording
@@ -217,9 +218,10 @@ def _used_keys(
     if keys is not None and not isinstance(keys, Mapping):
         raise ValueError(f"keys is {keys!r}: give a mapping, for example {{'spikes': 'S'}}")
     keys = dict(keys or {})
-    for field in keys:
+    for field, key in keys.items():
         if field not in FIELDS:
             raise ValueError(f"keys names {field!r}: expected some of {', '.join(FIELDS)}")
+        as_text(key, f"keys[{field!r}]", "a key of the file")
     used = {}
     for field in FIELDS:
         key = keys.get(field, field)

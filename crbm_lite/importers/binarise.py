@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.arguments import as_number, as_numbers
 from crbm_lite.hdf5 import RecordingError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def binarise(
     if kernel is not None:
         return _deconvolved(values, where, rate_hz, kernel)
     if threshold is not None:
-        limit = np.asarray(threshold, dtype=np.float64)
+        limit = as_numbers(threshold, "threshold")
         if limit.shape not in ((), values.shape[1:]) or not np.isfinite(limit).all():
             raise ValueError(
                 f"threshold has shape {limit.shape}: give one finite number, or one for each of "
@@ -113,8 +114,8 @@ def binarise(
             )
         note = f"above threshold {limit:g}" if limit.ndim == 0 else "above a threshold per neuron"
         return Binarised((values > limit).view(np.uint8), None, note)
-    if not amplitude_fraction > 0:
-        raise ValueError(f"amplitude_fraction is {amplitude_fraction}: give a positive number")
+    share = "the share of a neuron's amplitude"
+    amplitude_fraction = as_number(amplitude_fraction, "amplitude_fraction", share, positive=True)
     if values.min() < 0:
         raise RecordingError(
             f"{where} holds {values.min():g}: amplitude_fraction is for deconvolved events, which "

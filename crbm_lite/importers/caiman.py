@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.hdf5 import RecordingError, as_path, open_hdf5, read_array
+from crbm_lite.arguments import as_flag, as_path
+from crbm_lite.hdf5 import RecordingError, open_hdf5, read_array
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.footprints import (
@@ -24,6 +25,7 @@ from crbm_lite.importers.footprints import (
     kept_places,
 )
 from crbm_lite.recordings import Recording
+from crbm_lite.traces import as_rate_hz
 
 if TYPE_CHECKING:
     import h5py
@@ -93,6 +95,8 @@ def import_caiman(
     if traces not in ("S", "F_dff", "C"):
         raise ValueError(f"traces is {traces!r}: expected 'S', 'F_dff' or 'C'")
     check_um_per_pixel(um_per_pixel)
+    as_flag(accepted_only, "accepted_only")
+    rate_hz = None if rate_hz is None else as_rate_hz(rate_hz)
     path = as_path(path)
     with errors_name(path), open_hdf5(path) as file:
         key = f"estimates/{traces}"

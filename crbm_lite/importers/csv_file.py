@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.hdf5 import RecordingError, as_path
+from crbm_lite.arguments import as_path, as_text
+from crbm_lite.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings import Recording
 
@@ -81,6 +82,7 @@ def import_csv(
         header, table = read_table(path, delimiter)
         arrays: dict[str, object] = {}
         if time_column is not None:
+            as_text(time_column, "time_column", "the name of a column")
             if header is None or time_column not in header:
                 there = ", ".join((header or ())[:10]) or "no names"
                 raise RecordingError(f"{path}: key {time_column} is no column (it has {there})")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.arguments import as_number
+
 __all__ = ["centres_given_footprints", "check_um_per_pixel", "kept_places"]
 
 
@@ -57,9 +59,8 @@ def centres_given_footprints(
 
 def check_um_per_pixel(um_per_pixel: float | None) -> None:
     """Raise ValueError unless it is None or a positive number."""
-    number = isinstance(um_per_pixel, int | float | np.number)
-    if um_per_pixel is not None and not (number and 0 < um_per_pixel < np.inf):
-        raise ValueError(f"um_per_pixel is {um_per_pixel!r}: give a positive number")
+    if um_per_pixel is not None:
+        as_number(um_per_pixel, "um_per_pixel", "the side of a pixel in um", positive=True)
 
 
 def kept_places(

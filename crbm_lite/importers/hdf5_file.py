@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from crbm_lite.hdf5 import as_path, get_dataset, open_hdf5, read_array, read_strings
+from crbm_lite.arguments import as_path
+from crbm_lite.hdf5 import get_dataset, open_hdf5, read_array, read_strings
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings import Recording
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.hdf5 import RecordingError, as_path, check_own, open_hdf5
+from crbm_lite.arguments import as_path
+from crbm_lite.hdf5 import RecordingError, check_own, open_hdf5
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings import Recording
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.hdf5 import RecordingError, as_path
+from crbm_lite.arguments import as_path
+from crbm_lite.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings import Recording
 

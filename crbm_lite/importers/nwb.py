@@ -2,7 +2,7 @@
 
 No equations. Two kinds of activity are found wherever they are in a file: traces of ROIs
 (RoiResponseSeries, alone or in Fluorescence and DfOverF), and the spike times of Units, which are
-binned by `crbm_lite.importers.spike_times`. pynwb is optional: ``pip install pynwb``.
+binned by `crbm_lite.importers.binning`. pynwb is optional: ``pip install pynwb``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.hdf5 import RecordingError, as_path, check_own
+from crbm_lite.arguments import as_path
+from crbm_lite.hdf5 import RecordingError, check_own
 from crbm_lite.heaps import check_heaps
 from crbm_lite.importers.arrays import errors_name, rate_given_times
 from crbm_lite.importers.binarise import binarise
@@ -52,7 +53,7 @@ def import_nwb(
     bin_s : float, optional
         Width of a bin in seconds; needed for units, and for nothing else.
     start_s, stop_s : float, optional
-        Of the recording, for units; see `crbm_lite.importers.spike_times.bin_spike_times`.
+        Of the recording, for units; see `crbm_lite.importers.binning.bin_spike_times`.
     threshold, amplitude_fraction, kernel
         For traces, see `crbm_lite.importers.binarise.binarise`.
 
@@ -91,15 +92,21 @@ def import_nwb(
         with pynwb.NWBHDF5IO(str(path), "r", load_namespaces=True) as stream:
             found = _activity(stream.read())
             name = _chosen(path, found, series)
+            traces = {"threshold": threshold, "amplitude_fraction": amplitude_fraction,
+                      "kernel": kernel}  # fmt: skip
+            units = {"bin_s": bin_s, "start_s": start_s, "stop_s": stop_s}
+            for option, value in (traces if name == "units" else units).items():
+                if value is not None:
+                    what = "are spike times" if name == "units" else "has frames already"
+                    other = "traces" if name == "units" else "units"
+                    raise RecordingError(f"{path}: {name} {what}: {option} is for {other}")
             if name == "units":
                 if bin_s is None:
                     raise RecordingError(
                         f"{path}: units hold spike times: pass bin_s=..., in seconds"
                     )
                 return _of_units(path, found[name], bin_s, start_s, stop_s)
-            if bin_s is not None:
-                raise RecordingError(f"{path}: {name} has frames already: bin_s is for units")
-            return _of_traces(path, name, found[name], threshold, amplitude_fraction, kernel)
+            return _of_traces(path, name, found[name], **traces)
 
 
 def _activity(file: pynwb.NWBFile) -> dict[str, object]:

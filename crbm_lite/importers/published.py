@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 
-from crbm_lite.hdf5 import as_path, open_hdf5
+from crbm_lite.arguments import as_flag, as_path
+from crbm_lite.hdf5 import open_hdf5
 from crbm_lite.layouts import read_published
 from crbm_lite.recordings import Recording
 
@@ -66,5 +67,7 @@ def import_published(
         raise ValueError(
             f"coordinates is {coordinates!r}: expected 'ZBrainCoordinates' or 'Coordinates'"
         )
+    as_flag(keep_unlabelled, "keep_unlabelled")
+    as_flag(dff, "dff")
     with open_hdf5(as_path(path)) as file:
         return Recording(**read_published(file, dff, coordinates, keep_unlabelled))

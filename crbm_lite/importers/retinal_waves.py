@@ -4,7 +4,7 @@ Keys: ``spikes``, the spike times in seconds of all units one after the other; `
 number of spikes of each unit; ``epos`` (2, N), electrode positions in micrometres; ``names``; and
 ``summary/duration`` in seconds.
 
-The spike times are binned by `crbm_lite.importers.spike_times`. No equations.
+The spike times are binned by `crbm_lite.importers.binning`. No equations.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections import Counter
 
 import numpy as np
 
-from crbm_lite.hdf5 import RecordingError, as_path, open_hdf5, read_array, read_strings
-from crbm_lite.importers.spike_times import bin_spike_times
+from crbm_lite.arguments import as_path
+from crbm_lite.hdf5 import RecordingError, open_hdf5, read_array, read_strings
+from crbm_lite.importers.binning import as_bin_s, bin_spike_times
 from crbm_lite.recordings import Recording
 
 __all__ = ["import_retinal_waves"]
@@ -65,6 +66,7 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
            [1, 0]], dtype=uint8)
     """
     path = as_path(path)
+    bin_s = as_bin_s(bin_s)
     with open_hdf5(path) as file:
         times_s = np.asarray(read_array(file, "spikes", 1), dtype=np.float64)
         counts = read_array(file, "sCount", 1)

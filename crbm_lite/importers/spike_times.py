@@ -1,157 +1,23 @@
-r"""Importer of spike times: bins of a chosen width, 1 where a neuron has at least one spike.
+"""Importer of spike times, in memory or in a text file; they are binned.
 
-Binning: :math:`v_i(t) = 1` if neuron i has at least one spike in
-:math:`[t_0 + t\,\Delta, t_0 + (t + 1)\,\Delta)`, with complete bins only. What binarising loses,
-bins with several spikes, is counted and reported in the provenance.
+No equations here: binning is in `crbm_lite.importers.binning`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.hdf5 import RecordingError, as_path
+from crbm_lite.arguments import as_path
+from crbm_lite.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name
+from crbm_lite.importers.binning import as_bin_s, bin_spike_times
 from crbm_lite.importers.csv_file import check_delimiter
 from crbm_lite.recordings import Recording
 
-__all__ = ["BinnedSpikes", "bin_spike_times", "import_spike_times", "recording_from_spike_times"]
-
-# Bins of all neurons for each spike, and in all: a damaged time must not fill the memory.
-_MOST_PER_SPIKE, _MOST_NUMBERS = 10**5, 2**34
-
-
-@dataclass(frozen=True, eq=False)
-class BinnedSpikes:
-    """Binned spike times, and what binning left out.
-
-    Parameters
-    ----------
-    spikes : (T, N) uint8
-    n_bins_with_spikes : int
-    n_bins_with_several : int
-        Bins, over all neurons, that held more than one spike.
-    n_spikes_left_out : int
-        Spikes outside the complete bins.
-    """
-
-    spikes: np.ndarray
-    n_bins_with_spikes: int
-    n_bins_with_several: int
-    n_spikes_left_out: int
-
-    def provenance(self, bin_s: float) -> dict[str, float | int]:
-        """For the provenance of a recording."""
-        return {
-            "bin_s": bin_s,
-            "bins_with_spikes": self.n_bins_with_spikes,
-            "bins_with_several_spikes": self.n_bins_with_several,
-            "spikes_outside_complete_bins": self.n_spikes_left_out,
-        }
-
-
-def bin_spike_times(
-    times_s: np.ndarray,
-    neuron: np.ndarray,
-    n_neurons: int,
-    bin_s: float,
-    *,
-    start_s: float | None = None,
-    stop_s: float | None = None,
-    where: str = "times_s",
-) -> BinnedSpikes:
-    """Bin the spike times of many neurons.
-
-    Parameters
-    ----------
-    times_s : (S,) float
-        Times in seconds, in any order across neurons, not decreasing within one.
-    neuron : (S,) int
-        Whose spike it is, 0..N-1.
-    n_neurons : int
-    bin_s : float
-        Width of a bin in seconds.
-    start_s : float, optional
-        Where the first bin begins. If it is given, earlier spikes are left out; if not, it is 0
-        and a negative time is an error.
-    stop_s : float, optional
-        End of the recording; the last spike if not given.
-    where : str
-        File and key, for error messages.
-
-    Returns
-    -------
-    BinnedSpikes
-
-    Raises
-    ------
-    ValueError
-        If `bin_s` is not positive.
-    RecordingError
-        A ValueError naming `where`: no spikes, NaN, negative or unsorted times, or a number of
-        bins that is zero or would not fit in memory.
-
-    Examples
-    --------
-    >>> binned = bin_spike_times(np.array([0.1, 0.2, 0.7]), np.array([0, 0, 1]), 2, bin_s=0.5,
-    ...                          stop_s=1.0)
-    >>> binned.spikes.tolist(), binned.n_bins_with_several
-    ([[1, 0], [0, 1]], 1)
-    """
-    if not (isinstance(bin_s, int | float | np.number) and 0 < bin_s < np.inf):
-        raise ValueError(f"bin_s is {bin_s!r}: give the width of a bin in seconds, positive")
-    times_s = np.asarray(times_s)
-    if times_s.size == 0:
-        raise RecordingError(f"{where} is empty: there are no spikes")
-    if times_s.ndim != 1 or times_s.dtype.kind not in "iuf":
-        raise RecordingError(f"{where} has shape {times_s.shape}, dtype {times_s.dtype}: expected "
-                             "times in seconds")  # fmt: skip
-    times_s = times_s.astype(np.float64)
-    if not np.isfinite(times_s).all():
-        raise RecordingError(f"{where} holds times that are NaN or infinity")
-    if start_s is None and times_s.min() < 0:
-        raise RecordingError(
-            f"{where} holds negative times (down to {times_s.min():g} s): say where the first bin "
-            "begins with start_s=..., or correct them"
-        )
-    _check_sorted(times_s, neuron, where)
-    first_s = 0.0 if start_s is None else float(start_s)
-    duration_s = (float(times_s.max()) if stop_s is None else float(stop_s)) - first_s
-    n_bins = duration_s / bin_s + 1e-9
-    most = min(_MOST_NUMBERS, _MOST_PER_SPIKE * times_s.size) // n_neurons
-    if not 1 <= n_bins <= max(most, 1):
-        raise RecordingError(
-            f"{where}: {duration_s:g} s in bins of bin_s = {bin_s} s are {n_bins:.3g} bins of "
-            f"{n_neurons} neurons with {times_s.size} spikes: choose another bin_s=..., or correct "
-            "the times"
-        )
-    n_bins = int(n_bins)
-    index = np.floor((times_s - first_s) / bin_s)
-    kept = (index >= 0) & (index < n_bins)
-    flat = index[kept].astype(np.int64) * n_neurons + neuron[kept]
-    occupied, spikes_in_bin = np.unique(flat, return_counts=True)
-    spikes = np.zeros(n_bins * n_neurons, dtype=np.uint8)
-    spikes[occupied] = 1
-    return BinnedSpikes(
-        spikes.reshape(n_bins, n_neurons),
-        int(occupied.size),
-        int((spikes_in_bin > 1).sum()),
-        int((~kept).sum()),
-    )
-
-
-def _check_sorted(times_s: np.ndarray, neuron: np.ndarray, where: str) -> None:
-    order = np.argsort(neuron, kind="stable")
-    same = np.diff(neuron[order]) == 0
-    back = (np.diff(times_s[order]) < 0) & same
-    if back.any():
-        raise RecordingError(
-            f"{where} is not sorted within each neuron (first: neuron "
-            f"{neuron[order][1:][back][0]}): the times may be in other units, or not belong to it"
-        )
+__all__ = ["import_spike_times", "recording_from_spike_times"]
 
 
 def recording_from_spike_times(
@@ -172,7 +38,7 @@ def recording_from_spike_times(
     bin_s : float
         Width of a bin in seconds; ``rate_hz`` becomes 1 / bin_s.
     start_s, stop_s : float, optional
-        Of the recording; see `bin_spike_times`.
+        Of the recording; see `crbm_lite.importers.binning.bin_spike_times`.
     coordinates : (N, 3) float, optional
     source : str
         For the provenance and error messages.
@@ -186,7 +52,7 @@ def recording_from_spike_times(
     Raises
     ------
     ValueError
-        As `bin_spike_times`, naming the neuron; if there is no neuron.
+        As `crbm_lite.importers.binning.bin_spike_times`, naming the neuron; if there is no neuron.
 
     Examples
     --------
@@ -195,13 +61,22 @@ def recording_from_spike_times(
     >>> recording.spikes.T.tolist(), recording.provenance["bins_with_several_spikes"]
     ([[1, 0, 1], [0, 1, 0]], 1)
     """
+    bin_s = as_bin_s(bin_s)
+    if isinstance(times_s, (str, bytes)) or not np.iterable(times_s):
+        raise ValueError(
+            f"times_s is {times_s!r}: give {{name: times in seconds}}, or a list of times for each "
+            "neuron"
+        )
     names = tuple(map(str, times_s)) if isinstance(times_s, Mapping) else None
     lists = list(times_s.values()) if isinstance(times_s, Mapping) else list(times_s)
     if not lists:
         raise RecordingError(f"{source}: there are no neurons")
     arrays = []
     for i, values in enumerate(lists):
-        array = np.asarray(values)
+        try:
+            array = np.asarray(values)
+        except ValueError:  # a list with lists in it
+            array = np.empty((1, 1), dtype=object)
         if array.ndim != 1 or (array.size and array.dtype.kind not in "iuf"):
             raise RecordingError(
                 f"{source}: neuron {names[i] if names else i} has times of shape {array.shape}, "
@@ -239,7 +114,8 @@ def import_spike_times(
     delimiter : str
         What separates the columns.
     start_s, stop_s : float, optional
-        Of the recording; see `bin_spike_times`. Without `stop_s` it ends with the last spike.
+        Of the recording; see `crbm_lite.importers.binning.bin_spike_times`. Without
+        `stop_s` it ends with the last spike.
 
     Returns
     -------

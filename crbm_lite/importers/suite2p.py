@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.hdf5 import RecordingError, as_path
+from crbm_lite.arguments import as_flag, as_number, as_path
+from crbm_lite.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.footprints import check_um_per_pixel, kept_places
 from crbm_lite.importers.numpy_file import load_npy
 from crbm_lite.importers.plain_objects import as_numbers, read_objects
 from crbm_lite.recordings import Recording
+from crbm_lite.traces import as_rate_hz
 
 if TYPE_CHECKING:
     from crbm_lite.deconvolution import CalciumKernel
@@ -88,6 +90,9 @@ def import_suite2p(
     if traces not in ("spks", "F"):
         raise ValueError(f"traces is {traces!r}: expected 'spks' or 'F'")
     check_um_per_pixel(um_per_pixel)
+    as_flag(cells_only, "cells_only")
+    neuropil = as_number(neuropil, "neuropil", "the share of Fneu to subtract")
+    rate_hz = None if rate_hz is None else as_rate_hz(rate_hz)
     folder = as_path(folder, "folder")
     with errors_name(folder):
         plane = _plane(folder)
