@@ -9,6 +9,9 @@ def main() -> None:
     """Run `crbm_lite.cli`; without the package click, say how to get it (exit code 2)."""
     try:
         from crbm_lite.cli import commands
+    except KeyboardInterrupt:
+        print("Error: interrupted", file=sys.stderr)
+        sys.exit(130)
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise

@@ -101,9 +101,12 @@ class CheckpointFile:
     path: Path
     every: int
     _newest_is_good: bool = field(default=False, init=False)
+    _newest: tuple[int, ...] | None = field(default=None, init=False)  # as last seen
 
     def __post_init__(self) -> None:
         self.path = Path(self.path)
+        if self.path.is_symlink():  # renaming would replace the link, not what it names
+            self.path = self.path.resolve()
         if isinstance(self.every, bool) or not isinstance(self.every, int | np.integer):
             raise ValueError(f"checkpoint_every must be an integer, got {self.every!r}.")
         if self.every < 1:
@@ -120,6 +123,7 @@ class CheckpointFile:
                 "existing folder that you may write to",
                 str(self.path),
             ) from error
+        self._newest = _mark(self.path)
 
     @property
     def _part(self) -> Path:
@@ -162,16 +166,29 @@ class CheckpointFile:
         ------
         OSError
             If there is no room, or no right to write.
+
+        Warns
+        -----
+        CheckpointWarning
+            If the former one was changed by somebody else; it does not become `previous`.
         """
         try:
             self._write_part(json.dumps(identity), state)
-            if self._newest_is_good and self.path.exists():
+            found = _mark(self.path)
+            if found not in (None, self._newest):
+                warnings.warn(
+                    f"checkpoint {self.path} was changed by something else since this run looked "
+                    "at it. If another run writes there, give each its own checkpoint.",
+                    CheckpointWarning,
+                    stacklevel=3,
+                )
+            elif found is not None and self._newest_is_good:
                 os.replace(self.path, self.previous)
             os.replace(self._part, self.path)
         except BaseException:
             self._part.unlink(missing_ok=True)
             raise
-        self._newest_is_good = True
+        self._newest_is_good, self._newest = True, _mark(self.path)
         _synchronise(self.path.parent)
 
     def _write_part(self, identity: str, state: Mapping[str, np.ndarray]) -> None:
@@ -212,6 +229,7 @@ class CheckpointFile:
         """
         if not self.exists():
             return None
+        self._newest = _mark(self.path)
         try:
             found = _read(self.path)
             self._newest_is_good = True
@@ -277,6 +295,15 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
 
 def _array(name: str, item: object) -> dict[str, np.ndarray]:
     return {name: item[()]} if hasattr(item, "dtype") else {}
+
+
+def _mark(path: Path) -> tuple[int, ...] | None:
+    """What tells one version of a file from another, without reading it; None without a file."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _synchronise(path: Path) -> None:

@@ -1,20 +1,17 @@
 """The command line: import, inspect, train, validate, export and fetch without a notebook.
 
 No equations. Every command is a few calls of the library; what goes wrong becomes one line on
-stderr and an exit code (`crbm_lite.cli_exit`). `crbm_lite.cli_import` brings foreign files in.
-These three modules need the package click.
+stderr and an exit code (`crbm_lite.cli_exit`). `crbm_lite.cli_import` brings foreign files
+in, `crbm_lite.cli_train` trains. These four modules need the package click.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 
 import click
-import numpy as np
 
 import crbm_lite
 from crbm_lite.cli_exit import (
@@ -28,7 +25,7 @@ from crbm_lite.cli_exit import (
     write_report,
 )
 from crbm_lite.cli_import import POSITIVE, import_file, load
-from crbm_lite.hyperparameters import BACKENDS
+from crbm_lite.cli_train import train
 
 _recording = click.argument("recording", type=FILE)
 
@@ -59,6 +56,7 @@ def commands() -> None:
 
 
 commands.add_command(import_file)
+commands.add_command(train)
 
 
 @commands.command(
@@ -82,6 +80,7 @@ def inspect(
     """
     from crbm_lite.inspection import check_recording
 
+    check_writable(report, recording)
     found = check_recording(load(recording, rate_hz), n_hidden, measure_cost=cost)
     if str(report) != "-":
         click.echo(str(found))
@@ -92,128 +91,13 @@ def inspect(
 
 @commands.command(
     epilog=examples(
-        "crbm-lite train larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000",
-        "crbm-lite train larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000 --resume",
-        "crbm-lite train larva.h5 m1.h5 --seed 1 --threads 2 --quiet --report m1.json",
-        "crbm-lite train larva.h5 m2.h5 --backend jax",
-    )
-)
-@_recording
-@click.argument("model", type=FILE)
-@click.option("--n-hidden", default=200, show_default=True, help="Hidden units M.")
-@click.option("--l1", default=0.02, show_default=True, help="Penalty lambda on sum |w|.")
-@click.option("--n-updates", default=200_000, show_default=True, help="Gradient updates.")
-@click.option("--batch-size", default=100, show_default=True, help="Frames a batch.")
-@click.option("--n-chains", default=100, show_default=True, help="Persistent chains.")
-@click.option("--n-gibbs", default=15, show_default=True, help="Gibbs steps an update.")
-@click.option("--learning-rate", default=5e-3, show_default=True)
-@click.option("--final-learning-rate", default=1e-5, show_default=True)
-@click.option("--jump-every", default=3, show_default=True, help="Gibbs steps a sweep of jumps.")
-@click.option("--refit", default=0.0, show_default=True, help="Share of updates without penalty.")
-@click.option("--average-from", default=0.5, show_default=True, help="Share of the updates.")
-@click.option("--init", default="pca", show_default=True, type=click.Choice(["pca", "random"]))
-@click.option("--backend", default="numba", show_default=True, type=click.Choice(BACKENDS),
-              help="The CPU, or all devices of JAX.")  # fmt: skip
-@click.option("--seed", default=0, show_default=True, help="Same seed, same bits.")
-@click.option("--all-frames", is_flag=True, help="Train on the test frames, too.")
-@click.option("--threads", type=click.IntRange(1), help="Cores to use; by default all.")
-@click.option("--checkpoint", type=FILE, help="By default MODEL.checkpoint.")
-@click.option("--checkpoint-every", default=1000, show_default=True, help="Updates.")
-@click.option("--resume", is_flag=True, help="Go on with a run that was killed or interrupted.")
-@click.option("--overwrite", is_flag=True, help="Replace MODEL, and begin again.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
-@report_option
-def train(
-    recording: Path, model: Path, seed: int, all_frames: bool, threads: int | None,
-    checkpoint: Path | None, checkpoint_every: int, resume: bool, overwrite: bool, quiet: bool,
-    report: Path | None, **hyperparameters: object,
-) -> None:  # fmt: skip
-    """Train on RECORDING and write the file MODEL.
-
-    The test frames (3 of 10 segments, always the same) are left for validate. A checkpoint is
-    written on the way and deleted when MODEL is; after a crash, or Ctrl-C, the same command with
-    --resume goes on to the same bits. A run that is finished is not done again. Exit code 4 if the
-    training has not converged: MODEL is written all the same.
-    """
-    import numba
-    from sklearn.exceptions import ConvergenceWarning
-
-    from crbm_lite.model import CRBM
-    from crbm_lite.splits import split_train_test
-
-    check_writable(model)
-    check_writable(report)
-    estimator = CRBM(**hyperparameters, random_state=seed, progress=not quiet)
-    checkpoint = checkpoint or model.with_name(f"{model.name}.checkpoint")
-    former = Path(f"{checkpoint}.previous")
-    if model.exists() and not overwrite:
-        kept = CRBM.load(model)
-        # files of version 1 do not tell the seed
-        seed_there = seed if kept.random_state is None else kept.random_state
-        there = kept.get_params() | {"random_state": seed_there, "progress": not quiet}
-        same = there == estimator.get_params()
-        finished = getattr(kept, "verdict_", "interrupted") != "interrupted"
-        if not (resume and same):
-            raise Failed(f"{model} exists: go on with --resume, or --overwrite it", 5)
-        if finished:
-            click.echo(f"{model} is finished: {kept.verdict_}")
-            _judge(kept)
-            return
-    if overwrite and not resume:
-        for path in (checkpoint, former):
-            path.unlink(missing_ok=True)
-    if threads:
-        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    data = load(recording)
-    data = data if all_frames else split_train_test(data)[0]
-    began = time.perf_counter()
-    told: list[str] = []
-
-    def tell(message: Warning, *_: object, **__: object) -> None:
-        text = " ".join(str(message).split())
-        if text not in told:  # a full disk is found full at every checkpoint of a night
-            told.append(text)
-            click.echo(f"Warning: {text}", err=True)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the verdict is told at the end
-        warnings.showwarning = tell
-        estimator.fit(data, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
-    estimator.save(model)
-    certificate, history = estimator.certificate_, estimator.history_
-    values = {
-        "recording": str(recording), "model": str(model), "verdict": estimator.verdict_,
-        "frames": data.n_frames, "neurons": data.n_neurons, "all_frames": all_frames,
-        "seconds": time.perf_counter() - began, "events": history.events,
-        "density": np.mean(estimator.weights_ != 0), "certificate": asdict(certificate),
-        "hyperparameters": estimator.get_params(), "warnings": told,
-    }  # fmt: skip
-    click.echo(f"{model}: {estimator.verdict_}", err=str(report) == "-")
-    if estimator.verdict_ != "interrupted":
-        for path in (checkpoint, former):
-            path.unlink(missing_ok=True)
-    write_report(report, values)
-    _judge(estimator)
-
-
-def _judge(model: crbm_lite.CRBM) -> None:
-    """Exit code of a training."""
-    if model.verdict_ == "interrupted":
-        raise Failed("interrupted; go on with --resume", 130)
-    if not model.converged_:
-        raise Failed("; ".join(model.certificate_.failed) or model.verdict_, 4)
-
-
-@commands.command(
-    epilog=examples(
         "crbm-lite validate model.h5 larva.h5",
         "crbm-lite validate model.h5 larva.h5 --require 0.8 --report scores.json",
     )
 )
 @click.argument("model", type=FILE)
 @_recording
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--n-saved", default=50, show_default=True, help="Saved states a chain.")
 @click.option("--burn-in", default=100, show_default=True, help="Saves forgotten at first.")
 @click.option("--require", type=float, help="Least min (1 - nRMSE); else exit code 4.")
@@ -228,6 +112,7 @@ def validate(
     from crbm_lite.splits import split_train_test
     from crbm_lite.statistics import validate as score
 
+    check_writable(report, model, recording)
     fitted = CRBM.load(model)
     train_frames, test = split_train_test(load(recording))
     scores = score(fitted, train_frames, test, n_saved=n_saved, burn_in=burn_in, random_state=seed)
@@ -264,6 +149,7 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
         raise click.UsageError(f"{output} must end in one of {', '.join(writers)}")
     if output.exists() and not overwrite:
         raise Failed(f"{output} exists: --overwrite it, or choose another name", 5)
+    check_writable(output, model, recording)
     weights, data = CRBM.load(model).weights_, load(recording)
     if len(weights) != data.n_neurons:
         raise Failed(

@@ -40,7 +40,7 @@ EXIT_CODES: Mapping[int, str] = {
     4: "done, but look at it: not converged, a problem found, a score too low",
     5: "a file cannot be written: it exists, no space, no right",
     6: "a data set cannot be had, or is not what the manifest says",
-    130: "interrupted (Ctrl-C); train leaves model and checkpoint, go on with --resume",
+    130: "interrupted (Ctrl-C; for train SIGTERM and SIGHUP, too): go on with train --resume",
 }
 
 
@@ -81,10 +81,16 @@ class Commands(click.Group):
             raise Failed(error, 5) from error
 
 
-def check_writable(path: Path | None) -> None:
-    """Tell before hours of work that its result could not be written; `path` may be - or None."""
+def check_writable(path: Path | None, *others: Path | None) -> None:
+    """Tell before hours of work that a result could not be written; `path` may be - or None.
+
+    `others` are the command's other files, which it must not replace.
+    """
     if path is None or str(path) == "-":
         return
+    for other in others:
+        if other is not None and os.path.realpath(path) == os.path.realpath(other):
+            raise Failed(f"{path} is named twice: each file needs a name of its own", 2)
     if path.is_dir() or not path.parent.is_dir():
         raise Failed(f"{path}: name a file in an existing folder", 3)
     if not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -11,9 +11,10 @@ not kept.
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import tempfile
+import secrets
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields
@@ -68,22 +69,49 @@ def write_model(
     """
     import h5py
 
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(suffix=".part", dir=path.parent)
-    os.close(handle)
+    image = io.BytesIO()  # on a full disk HDF5 fails untidily, and may take the process with it
+    with h5py.File(image, "w", libver=("v110", "latest")) as file:
+        file.attrs["format"] = np.bytes_(FORMAT)
+        file.attrs["version"] = VERSION
+        for name, value in attributes.items():
+            file.attrs[name] = np.bytes_(json.dumps(value))
+        for name, array in arrays.items():
+            write_dataset(file, name, np.atleast_1d(array))
+    write_whole(path, image.getbuffer())
+    return Path(path)
+
+
+def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all: under a temporary name, onto the disk, then renamed.
+
+    A link is followed: the file that it names is replaced, and the link stays.
+
+    Raises
+    ------
+    OSError
+        If there is no room, no folder, or no right to write; what was there is still there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder) / "text", b"all of it")
+    ...     (Path(folder) / "text").read_bytes()
+    b'all of it'
+    """
+    real = Path(os.path.realpath(path))
+    part = real.with_name(f"{secrets.token_hex(8)}.part")
     try:
-        with h5py.File(temporary, "w", libver=("v110", "latest")) as file:
-            file.attrs["format"] = np.bytes_(FORMAT)
-            file.attrs["version"] = VERSION
-            for name, value in attributes.items():
-                file.attrs[name] = np.bytes_(json.dumps(value))
-            for name, array in arrays.items():
-                write_dataset(file, name, np.atleast_1d(array))
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        with part.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, real)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # the name that the user knows
+            raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
-    return path
 
 
 def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, object]]:
