@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crbm_lite.heaps import check_heaps, check_texts
+from crbm_lite.soundness import RecordingError, check_sound
 
 if TYPE_CHECKING:
     import h5py
 
 __all__ = [
     "RecordingError",
-    "check_own",
     "get_dataset",
     "open_hdf5",
     "read_array",
@@ -34,10 +34,6 @@ _FAILURES = (
     OSError, RuntimeError, TypeError, LookupError, ValueError, ArithmeticError, AttributeError,
     MemoryError,
 )  # fmt: skip
-
-
-class RecordingError(ValueError):
-    """A file that is not a readable recording; the message names the file and the key."""
 
 
 @contextmanager
@@ -85,18 +81,6 @@ def _line(error: BaseException) -> str:
     return " ".join(str(error.args[0] if quoted else error).split())
 
 
-def check_own(item: h5py.Dataset, where: str) -> None:
-    """Raise a RecordingError if a dataset's numbers lie in other files.
-
-    HDF5 reads a part of a virtual dataset as zeros, without a word, where its file is not there.
-    """
-    if item.is_virtual or item.external:
-        raise RecordingError(
-            f"{where} lies in other files (a virtual or external dataset), which would be read as "
-            "zeros where one is missing: copy the numbers into this file"
-        )
-
-
 def get_dataset(file: h5py.Group, key: str) -> h5py.Dataset:
     """Find a dataset, or raise a RecordingError that names the file and the key."""
     import h5py
@@ -111,7 +95,7 @@ def get_dataset(file: h5py.Group, key: str) -> h5py.Dataset:
             f"{where} is missing: this is not a recording in a known layout, or "
             "the file is incomplete"
         )
-    check_own(item, where)
+    check_sound(item, where, itemsize=1)
     return item
 
 
@@ -145,6 +129,7 @@ def read_array(file: h5py.Group, key: str, ndim: int | None = None) -> np.ndarra
             raise RecordingError(f"{where} has dtype {item.dtype}: expected numbers")
         if ndim is not None and item.ndim != ndim:
             raise RecordingError(f"{where} has shape {item.shape}: expected {ndim} dimensions")
+        check_sound(item, where)
         return item[()]
     except RecordingError:
         raise
@@ -163,6 +148,7 @@ def read_strings(file: h5py.Group, key: str) -> tuple[str, ...]:
             )
         if item.dtype.kind == "O":
             check_texts(item)
+        check_sound(item, where)
         values = np.atleast_1d(item[()])
         return tuple(x.decode("utf-8") if isinstance(x, bytes) else str(x) for x in values)
     except RecordingError:
@@ -182,6 +168,7 @@ def read_tiles(
             f"{where} has shape {item.shape}, dtype {item.dtype}: expected two "
             "dimensions of numbers"
         )
+    check_sound(item, where, np.dtype(dtype).itemsize)
     n = item.shape[1] if columns is None else columns.size
     try:
         out = np.empty((item.shape[0], n), dtype=dtype)

@@ -8,7 +8,7 @@ SECTIONS = {
     "Recordings": (
         "recording", "recordings", "datasets", "importers", "importers.*", "preprocessing",
         "deconvolution", "calcium_solver", "spike_scores", "spikes", "inspection", "findings",
-        "advice", "arguments", "cost",
+        "advice", "arguments", "soundness", "cost",
     ),
     "Simulation": ("simulation", "planted", "larva", "ground_truth", "phases", "maximum_entropy"),
     "Validation and selection": (

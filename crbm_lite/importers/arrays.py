@@ -17,6 +17,7 @@ rate_hz     frames per second
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from crbm_lite.arguments import as_text
 from crbm_lite.hdf5 import RecordingError
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.recordings import Recording
+from crbm_lite.soundness import check_fits
 from crbm_lite.traces import as_rate_hz
 
 if TYPE_CHECKING:
@@ -238,8 +240,9 @@ def _used_keys(
 
 def _traces(path: Path, key: str, values: object, time_axis: int) -> np.ndarray:
     if scipy.sparse.issparse(values):
-        if 0 in values.shape or values.shape[0] * values.shape[1] > 2**36:
+        if 0 in values.shape:
             raise RecordingError(f"{path}: key {key} is sparse of shape {values.shape}")
+        check_fits(math.prod(values.shape) * values.dtype.itemsize, f"{path}: key {key}")
         values = values.toarray()
     array = np.asarray(values)
     if array.ndim != 2 or array.dtype.kind not in "biuf":

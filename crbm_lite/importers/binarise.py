@@ -124,6 +124,8 @@ def binarise(
     total = values.sum(axis=0, dtype=np.float64)
     power = np.einsum("tn,tn->n", values, values, dtype=np.float64)
     limit = amplitude_fraction * power / np.where(total > 0, total, 1.0)
+    if not np.isfinite(limit).all():
+        raise RecordingError(f"{where} holds {values.max():g}: too large for events, divide it")
     note = f"above {amplitude_fraction:g} of the neuron's own amplitude"
     return Binarised((values > limit).view(np.uint8), None, note)
 

@@ -16,9 +16,10 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.arguments import as_path
-from crbm_lite.hdf5 import RecordingError, check_own, open_hdf5
+from crbm_lite.hdf5 import RecordingError, open_hdf5
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings import Recording
+from crbm_lite.soundness import check_sound
 
 if TYPE_CHECKING:
     import h5py
@@ -175,7 +176,7 @@ class _Version73(Mapping):
             if isinstance(item, h5py.Group):
                 fields = ", ".join(f"{key}/{field}" for field in list(item)[:5])
                 raise RecordingError(f"{where} is a struct: name its field, such as {fields}")
-            check_own(item, where)
+            check_sound(item, where)
             if item.attrs.get("MATLAB_empty"):
                 return np.empty(tuple(int(n) for n in item[()]))
             if kind == "cell" or h5py.check_ref_dtype(item.dtype) is not None:
@@ -195,6 +196,7 @@ class _Version73(Mapping):
 
 def _text(item: h5py.Dataset) -> str:
     """Read a char array, or a number in its place."""
+    check_sound(item, f"{item.file.filename}: key {item.name}")
     values = np.asarray(item[()])
     if item.attrs.get("MATLAB_empty"):
         return ""
@@ -208,7 +210,7 @@ def _text(item: h5py.Dataset) -> str:
 def _sparse(group: h5py.Group) -> scipy.sparse.csc_array:
     """Read a sparse matrix: columns of values (data), rows (ir) and where columns begin (jc)."""
     for part in group.values():
-        check_own(part, f"{group.file.filename}: key {part.name}")
+        check_sound(part, f"{group.file.filename}: key {part.name}")
     starts = np.asarray(group["jc"][()]).ravel()
     shape = (int(group.attrs["MATLAB_sparse"]), starts.size - 1)
     parts = [np.asarray(group[k][()]).ravel() if k in group else () for k in ("data", "ir")]

@@ -17,6 +17,7 @@ from crbm_lite.arguments import as_path
 from crbm_lite.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings import Recording
+from crbm_lite.soundness import check_fits
 
 if TYPE_CHECKING:
     from crbm_lite.deconvolution import CalciumKernel
@@ -104,6 +105,8 @@ def load_npy(path: Path) -> np.ndarray:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("it is an archive")
+        if not array.dtype.itemsize:
+            raise ValueError("it holds texts of no length")
         return np.array(array)
     except Exception as error:  # the header is a Python literal: any error of the parser is damage
         raise RecordingError(f"{path}: not a readable .npy array ({error})") from error
@@ -125,7 +128,12 @@ class _Archive(Mapping):
     def __getitem__(self, key: str) -> np.ndarray:
         try:
             with np.load(self._path, allow_pickle=False) as file:
+                for member in file.zip.infolist():
+                    if member.filename.removesuffix(".npy") == key:
+                        check_fits(member.file_size, f"{self._path}: key {key}")
                 return np.asarray(file[key])
+        except RecordingError:
+            raise
         except Exception as error:  # zip, zlib and the header's parser each have their own
             raise RecordingError(f"{self._path}: key {key} cannot be read ({error})") from error
 

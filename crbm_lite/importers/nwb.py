@@ -15,13 +15,14 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.arguments import as_path
-from crbm_lite.hdf5 import RecordingError, check_own
+from crbm_lite.hdf5 import RecordingError, open_hdf5
 from crbm_lite.heaps import check_heaps
 from crbm_lite.importers.arrays import errors_name, rate_given_times
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.footprints import centres_given_footprints
 from crbm_lite.importers.spike_times import recording_from_spike_times
 from crbm_lite.recordings import Recording
+from crbm_lite.soundness import check_sound
 
 if TYPE_CHECKING:
     import pynwb
@@ -89,6 +90,7 @@ def import_nwb(
         except ImportError as error:
             raise ImportError("NWB files are read with pynwb: pip install pynwb") from error
         check_heaps(path)
+        _check_datasets(path)
         with pynwb.NWBHDF5IO(str(path), "r", load_namespaces=True) as stream:
             found = _activity(stream.read())
             name = _chosen(path, found, series)
@@ -107,6 +109,18 @@ def import_nwb(
                     )
                 return _of_units(path, found[name], bin_s, start_s, stop_s)
             return _of_traces(path, name, found[name], **traces)
+
+
+def _check_datasets(path: Path) -> None:
+    """Raise if what may be read is not in the file, or more than any memory."""
+    import h5py
+
+    def check(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and name.startswith(("units/", "processing/")):
+            check_sound(item, f"{path}: {name}", itemsize=1)
+
+    with open_hdf5(path) as file:
+        file.visititems(check)
 
 
 def _activity(file: pynwb.NWBFile) -> dict[str, object]:
@@ -173,8 +187,9 @@ def _of_traces(
     kernel: CalciumKernel | None,
 ) -> Recording:
     where = f"{path}: {name}"
-    if hasattr(series.data, "is_virtual"):  # a dataset of the file, not an array
-        check_own(series.data, f"{where}/data")
+    for key, part in (("data", series.data), ("timestamps", series.timestamps)):
+        if hasattr(part, "is_virtual"):  # a dataset of the file, not an array
+            check_sound(part, f"{where}/{key}")
     values = np.asarray(series.data[()])
     values = values[:, None] if values.ndim == 1 else values
     rows = np.asarray(series.rois.data[:], dtype=np.int64)
