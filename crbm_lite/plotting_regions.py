@@ -91,7 +91,8 @@ def region_matrix(
             },
         )
     )  # fmt: skip
-    figure.update_layout(height=height_px, margin={"t": 60, "l": 10, "r": 10, "b": 10})
+    margin = {"t": 60, "l": 10, "r": 10, "b": 10}
+    figure.update_layout(height=height_px, margin=margin, plot_bgcolor="white")
     short = columns if short_names is None else [str(name) for name in short_names]
     ticks = {"tickfont": {"size": 9}, "automargin": True, "constrain": "domain", "showgrid": False}
     written = {"tickmode": "array", "tickvals": columns, "ticktext": short}

@@ -3,7 +3,7 @@
 No equations. What a page needs is plotly.js, `crbm_lite/viewer.js`, and the viewer's data,
 quantised (`crbm_lite.viewer_data`). In a cell's output the data travel with it. A saved page holds
 none: they lie in a script beside it, which is loaded when the viewer comes into sight, and a
-script, unlike a request for data, may be loaded from file:// as well.
+script, unlike a request for data, may be loaded from ``file://`` as well.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def fragment(viewer: AssemblyViewer) -> str:
 def save_page(viewer: AssemblyViewer, path: str | os.PathLike) -> Path:
     """Write ``<name>.html``, ``<name>_data.js`` and ``plotly.min.js`` into one folder.
 
-    The three open from a web server and from file:// alike; keep them together.
+    The three open from a web server and from ``file://`` alike; keep them together.
 
     Parameters
     ----------
