@@ -145,6 +145,18 @@ def test_the_ledger_links_the_chapter_and_gives_numbers_and_reasons():
     assert '| It is \\|better\\|. <span class="note">no tracings</span> | 0.24 | – | – |' in page
 
 
+@pytest.mark.parametrize(
+    ("printed", "read"),
+    [
+        ("-0.98", "−0.98"), ("12", "12"), ("4.5e-01", "0.45"), ("2.0e-02", "0.020"),
+        ("5.4e-46", "5.4 × 10⁻⁴⁶"), ("1e-04", "10⁻⁴"), ("-3e-11", "−3 × 10⁻¹¹"), ("1e+03", "1000"),
+        ("nan", "nan"), ("2e+06", "2 × 10⁶"),
+    ],
+)  # fmt: skip
+def test_numbers_are_written_as_a_text_writes_them(printed, read):
+    assert claims.as_read(printed) == read
+
+
 def test_the_ledger_follows_the_order_of_the_chapters():
     found = claims.collect({"b/late": chapter("late = 2\n"), "a/early": chapter("early = 0.25\n")})
     rows = {"a.yml": [ROW | {"key": "late"}], "b.yml": [ROW | {"key": "early"}]}

@@ -25,6 +25,7 @@ NOT_COMPUTED = "(not computed in this build)"
 COLUMNS = ("verdict", "paper", "claim", "paper's number", "ours", "accepted", "data")
 HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 OUTSIDE = "outside tolerance"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # A verdict's class in book.css and its sign, by how it begins.
 SIGNS = {"reproduced": ("yes", "✓"), OUTSIDE: ("no", "✗"), "not": ("none", "–")}
 
@@ -93,6 +94,23 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def as_read(text: str) -> str:
+    """A printed number as a text writes it: a true minus sign, a power of ten below a thousandth.
+
+    >>> as_read("-0.98"), as_read("5.4e-46"), as_read("1e-04"), as_read("4.5e-01")
+    ('−0.98', '5.4 × 10⁻⁴⁶', '10⁻⁴', '0.45')
+    """
+    digits, e, power = text.lower().partition("e")
+    if e and -4 < int(power) < 6:
+        after = len(digits.partition(".")[2]) - int(power)
+        text = f"{float(text):.{max(after, 0)}f}"
+    elif e:
+        sign, one = "-" * digits.startswith("-"), digits.strip("+-") in ("1", "1.0")
+        digits = sign if one else f"{digits} × "
+        text = f"{digits}10{str(int(power)).translate(SUPERSCRIPTS)}"
+    return text.replace("-", "−")
 
 
 def used_keys(notebook: nbformat.NotebookNode) -> set[str]:
@@ -166,7 +184,7 @@ def substitutions(
     if missing and not in_part:
         listed = "; ".join(f"{key!r} (asked for by {where})" for where, key in missing)
         raise ClaimsError(f"no cell tagged claims printed {listed}")
-    printed = {key: number.text for key, number in numbers.items()}
+    printed = {key: as_read(number.text) for key, number in numbers.items()}
     return printed | {key: NOT_COMPUTED for _, key in missing}
 
 
@@ -213,7 +231,7 @@ def _line(row: dict, numbers: dict[str, Number]) -> str:
     note = f"{row.get('note', '')} {stored}".strip()
     claim = row["claim"] + (f' <span class="note">{note}</span>' if note else "")
     ours = ", ".join(_link(key, numbers) for key in _keys(row)) or "–"
-    accept = "–" if row["key"] is None else "{:g} to {:g}".format(*row["accept"])
+    accept = "–" if row["key"] is None else " to ".join(as_read(f"{x:g}") for x in row["accept"])
     said = _badge(verdict(row, numbers))
     cells = (said, figure, claim, row["paper"], ours, accept, row["data"])
     return "| " + " | ".join(" ".join(str(c).split()).replace("|", r"\|") for c in cells) + " |"
@@ -229,4 +247,4 @@ def _badge(said: str) -> str:
 
 def _link(key: str, numbers: dict[str, Number]) -> str:
     """A number, linked to the cell that printed it."""
-    return f"[{numbers[key].text}](#{numbers[key].anchor})" if key in numbers else "–"
+    return f"[{as_read(numbers[key].text)}](#{numbers[key].anchor})" if key in numbers else "–"

@@ -2,16 +2,38 @@
 
 Jupyter Book loads the scripts of sphinx-thebe, twice and for no button of ours, and names a network
 address in every page; docutils marks the bibliography as a list without list items. And add what is
-missing: a table that scrolls in its box must be reachable by the keyboard, and a link whose text is
-a formula needs words for those who hear the page.
+missing: a table that scrolls in its box must be reachable by the keyboard, a link whose text is
+a formula needs words for those who hear the page, and a picture needs its size, so that the text
+does not jump when it arrives and book.css can keep its letters legible on a phone.
 """
 
 import re
+import struct
+from pathlib import Path
 
 FORMULA_LINK = re.compile(
     r'(<a class="reference internal" href="[^"]*#symbols-[\w-]+")>'
     r'(<span class="std std-ref"><span class="math)'
 )
+PICTURE = re.compile(r'<img ([^>]*?src="(?:\.\./)*_images/([^"]+\.png)"[^>]*?) ?/?>')
+
+
+def size_of(png: Path) -> tuple[int, int]:
+    """Width and height in pixels, from the head of the file."""
+    return struct.unpack(">II", png.read_bytes()[16:24])
+
+
+def with_sizes(body: str, files: dict[str, Path]) -> str:
+    """A page whose pictures tell their size; `files` has them by their names on the site."""
+
+    def sized(found: re.Match) -> str:
+        if "width=" in found[1] or found[2] not in files:
+            return found[0]
+        width, height = size_of(files[found[2]])
+        natural = f'width="{width}" height="{height}" style="--natural-width: {width}px"'
+        return f"<img {found[1]} {natural}/>"
+
+    return PICTURE.sub(sized, body)
 
 
 def _without_thebe(script) -> bool:
@@ -26,7 +48,9 @@ def _clean(app, pagename, templatename, context, doctree):
             '<div role="list" class="citation-list">', '<div class="citation-list">'
         )
         body = re.sub(r'<table class="([^"]*)">', r'<table class="\1" tabindex="0">', body)
-        context["body"] = FORMULA_LINK.sub(r'\1 aria-label="what this symbol means">\2', body)
+        body = FORMULA_LINK.sub(r'\1 aria-label="what this symbol means">\2', body)
+        files = {name: Path(app.srcdir, path) for path, (_, name) in app.env.images.items()}
+        context["body"] = with_sizes(body, files)
 
 
 def setup(app):

@@ -5,6 +5,7 @@ import chapter_store
 import docstring_text
 import first_use
 import nbformat
+import page_cleanup
 import pytest
 import stage
 from nbformat import v4
@@ -118,3 +119,15 @@ def test_every_section_of_the_api_has_its_modules():
     assert api_sections.section_of("nothing") == api_sections.REST
     rest = {m for m in modules if api_sections.section_of(m) == api_sections.REST}
     assert len(rest) < 0.2 * len(modules)
+
+
+def test_a_picture_tells_its_size(tmp_path):
+    png = tmp_path / "a.png"
+    png.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes([0, 0, 3, 232, 0, 0, 1, 44]))
+    body = '<img alt="x" src="../_images/one.png" /><img src="_images/other.png" />'
+    sized = page_cleanup.with_sizes(body, {"one.png": png})
+    assert sized == (
+        '<img alt="x" src="../_images/one.png" width="1000" height="300" '
+        'style="--natural-width: 1000px"/><img src="_images/other.png" />'
+    )
+    assert page_cleanup.with_sizes(sized, {"one.png": png}) == sized
