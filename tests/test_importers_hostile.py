@@ -7,6 +7,8 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+import scipy.io
+import scipy.sparse
 
 from crbm_lite import import_recording, load_recording, save_recording
 from crbm_lite.importers.csv_file import import_csv
@@ -174,3 +176,121 @@ def test_published_times_are_not_negative(tmp_path):
         file["Data/Brain/Times"][...] -= 100.0
     with pytest.raises(RecordingError, match=r"Times must hold .* none of them negative"):
         import_published(path)
+
+
+def huge(file, key):
+    file.create_dataset(key, (10**12, 10**6), "u1", chunks=(1000, 1000))
+
+
+UNWRITTEN = {
+    "declared, never written": (
+        lambda file, key: file.create_dataset(key, (30, 4), "u1", chunks=(10, 4)),
+        "declared and never written",
+    ),
+    "contiguous, never written": (
+        lambda file, key: file.create_dataset(key, (30, 4), "u1"),
+        "declared and never written",
+    ),
+    "a million million frames": (huge, "declared and never written"),
+    "one chunk of 20 GB": (
+        lambda file, key: (
+            file.create_dataset(key, (2 * 10**6, 10**4), "u1", chunks=(100, 100))
+        ).__setitem__((slice(0, 9), slice(0, 9)), 1),
+        "declares 20.0 GB and holds 10,000 bytes",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNWRITTEN)
+def test_what_was_declared_and_not_written_is_not_read_as_zeros(case, tmp_path):
+    lay, message = UNWRITTEN[case]
+    path = tmp_path / "mine.h5"
+    with h5py.File(path, "w") as file:
+        lay(file, "spikes")
+        file["rate_hz"] = 2.0
+    for load in (import_hdf5, import_recording, import_matlab):
+        with pytest.raises(RecordingError, match=f"spikes.*{message}"):
+            load(path)
+    path = tmp_path / "own.h5"
+    fish = Recording(SPIKES, 2.0, coordinates=np.ones((4, 3)), labels=np.ones((4, 1)))
+    for layout, key in (("crbm_lite", "spikes"), ("published", "Data/Brain/Analysis/DFF")):
+        save_recording(path, fish, layout=layout, overwrite=True)
+        with h5py.File(path, "r+") as file:
+            if key in file:
+                del file[key]
+            lay(file, key)
+        with pytest.raises(RecordingError, match=message):
+            load_recording(path)
+
+
+def test_more_than_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 200 if name == "SC_PHYS_PAGES" else 1)
+    paths = [tmp_path / name for name in ("mine.npz", "mine.h5", "mine.mat")]
+    np.savez(paths[0], spikes=SPIKES, rate_hz=2.0)
+    with h5py.File(paths[1], "w") as file:
+        file["spikes"], file["rate_hz"] = SPIKES, 2.0
+    scipy.io.savemat(paths[2], {"spikes": scipy.sparse.csc_array(SPIKES), "rate_hz": 2.0})
+    for path in paths:
+        with pytest.raises(RecordingError, match=r"spikes declares 0\.0 GB, more than half"):
+            import_recording(path)
+
+
+def test_texts_of_no_length_take_no_memory(tmp_path):
+    path = tmp_path / "mine.npy"
+    np.save(path, np.zeros((2, 2), "S0"))
+    text = path.read_bytes().replace(b"(2, 2), ", b"(1000000000, 10), ").replace(b"|S1", b"|S0")
+    path.write_bytes(text)
+    with pytest.raises(RecordingError, match=r"not a readable \.npy array"):
+        import_numpy(path, rate_hz=2.0)
+
+
+@pytest.mark.parametrize("gap", ["NA", "n/a", "null", "-", "?"])
+def test_a_gap_in_the_first_row_does_not_make_it_names(gap, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(f"{gap},0\n0,1\n1,1\n")  # the frame would be lost
+    with pytest.raises(RecordingError, match=r"row 1 holds numbers and gaps"):
+        import_csv(path, rate_hz=2.0)
+    path.write_text(f"{gap},b\n0,1\n1,1\n")
+    assert import_csv(path, rate_hz=2.0).names == (gap, "b")
+
+
+def test_quotes_around_names_and_numbers(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text('"a, left","b"\n"0","1"\n"1","0"\n')
+    recording = import_csv(path, rate_hz=2.0)
+    assert recording.names == ("a, left", "b")
+    assert recording.spikes.tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("delimiter", list('0.e-"\n'))
+def test_a_delimiter_is_no_part_of_a_number(delimiter, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("0.1\n1.0\n")
+    with pytest.raises(RecordingError, match="delimiter is"):
+        import_csv(path, rate_hz=2.0, delimiter=delimiter)
+
+
+def test_what_only_python_calls_a_number(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("a,0.1\na,1_0\n")
+    with pytest.raises(RecordingError, match="row 2: time '1_0' is no number"):
+        import_spike_times(path, 0.5)
+
+
+@pytest.mark.parametrize("value", [b"all", np.array([b"0", b"1"]), "dangling"])
+def test_accepted_components_that_cannot_be_read_do_not_become_all(value, tmp_path):
+    path = tmp_path / "results.hdf5"
+    with h5py.File(path, "w") as file:
+        file["estimates/S"], file["params/data/fr"] = SPIKES.T, 30.0
+        link = h5py.SoftLink("/nowhere") if isinstance(value, str) else value
+        file["estimates/idx_components"] = link
+    with pytest.raises(RecordingError, match="idx_components"):
+        import_recording(path)
+    assert import_recording(path, accepted_only=False).n_neurons == 4
+
+
+def test_sums_that_leave_the_numbers_are_named(tmp_path):
+    path = tmp_path / "mine.npy"
+    np.save(path, np.full((3, 2), 1e308))
+    with pytest.raises(RecordingError, match="too large for events"):
+        import_numpy(path, rate_hz=2.0, amplitude_fraction=0.5)

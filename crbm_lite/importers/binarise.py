@@ -121,11 +121,12 @@ def binarise(
             f"{where} holds {values.min():g}: amplitude_fraction is for deconvolved events, which "
             "are not negative; traces need a threshold or a kernel"
         )
-    total = values.sum(axis=0, dtype=np.float64)
-    power = np.einsum("tn,tn->n", values, values, dtype=np.float64)
-    limit = amplitude_fraction * power / np.where(total > 0, total, 1.0)
-    if not np.isfinite(limit).all():
+    with np.errstate(over="ignore"):  # an error below
+        total = values.sum(axis=0, dtype=np.float64)
+        power = np.einsum("tn,tn->n", values, values, dtype=np.float64)
+    if not np.isfinite(power).all():
         raise RecordingError(f"{where} holds {values.max():g}: too large for events, divide it")
+    limit = amplitude_fraction * power / np.where(total > 0, total, 1.0)
     note = f"above {amplitude_fraction:g} of the neuron's own amplitude"
     return Binarised((values > limit).view(np.uint8), None, note)
 

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.arguments import as_flag, as_path
-from crbm_lite.hdf5 import RecordingError, open_hdf5, read_array
+from crbm_lite.hdf5 import RecordingError, open_hdf5, read_array, read_strings
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.footprints import (
@@ -107,7 +107,7 @@ def import_caiman(
             )
         values = read_array(file, key, 2)
         keep = np.arange(values.shape[0])
-        if accepted_only and _is_given(file, "estimates/idx_components"):
+        if accepted_only and not _is_none(file, "estimates/idx_components"):
             keep = _accepted(file, values.shape[0])
         if rate_hz is None:
             rate = read_array(file, "params/data/fr")
@@ -140,6 +140,16 @@ def _is_given(file: h5py.File, key: str) -> bool:
     """Whether a key is there and holds numbers, not the text NoneType."""
     item = file.get(key)
     return item is not None and getattr(item, "dtype", np.dtype("O")).kind in "biuf"
+
+
+def _is_none(file: h5py.File, key: str) -> bool:
+    """Whether a key is absent, or holds the text NoneType."""
+    parent, _, name = key.rpartition("/")
+    if file[parent].get(name, getlink=True) is None:
+        return True
+    item = file.get(key)
+    is_text = getattr(item, "dtype", np.dtype(float)).kind in "SO" and item.shape == ()
+    return is_text and read_strings(file, key) == ("NoneType",)
 
 
 def _accepted(file: h5py.File, n_components: int) -> np.ndarray:

@@ -5,6 +5,7 @@ No equations. The first row may hold the neurons' names; one column may hold the
 
 from __future__ import annotations
 
+import csv
 import os
 import warnings
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from crbm_lite.deconvolution import CalciumKernel
 
 __all__ = ["check_delimiter", "import_csv", "read_table"]
+
+_OF_NUMBERS = '0123456789.eE+-"\r\n'  # no delimiters
+_GAPS = ("na", "n/a", "#n/a", "null", "none", "-", "--", "?", ".")  # how programs write gaps
 
 
 def import_csv(
@@ -113,13 +117,19 @@ def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.n
             first = stream.readline()
             if not first.strip():
                 raise RecordingError(f"{path}: row 1 is empty: expected a table, a row a frame")
-            cells = tuple(cell.strip().strip('"') for cell in first.rstrip("\n").split(delimiter))
+            row = csv.reader([first.rstrip("\n")], delimiter=delimiter)
+            cells = tuple(cell.strip().strip('"') for cell in next(row))
             header = None if all(map(_is_number, cells)) else cells
             if header is None:
                 stream.seek(0)
             elif any(_is_number(cell.replace(",", ".")) for cell in cells if "," in cell):
                 raise RecordingError(
                     f"{path}: row 1 has numbers with decimal commas ({cells[0]}): write points"
+                )
+            if header is not None and _is_gap(cells):
+                raise RecordingError(
+                    f"{path}: row 1 holds numbers and gaps ({_is_gap(cells)}), not names: leave "
+                    "such frames or neurons out, or fill the gaps"
                 )
             if header is not None and "" in header:
                 raise RecordingError(
@@ -128,7 +138,9 @@ def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.n
                 )
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # no rows: an error below
-                table = np.loadtxt(stream, delimiter=delimiter, comments=None, ndmin=2)
+                table = np.loadtxt(
+                    stream, delimiter=delimiter, comments=None, ndmin=2, quotechar='"'
+                )
     except UnicodeDecodeError as error:
         raise RecordingError(f"{path}: not a text file in UTF-8 ({error})") from error
     except ValueError as error:
@@ -153,8 +165,14 @@ def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.n
 
 def check_delimiter(delimiter: object) -> None:
     """Raise ValueError unless it is a single character."""
-    if not isinstance(delimiter, str) or len(delimiter) != 1:
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in _OF_NUMBERS:
         raise ValueError(f"delimiter is {delimiter!r}: give the one character between columns")
+
+
+def _is_gap(cells: tuple[str, ...]) -> str:
+    """Return the first cell that stands for a gap among numbers, such as NA."""
+    gaps = [cell for cell in cells if cell.lower() in _GAPS]
+    return gaps[0] if gaps and any(map(_is_number, cells)) else ""
 
 
 def _is_number(cell: str) -> bool:

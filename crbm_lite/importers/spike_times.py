@@ -157,7 +157,7 @@ def import_spike_times(
                         "or no name: expected the neuron's name and the time in seconds"
                     )
                 try:
-                    time_s = float(cells[1])
+                    time_s = float(cells[1].replace("_", "x"))  # to Python 1_0 is 10
                 except ValueError:
                     if number == 1:
                         continue

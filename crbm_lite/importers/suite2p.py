@@ -178,7 +178,7 @@ def _rate(plane: Path) -> float:
         if isinstance(settings, dict) and "fs" in settings:
             try:
                 rate_hz = float(as_numbers(settings["fs"]).item())
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 raise RecordingError(
                     f"{path}: key fs is no rate ({error}): pass rate_hz=..."
                 ) from error
