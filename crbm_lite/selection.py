@@ -5,7 +5,8 @@ A run trains one model on the training frames of one recording and validates it 
 
 Runs go through joblib, so they spread over the cores of one machine or, inside
 ``joblib.parallel_config(backend="dask")``, over a cluster that shares the folder. The frames lie in
-the folder, too: a run is sent as a path, and what a lost worker was at is done by another.
+the folder, too: a run is sent as a path, and what a lost worker was at is done by another. A run
+that raises does not keep the others from being done.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,13 +25,19 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.grid_results import STATISTICS, GridSearch, Run
+from crbm_lite.hyperparameters import checked_schedule
 from crbm_lite.model import CRBM
 from crbm_lite.model_cache import cached_fit, model_key
-from crbm_lite.recordings import Recording, load_recording, save_recording
+from crbm_lite.recordings import Recording, RecordingError, load_recording, save_recording
 from crbm_lite.splits import split_train_test
 from crbm_lite.statistics import validate
+from crbm_lite.storage import write_whole
 
-__all__ = ["STATISTICS", "GridSearch", "Run", "grid_search"]
+__all__ = ["STATISTICS", "GridSearch", "Run", "RunsFailed", "grid_search"]
+
+
+class RunsFailed(RuntimeError):
+    """Runs of a grid that raised an error; all others are saved in the folder."""
 
 
 def grid_search(
@@ -76,13 +82,17 @@ def grid_search(
     Raises
     ------
     ValueError
-        If an axis of the grid is empty or repeats itself, if there is no recording, or as the
-        split, the training or the validation.
+        If an axis of the grid is empty or repeats itself, if there is no recording, if one cannot
+        be split, or if a hyperparameter is impossible: before the first run.
+    RunsFailed
+        If runs raised an error, after all others; each is named. The same call, or one without
+        them, finds the others done.
     OSError
-        If the folder cannot be made or written.
+        If the folder cannot be made or written, or is full: at once.
 
     Examples
     --------
+    >>> import tempfile
     >>> from crbm_lite.planted import plant_recording
     >>> recording = plant_recording(30, 2, size_range=(10, 15), n_frames=300, n_unassigned=0)
     >>> model = CRBM(n_updates=20, progress=False)
@@ -108,28 +118,43 @@ def grid_search(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     validation = dict(validation or {})
-    splits = {name: split_train_test(recording) for name, recording in recordings.items()}
+    splits = {name: _split(name, recording) for name, recording in recordings.items()}
     jobs = []
     for name, m, lam, seed in product(splits, *(sorted(axis) for axis in axes.values())):
         train, test = splits[name]
         run_model = clone(model).set_params(
             n_hidden=int(m), l1=float(lam), random_state=int(seed), progress=False
         )
+        checked_schedule(run_model)
         options = json.dumps([name, validation, model_key(run_model, test)], sort_keys=True)
         key = hashlib.sha256((model_key(run_model, train) + options).encode()).hexdigest()
         jobs.append((folder / f"{key}.json", run_model, name, validation))
-    missing = [job for job in jobs if _read_run(job[0]) is None]
+    missing = [job for job in jobs if _read_run(*job[:3]) is None]
     frames = {
         name: [_store_frames(half, folder / "frames") for half in splits[name]]
         for name in {name for _, _, name, _ in missing}
     }
-    Parallel(n_jobs=n_jobs)(delayed(_compute_run)(*job, *frames[job[2]]) for job in missing)
+    told = Parallel(n_jobs=n_jobs)(delayed(_compute_run)(*job, *frames[job[2]]) for job in missing)
+    failed = [text for text in told if text]
+    if failed:
+        more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+        raise RunsFailed(
+            f"{len(failed)} of {len(jobs)} runs failed, the others are saved in {folder}: "
+            f"{'; '.join(failed[:5])}{more}"
+        )
     return GridSearch(
-        tuple(_read_run(job[0]) for job in jobs),
+        tuple(_read_run(*job[:3]) for job in jobs),
         tuple(sorted(int(m) for m in axes["n_hidden"])),
         tuple(sorted(float(x) for x in axes["l1"])),
         len(missing),
     )
+
+
+def _split(name: str, recording: Recording) -> tuple[Recording, Recording]:
+    try:
+        return split_train_test(recording)
+    except ValueError as error:
+        raise ValueError(f"recording {name!r}: {error}") from error
 
 
 def _store_frames(recording: Recording, folder: Path) -> Path:
@@ -138,9 +163,11 @@ def _store_frames(recording: Recording, folder: Path) -> Path:
     digest = hashlib.sha256(repr((spikes.shape, recording.rate_hz)).encode())
     digest.update(np.packbits(spikes))
     path = folder / f"{digest.hexdigest()}.h5"
-    if not path.exists():
+    try:
+        load_recording(path)
+    except (FileNotFoundError, RecordingError):  # a damaged one is written anew
         folder.mkdir(exist_ok=True)
-        save_recording(path, Recording(spikes, recording.rate_hz))
+        save_recording(path, Recording(spikes, recording.rate_hz), overwrite=True)
     return path
 
 
@@ -149,14 +176,22 @@ _load_frames = lru_cache(maxsize=2)(load_recording)  # the runs of a recording f
 
 def _compute_run(
     path: Path, model: CRBM, name: str, validation: dict, train_path: Path, test_path: Path
-) -> None:
-    """Train, validate and save one run; the file appears whole or not at all."""
-    train, test = _load_frames(train_path), _load_frames(test_path)
+) -> str:
+    """Train, validate and save one run; return what went wrong, if anything did."""
     began = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the verdict is saved
-        fitted = cached_fit(model, train, path.parent / "models")
-        report = validate(fitted, train, test, random_state=model.random_state, **validation)
+    try:
+        train, test = _load_frames(train_path), _load_frames(test_path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the verdict is saved
+            fitted = cached_fit(model, train, path.parent / "models")
+            report = validate(fitted, train, test, random_state=model.random_state, **validation)
+    except OSError:  # without the folder no run can be saved
+        raise
+    except Exception as error:
+        return (
+            f"{name}, M = {model.n_hidden}, lambda = {model.l1:g}, seed {model.random_state}: "
+            f"{type(error).__name__}: {error}"
+        )
     run = Run(
         recording=name,
         n_hidden=model.n_hidden,
@@ -168,20 +203,17 @@ def _compute_run(
         verdict=fitted.verdict_,
         seconds=time.perf_counter() - began,
     )
-    handle, temporary = tempfile.mkstemp(suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(asdict(run), stream)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, json.dumps(asdict(run)).encode())
+    return ""
 
 
-def _read_run(path: Path) -> Run | None:
-    """Read a finished run; None if there is none or the file is damaged."""
+def _read_run(path: Path, model: CRBM, name: str) -> Run | None:
+    """Read a finished run; None if there is none, or the file is damaged or of another run."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Run(**(values | {"nrmse": tuple(values["nrmse"])}))
+        run = Run(**(values | {"nrmse": tuple(map(float, values["nrmse"]))}))
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
+    wanted = (name, model.n_hidden, model.l1, model.random_state)
+    whole = len(run.nrmse) == len(STATISTICS)
+    return run if whole and (run.recording, run.n_hidden, run.l1, run.seed) == wanted else None

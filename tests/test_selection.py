@@ -13,7 +13,8 @@ from sklearn.base import clone
 from crbm_lite import selection
 from crbm_lite.model import CRBM
 from crbm_lite.planted import plant_recording
-from crbm_lite.selection import GridSearch, Run, grid_search
+from crbm_lite.recording import Recording
+from crbm_lite.selection import GridSearch, Run, RunsFailed, grid_search
 from crbm_lite.splits import split_train_test
 from crbm_lite.statistics import validate
 
@@ -109,7 +110,11 @@ def test_a_restart_computes_only_what_is_missing(tmp_path, monkeypatch):
     assert grid_search(*arguments, validation=SHORT | {"n_saved": 4}).n_computed == 5
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"seed": 1}'])
+OF_ANOTHER = json.dumps(vars(a_run(2, 0.01, 1, (0.1, 0.1, 0.1, 0.1, 0.1))))
+CUT_SHORT = json.dumps(vars(a_run(2, 0.01, 0, (0.1, 0.1))) | {"recording": "recording"})
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"seed": 1}', OF_ANOTHER, CUT_SHORT])
 def test_a_damaged_result_is_computed_anew(tmp_path, damage):
     arguments = (MODEL, RECORDING, [2], [0.01], [0], tmp_path)
     first = grid_search(*arguments, validation=SHORT)
@@ -119,6 +124,39 @@ def test_a_damaged_result_is_computed_anew(tmp_path, damage):
     assert second.n_computed == 1
     assert second.runs[0].nrmse == first.runs[0].nrmse
     assert json.loads(path.read_text())["seed"] == 0
+
+
+@pytest.mark.parametrize("damage", [b"", b"not HDF5"])
+def test_damaged_frames_are_written_anew(tmp_path, damage):
+    arguments = (MODEL, RECORDING, [2], [0.01], [0], tmp_path)
+    first = grid_search(*arguments, validation=SHORT)
+    next(tmp_path.glob("*.json")).unlink()
+    for path in tmp_path.glob("frames/*.h5"):
+        path.write_bytes(damage)
+    selection._load_frames.cache_clear()
+    assert grid_search(*arguments, validation=SHORT).runs[0].nrmse == first.runs[0].nrmse
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_run_that_raises_does_not_lose_the_others(tmp_path, n_jobs):
+    recordings = {"silent": Recording(np.zeros((400, 40)), rate_hz=2.0), "sound": RECORDING}
+    arguments = ([2], [0.01, 0.02], [0], tmp_path)
+    with pytest.raises(RunsFailed, match=r"2 of 4 .*silent, M = 2, lambda = 0.01.*no spike"):
+        grid_search(MODEL, recordings, *arguments, validation=SHORT, n_jobs=n_jobs)
+    del recordings["silent"]
+    assert grid_search(MODEL, recordings, *arguments, validation=SHORT).n_computed == 0
+
+
+def test_a_full_disk_ends_a_search_at_once(tmp_path, monkeypatch):
+    def full(*_):
+        tried.append(1)
+        raise OSError(28, "No space left on device")
+
+    tried = []
+    monkeypatch.setattr(selection, "write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        grid_search(MODEL, RECORDING, [2], [0.01, 0.02], [0], tmp_path, validation=SHORT)
+    assert len(tried) == 1 and not list(tmp_path.glob("*.json"))
 
 
 def test_two_processes_give_the_same_numbers(tmp_path):
@@ -135,7 +173,8 @@ def test_two_processes_give_the_same_numbers(tmp_path):
         ({"l1": [0.1, 0.1]}, "l1 is .* each once"),
         ({"seeds": []}, "seeds is"),
         ({"recordings": {}}, "recordings is empty"),
-        ({"l1": [-0.1]}, "l1"),
+        ({"l1": [-0.1]}, "l1 must be"),
+        ({"recordings": {"brief": Recording(np.eye(4), rate_hz=1.0)}}, "recording 'brief'"),
     ],
 )
 def test_bad_grids_are_named(tmp_path, change, message):
