@@ -239,6 +239,40 @@ def test_a_checkpoint_of_a_later_version_is_refused(tmp_path):
         file.read()
 
 
+def test_a_checkpoint_that_something_else_changed_is_told_and_does_not_become_the_one_before(
+    tmp_path,
+):
+    mine = CheckpointFile(tmp_path / "run.h5", 1)
+    for n in (1, 2):
+        mine.write(IDENTITY, STATE | {"run/n": np.asarray(n)})
+    other = CheckpointFile(mine.path, 1)  # begun when the first had written: it did not look
+    mine.path.write_bytes(b"garbage")
+    with pytest.warns(CheckpointWarning, match="changed by something else.*its own checkpoint"):
+        mine.write(IDENTITY, STATE)
+    assert mine.read()[1]["run/n"] == 3 and CheckpointFile(mine.previous, 1).read()[1]["run/n"] == 1
+    with pytest.warns(CheckpointWarning, match="changed by something else"):
+        other.write(IDENTITY, STATE)
+    mine.path.unlink()  # no more is told where the user has removed it
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        other.write(IDENTITY, STATE)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights there")
+def test_a_link_to_another_disk_stays_one(tmp_path):
+    (tmp_path / "big").mkdir()
+    link = tmp_path / "run.h5"
+    link.symlink_to("big/run.h5")
+    file = CheckpointFile(link, 1)
+    for _ in range(2):
+        file.write(IDENTITY, STATE)
+    assert link.is_symlink() and [p.name for p in tmp_path.iterdir() if not p.is_dir()] == [
+        "run.h5"
+    ]
+    assert sorted(p.name for p in (tmp_path / "big").iterdir()) == ["run.h5", "run.h5.previous"]
+    assert CheckpointFile(link, 1).read()[1]["run/n"] == 3
+
+
 # ---------------------------------------------------------------------- disk full, read-only
 
 
