@@ -20,7 +20,7 @@ from crbm_lite.viewer_data import encode, script_json
 if TYPE_CHECKING:
     from crbm_lite.explorer import Cells, Control, Explorer
 
-__all__ = ["fragment", "payload"]
+__all__ = ["fragment", "payload", "quantise", "within"]
 
 _SCRIPT = Path(__file__).with_name("explorer.js")
 _STEPS = 65534
@@ -51,6 +51,32 @@ def quantise(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     low, high = limits
     steps = np.rint(np.clip((values - low) / (high - low), 0, 1) * _STEPS)
     return np.where(np.isnan(values), _STEPS + 1, steps).astype(np.uint16)
+
+
+def within(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """Lines cut where they leave the limits: NaN but for the first point outside.
+
+    Drawn at the limit, what lies outside would look like a plateau.
+
+    Parameters
+    ----------
+    values : array of float, points along the last axis
+    limits : (float, float)
+
+    Returns
+    -------
+    array of float, same shape
+
+    Examples
+    --------
+    >>> within(np.array([0.0, 1.0, 2.0, 3.0]), (-1.0, 1.5))
+    array([ 0.,  1.,  2., nan])
+    """
+    outside = (values < limits[0]) | (values > limits[1])
+    first = np.zeros_like(outside)
+    first[..., 1:] |= ~outside[..., :-1]
+    first[..., :-1] |= ~outside[..., 1:]
+    return np.where(outside & ~first, np.nan, values)
 
 
 def payload(explorer: Explorer) -> dict:
@@ -84,11 +110,12 @@ def payload(explorer: Explorer) -> dict:
 def _panel(panel: Lines | Cells) -> dict:
     lines = isinstance(panel, Lines)
     rows, columns = panel.values.shape[-2:]
+    values = within(panel.values, panel.limits) if lines else panel.values
     shared = {
         "kind": "lines" if lines else "cells",
         "title": panel.title, "xlabel": panel.xlabel, "ylabel": panel.ylabel,
         "limits": list(panel.limits), "rows": rows, "columns": columns,
-        "values": encode(quantise(panel.values, panel.limits), "u2"),
+        "values": encode(quantise(values, panel.limits), "u2"),
     }  # fmt: skip
     if lines:
         return shared | {"x": np.round(panel.x, 4).tolist(), "x_texts": list(panel.x_texts)}

@@ -10,7 +10,7 @@ from scipy.integrate import quad
 
 from crbm_lite import CRBM
 from crbm_lite.explorer import Cells, Control, Explorer, Lines
-from crbm_lite.explorer_page import fragment, payload, quantise
+from crbm_lite.explorer_page import fragment, payload, quantise, within
 from crbm_lite.explorers import drelu_explorer, penalty_path, selection_surface
 from crbm_lite.widgets import explore
 
@@ -129,6 +129,20 @@ def test_the_page_gets_every_value_to_half_a_step():
             back.reshape(panel.values.shape), panel.values, atol=(high - low) / 131068 + 1e-12
         )
     assert quantise(np.array([5.0]), (0.0, 1.0)) == 65534
+
+
+def test_a_line_ends_where_it_leaves_its_limits(drelu):
+    beyond = (0, 1, 0, 1)  # a response that goes beyond 6 on the way
+    response = drelu.panels[2].y[beyond]
+    y = [-9.0, -2.0, -0.5, 0.5, 2.0, np.nan, 3.0, 0.0, 5.0]
+    kept = within(np.array(y), (-1.0, 1.0))
+    np.testing.assert_array_equal(kept, [np.nan, -2, -0.5, 0.5, 2, np.nan, 3, 0, 5])
+    data = payload(drelu)["panels"][2]
+    steps = np.frombuffer(base64.b64decode(data["values"]), "u2").reshape(drelu.panels[2].y.shape)
+    outside = np.abs(response) > 6
+    assert outside.sum() > 5
+    assert (steps[beyond][outside] == 65534).sum() == 1  # the first point outside
+    assert (steps[beyond][outside] == 65535).sum() == outside.sum() - 1
 
 
 def test_the_html_escapes_names_and_carries_valid_data(drelu):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crbm_lite.explorer_page import within
 from crbm_lite.explorers import drelu_explorer
 
 pytestmark = pytest.mark.browser
@@ -218,9 +219,10 @@ def test_sliders_move_by_keyboard_and_show_what_was_computed(opened):
         )
     for k, panel in enumerate(explorer.panels):
         path = box.locator("svg").nth(k).locator("path[stroke-width='2']").get_attribute("d")
-        drawn = np.array([p.split() for p in path[1:].split("L")], float)[:, 1]
+        drawn = np.array([p.split() for p in path[1:].replace("M", "L").split("L")], float)[:, 1]
         low, high = panel.limits
-        expected = np.clip(panel.y[(*position, 0)], low, high)
+        shown = within(panel.y[(*position, 0)], panel.limits)
+        expected = np.clip(shown[np.isfinite(shown)], low, high)
         top, bottom = 26, 194  # of the panel's box in explorer.js
         np.testing.assert_allclose(
             bottom - (expected - low) / (high - low) * (bottom - top), drawn, atol=0.06
