@@ -30,16 +30,16 @@ COLUMNS = (
     "n_neurons", "n_assemblies", "n_frames", "activity", "active_s", "l1", "n_updates",
     "correlation_frames", "n_components", "n_found", "nllh", "nllh_truth", "density", "verdict",
 )  # fmt: skip
-ASSEMBLIES = {100: 5, 300: 10, 1000: 15}
+ASSEMBLIES = {100: 5, 300: 10, 1000: 15, 3000: 20}
+PENALTIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04)
 N_TEST = 1500
 
 
 def runs() -> Iterator[tuple]:
     """Neurons, frames, activity, seconds active, lambda, updates of every training."""
-    for n, t, a, l1 in product(
-        ASSEMBLIES, (500, 1000, 2000, 4000), (0.03, 0.08), (0.0025, 0.005, 0.01, 0.02, 0.04)
-    ):
-        if n < 1000 or t < 4000:
+    for n, t, a, l1 in product(ASSEMBLIES, (500, 1000, 2000, 4000), (0.01, 0.03, 0.08), PENALTIES):
+        # from a fiftieth of the activity to all of it, beyond which nothing is left
+        if a / 50 <= l1 <= a and (n < 3000 or t == 4000):
             yield n, t, a, 4.0, l1, 600
     for t, l1 in product((500, 1000, 2000, 4000), (0.005, 0.01)):
         yield 300, t, 0.08, 12.0, l1, 600

@@ -2,7 +2,8 @@
 
 python -m benchmarks.learning_curves [planted] [retina]     both by default
 
-One choice at a time is changed: start, ramp, chains, Gibbs steps, jumps. A run of n updates has its
+One choice at a time is changed: start, ramp, chains, Gibbs steps, jumps. Adaptive Gibbs steps are
+`AdaptiveTrainer`, which is only here. A run of n updates has its
 learning rate decay and its parameters averaged over these n updates, so a learning curve is made of
 whole runs, each twice as long as the one before, and not of moments of one run. "As good" means all
 five statistics and the median nLLH, on test frames, against the longest run with the usual choices:
@@ -25,7 +26,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numba
@@ -59,8 +60,32 @@ CHOICES: dict[str, dict[str, object]] = {
     "jumps every 6 steps": {"jump_every": 6},
     "jumps every 15 steps": {"jump_every": 15},
     "10 Gibbs steps": {"n_gibbs": 10},
+    "adaptive Gibbs steps": {"n_gibbs": "adaptive"},
     "ramp over 30 % of the updates": {"ramp": 0.3},
 }
+
+
+class AdaptiveTrainer(Trainer):
+    """Gibbs steps an update, 1 to 30, such that an update forgets half of what the chains were.
+
+    What is left is the correlation over the chains of a hidden unit's input before an update and
+    after it, averaged over the units: above 0.5 a step more is taken next time, below 0.3 one less.
+    """
+
+    _FEWEST, _MOST, _FORGOTTEN, _KEPT = 1, 30, 0.3, 0.5
+
+    def one_update(self, measure: bool = False) -> float | None:
+        before = self.chains.inputs().copy()
+        result = super().one_update(measure)
+        after = self.chains.inputs()
+        before, after = (x - x.mean(axis=0) for x in (before, after))
+        norm = np.sqrt((before**2).sum(axis=0) * (after**2).sum(axis=0))
+        alive = norm > 0
+        left = np.mean((before * after).sum(axis=0)[alive] / norm[alive]) if alive.any() else 0.0
+        change = int(left > self._KEPT) - int(left < self._FORGOTTEN)
+        n_gibbs = min(max(self.schedule.n_gibbs + change, self._FEWEST), self._MOST)
+        self.schedule = replace(self.schedule, n_gibbs=n_gibbs)
+        return result
 
 
 @dataclass(frozen=True)
@@ -92,12 +117,13 @@ def problem(name: str) -> Problem:
 
 def run(case: Problem, choice: dict[str, object], n_updates: int) -> dict[str, object]:
     """Train once and validate; seconds of the training alone."""
-    model = cl.CRBM(**case.usual | choice, n_updates=n_updates)
+    is_adaptive = choice.get("n_gibbs") == "adaptive"
+    model = cl.CRBM(**case.usual | ({} if is_adaptive else choice), n_updates=n_updates)
     schedule, spikes = checked_schedule(model), as_spikes(case.train)
     began = time.process_time()
     watch = MonitoredRun(float(spikes.activity().mean()), tqdm(disable=True), StopRequest())
     start = (spikes, model.n_hidden, schedule, model.init, SEED, watch)
-    trainer = _started_trainer(Trainer, *start)
+    trainer = _started_trainer(AdaptiveTrainer if is_adaptive else Trainer, *start)
     ended = watch.train(trainer, None, n_updates)
     weights, fields, potential = trainer.finish()
     seconds = time.process_time() - began
@@ -108,6 +134,7 @@ def run(case: Problem, choice: dict[str, object], n_updates: int) -> dict[str, o
         "n_updates": n_updates,
         "cpu_s": seconds,
         "ended": ended,
+        "last_n_gibbs": trainer.schedule.n_gibbs,
         "events": watch.events,
         "nllh": report.nllh.median,
         "nrmse": {name: score.nrmse for name, score in scores.items()},

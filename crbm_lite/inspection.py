@@ -155,8 +155,9 @@ def _length(recording: Recording, advice: Advice) -> Finding:
         return Finding("length", "problem", text, "record longer or more neurons: nothing to learn")
     text = (
         f"T = {recording.n_frames} frames are worth {advice.n_independent:.0f} independent ones "
-        f"(activity outlasts {advice.correlation_frames:.1f} frames); {advice.n_components} "
-        f"components stand out from the noise, M = {advice.n_hidden}"
+        f"(activity outlasts {advice.correlation_frames:.1f} frames), with "
+        f"{advice.spikes_per_neuron:.0f} spikes a neuron; {advice.n_components} components stand "
+        f"out from the noise, M = {advice.n_hidden}"
     )
     if not advice.is_long_enough:
         todo = "too short for all assemblies: take those that are found again with another seed"

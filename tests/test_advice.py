@@ -35,12 +35,15 @@ def suggested_rows():
         l1 = suggested_l1(int(rows[0]["n_frames"]), rows[0]["activity"])
         nearest = min(rows, key=lambda row: abs(np.log(row["l1"] / l1)))
         chosen.append((nearest, max(row["nllh"] for row in rows)))
-    assert len(chosen) == 26
+    assert len(chosen) == 43
     return chosen
 
 
 def is_long_enough(row):
-    return row["n_frames"] / row["correlation_frames"] >= rules.INDEPENDENT_FRAMES
+    return (
+        row["n_frames"] / row["correlation_frames"] >= rules.INDEPENDENT_FRAMES
+        and row["n_frames"] * row["activity"] >= rules.SPIKES_PER_NEURON
+    )
 
 
 def test_components_were_the_assemblies_and_all_were_found_where_t_sufficed(suggested_rows):
@@ -50,17 +53,31 @@ def test_components_were_the_assemblies_and_all_were_found_where_t_sufficed(sugg
         assert row["n_components"] == row["n_found"] == row["n_assemblies"], row
     short = [row for row, _ in suggested_rows if not is_long_enough(row)]
     assert any(row["n_found"] < 0.7 * row["n_assemblies"] for row in short)
+    # neither half of the rule would do
+    assert any(
+        row["n_found"] < 0.7 * row["n_assemblies"]
+        and row["n_frames"] / row["correlation_frames"] >= rules.INDEPENDENT_FRAMES
+        for row in short
+    )
 
 
 def test_suggested_lambda_came_near_the_best(suggested_rows):
-    wide = [
+    spiking = [
         (row, best)
         for row, best in suggested_rows
-        if row["n_neurons"] >= 300 and row["n_frames"] >= 1000
+        if row["n_frames"] * row["activity"] >= rules.SPIKES_PER_NEURON
     ]
-    assert len(wide) >= 10
-    for row, best in wide:
+    assert len(spiking) >= 20
+    for row, best in spiking:
         assert row["nllh"] > 0.9 * best, row
+
+
+def test_four_standard_errors_alone_are_too_much_for_sparse_recordings():
+    sparse = [row for row in read_table() if row["activity"] == 0.01 and row["n_frames"] == 4000]
+    for n_neurons in {row["n_neurons"] for row in sparse}:
+        nllh = {row["l1"]: row["nllh"] for row in sparse if row["n_neurons"] == n_neurons}
+        assert nllh[0.01] < 0.2 * max(nllh.values())
+        assert nllh[suggested_l1(4000, 0.01)] > 0.8 * max(nllh.values())
 
 
 def test_more_updates_than_suggested_gained_little():
@@ -115,10 +132,16 @@ def test_shifts_keep_each_neuron_and_lose_what_they_share(good):
 @pytest.mark.parametrize("factor", [1, 4])
 def test_lambda_follows_the_standard_error(factor):
     rng = np.random.default_rng(0)
-    z = np.where(rng.random(1000 * factor) < 0.5, 1.0, -1.0)  # a unit of mean 0 and variance 1
-    v = rng.random((z.size, 2000)) < 0.01
+    z = np.where(rng.random(20_000 * factor) < 0.5, 1.0, -1.0)  # a unit of mean 0 and variance 1
+    v = rng.random((z.size, 200)) < 0.3
     error = ((v - v.mean(axis=0)) * z[:, None]).mean(axis=0).std()
-    assert suggested_l1(z.size, 0.01) == pytest.approx(4 * error, rel=0.1)
+    assert suggested_l1(z.size, 0.3) == pytest.approx(4 * error, rel=0.15)
+
+
+def test_lambda_is_a_tenth_of_a_small_activity_and_at_most_the_papers():
+    assert suggested_l1(2000, 0.01) == pytest.approx(0.001)
+    assert suggested_l1(2000, 0.08) == pytest.approx(0.008)
+    assert suggested_l1(2000, 0.4) == 0.02
 
 
 def test_suggested_model_can_be_trained_and_finds_the_assemblies(good):
