@@ -6,14 +6,18 @@ Both are escaped outside code and math, so that authors need not think of it.
 
 import re
 
+# Names at the head of an entry of a section, as in "weights_ : ndarray", are left to napoleon.
+NAMES = re.compile(r"\s*\w+(?:, \w+)*(?= : |$)")
 # What is left as it is: literals, roles and other interpreted text, directives, doctests.
 KEPT = re.compile(r"(``.+?``|:[\w:]+:`.+?`|`.+?`_{0,2}|^\s*\.\. .*$|^\s*>>> .*$|^\s*\.\.\. .*$)")
 
 
 def escape(line: str) -> str:
+    names = NAMES.match(line)
+    head, line = (names[0], line[names.end() :]) if names else ("", line)
     pieces = KEPT.split(line)
     pieces[::2] = [re.sub(r"(?<=\w)_(?=\W|$)|\|", r"\\\g<0>", piece) for piece in pieces[::2]]
-    return "".join(pieces)
+    return head + "".join(pieces)
 
 
 def _process(app, what, name, obj, options, lines):

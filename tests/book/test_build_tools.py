@@ -76,6 +76,7 @@ def test_the_key_depends_on_the_recordings_only_where_one_is_fetched(book, monke
         (">>> model.weights_ | 1", ">>> model.weights_ | 1"),
         ("quantity_given_quantity", "quantity_given_quantity"),
         ("a citation [1]_ stays", "a citation [1]_ stays"),
+        ("    weights_, means_ : |w| of x_", r"    weights_, means_ : \|w\| of x\_"),
     ],
 )
 def test_docstrings_are_escaped_outside_code_and_math(written, escaped):
