@@ -1,7 +1,21 @@
-"""Run every benchmark."""
+"""Run every benchmark; what is stored with its own key or row is not computed again."""
 
-from benchmarks import connectivity_animals, deconvolution, glm, planted, rehearsal, retina, update
+from benchmarks import (
+    connectivity_animals,
+    convergence,
+    deconvolution,
+    glm,
+    learning_curves,
+    planted,
+    rehearsal,
+    retina,
+    scaling,
+    update,
+)
 
-for benchmark in (update, planted, retina, glm, deconvolution, connectivity_animals, rehearsal):
+for benchmark in (
+    update, scaling, planted, convergence, learning_curves, retina, glm, deconvolution,
+    connectivity_animals, rehearsal,
+):  # fmt: skip
     print(f"== {benchmark.__name__}: {(benchmark.__doc__ or '').splitlines()[0]}", flush=True)
     benchmark.main()
