@@ -52,6 +52,10 @@ TOO_WIDE = """() => [...document.querySelectorAll('.bd-article *')]
     .slice(0, 5).map(e => e.tagName + '.' + e.className + ': ' + e.textContent.slice(0, 60))"""
 BAD_PLOTS = """() => [...document.querySelectorAll('.plotly-graph-div')]
     .filter(e => !e.querySelector('.main-svg')).map(e => e.id)"""
+# What was meant for a program: a number that was not filled in, an escape, the name of an object.
+LEFT_OVER = """() => [...document.querySelectorAll('.bd-article :is(p, li, td, dt, .output pre)')]
+    .map(e => e.textContent.match(/.{0,30}(\\{\\{ *\\w|\\w\\\\_| at 0x[0-9a-f]{6}).{0,30}/)?.[0])
+    .filter(Boolean).slice(0, 5)"""
 # The handles of ipywidgets' own sliders are left out: they are not ours to label.
 SERIOUS = """async rules => (await axe.run(
         {include: ['main'], exclude: ['.jupyter-widgets']},
@@ -158,6 +162,7 @@ def test_page(opened, page):
         "math not rendered": tab.evaluate(UNRENDERED),
         "images broken or without alternative text": tab.evaluate(BAD_IMAGES),
         "interactive figures not drawn": tab.evaluate(BAD_PLOTS),
+        "left over": tab.evaluate(LEFT_OVER),
         # Without a link to one, browsers ask for /favicon.ico and log that it is missing.
         "no icon": tab.locator("link[rel~=icon]").count() == 0,
     }
