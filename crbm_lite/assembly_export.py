@@ -7,6 +7,7 @@ regions, and its weight in every assembly.
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.checks import finite_places, finite_weights, region_members, region_names
+from crbm_lite.storage import write_whole
 
 __all__ = ["export_csv", "export_hdf5"]
 
@@ -49,6 +51,8 @@ def export_csv(
 ) -> Path:
     """Write neuron, x_um, y_um, z_um, region and each assembly's weight to a CSV file.
 
+    The file appears whole or not at all.
+
     Parameters
     ----------
     path : path of the file to make
@@ -79,15 +83,15 @@ def export_csv(
     """
     weights, places = _checked(weights, coordinates)
     regions = _region_of_neuron(len(weights), labels, label_names)
-    path = Path(path)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        columns = [f"w{k}" for k in range(weights.shape[1])]
-        writer.writerow(["neuron", "x_um", "y_um", "z_um", "region", *columns])
-        for i, (place, region, row) in enumerate(zip(places, regions, weights, strict=True)):
-            numbers = (f"{x + 0.0:.9g}" for x in row)  # -0 becomes 0
-            writer.writerow([i, *(f"{x:.9g}" for x in place), region, *numbers])
-    return path
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [f"w{k}" for k in range(weights.shape[1])]
+    writer.writerow(["neuron", "x_um", "y_um", "z_um", "region", *columns])
+    for i, (place, region, row) in enumerate(zip(places, regions, weights, strict=True)):
+        numbers = (f"{x + 0.0:.9g}" for x in row)  # -0 becomes 0
+        writer.writerow([i, *(f"{x:.9g}" for x in place), region, *numbers])
+    write_whole(path, text.getvalue().encode())
+    return Path(path)
 
 
 def export_hdf5(
@@ -120,11 +124,12 @@ def export_hdf5(
 
     weights, places = _checked(weights, coordinates)
     regions = _region_of_neuron(len(weights), labels, label_names)
-    path = Path(path)
-    with h5py.File(path, "w") as file:
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
         file.attrs["format"] = "crbm_lite assemblies"
         write_dataset(file, "neuron", np.arange(len(weights)))
         write_dataset(file, "coordinates_um", places)
         write_dataset(file, "weights", weights)
         file["region"] = np.array(regions, dtype=h5py.string_dtype())
-    return path
+    write_whole(path, image.getbuffer())
+    return Path(path)

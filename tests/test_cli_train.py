@@ -147,24 +147,30 @@ def test_a_log_is_not_filled_by_the_bar(folder):
 # ---------------------------------------------------------------------- full disks, other files
 
 
-def test_a_disk_that_is_full_when_the_model_is_written_leaves_all_as_it_was(tmp_path):
+def test_a_disk_that_is_full_when_results_are_written_leaves_all_as_it_was(tmp_path):
     code = """
 import resource, sys
 import numpy as np
+from crbm_lite.assembly_export import export_csv, export_hdf5
 from crbm_lite.storage import write_model
 path = sys.argv[1]
 write_model(path, {"x": np.zeros(3)}, {})
 before = open(path, "rb").read()
-noise = np.random.default_rng(0).random(5000)
+noise = np.random.default_rng(0).random((100, 50))
 for limit in range(1000, 40_000, 3000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    try:
-        write_model(path, {"x": noise, "y": noise[:9]}, {"a": "b" * 3000})
-    except OSError as error:
-        assert error.filename == path, error
-    else:
-        raise AssertionError(limit)
-    assert open(path, "rb").read() == before
+    for write in (
+        lambda: write_model(path, {"x": noise, "y": noise[:9]}, {"a": "b" * 3000}),
+        lambda: export_csv(path, noise, None),
+        lambda: export_hdf5(path, noise, None),
+    ):
+        try:
+            write()
+        except OSError as error:
+            assert error.filename == path, error
+        else:
+            raise AssertionError(limit)
+        assert open(path, "rb").read() == before
 """
     pytest.importorskip("resource")
     path = tmp_path / "m.h5"
