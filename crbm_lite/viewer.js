@@ -138,6 +138,8 @@ window.crbmViewer ??= (() => {
     const fit = () => { // the brain fits into a phone, too
       const small = Math.min(1, (plot.clientWidth - 140) / 660);
       for (const d of ["x", "y", "z"]) layout.scene.aspectratio[d] = small * ratio[d];
+      const shorter = ratio.x < ratio.y ? "xaxis" : "yaxis"; // whose numbers would collide
+      layout.scene[shorter].nticks = small < 0.6 ? 3 : 6;
       return plot.clientWidth;
     };
     let width = fit();
