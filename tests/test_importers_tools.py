@@ -2,7 +2,8 @@
 
 tests/data/suite2p_1.1.0.zip was written by suite2p 1.1.0 itself, run on a movie of five planted
 cells (300 frames of 40 x 40 pixels at 10 Hz); beside its output lie the planted spikes and the
-planted centres. NWB files are written by pynwb here. CaImAn does not install from a package index,
+planted centres. tests/data/suite2p_0.14.6.zip is from the last release of the older layout, with one
+ops.npy: six cells, 400 frames of 64 x 64 (the folders in ops.npy are shortened). NWB files are written by pynwb here. CaImAn does not install from a package index,
 so its file is built here after the layout that its save function documents; roiextractors 0.10.0,
 an independent reader, finds the same events, rate and positions in it.
 """
@@ -55,6 +56,15 @@ class TestSuite2p:
             assert (recording.spikes != true).mean() < 0.005
             assert recording.coordinate_unit == "pixel"
             assert recording.names == ("0", "1", "2", "3", "4")
+
+    @pytest.mark.parametrize("options", [HALF, {"traces": "F", "kernel": KERNEL}])
+    def test_the_older_layout(self, tmp_path, options):
+        zipfile.ZipFile(Path(__file__).parent / "data/suite2p_0.14.6.zip").extractall(tmp_path)
+        recording = import_suite2p(tmp_path, **options)
+        assert (recording.n_frames, recording.n_neurons, recording.rate_hz) == (400, 6, 10.0)
+        true = self.planted(tmp_path, recording)
+        assert (recording.spikes != true).mean() < 0.002
+        assert not (tmp_path / "plane0/settings.npy").exists()
 
     def test_dff_is_of_the_fluorescence_less_the_neuropil(self, folder):
         f, around = (np.load(folder / f"plane0/{name}.npy") for name in ("F", "Fneu"))
