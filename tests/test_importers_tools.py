@@ -2,10 +2,11 @@
 
 tests/data/suite2p_1.1.0.zip was written by suite2p 1.1.0 itself, run on a movie of five planted
 cells (300 frames of 40 x 40 pixels at 10 Hz); beside its output lie the planted spikes and the
-planted centres. tests/data/suite2p_0.14.6.zip is from the last release of the older layout, with one
-ops.npy: six cells, 400 frames of 64 x 64 (the folders in ops.npy are shortened). NWB files are written by pynwb here. CaImAn does not install from a package index,
-so its file is built here after the layout that its save function documents; roiextractors 0.10.0,
-an independent reader, finds the same events, rate and positions in it.
+planted centres. suite2p_0.14.6.zip is from the last release of the older layout, with one ops.npy:
+six cells, 400 frames of 64 x 64 (the folders named in ops.npy are shortened). NWB files are written
+by pynwb here. CaImAn does not install from a package index, so its file is built here after the
+layout that its save function documents; roiextractors 0.10.0, an independent reader, finds the same
+events, rate and positions in it.
 """
 
 import pickle
