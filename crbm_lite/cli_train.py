@@ -6,8 +6,10 @@ No equations. Needs the package click.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -119,7 +121,7 @@ def train(
         try:
             with left_alone():
                 told = _fit(estimator, data, checkpoint, checkpoint_every, resume)
-                estimator.save(model)
+                _save(estimator, model)
         except KeyboardInterrupt:  # a second one, or in the certificate
             raise Failed(f"interrupted, {model} is not written; go on with --resume", 130) from None
     certificate, history = estimator.certificate_, estimator.history_
@@ -151,12 +153,13 @@ def _fit(
     """Fit, tell the warnings on stderr as they come, each once, and return them."""
     from sklearn.exceptions import ConvergenceWarning
 
-    told: list[str] = []
+    told: dict[str, str] = {}
 
     def tell(message: Warning, *_: object, **__: object) -> None:
         text = " ".join(str(message).split())
-        if text not in told:  # a full disk is found full at every checkpoint of a night
-            told.append(text)
+        kind = re.sub(r"[0-9.]+", "#", text)
+        if kind not in told:  # a full disk is found full at every checkpoint of a night
+            told[kind] = text
             click.echo(f"Warning: {text}", err=True)
 
     if not sys.stderr.isatty():
@@ -166,7 +169,21 @@ def _fit(
         warnings.simplefilter("ignore", ConvergenceWarning)  # the verdict is told at the end
         warnings.showwarning = tell
         estimator.fit(data, checkpoint=checkpoint, checkpoint_every=every, resume=resume)
-    return told
+    return list(told.values())
+
+
+def _save(estimator: crbm_lite.CRBM, model: Path) -> None:
+    """Save the model; where it does not fit, keep it among the temporary files and say where."""
+    try:
+        estimator.save(model)
+    except OSError as error:
+        rescued = Path(tempfile.mkdtemp(prefix="crbm-lite-")) / model.name
+        try:
+            estimator.save(rescued)
+        except OSError:
+            rescued.parent.rmdir()
+            raise error from None
+        raise Failed(f"{error}; the model is kept as {rescued}: move it in time", 5) from error
 
 
 def _judge(model: crbm_lite.CRBM) -> None:

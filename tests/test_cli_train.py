@@ -179,6 +179,31 @@ for limit in range(1000, 40_000, 3000):
     assert names(tmp_path) == ["m.h5"]
 
 
+def test_a_model_for_which_there_is_no_room_is_kept_elsewhere(folder, monkeypatch):
+    (folder / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder / "tmp"))
+    write, full = storage.write_whole, [folder]
+
+    def on_a_full_disk(path, content):
+        if path.resolve().parent in full:
+            raise OSError(28, "No space left on device", str(path))
+        write(path, content)
+
+    monkeypatch.setattr(storage, "write_whole", on_a_full_disk)
+    words = ("train", "larva.h5", *WORDS[2:], "--checkpoint", "c")
+    result = run(*words)
+    assert result.exit_code == 5 and not (folder / "m.h5").exists()
+    kept = re.search(r"kept as (\S+m\.h5): move it", result.output)[1]
+    assert CRBM.load(kept).verdict_ in ("converged", "not converged")
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: full.append(folder / "t") or make("t"))
+    make = lambda name: (folder / name).mkdir() or str(folder / name)  # noqa: E731
+    result = run(*words, "--resume")
+    assert (
+        result.exit_code == 5 and "No space left" in result.output and "kept" not in result.output
+    )
+    assert names(folder) == ["c", "larva.h5", "tmp"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="other rights there")
 def test_a_model_is_for_those_whom_the_umask_lets_read_and_a_link_stays_a_link(tmp_path):
     (tmp_path / "big_disk").mkdir()
