@@ -141,14 +141,8 @@ def write_native(file: h5py.File, recording: Recording) -> None:
         }
     )
     for key in (
-        "spikes",
-        "coordinates",
-        "labels",
-        "label_names",
-        "names",
-        "discontinuities",
-        "dff",
-    ):
+        "spikes", "coordinates", "labels", "label_names", "names", "discontinuities", "dff",
+    ):  # fmt: skip
         if getattr(recording, key) is not None:
             write_dataset(file, key, getattr(recording, key))
     if recording.truth is not None:
