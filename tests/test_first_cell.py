@@ -1,6 +1,7 @@
 """Every chapter begins with the cell that installs the package, and can be opened elsewhere."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -64,6 +65,19 @@ def test_the_cell_installs_only_what_is_missing(missing, monkeypatch):
     assert called == (
         [[sys.executable, "-m", "pip", "install", "--quiet", first_cell.PACKAGE]] if missing else []
     )
+
+
+def test_what_chapters_import_is_installed_by_it():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert first_cell.PACKAGE == "crbm_lite[notebooks]"
+    lines = project["dependencies"] + project["optional-dependencies"]["notebooks"]
+    installed = {re.match(r"[\w-]+", line)[0] for line in lines}
+    installed |= {"sklearn", "yaml", "joblib", "IPython", "crbm_lite"}  # under other names
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+        imported = re.findall(r"^(?:import|from) (\w+)", "\n".join(code), re.MULTILINE)
+        assert set(imported) <= installed | sys.stdlib_module_names, path.stem
 
 
 def test_buttons_need_an_address(tmp_path):

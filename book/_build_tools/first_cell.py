@@ -12,7 +12,7 @@ from pathlib import Path
 
 BOOK = Path(__file__).resolve().parents[1]
 TAGS = ["remove-cell", "install"]
-PACKAGE = "crbm_lite"  # what pip is asked for; an address (git+https://...) does as well
+PACKAGE = "crbm_lite[notebooks]"  # what pip is asked for; an address (git+https://...) does as well
 SOURCE = f"""\
 # Where the package is missing, as on Colab, this installs it.
 try:
