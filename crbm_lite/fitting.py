@@ -155,26 +155,26 @@ def train(
             progress.update(trainer.update)
         in_start = state is None and stop.made
         ended = "interrupted" if in_start else run.train(trainer, save, save_every)
-    # a start that was cut short is made again rather than gone on with
-    kept = run.state(trainer) if ended == "interrupted" and not in_start else None
-    if kept is not None:  # the chains are given other weights below
-        inputs = {"trainer/partial_input"} & set(kept)
-        kept |= {name: kept[name].copy() for name in inputs}
-    run.snapshot = None  # all these are as large as W: room for the certificate
-    weights, fields, potential = trainer.finish()
-    mean_h, chains = trainer.now.mean_h, trainer.chains
-    del trainer
-    # a short run is not worth more sampling than it had itself
-    is_long = schedule.n_updates * schedule.n_gibbs >= _LONG_RUN
-    n_more = _CERTIFICATE_CHAINS * chains.n_chains if is_long else 0
-    more = np.random.default_rng(seed).integers(spikes.n_frames, size=n_more)
-    joined, last_chains = [chains.joined_by(spikes.dense(more))], chains.spikes()
-    del chains
-    # handed over, not lent: the certificate frees the chains when it has sampled
-    certificate = certify(
-        spikes, weights, fields, potential, mean_h, schedule.l1, schedule.l1_nonzero,
-        joined.pop(), n_rounds=_CERTIFICATE_ROUNDS if is_long else 1,
-    )  # fmt: skip
+        # a start that was cut short is made again rather than gone on with
+        kept = run.state(trainer) if ended == "interrupted" and not in_start else None
+        if kept is not None:  # the chains are given other weights below
+            inputs = {"trainer/partial_input"} & set(kept)
+            kept |= {name: kept[name].copy() for name in inputs}
+        run.snapshot = None  # all these are as large as W: room for the certificate
+        weights, fields, potential = trainer.finish()
+        mean_h, chains = trainer.now.mean_h, trainer.chains
+        del trainer
+        # a short run is not worth more sampling than it had itself
+        is_long = schedule.n_updates * schedule.n_gibbs >= _LONG_RUN
+        n_more = _CERTIFICATE_CHAINS * chains.n_chains if is_long else 0
+        more = np.random.default_rng(seed).integers(spikes.n_frames, size=n_more)
+        joined, last_chains = [chains.joined_by(spikes.dense(more))], chains.spikes()
+        del chains
+        # handed over, not lent: the certificate frees the chains when it has sampled
+        certificate = certify(
+            spikes, weights, fields, potential, mean_h, schedule.l1, schedule.l1_nonzero,
+            joined.pop(), n_rounds=_CERTIFICATE_ROUNDS if is_long else 1,
+        )  # fmt: skip
     flip = weights.sum(axis=0) < 0
     weights = np.where(flip, -weights, weights)
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential

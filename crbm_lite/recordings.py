@@ -6,6 +6,7 @@ what can be selected from it, is `crbm_lite.recording.Recording`.
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from crbm_lite.arguments import as_flag, as_path
 from crbm_lite.hdf5 import RecordingError, open_hdf5, read_attribute
 from crbm_lite.layouts import FORMAT, read_native, read_published, write_native, write_published
 from crbm_lite.recording import Recording
+from crbm_lite.storage import write_whole
 
 __all__ = ["Recording", "RecordingError", "load_recording", "save_recording"]
 
@@ -101,6 +103,8 @@ def save_recording(
         If the file exists and `overwrite` is False.
     ValueError
         If the layout is unknown, or lacks something that it requires.
+    OSError
+        If there is no room or no right to write; a file that was there is still there.
     """
     import h5py
 
@@ -114,12 +118,9 @@ def save_recording(
         raise IsADirectoryError(f"{path}: it is a folder; name a file")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path}: the file exists; choose another name or overwrite=True")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # The newer file format checksums its own metadata.
-        with h5py.File(temporary, "w", libver=("v110", "latest")) as file:
-            writers[layout](file, recording)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    image = io.BytesIO()  # on a full disk HDF5 fails untidily, and may take the process with it
+    # The newer file format checksums its own metadata.
+    with h5py.File(image, "w", libver=("v110", "latest")) as file:
+        writers[layout](file, recording)
+    write_whole(path, image.getbuffer())
     return path

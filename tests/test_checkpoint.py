@@ -18,7 +18,7 @@ from killed_runs import HYPER, bits, recording
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from crbm_lite import checkpoint
+from crbm_lite import checkpoint, fitting
 from crbm_lite.checkpoint import CheckpointError, CheckpointFile, CheckpointWarning
 from crbm_lite.fitting import train
 from crbm_lite.hyperparameters import checked_schedule
@@ -440,6 +440,17 @@ def test_sigint_while_the_start_is_tried_begins_again(data, unbroken, tmp_path, 
     model = CRBM(**HYPER).fit(data, checkpoint=tmp_path / "run.h5", checkpoint_every=10)
     assert model.verdict_ == "interrupted"
     assert bits(model.fit(data, checkpoint=tmp_path / "run.h5", resume=True)) == unbroken
+
+
+def test_sigint_during_the_certificate_does_not_lose_a_finished_run(data, unbroken, monkeypatch):
+    plain = fitting.certify
+
+    def stopped(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGINT)
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr(fitting, "certify", stopped)
+    assert bits(CRBM(**HYPER).fit(data)) == unbroken
 
 
 def test_an_interrupted_run_does_not_pass_for_a_trained_model(data, tmp_path, stop_at):

@@ -1,5 +1,8 @@
 """Recording: what it stores and refuses, selections, and the two HDF5 layouts."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -242,6 +245,32 @@ def test_nothing_is_overwritten_unless_asked(tmp_path):
     assert path.read_bytes() == before
     save_recording(path, Recording(SPIKES, 9.0), overwrite=True)
     assert load_recording(path).rate_hz == 9.0
+
+
+NO_ROOM = """
+import resource, sys
+import numpy as np
+from crbm_lite.recordings import Recording, save_recording
+few, many = (np.random.default_rng(0).random((n, 1000)) < 0.1 for n in (10, 2000))
+save_recording(sys.argv[1], Recording(few, 2.5))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    save_recording(sys.argv[1], Recording(many, 2.5), overwrite=True)
+except OSError as error:
+    print(error)
+"""
+
+
+def test_a_recording_for_which_there_is_no_room_replaces_nothing(tmp_path):
+    path = tmp_path / "mine.h5"
+    run = subprocess.run(
+        [sys.executable, "-c", NO_ROOM, path], capture_output=True, text=True, check=True
+    )
+    assert "File too large" in run.stdout
+    assert "mine.h5" in run.stdout
+    assert run.stderr == ""
+    assert load_recording(path).n_frames == 10
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.h5"]
 
 
 def test_a_save_that_fails_leaves_the_old_file(tmp_path):
