@@ -23,6 +23,7 @@ import numpy as np
 from numba import njit, prange
 
 from crbm_lite.exponentials import exp_f32
+from crbm_lite.prefetch import AHEAD, request_row
 from crbm_lite.random_numbers import hash64, uniform01
 
 _F = np.float32
@@ -178,6 +179,7 @@ def _accept_jumps(
             for j in range(n_lanes):
                 step[j] = h[mu, first + j] * _F(scale)
             for k in range(starts[mu], starts[mu + 1]):
+                request_row(a[neurons[min(k + AHEAD, starts[mu + 1] - 1)]])
                 row = a[neurons[k]]
                 for j in range(n_lanes):
                     row[j] += weights[k] * step[j]
@@ -210,6 +212,8 @@ def _accept_jumps(
                         log_ratio[j] += math.log(product[j])
                     product[:] = 1.0
                     exponent = growth
+                for ahead in range(k + AHEAD, min(k + AHEAD + 4, last + 1)):
+                    request_row(a[neurons[ahead]])
                 r0, r1, r2, r3 = a[neurons[k]], a[neurons[k1]], a[neurons[k2]], a[neurons[k3]]
                 for j in range(n_lanes):
                     one = _F(1.0)
@@ -232,6 +236,7 @@ def _accept_jumps(
                     step[j] = 0.0
             if n_accepted[block, mu]:
                 for k in range(starts[mu], starts[mu + 1]):
+                    request_row(a[neurons[min(k + AHEAD, starts[mu + 1] - 1)]])
                     row = a[neurons[k]]
                     for j in range(n_lanes):
                         row[j] = _within_reach(row[j] * exp_f32(weights[k] * step[j]))

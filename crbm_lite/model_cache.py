@@ -32,8 +32,8 @@ _TRAINING_MODULES = (
     "hidden_sampling",
     "hyperparameters", "interruption", "jax_backend", "jax_devices", "jax_drelu", "jax_jumps",
     "jax_update", "jumps", "kernels", "linear_units", "micro_kernel", "model", "monitored_run",
-    "parameters", "random_numbers", "reproduced_covariance", "sampler", "schedule", "spikes",
-    "training", "updates", "warm_start",
+    "parameters", "prefetch", "random_numbers", "reproduced_covariance", "sampler", "schedule",
+    "spikes", "training", "updates", "warm_start",
 )  # fmt: skip
 _WITHOUT_EFFECT = ("progress",)  # hyperparameters that leave the trained model as it is
 

@@ -33,7 +33,8 @@ SECTIONS = {
     "Training and sampling, inside": (
         "training", "fitting", "monitored_run", "kept_run", "interruption", "schedule",
         "parameters", "linear_units", "warm_start", "updates", "certificate", "coordinates",
-        "halves", "heaps", "kernels", "micro_kernel", "bit_masks", "exponentials", "random_numbers",
+        "halves", "heaps", "kernels", "micro_kernel", "prefetch", "bit_masks", "exponentials",
+        "random_numbers",
         "sampler", "hidden_sampling", "jumps", "jax_*",
     ),
 }  # fmt: skip
