@@ -4,7 +4,7 @@ python -m benchmarks.scaling [start] [cost] [memory] [million]     all four by d
 
 start    seconds to import and to the end of a first small fit, from a warm and a cold numba cache
 cost     seconds an update, the least of seven, against N, M, chains and active neurons, one at a
-         time; the exponent is the slope of the logarithms, of all and of what is above the fixed part
+         time; the exponent is the slope of the logarithms, of all and of what is above a fixed part
 memory   peak memory of a fit of 65,517 neurons x 6,000 frames, 200 hidden units, recording included
 million  the same for 1,000,000 neurons x 2,000 frames
 
