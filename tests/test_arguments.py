@@ -133,7 +133,7 @@ SPIKE_TIMES = (None, 3, "abc", b"abc", object(), np.array(3.0), np.ones(3), [3, 
                [[1j]])  # fmt: skip
 
 
-@pytest.mark.parametrize("times_s", SPIKE_TIMES, ids=repr)
+@pytest.mark.parametrize("times_s", SPIKE_TIMES, ids=lambda x: type(x).__name__)
 def test_spike_times_that_are_none(times_s):
     clearly(["times_s is", "spike times: neuron"], recording_from_spike_times, times_s, 0.5)
 
