@@ -109,7 +109,7 @@ def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> None:
         os.replace(part, real)
     except BaseException as error:
         part.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # the name that the user knows
+        if isinstance(error, OSError) and error.errno:  # the name that the user knows
             raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
 
