@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["as_flag", "as_number", "as_numbers", "as_path", "as_text", "as_texts"]
+__all__ = ["as_array", "as_flag", "as_number", "as_numbers", "as_path", "as_text", "as_texts"]
 
 
 def as_number(value: object, name: str, what: str = "it", *, positive: bool = False) -> float:
@@ -70,6 +70,23 @@ def as_path(path: object, name: str = "path") -> Path:
     raise ValueError(f"{name} is {path!r}: give the path of a file, as text or pathlib.Path")
 
 
+def as_array(values: object, name: str) -> np.ndarray:
+    """Return rows of one length, none of them masked, as an array.
+
+    Examples
+    --------
+    >>> as_array([[1, 2], [3, 4]], "coordinates").shape
+    (2, 2)
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: its rows have different lengths") from error
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked entries: fill them, or leave them out")
+    return array
+
+
 def as_numbers(values: object, name: str, dtype: type = np.float64) -> np.ndarray:
     """Return real numbers as an array of a dtype, not copied if it is one already.
 
@@ -79,14 +96,9 @@ def as_numbers(values: object, name: str, dtype: type = np.float64) -> np.ndarra
     Traceback (most recent call last):
     ValueError: coordinates is no array: its rows have different lengths
     """
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise ValueError(f"{name} is no array: its rows have different lengths") from error
+    array = as_array(values, name)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} has dtype {array.dtype}: give numbers")
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} has masked entries: fill them, or leave them out")
     return array.astype(dtype, copy=False)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.checks import finite_places, finite_weights, region_members, region_names
-from crbm_lite.storage import write_whole
+from crbm_lite.storage import whole_hdf5, write_whole
 
 __all__ = ["export_csv", "export_hdf5"]
 
@@ -124,12 +124,10 @@ def export_hdf5(
 
     weights, places = _checked(weights, coordinates)
     regions = _region_of_neuron(len(weights), labels, label_names)
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
+    with whole_hdf5(path) as file:
         file.attrs["format"] = "crbm_lite assemblies"
         write_dataset(file, "neuron", np.arange(len(weights)))
         write_dataset(file, "coordinates_um", places)
         write_dataset(file, "weights", weights)
         file["region"] = np.array(regions, dtype=h5py.string_dtype())
-    write_whole(path, image.getbuffer())
     return Path(path)

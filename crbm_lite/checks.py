@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.arguments import as_numbers, as_texts
+from crbm_lite.arguments import as_array, as_numbers, as_texts
 
 __all__ = [
     "as_binary",
@@ -41,12 +41,7 @@ def as_binary(values: object, name: str, dtype: type) -> np.ndarray:
         if sparse.nnz:
             as_binary(sparse.data[None, :], name, np.uint8)
         values = sparse.astype(np.uint8).toarray()
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise ValueError(f"{name} is no array: its rows have different lengths") from error
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} has masked entries: fill them, or leave them out")
+    array = as_array(values, name)
     if array.ndim != 2:
         raise ValueError(f"{name} has {array.ndim} dimensions (shape {array.shape}): expected 2")
     if array.size == 0:

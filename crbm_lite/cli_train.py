@@ -122,7 +122,7 @@ def train(
             with left_alone():
                 told = _fit(estimator, data, checkpoint, checkpoint_every, resume)
                 _save(estimator, model)
-        except KeyboardInterrupt:  # a second one, or in the certificate
+        except KeyboardInterrupt:  # a second one
             raise Failed(f"interrupted, {model} is not written; go on with --resume", 130) from None
     certificate, history = estimator.certificate_, estimator.history_
     values = {

@@ -6,7 +6,6 @@ what can be selected from it, is `crbm_lite.recording.Recording`.
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from crbm_lite.arguments import as_flag, as_path
 from crbm_lite.hdf5 import RecordingError, open_hdf5, read_attribute
 from crbm_lite.layouts import FORMAT, read_native, read_published, write_native, write_published
 from crbm_lite.recording import Recording
-from crbm_lite.storage import write_whole
+from crbm_lite.storage import whole_hdf5
 
 __all__ = ["Recording", "RecordingError", "load_recording", "save_recording"]
 
@@ -106,8 +105,6 @@ def save_recording(
     OSError
         If there is no room or no right to write; a file that was there is still there.
     """
-    import h5py
-
     writers = {"crbm_lite": write_native, "published": write_published}
     if not isinstance(layout, str) or layout not in writers:
         raise ValueError(f"layout is {layout!r}: expected one of {', '.join(writers)}")
@@ -118,9 +115,7 @@ def save_recording(
         raise IsADirectoryError(f"{path}: it is a folder; name a file")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path}: the file exists; choose another name or overwrite=True")
-    image = io.BytesIO()  # on a full disk HDF5 fails untidily, and may take the process with it
     # The newer file format checksums its own metadata.
-    with h5py.File(image, "w", libver=("v110", "latest")) as file:
+    with whole_hdf5(path, libver=("v110", "latest")) as file:
         writers[layout](file, recording)
-    write_whole(path, image.getbuffer())
     return path

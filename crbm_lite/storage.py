@@ -16,14 +16,19 @@ import json
 import os
 import secrets
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crbm_lite.hdf5 import write_dataset
 from crbm_lite.heaps import check_heaps
+
+if TYPE_CHECKING:
+    import h5py
 
 FORMAT, VERSION = "crbm_lite model", 2
 _READABLE = (1, 2)
@@ -67,18 +72,37 @@ def write_model(
     OSError
         If the folder does not exist or cannot be written.
     """
-    import h5py
-
-    image = io.BytesIO()  # on a full disk HDF5 fails untidily, and may take the process with it
-    with h5py.File(image, "w", libver=("v110", "latest")) as file:
+    with whole_hdf5(path, libver=("v110", "latest")) as file:
         file.attrs["format"] = np.bytes_(FORMAT)
         file.attrs["version"] = VERSION
         for name, value in attributes.items():
             file.attrs[name] = np.bytes_(json.dumps(value))
         for name, array in arrays.items():
             write_dataset(file, name, np.atleast_1d(array))
-    write_whole(path, image.getbuffer())
     return Path(path)
+
+
+@contextmanager
+def whole_hdf5(path: str | os.PathLike, **options: object) -> Iterator[h5py.File]:
+    """Open an HDF5 file to fill, which appears whole at the end, or not at all.
+
+    It is made in memory: on a full disk HDF5 fails untidily, and may take the process with it.
+
+    Examples
+    --------
+    >>> import h5py, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with whole_hdf5(Path(folder) / "one.h5") as file:
+    ...         file["x"] = 7
+    ...     int(h5py.File(Path(folder) / "one.h5")["x"][()])
+    7
+    """
+    import h5py
+
+    image = io.BytesIO()
+    with h5py.File(image, "w", **options) as file:
+        yield file
+    write_whole(path, image.getbuffer())
 
 
 def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> None:
