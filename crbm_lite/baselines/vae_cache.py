@@ -8,9 +8,9 @@ objects, in which also stands how many seconds the training took.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
-import tempfile
 import time
 import zipfile
 from dataclasses import fields
@@ -23,6 +23,7 @@ import crbm_lite
 from crbm_lite.baselines.vae import VAE, fit_vae
 from crbm_lite.model_cache import alone
 from crbm_lite.spikes import Spikes, as_spikes
+from crbm_lite.storage import write_whole
 
 __all__ = ["cached_vae"]
 
@@ -122,11 +123,6 @@ def _read(path: Path) -> tuple[VAE, float] | None:
 
 def _write(path: Path, vae: VAE, seconds: float) -> None:
     arrays = {f.name: np.asarray(getattr(vae, f.name)) for f in fields(vae)}
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".npz")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, seconds=np.float64(seconds), **arrays)
-        os.replace(name, path)  # whole or not at all
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    image = io.BytesIO()
+    np.savez(image, seconds=np.float64(seconds), **arrays)
+    write_whole(path, image.getbuffer())
