@@ -2,14 +2,17 @@
 
 python -m benchmarks.update
 
-For each density of W: the update, and the parts of it. Beside a part stands its own limit: the time
-for its multiplications and additions at the rate of `np.dot`, or for its bytes at the rate of a
-plain copy, whichever is longer. 1.5 % is the density at which the rehearsal ends, 10 % its mean.
+The two take turns, because a shared machine changes its speed within minutes: a ratio is the median
+over rounds of 15 products and some updates. For each density of W: the update, and the parts of it.
+Beside a part stands its own limit: the time for its multiplications and additions at the rate of
+`np.dot`, or for its bytes at the rate of a plain copy, whichever is longer. 1.5 % is the density at
+which the rehearsal ends, 10 % its mean.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numba
@@ -28,7 +31,7 @@ DENSITIES = (0.015, 0.03, 0.07, 0.10, 1.0)
 RESULTS = Path(__file__).with_name("results") / "update.json"
 
 
-def median_seconds(call: object, repeats: int = 7) -> float:
+def median_seconds(call: Callable[[], object], repeats: int = 7) -> float:
     """Median wall time of ``call``, after one call to warm up."""
     call()
     times = []
@@ -37,6 +40,22 @@ def median_seconds(call: object, repeats: int = 7) -> float:
         call()
         times.append(time.perf_counter() - began)
     return float(np.median(times))
+
+
+def paired_seconds(
+    call: Callable[[], object], reference: Callable[[], object], rounds: int = 7
+) -> tuple[float, float]:
+    """Median seconds of ``call``, and its ratio to 15 of ``reference`` that take turns with it."""
+    call()
+    seconds, ratios = [], []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        for _ in range(STEPS):
+            reference()
+        products = time.perf_counter() - began
+        seconds.append(median_seconds(call, 3))
+        ratios.append(seconds[-1] / products)
+    return float(np.median(seconds)), float(np.median(ratios))
 
 
 @numba.njit(parallel=True)
@@ -141,9 +160,9 @@ def main() -> None:
     for jump_every in (0, STEPS, 3):
         for density in DENSITIES:
             trainer = trainer_at(density, jump_every, rng)
-            seconds = median_seconds(trainer.one_update)
+            seconds, ratio = paired_seconds(trainer.one_update, lambda: np.dot(a, b))
             row = {"density": density, "jump_every": jump_every, "ms": 1e3 * seconds}
-            row["ratio"] = seconds / reference
+            row["ratio"] = ratio
             print(
                 f"density {density:.3f} jump_every {jump_every:2d}: "
                 f"{row['ms']:7.1f} ms an update, ratio {row['ratio']:.2f}",
