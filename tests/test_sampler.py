@@ -20,6 +20,7 @@ from crbm_lite.model import CRBM
 from crbm_lite.partition import all_states
 from crbm_lite.random_numbers import hash32, hash64, uniform01
 from crbm_lite.sampler import GibbsChains
+from crbm_lite.spikes import as_spikes
 
 N, M, N_CHAINS = 6, 3, 20_000
 
@@ -338,3 +339,17 @@ def test_inputs_of_a_batch_are_its_products_with_w():
     chains.set_weights(weights)
     inputs = chains.batch_inputs(starts, frames.astype(np.int32), 20)
     np.testing.assert_allclose(inputs, v @ weights.astype(float), atol=1e-5)
+
+
+def test_inputs_of_frames_are_sums_in_the_order_of_the_neurons():
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((500, 300)).astype(np.float32)  # rows of W in three tiles
+    assert 2 * (kernels._CACHED_ENTRIES // 300) < 500
+    v = rng.random((150, 500)) < rng.choice([0.0, 0.02, 0.5], 150)[:, None]
+    frames = rng.permutation(150)[: 2 * kernels._FRAMES_A_GROUP + 7]
+    expected = np.zeros((len(frames), 300))
+    for row, t in enumerate(frames):
+        for i in np.flatnonzero(v[t]):
+            expected[row] += weights[i]
+    inputs = as_spikes(v.astype(np.uint8)).inputs(weights, frames)
+    np.testing.assert_array_equal(inputs, expected)
