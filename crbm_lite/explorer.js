@@ -100,9 +100,11 @@ window.crbmExplorer ??= (() => {
     }
   }
 
-  function drawCells(root, panel, values) {
+  function drawCells(root, panel, values, dark) {
     const [low, high] = panel.limits;
-    const [darkest, brightest] = panel.color_limits;
+    const [least, most] = panel.color_limits;
+    // what there is most of stands out most, on either ground
+    const colors = dark && !panel.signed ? [...panel.colors].reverse() : panel.colors;
     const { rows, columns } = panel;
     const written = rows * columns <= 100;
     for (let r = 0; r < rows; r++) {
@@ -110,7 +112,7 @@ window.crbmExplorer ??= (() => {
         const q = values[r * columns + c];
         if (q === MISSING) continue;
         const value = low + (q / STEPS) * (high - low);
-        const { css, bright } = mix(panel.colors, (value - darkest) / (brightest - darkest));
+        const { css, bright } = mix(colors, (value - least) / (most - least));
         const [x, y] = [across(c / columns), up(1 - r / rows)];
         const size = { width: across((c + 1) / columns) - x, height: up(1 - (r + 1) / rows) - y };
         root.append(svg("rect", { x, y, ...size, fill: css, stroke: css, "stroke-width": 0.3 }));
@@ -150,7 +152,7 @@ window.crbmExplorer ??= (() => {
         const values = panel.steps.subarray(frameIndex * size, (frameIndex + 1) * size);
         const root = frame(panel);
         if (panel.kind === "lines") drawLines(root, panel, values, dark ? data.dark : data.light);
-        else drawCells(root, panel, values);
+        else drawCells(root, panel, values, dark);
         return root;
       }));
       box.querySelector(".crbm-explorer-note").textContent = data.notes[frameIndex];

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.style import PALETTE, diverging_colormap, style
+from crbm_lite.style import PALETTE, diverging_colormap, sequential_colormap, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -204,7 +204,7 @@ def _draw_lines(ax: Axes, panel: Lines, position: tuple[int, ...]) -> None:
 
 
 def _draw_cells(ax: Axes, panel: Cells, position: tuple[int, ...]) -> None:
-    colors = diverging_colormap() if panel.signed else "cividis"
+    colors = diverging_colormap() if panel.signed else sequential_colormap()
     low, high = panel.color_limits or panel.limits
     image = ax.imshow(
         panel.values[position], aspect="auto", vmin=low, vmax=high, cmap=colors,

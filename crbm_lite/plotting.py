@@ -18,6 +18,7 @@ from crbm_lite.style import (
     PALETTE,
     diverging_colormap,
     own_axes,
+    sequential_colormap,
     style,
 )
 from crbm_lite.traces import as_rate_hz
@@ -95,7 +96,8 @@ def score_density(score: StatisticScore, name: str, ax: Axes | None = None) -> A
             ax.scatter(density.data, density.model, s=6, color=COLOR_MODEL, rasterized=True)
         elif score.n_entries:
             counts = np.ma.masked_equal(density.counts.T, 0)
-            ax.pcolormesh(density.edges, density.edges, counts, norm=LogNorm(), rasterized=True)
+            look = {"cmap": sequential_colormap(), "norm": LogNorm(), "rasterized": True}
+            ax.pcolormesh(density.edges, density.edges, counts, **look)
         ax.plot([low, high], [low, high], color=COLOR_DATA, linewidth=0.8, linestyle="--")
         ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
         ax.set(xlabel=f"data: {symbol}", ylabel=f"model: {symbol}")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.style import SEQUENTIAL
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -83,7 +85,7 @@ def region_matrix(
             z=logs.round(2),
             x=columns,
             y=rows,
-            colorscale="Cividis",
+            colorscale=list(SEQUENTIAL),
             hovertemplate=f"%{{y}}<br>%{{x}}<br>log10 {label}: %{{z}}<extra></extra>",
             colorbar={
                 "title": {"text": f"log10 {label}", "side": "top"},

@@ -22,9 +22,11 @@ __all__ = [
     "COLOR_NEGATIVE",
     "COLOR_POSITIVE",
     "PALETTE",
+    "SEQUENTIAL",
     "STYLE_FILE",
     "diverging_colormap",
     "own_axes",
+    "sequential_colormap",
     "style",
 ]
 
@@ -36,6 +38,9 @@ COLOR_DATA = "#000000"
 COLOR_MODEL = PALETTE[0]
 COLOR_POSITIVE = PALETTE[1]
 COLOR_NEGATIVE = PALETTE[0]
+# One hue, from little to much. Its palest differs from the page, where nothing is; and the negative
+# that the book shows on a dark page still has the strongest contrast where there is most.
+SEQUENTIAL = ("#C3DAEA", PALETTE[0], "#062A44")
 
 
 @contextmanager
@@ -88,3 +93,17 @@ def diverging_colormap() -> Colormap:
     return LinearSegmentedColormap.from_list(
         "crbm_lite", [COLOR_NEGATIVE, "#E6E6E6", COLOR_POSITIVE]
     )
+
+
+def sequential_colormap() -> Colormap:
+    """Colours for amounts: little pale blue, much dark blue.
+
+    Examples
+    --------
+    >>> from matplotlib.colors import to_hex
+    >>> to_hex(sequential_colormap()(0.0)).upper() == SEQUENTIAL[0]
+    True
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("crbm_lite_sequential", SEQUENTIAL)
