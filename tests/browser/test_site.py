@@ -69,6 +69,11 @@ THIN_OUT_CODE = """() => { const seen = new Set();
         const look = e.className + ' in ' + e.closest('[class*=highlight-]')?.className;
         if (seen.has(look)) e.replaceWith(e.textContent); else seen.add(look);
     } }"""
+# What the first matrix of squares says, and how bright each square is.
+CELLS = """() => [...document.querySelectorAll('.crbm-explorer svg rect + text')]
+    .map(e => [e.textContent, e.previousElementSibling.getAttribute('fill')])
+    .map(([text, css]) => [text, css.match(/[\\d.]+/g).map(Number)])
+    .map(([text, [r, g, b]]) => [text, 0.2126 * r + 0.7152 * g + 0.0722 * b])"""
 NOT_CONTRAST = {"rules": {"color-contrast": {"enabled": False}}}
 CONTRAST = {"runOnly": ["color-contrast"]}
 
@@ -233,6 +238,30 @@ def test_sliders_move_by_keyboard_and_show_what_was_computed(opened):
             bottom - (expected - low) / (high - low) * (bottom - top), drawn, atol=0.06
         )
     assert problems == []
+
+
+def test_the_largest_amount_stands_out_most_on_either_ground(opened):
+    open_page, problems = opened
+    tab = open_page("validation/model_selection.html")
+    for theme, ground in (("light", 255), ("dark", 0)):
+        tab.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+        tab.wait_for_timeout(100)  # the figure is drawn again by an observer of the theme
+        cells = tab.evaluate(CELLS)
+        values, brightness = np.array([(float(t.replace("−", "-")), b) for t, b in cells]).T
+        order = np.argsort(values)
+        contrast = np.abs(ground - brightness[order])
+        assert len(set(values)) > 3
+        assert (np.diff(contrast) >= 0).all(), theme
+    assert problems == []
+
+
+def test_the_site_follows_the_theme_of_the_system(browser, address):
+    for theme in ("light", "dark"):
+        context = browser.new_context(color_scheme=theme)
+        tab = context.new_page()
+        tab.goto(address + "index.html")
+        assert tab.evaluate("document.documentElement.dataset.theme") == theme
+        context.close()
 
 
 def test_equations_carry_the_papers_numbers(opened):
