@@ -194,7 +194,7 @@ def verdict(row: dict, numbers: dict[str, Number]) -> str:
     if not keys:
         return "not reproducible here"
     if keys[0] not in numbers:
-        return "not computed in this build: a recording was missing"
+        return "not computed in this build: a recording was missing, or its chapter was not run"
     value = float(numbers[keys[0]].text)
     low, high = row["accept"]
     if math.isnan(value) or not low <= value <= high:

@@ -118,10 +118,7 @@ def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
 
 
 def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded: bool) -> str:
-    """A plotly figure that needs no kernel and no network; the page loads plotly.js once.
-
-    Both scripts wait until the page can be read: a module is deferred as plotly.js is.
-    """
+    """A plotly figure that needs no kernel and no network; the page loads plotly.js once."""
     import plotly.io
 
     alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
@@ -133,8 +130,7 @@ def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded:
         validate=False,
         config={"displaylogo": False, "responsive": True},
     )
-    html = html.replace('<script type="text/javascript">', '<script type="module">')
-    load = "" if loaded else f'<script defer src="{script}"></script>'
+    load = "" if loaded else f'<script src="{script}"></script>'
     return f'{load}<div class="plotly-figure" role="group" aria-label="{escape(alt)}">{html}</div>'
 
 
