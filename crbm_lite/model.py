@@ -36,13 +36,24 @@ class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
         Number of hidden units M.
     l1 : float
         Penalty lambda on sum |w| under Var(h) = 1.
-    n_updates, batch_size, n_chains, n_gibbs : int
-        Gradient updates; frames a batch; persistent chains; Gibbs steps an update.
-    learning_rate, final_learning_rate, decay_start : float
-        RMSprop's learning rate, constant for the share ``decay_start`` of the updates, then
-        decaying geometrically to the final one.
-    beta2, epsilon : float
-        RMSprop's averaging and its floor.
+    n_updates : int
+        Number of gradient updates; each costs the same however long the recording is.
+    batch_size : int
+        Frames of data that an update looks at.
+    n_chains : int
+        Persistent chains, which give the model's averages.
+    n_gibbs : int
+        Gibbs steps of every chain in an update.
+    learning_rate : float
+        RMSprop's learning rate at the beginning.
+    final_learning_rate : float
+        The learning rate at the end, to which it decays geometrically.
+    decay_start : float
+        Share of the updates after which the decay begins.
+    beta2 : float
+        Share of the past in RMSprop's running mean of squared gradients.
+    epsilon : float
+        Floor of the root of that mean.
     init : {"pca", "random"}
         Warm start from sparse-rotated principal components (falls back to random where it does not
         reproduce the data's activity), or small random weights.
@@ -68,11 +79,21 @@ class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
     Attributes
     ----------
     weights_ : ndarray of float32, shape (N, M)
+        W: log-odds that a unit of h adds to a neuron; most are exactly 0.
     fields_ : ndarray, shape (N,)
-    gamma_plus_, gamma_minus_, theta_plus_, theta_minus_ : ndarray, shape (M,)
+        g: log-odds of the neurons where all h are 0.
+    gamma_plus_ : ndarray, shape (M,)
+        Curvature of the potentials above 0 (Eq. 13).
+    gamma_minus_ : ndarray, shape (M,)
+        Curvature below 0.
+    theta_plus_ : ndarray, shape (M,)
+        Slope just above 0.
+    theta_minus_ : ndarray, shape (M,)
+        Slope just below 0.
     verdict_ : str
         "converged", "not converged", "collapsed", "diverged" or "interrupted".
     converged_ : bool
+        Whether the verdict is "converged".
     certificate_ : Certificate
         Stationarity and what failed.
     history_ : History
@@ -80,6 +101,7 @@ class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
     chains_ : ndarray of uint8, shape (n_chains, N)
         Spikes of the chains at the end.
     n_features_in_ : int
+        Number of neurons N.
 
     Examples
     --------
