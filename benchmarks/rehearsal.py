@@ -1,7 +1,8 @@
 """The whole brain: a simulated larva of 40,709 neurons and 5,800 frames, 200 planted assemblies.
 
 python -m benchmarks.rehearsal
-python -m benchmarks.rehearsal 0.004 280 1500 0    (lambda, hidden units, updates, refit)
+python -m benchmarks.rehearsal 0.02 220 2000 0.4 0.3    (lambda, units, updates, refit, ramp)
+python -m benchmarks.rehearsal planted 0.02 220 2000 0.4 0.3    (the planted recording, as large)
 
 Trains, compares with the planted truth and the test frames, and keeps the figures in
 results/rehearsal.json for the chapter on scale. Another choice is trained and scored by its nLLH
@@ -26,30 +27,40 @@ from benchmarks.planted import recovered
 from crbm_lite.statistics import nllh
 
 N, T, K = 40_709, 5_800, 200
-USUAL = (0.02, 220, 3000, 0.5)  # lambda, hidden units, updates, refit
+USUAL = (0.02, 220, 3000, 0.5, 0.0)  # lambda, hidden units, updates, refit, ramp
 RESULT = Path(__file__).with_name("results") / "rehearsal.json"
 
 
-def main(*choice: float) -> None:
+def recordings(planted: bool) -> tuple[cl.Recording, cl.Recording]:
+    """Training and test frames of the larva, or of the planted recording at its size."""
+    if not planted:
+        return cl.split_train_test(cl.simulate_recording(N, T, n_assemblies=K, random_state=0))
+    recording = cl.plant_recording(N, K, (200, 340), T, 4_000, random_state=0)
+    cut = int(0.7 * T)
+    return recording.select_frames(slice(0, cut)), recording.select_frames(slice(cut, None))
+
+
+def main(*choice: float, planted: bool = False) -> None:
     """Simulate, train, score, and store what the usual choice gives."""
-    l1, n_hidden, n_updates, refit = choice = choice or USUAL
+    choice += USUAL[len(choice) :]
+    l1, n_hidden, n_updates, refit, ramp = choice
     n_hidden, n_updates = int(n_hidden), int(n_updates)
     warnings.simplefilter("ignore")
-    recording = cl.simulate_recording(N, T, n_assemblies=K, random_state=0)
-    train, test = cl.split_train_test(recording)
+    train, test = recordings(planted)
     model = cl.CRBM(
         n_hidden=n_hidden, l1=l1, n_updates=n_updates, n_gibbs=10, jump_every=10,
-        final_learning_rate=1e-4, refit=refit, random_state=0, progress=sys.stderr.isatty(),
+        final_learning_rate=1e-4, refit=refit, ramp=ramp, random_state=0,
+        progress=sys.stderr.isatty(),
     )  # fmt: skip
     began, cpu = time.perf_counter(), time.process_time()
     model.fit(train)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     history = model.history_
-    membership = np.asarray(recording.truth.membership, dtype=float)
+    membership = np.asarray(test.truth.membership, dtype=float)
     truth = float(np.nanmedian(test.truth.nllh_per_neuron(test.spikes)))
     figures = {
         "neurons": N, "frames": T, "training frames": train.n_frames, "assemblies": K,
-        "hidden units": n_hidden, "l1": l1, "refit": refit, "updates": n_updates,
+        "hidden units": n_hidden, "l1": l1, "refit": refit, "ramp": ramp, "updates": n_updates,
         "threads": numba.get_num_threads(),
         "seconds": round(seconds), "cpu seconds": round(cpu),
         "seconds an update": round(
@@ -64,7 +75,7 @@ def main(*choice: float) -> None:
         "peak GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }  # fmt: skip
     print(json.dumps(figures, indent=1), flush=True)
-    if choice != USUAL:
+    if choice != USUAL or planted:
         return
     report = cl.validate(model, train, test, random_state=0)
     for name in ("v", "h", "vh", "vv", "hh"):
@@ -77,4 +88,5 @@ def main(*choice: float) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:5]))
+    words = sys.argv[1:]
+    main(*map(float, (w for w in words if w != "planted")), planted="planted" in words)
