@@ -46,7 +46,6 @@ def paired_seconds(
     call: Callable[[], object], reference: Callable[[], object], rounds: int = 7
 ) -> tuple[float, float]:
     """Median seconds of ``call``, and its ratio to 15 of ``reference`` that take turns with it."""
-    call()
     seconds, ratios = [], []
     for _ in range(rounds):
         began = time.perf_counter()

@@ -44,7 +44,7 @@ HIDDEN_PER_COMPONENT = 1.4
 L1_PER_ACTIVITY, L1_ERRORS, LARGEST_L1 = 0.1, 4.0, 0.02
 INDEPENDENT_FRAMES, SPIKES_PER_NEURON = 170, 50
 N_UPDATES = 1200
-COUNTED_NEURONS = 1000
+_MOST_NEURONS = 1000
 _N_SHIFTS = 8
 
 
@@ -79,8 +79,7 @@ def signal_components(
 ) -> tuple[int, float]:
     """Count the components above the noise, and measure how long they last.
 
-    Of more than 1,000 neurons a random 1,000 are used, which can only lose components: 27 are left
-    of the 130 from which training starts on a simulated whole brain of 40,709 neurons.
+    Of more than 1,000 neurons a random 1,000 are used, which can only lose components.
 
     Parameters
     ----------
@@ -104,8 +103,8 @@ def signal_components(
     rng = np.random.default_rng(random_state)
     spikes = recording.spikes
     varies = np.flatnonzero(~np.isin(np.arange(recording.n_neurons), recording.constant_neurons))
-    if varies.size > COUNTED_NEURONS:
-        varies = np.sort(rng.choice(varies, COUNTED_NEURONS, replace=False))
+    if varies.size > _MOST_NEURONS:
+        varies = np.sort(rng.choice(varies, _MOST_NEURONS, replace=False))
     if varies.size < 2:
         return 0, float("nan")
     z = _standardised(spikes[:, varies])
@@ -181,9 +180,13 @@ class Advice:
         """The suggested M, whatever was asked about."""
         return max(2, round(HIDDEN_PER_COMPONENT * self.n_components))
 
+    @property
+    def of_neurons(self) -> str:
+        """Of which neurons the components are, if not of all."""
+        return f" of {_MOST_NEURONS:,} neurons" if self.is_lower_limit else ""
+
     def __str__(self) -> str:
-        counted = f" of {COUNTED_NEURONS:,} neurons" if self.is_lower_limit else ""
-        usual = f"{HIDDEN_PER_COMPONENT} x {self.n_components} components{counted}"
+        usual = f"{HIDDEN_PER_COMPONENT} x {self.n_components} components{self.of_neurons}"
         if self.n_hidden != self.usual_n_hidden:
             usual = f"as asked; {usual} make {self.usual_n_hidden}"
         elif self.is_lower_limit:
@@ -194,12 +197,10 @@ class Advice:
             ("updates", f"{self.n_updates}", "planted assemblies; several times more for waves"),
         ]
         if self.minutes == self.minutes:  # not NaN
-            size = f"{self.memory_gb:.1f} GB" if self.memory_gb >= 1 else (
-                f"{1000 * self.memory_gb:.0f} MB"
-            )  # fmt: skip
-            rows.append(
-                ("cost", f"{self.minutes:.1f} min", f"{size}, measured here, dense weights")
-            )
+            gb = self.memory_gb
+            size = f"{gb:.1f} GB" if gb >= 1 else f"{1000 * gb:.0f} MB"
+            rule = f"{size}, measured here, dense weights"
+            rows.append(("cost", f"{self.minutes:.1f} min", rule))
         lines = [f"{name:<9}{value:<10}{rule}" for name, value, rule in rows]
         return "\n".join([*lines, self.code])
 
@@ -269,12 +270,13 @@ def advise(
         and spikes_per_neuron >= SPIKES_PER_NEURON
     )
     l1 = suggested_l1(recording.n_frames, activity)
+    is_lower_limit = recording.n_neurons - len(recording.constant_neurons) > _MOST_NEURONS
     minutes, memory_gb = float("nan"), float("nan")
     if measure_cost and recording.spikes.any():
         minutes, memory_gb = measured_cost(recording, n_hidden, N_UPDATES, TRAINING)
     return Advice(
         n_components, tau, n_independent, spikes_per_neuron, int(n_hidden), l1, N_UPDATES,
-        is_long_enough, minutes, memory_gb, recording.n_neurons > COUNTED_NEURONS,
+        is_long_enough, minutes, memory_gb, is_lower_limit,
     )  # fmt: skip
 
 

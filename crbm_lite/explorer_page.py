@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crbm_lite.explorer import Lines
-from crbm_lite.style import COLOR_NEGATIVE, COLOR_POSITIVE, PALETTE, SEQUENTIAL
+from crbm_lite.style import PALETTE, SEQUENTIAL, SIGNED
 from crbm_lite.viewer_data import encode, script_json
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = ["fragment", "payload", "quantise", "within"]
 
 _SCRIPT = Path(__file__).with_name("explorer.js")
 _STEPS = 65534
-_SIGNED = (COLOR_NEGATIVE, "#E6E6E6", COLOR_POSITIVE)
 _COLUMNS = "grid-template-columns:repeat(auto-fill,minmax(min(260px,100%),1fr))"
 # Lighter relatives of the palette's first colours, for a dark page.
 _ON_DARK = ("#56B4E9", "#FF8C3B", "#2EC99A", "#E3A6C6")
@@ -120,7 +119,7 @@ def _panel(panel: Lines | Cells) -> dict:
         return shared | {"x": np.round(panel.x, 4).tolist(), "x_texts": list(panel.x_texts)}
     names = {"x_texts": list(panel.columns), "y_texts": list(panel.rows)}
     limits = list(panel.color_limits or panel.limits)
-    colors = list(_SIGNED if panel.signed else SEQUENTIAL)
+    colors = list(SIGNED if panel.signed else SEQUENTIAL)
     return shared | names | {"colors": colors, "signed": panel.signed, "color_limits": limits}
 
 

@@ -13,7 +13,7 @@ from textwrap import wrap
 import numpy as np
 
 from crbm_lite import findings as checks
-from crbm_lite.advice import COUNTED_NEURONS, Advice, advise
+from crbm_lite.advice import Advice, advise
 from crbm_lite.findings import Finding
 from crbm_lite.recordings import Recording
 
@@ -153,12 +153,11 @@ def _length(recording: Recording, advice: Advice) -> Finding:
     if advice.n_components == 0:
         text = "no component stands out from the noise of shifted neurons"
         return Finding("length", "problem", text, "record longer or more neurons: nothing to learn")
-    counted = f" of {COUNTED_NEURONS:,} neurons" if advice.is_lower_limit else ""
     text = (
         f"T = {recording.n_frames} frames are worth {advice.n_independent:.0f} independent ones "
         f"(activity outlasts {advice.correlation_frames:.1f} frames), with "
         f"{advice.spikes_per_neuron:.0f} spikes a neuron; {advice.n_components} components stand "
-        f"out from the noise{counted}, M = {advice.n_hidden}"
+        f"out from the noise{advice.of_neurons}, M = {advice.n_hidden}"
     )
     if not advice.is_long_enough:
         todo = "too short for all assemblies: take those that are found again with another seed"

@@ -23,6 +23,7 @@ __all__ = [
     "COLOR_POSITIVE",
     "PALETTE",
     "SEQUENTIAL",
+    "SIGNED",
     "STYLE_FILE",
     "diverging_colormap",
     "own_axes",
@@ -38,6 +39,8 @@ COLOR_DATA = "#000000"
 COLOR_MODEL = PALETTE[0]
 COLOR_POSITIVE = PALETTE[1]
 COLOR_NEGATIVE = PALETTE[0]
+# Signed values, negative to positive.
+SIGNED = (COLOR_NEGATIVE, "#E6E6E6", COLOR_POSITIVE)
 # One hue, from little to much. Its palest differs from the page, where nothing is; and the negative
 # that the book shows on a dark page still has the strongest contrast where there is most.
 SEQUENTIAL = ("#C3DAEA", PALETTE[0], "#062A44")
@@ -90,9 +93,7 @@ def diverging_colormap() -> Colormap:
     """
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list(
-        "crbm_lite", [COLOR_NEGATIVE, "#E6E6E6", COLOR_POSITIVE]
-    )
+    return LinearSegmentedColormap.from_list("crbm_lite", SIGNED)
 
 
 def sequential_colormap() -> Colormap:

@@ -153,14 +153,16 @@ def test_short_recordings_are_said_to_be_short(good):
 
 
 def test_components_of_a_sample_of_the_neurons_are_a_lower_limit(good, monkeypatch):
-    monkeypatch.setattr("crbm_lite.advice.COUNTED_NEURONS", good.n_neurons - 1)
-    monkeypatch.setattr("crbm_lite.inspection.COUNTED_NEURONS", good.n_neurons - 1)
+    monkeypatch.setattr("crbm_lite.advice._MOST_NEURONS", good.n_neurons - 1)
     counted = f"components of {good.n_neurons - 1} neurons"
     assert f"1.4 x 4 {counted}: take more, all neurons show more" in str(check(good).advice)
     many = check(good, n_hidden=40)
     assert f"as asked; 1.4 x 4 {counted} make 6" in str(many.advice)
     assert many.finding("length").level == "ok"  # who knows how many assemblies there are
     assert f"noise of {good.n_neurons - 1} neurons" in many.finding("length").text
+    spikes = good.spikes.copy()
+    spikes[:, 0] = 0  # what never spikes is not counted, so that the others are all
+    assert not check(Recording(spikes, good.rate_hz)).advice.is_lower_limit
 
 
 def test_impossible_questions(good):
