@@ -2,13 +2,18 @@ r"""Assemblies that a linear method can see: sparse-rotated principal components
 
 The principal components of the standardised spikes above the noise edge (Marchenko & Pastur 1967)
 are rotated to sparse loadings (varimax, Kaiser 1958); each rotated component has a time course h(t)
-of unit variance. A neuron follows a unit by the rise of its log-odds from the frames in which the
-unit is off to those in which it is on, divided by the rise of h; that is zero where the covariance
-of v_i and h is below lambda or within its own noise.
+of unit variance. With more neurons than frames both change: signal begins at the edge of the noise
+that the components leave, and the rotation gives all components equal weight (`cubimax`), where
+varimax would add up assemblies in its largest columns.
+
+A neuron follows a unit by the rise of its log-odds from the frames in which the unit is off to
+those in which it is on, divided by the rise of h; that is zero where the covariance of v_i and h is
+below lambda or within its own noise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +23,7 @@ from crbm_lite.spikes import Spikes, SpikesByNeuron, tiles, weight_sums
 
 _OVERSAMPLING = 10
 _POWER_ITERATIONS = 4
+_WIDE_POWER_ITERATIONS = 16  # more neurons than frames: signal and noise are near to each other
 _NOISE_LIMIT = 5.0  # standard errors of a covariance, in the place of lambda where that is smaller
 
 
@@ -48,6 +54,11 @@ class _Standardised:
         self.inverse_sd = 1.0 / np.sqrt(np.maximum(variance, floor))
         self.spikes, self.by_neuron = spikes, by_neuron
 
+    def total_variance(self) -> float:
+        """Sum of the squares of Z."""
+        variance = self.activity * (1 - self.activity)
+        return float(self.spikes.n_frames * (variance * self.inverse_sd**2).sum())
+
     def dot(self, x: np.ndarray) -> np.ndarray:
         """Z x: (N, k) to (T, k); x is used up."""
         for tile in tiles(len(x)):
@@ -65,6 +76,24 @@ class _Standardised:
         return out
 
 
+def _n_above_noise(
+    singular: np.ndarray, total_variance: float, n_frames: int, n_neurons: int
+) -> int:
+    """Components with a singular value above the largest that noise would have.
+
+    The noise has unit variance, as all of Z; where the neurons outnumber the frames the signal
+    takes a good part of the variance, and noise has what the components counted so far leave of it.
+    """
+    n, noise = 0, 1.0
+    edge = np.sqrt(n_frames) + np.sqrt(n_neurons)
+    while (n_above := int((singular > np.sqrt(noise) * edge).sum())) > n:
+        n = n_above
+        if n_neurons > n_frames:
+            left = max(total_variance - (singular[:n] ** 2).sum(), 0.0)
+            noise = left / max((n_frames - n) * (n_neurons - n), 1)
+    return n
+
+
 def _principal_components(
     z: _Standardised, n_components: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -75,7 +104,8 @@ def _principal_components(
     n_frames, n_neurons = z.spikes.shape
     k = min(n_components + _OVERSAMPLING, n_frames, n_neurons)
     y = z.dot(rng.standard_normal((n_neurons, k), dtype=np.float32))
-    for _ in range(_POWER_ITERATIONS):
+    wide = n_neurons > n_frames
+    for _ in range(_WIDE_POWER_ITERATIONS if wide else _POWER_ITERATIONS):
         y = z.dot(z.transposed_dot(np.linalg.qr(y)[0]))
     q = np.linalg.qr(y)[0]
     projected = z.transposed_dot(q)
@@ -85,11 +115,25 @@ def _principal_components(
         gram += rows.T @ rows
     square, vectors = np.linalg.eigh(gram)
     singular = np.sqrt(np.maximum(square[::-1][:n_components], 0.0))
-    n = int((singular > np.sqrt(n_frames) + np.sqrt(n_neurons)).sum())
+    n = _n_above_noise(singular, z.total_variance(), n_frames, n_neurons)
     vectors = vectors[:, ::-1][:, :n].astype(np.float32)
     for tile in tiles(n_neurons):
         projected[tile, :n] = projected[tile] @ vectors
     return q @ vectors, projected[:, :n]
+
+
+def _rotation_towards(
+    target: Callable[[np.ndarray], np.ndarray], n: int, n_iterations: int, tolerance: float
+) -> np.ndarray:
+    """Rotation (n, n) that its own target leaves alone: R is the rotation next to target(R)."""
+    rotation, score = np.eye(n), 0.0
+    for _ in range(n_iterations):
+        left, singular, right = np.linalg.svd(target(rotation))
+        rotation = left @ right
+        if singular.sum() <= score * (1.0 + tolerance):
+            break
+        score = singular.sum()
+    return rotation
 
 
 def varimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e-5) -> np.ndarray:
@@ -104,12 +148,11 @@ def varimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e
     True
     """
     n = loadings.shape[1]
-    rotation = np.eye(n)
     gram = np.zeros((n, n))
     for tile in tiles(len(loadings)):
         gram += loadings[tile].T @ loadings[tile]
-    score = 0.0
-    for _ in range(n_iterations if loadings.size else 0):
+
+    def target(rotation: np.ndarray) -> np.ndarray:
         cubes, power = np.zeros((n, n)), np.zeros(n)
         turn = rotation.astype(loadings.dtype)
         for tile in tiles(len(loadings)):
@@ -119,13 +162,40 @@ def varimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e
             cubes += loadings[tile].T @ (square * turned)
         power /= len(loadings)
         # the largest power keeps the iteration from overshooting and leaves its fixed points alone
-        target = cubes + gram @ rotation * (power.max() - power)
-        left, singular, right = np.linalg.svd(target)
-        rotation = left @ right
-        if singular.sum() <= score * (1.0 + tolerance):
-            break
-        score = singular.sum()
-    return rotation
+        return cubes + gram @ rotation * (power.max() - power)
+
+    return _rotation_towards(target, n, n_iterations if loadings.size else 0, tolerance)
+
+
+def cubimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e-5) -> np.ndarray:
+    """Rotation (k, k) with the largest sum of |cubes| of loadings (N, k) of equal column norm.
+
+    Fourth powers of raw loadings, as in varimax, reward a column that holds several assemblies;
+    equal norms and cubes do so less. The sum is convex in the rotation, so that no step lowers it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sparse = np.kron(np.eye(2), np.ones((50, 1)))
+    >>> turned = sparse @ np.array([[0.8, 0.6], [-0.6, 0.8]])
+    >>> bool(np.isclose(np.abs(turned @ cubimax(turned)).sum(), 100.0, atol=0.1))
+    True
+    """
+    n = loadings.shape[1]
+    power = np.zeros(n)
+    for tile in tiles(len(loadings)):
+        power += (loadings[tile] ** 2).sum(axis=0)
+    scale = (1.0 / np.sqrt(np.maximum(power, np.finfo(np.float32).tiny))).astype(loadings.dtype)
+
+    def target(rotation: np.ndarray) -> np.ndarray:
+        squares = np.zeros((n, n))
+        turn = (scale[:, None] * rotation).astype(loadings.dtype)
+        for tile in tiles(len(loadings)):
+            turned = loadings[tile] @ turn
+            squares += loadings[tile].T @ (np.abs(turned) * turned)
+        return scale[:, None] * squares
+
+    return _rotation_towards(target, n, n_iterations if loadings.size else 0, tolerance)
 
 
 def two_means_threshold(values: np.ndarray, n_iterations: int = 30) -> np.ndarray:
@@ -154,7 +224,8 @@ def linear_units(spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Genera
         z = _Standardised(spikes, by_neuron)
         times, loadings = _principal_components(z, n_hidden, rng)
         n_units = times.shape[1]
-        rotation = varimax(loadings).astype(np.float32)
+        rotate = cubimax if n_neurons > n_frames else varimax
+        rotation = rotate(loadings).astype(np.float32)
         # rotated time courses stay orthonormal: times sqrt(T) they have unit variance
         h = times @ rotation * np.sqrt(np.float32(n_frames))
     del loadings
