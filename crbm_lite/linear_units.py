@@ -52,12 +52,8 @@ class _Standardised:
         variance = self.activity * (1 - self.activity)
         floor = 3.0 / spikes.n_frames  # a neuron of a few spikes must not dominate
         self.inverse_sd = 1.0 / np.sqrt(np.maximum(variance, floor))
+        self.sum_of_squares = float(spikes.n_frames * (variance * self.inverse_sd**2).sum())
         self.spikes, self.by_neuron = spikes, by_neuron
-
-    def total_variance(self) -> float:
-        """Sum of the squares of Z."""
-        variance = self.activity * (1 - self.activity)
-        return float(self.spikes.n_frames * (variance * self.inverse_sd**2).sum())
 
     def dot(self, x: np.ndarray) -> np.ndarray:
         """Z x: (N, k) to (T, k); x is used up."""
@@ -77,7 +73,7 @@ class _Standardised:
 
 
 def _n_above_noise(
-    singular: np.ndarray, total_variance: float, n_frames: int, n_neurons: int
+    singular: np.ndarray, sum_of_squares: float, n_frames: int, n_neurons: int
 ) -> int:
     """Components with a singular value above the largest that noise would have.
 
@@ -89,7 +85,7 @@ def _n_above_noise(
     while (n_above := int((singular > np.sqrt(noise) * edge).sum())) > n:
         n = n_above
         if n_neurons > n_frames:
-            left = max(total_variance - (singular[:n] ** 2).sum(), 0.0)
+            left = max(sum_of_squares - (singular[:n] ** 2).sum(), 0.0)
             noise = left / max((n_frames - n) * (n_neurons - n), 1)
     return n
 
@@ -104,8 +100,8 @@ def _principal_components(
     n_frames, n_neurons = z.spikes.shape
     k = min(n_components + _OVERSAMPLING, n_frames, n_neurons)
     y = z.dot(rng.standard_normal((n_neurons, k), dtype=np.float32))
-    wide = n_neurons > n_frames
-    for _ in range(_WIDE_POWER_ITERATIONS if wide else _POWER_ITERATIONS):
+    n_iterations = _WIDE_POWER_ITERATIONS if n_neurons > n_frames else _POWER_ITERATIONS
+    for _ in range(n_iterations):
         y = z.dot(z.transposed_dot(np.linalg.qr(y)[0]))
     q = np.linalg.qr(y)[0]
     projected = z.transposed_dot(q)
@@ -115,7 +111,7 @@ def _principal_components(
         gram += rows.T @ rows
     square, vectors = np.linalg.eigh(gram)
     singular = np.sqrt(np.maximum(square[::-1][:n_components], 0.0))
-    n = _n_above_noise(singular, z.total_variance(), n_frames, n_neurons)
+    n = _n_above_noise(singular, z.sum_of_squares, n_frames, n_neurons)
     vectors = vectors[:, ::-1][:, :n].astype(np.float32)
     for tile in tiles(n_neurons):
         projected[tile, :n] = projected[tile] @ vectors
