@@ -1,4 +1,4 @@
-"""What `crbm_lite.advice` suggests, measured: planted recordings of many sizes, short trainings.
+"""What `crbm_lite.inspection.advice` suggests, measured: planted recordings, short trainings.
 
 python -m benchmarks.advice          print the summary of advice.csv
 python -m benchmarks.advice measure  train again and write advice.csv (half an hour on one core)
@@ -22,8 +22,8 @@ import numpy as np
 
 import crbm_lite as cl
 from benchmarks.planted import recovered
-from crbm_lite.advice import TRAINING, signal_components
-from crbm_lite.statistics import nllh
+from crbm_lite.inspection.advice import TRAINING, signal_components
+from crbm_lite.validation.report import nllh
 
 TABLE = Path(__file__).with_name("advice.csv")
 COLUMNS = (

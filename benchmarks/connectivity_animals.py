@@ -29,15 +29,15 @@ import numpy as np
 import crbm_lite as cl
 from crbm_lite.baselines.graphical_lasso import graphical_lasso_couplings
 from crbm_lite.baselines.ising import fit_ising
-from crbm_lite.connectivity import (
+from crbm_lite.connectivity.couplings import (
     factor_of_covariance,
     factor_of_models,
     kept_by_weight_spread,
 )
-from crbm_lite.connectivity_protocol import connectivity_of_animals
-from crbm_lite.region_statistics import compare, conservation, region_pairs
-from crbm_lite.regions import aggregate_regions, region_connectivity
-from crbm_lite.structure import average_connectivity
+from crbm_lite.connectivity.protocol import connectivity_of_animals
+from crbm_lite.connectivity.region_statistics import compare, conservation, region_pairs
+from crbm_lite.connectivity.regions import aggregate_regions, region_connectivity
+from crbm_lite.connectivity.structure import average_connectivity
 
 TABLE = Path(__file__).with_name("connectivity_animals.csv")
 N_ANIMALS = 8

@@ -22,8 +22,8 @@ import numpy as np
 
 import crbm_lite as cl
 from benchmarks.planted import N_TRAIN, RUNS, recovered
-from crbm_lite.model_cache import model_key
-from crbm_lite.statistics import nllh
+from crbm_lite.model.cache import model_key
+from crbm_lite.validation.report import nllh
 
 RESULTS = Path(__file__).with_name("results")
 TABLE = RESULTS / "convergence.csv"

@@ -12,10 +12,10 @@ import numba
 import numpy as np
 
 import crbm_lite as cl
-from crbm_lite.deconvolution import GCAMP6S, deconvolve, infer_kernel
-from crbm_lite.preprocessing import delta_f_over_f
-from crbm_lite.simulation import calcium_traces
-from crbm_lite.spike_scores import score_spikes
+from crbm_lite.calcium.deconvolution import GCAMP6S, deconvolve, infer_kernel
+from crbm_lite.calcium.preprocessing import delta_f_over_f
+from crbm_lite.calcium.spike_scores import score_spikes
+from crbm_lite.simulation.larva_recording import calcium_traces
 
 
 def main(n_neurons: int = 10_000, n_frames: int = 5000) -> None:

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 import crbm_lite as cl
 from crbm_lite.baselines.glm import fit_glm
-from crbm_lite.spikes import as_spikes
+from crbm_lite.core.spikes import as_spikes
 
 L2 = (1000.0, 100.0, 10.0)
 

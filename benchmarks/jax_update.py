@@ -48,7 +48,7 @@ def device_limits(on_gpu: bool) -> dict[str, float]:
     import jax
     import jax.numpy as jnp
 
-    from crbm_lite.jax_update import hidden_inputs, rounded
+    from crbm_lite.training.accelerator.update import hidden_inputs, rounded
 
     size = 8192 if on_gpu else 1536
     a = jax.random.normal(jax.random.key(0), (size, size), jnp.float32)
@@ -65,10 +65,10 @@ def device_limits(on_gpu: bool) -> dict[str, float]:
 
 def trainer_of(n: int, m: int, products: str, jump_every: int) -> object:
     """A trainer of noise, with weights of the density of a trained model that stay as they are."""
-    from crbm_lite.jax_backend import JaxTrainer
-    from crbm_lite.schedule import Schedule
-    from crbm_lite.spikes import Spikes
-    from crbm_lite.warm_start import Start
+    from crbm_lite.core.spikes import Spikes
+    from crbm_lite.training.accelerator.trainer import JaxTrainer
+    from crbm_lite.training.schedule import Schedule
+    from crbm_lite.training.start import Start
 
     rng = np.random.default_rng(0)
     n_active = int(ACTIVITY * n)
@@ -95,7 +95,7 @@ def parts_of(trainer: object, products: str) -> dict[str, object]:
     import jax
     import jax.numpy as jnp
 
-    from crbm_lite import jax_update as ju
+    from crbm_lite.training.accelerator import update as ju
 
     s, settings = trainer._state, trainer._settings
     m = s["weights"].shape[1]

@@ -35,13 +35,13 @@ from tqdm import tqdm
 
 import crbm_lite as cl
 from benchmarks import stored
-from crbm_lite.fitting import _started_trainer
-from crbm_lite.hyperparameters import checked_schedule
-from crbm_lite.interruption import StopRequest
-from crbm_lite.monitored_run import MonitoredRun
-from crbm_lite.scores import StatisticScore
-from crbm_lite.spikes import as_spikes
-from crbm_lite.training import Trainer
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.training.hyperparameters import checked_schedule
+from crbm_lite.training.interruption import StopRequest
+from crbm_lite.training.monitors import MonitoredRun
+from crbm_lite.training.run import _started_trainer
+from crbm_lite.training.trainer import Trainer
+from crbm_lite.validation.scores import StatisticScore
 
 RESULTS = Path(__file__).with_name("results") / "learning_curves.json"
 SEED, TOLERANCE, LEAST_STANDARD_ERRORS = 0, 0.05, 5.0

@@ -15,9 +15,9 @@ import warnings
 import numpy as np
 
 import crbm_lite as cl
-from crbm_lite.spikes import as_spikes
-from crbm_lite.statistics import nllh
-from crbm_lite.updates import VAR_I, hidden_statistics
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.training.update_kernels import VAR_I, hidden_statistics
+from crbm_lite.validation.report import nllh
 
 N_TRAIN = 2800
 RUNS = {0.005: 3000, 0.02: 2000}  # updates at each lambda

@@ -25,7 +25,7 @@ import numpy as np
 import crbm_lite as cl
 from benchmarks import stored
 from benchmarks.planted import recovered
-from crbm_lite.statistics import nllh
+from crbm_lite.validation.report import nllh
 
 N, T, K = 40_709, 5_800, 200
 USUAL = (0.01, 220, 3000, 0.5, 0.0, 0)  # lambda, hidden units, updates, refit, ramp, seed

@@ -75,10 +75,10 @@ def measure_start() -> dict:
 
 def update_seconds(n: int, m: int, chains: int, activity: float) -> float:
     """CPU seconds a thread of an update with jumps: the least of seven, since noise only adds."""
-    from crbm_lite.schedule import Schedule
-    from crbm_lite.spikes import as_spikes
-    from crbm_lite.training import Trainer
-    from crbm_lite.warm_start import Start
+    from crbm_lite.core.spikes import as_spikes
+    from crbm_lite.training.schedule import Schedule
+    from crbm_lite.training.start import Start
+    from crbm_lite.training.trainer import Trainer
 
     rng = np.random.default_rng(0)
     spikes = as_spikes(rng.random((N_FRAMES, n), dtype=np.float32) < activity)

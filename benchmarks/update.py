@@ -19,12 +19,13 @@ import numba
 import numpy as np
 
 from benchmarks import stored
-from crbm_lite import hidden_sampling, updates
-from crbm_lite.sampler import GibbsChains
-from crbm_lite.schedule import Schedule
-from crbm_lite.spikes import as_spikes
-from crbm_lite.training import Trainer
-from crbm_lite.warm_start import Start
+from crbm_lite.core import sample_hidden as hidden_sampling
+from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.training import update_kernels as updates
+from crbm_lite.training.schedule import Schedule
+from crbm_lite.training.start import Start
+from crbm_lite.training.trainer import Trainer
 
 N, M, CHAINS, BATCH, STEPS, FRAMES, ACTIVITY = 40_709, 200, 100, 100, 15, 400, 0.04
 DENSITIES = (0.015, 0.03, 0.07, 0.10, 1.0)

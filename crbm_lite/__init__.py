@@ -15,22 +15,22 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __version__ = "0.1.0"
 
 _HOMES = {
-    "CRBM": "model",
-    "DReLU": "drelu",
-    "Recording": "recordings",
-    "load_recording": "recordings",
-    "save_recording": "recordings",
+    "CRBM": "model.model",
+    "DReLU": "core.drelu",
+    "Recording": "recordings.files",
+    "load_recording": "recordings.files",
+    "save_recording": "recordings.files",
     "import_recording": "importers.any_file",
-    "simulate_recording": "simulation",
-    "plant_recording": "planted",
-    "split_recording": "splits",
-    "split_train_test": "splits",
-    "check_recording": "inspection",
-    "fetch": "datasets",
-    "load_retina": "datasets",
-    "validate": "statistics",
-    "deconvolve": "deconvolution",
-    "grid_search": "selection",
+    "simulate_recording": "simulation.larva_recording",
+    "plant_recording": "simulation.planted",
+    "split_recording": "recordings.splits",
+    "split_train_test": "recordings.splits",
+    "check_recording": "inspection.report",
+    "fetch": "datasets.registry",
+    "load_retina": "datasets.registry",
+    "validate": "validation.report",
+    "deconvolve": "calcium.deconvolution",
+    "grid_search": "validation.selection",
 }
 
 __all__ = ["__version__", *_HOMES]

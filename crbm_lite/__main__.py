@@ -6,9 +6,9 @@ import sys
 
 
 def main() -> None:
-    """Run `crbm_lite.cli`; without the package click, say how to get it (exit code 2)."""
+    """Run `crbm_lite.cli.commands`; without the package click, say how to get it (exit code 2)."""
     try:
-        from crbm_lite.cli import commands
+        from crbm_lite.cli.commands import commands
     except KeyboardInterrupt:
         print("Error: interrupted", file=sys.stderr)
         sys.exit(130)

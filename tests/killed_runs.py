@@ -14,11 +14,9 @@ import warnings
 
 import numpy as np
 
-import crbm_lite.fitting
-import crbm_lite.kept_run  # noqa: F401  (imported before the fork)
-from crbm_lite import checkpoint
-from crbm_lite.model import CRBM
-from crbm_lite.planted import plant_recording
+from crbm_lite.model.model import CRBM
+from crbm_lite.simulation.planted import plant_recording
+from crbm_lite.training import checkpoint
 
 HYPER = {"n_hidden": 4, "l1": 0.01, "n_updates": 240, "batch_size": 50, "n_chains": 16,
          "n_gibbs": 2, "random_state": 0, "progress": False}  # fmt: skip

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.advice import read_table
-from crbm_lite import advice as rules
-from crbm_lite import cost, reproduced_covariance
-from crbm_lite.advice import advise, circularly_shifted, signal_components, suggested_l1
-from crbm_lite.cost import measured_cost
-from crbm_lite.model import CRBM
-from crbm_lite.planted import plant_recording
-from crbm_lite.recordings import Recording
+from crbm_lite.inspection import advice as rules
+from crbm_lite.inspection import cost
+from crbm_lite.inspection.advice import advise, circularly_shifted, signal_components, suggested_l1
+from crbm_lite.inspection.cost import measured_cost
+from crbm_lite.model.model import CRBM
+from crbm_lite.recordings.files import Recording
+from crbm_lite.simulation.planted import plant_recording
+from crbm_lite.training import reproduced_covariance
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crbm_lite.anova import anova_type_ii
+from crbm_lite.validation.anova import anova_type_ii
 
 RESPONSE = [3.1, 2.7, 2.2, 4.0, 3.3, 2.5, 5.2, 4.1, 2.9, 5.9, 4.6, 3.8]
 A = [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 5]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite.assemblies import (
+from crbm_lite.assemblies.members import (
     assembly_sizes,
     compactness,
     effective_regions,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite.assembly_export import export_csv, export_hdf5
+from crbm_lite.assemblies.export import export_csv, export_hdf5
 
 W = np.array([[0.5, -0.0], [-0.25, 1e-6], [0.0, 0.0]], dtype=np.float32)
 PLACES = np.arange(9.0).reshape(3, 3)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite.drelu import DReLU
-from crbm_lite.hyperparameters import HyperparameterError, SpikesWarning
-from crbm_lite.model import CRBM
-from crbm_lite.recordings import Recording
-from crbm_lite.spikes import SpikesError, as_spikes
-from crbm_lite.storage import ModelFileError
+from crbm_lite.core.drelu import DReLU
+from crbm_lite.core.spikes import SpikesError, as_spikes
+from crbm_lite.model.files import ModelFileError
+from crbm_lite.model.model import CRBM
+from crbm_lite.recordings.files import Recording
+from crbm_lite.training.hyperparameters import HyperparameterError, SpikesWarning
 
 N = 6
 RNG = np.random.default_rng(0)

@@ -18,15 +18,16 @@ from killed_runs import HYPER, bits, recording
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from crbm_lite import checkpoint, fitting
-from crbm_lite.checkpoint import CheckpointError, CheckpointFile, CheckpointWarning
-from crbm_lite.fitting import train
-from crbm_lite.hyperparameters import checked_schedule
-from crbm_lite.interruption import stop_request
-from crbm_lite.model import CRBM
-from crbm_lite.model_cache import cached_fit
-from crbm_lite.spikes import as_spikes
-from crbm_lite.training import Trainer
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.model.cache import cached_fit
+from crbm_lite.model.model import CRBM
+from crbm_lite.training import checkpoint
+from crbm_lite.training import run as fitting
+from crbm_lite.training.checkpoint import CheckpointError, CheckpointFile, CheckpointWarning
+from crbm_lite.training.hyperparameters import checked_schedule
+from crbm_lite.training.interruption import stop_request
+from crbm_lite.training.run import train
+from crbm_lite.training.trainer import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 IDENTITY = {"n_hidden": 4}
@@ -297,7 +298,7 @@ def test_on_a_full_disk_training_goes_on_and_the_last_checkpoint_stays(
 LIMITED = """
 import resource, sys, warnings
 import numpy as np
-from crbm_lite.checkpoint import CheckpointFile, CheckpointWarning
+from crbm_lite.training.checkpoint import CheckpointFile, CheckpointWarning
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 file = CheckpointFile(sys.argv[1], 1)
 assert file.try_write({}, {"x": np.zeros(5000)})
@@ -312,7 +313,7 @@ assert not file.path.with_name(file.path.name + ".part").exists()
 
 READ_ONLY = """
 import os, sys
-from crbm_lite.checkpoint import CheckpointFile
+from crbm_lite.training.checkpoint import CheckpointFile
 if os.geteuid() == 0:
     os.seteuid(65534)  # root may write everywhere
 try:
@@ -484,7 +485,7 @@ def test_the_stop_button_of_a_notebook_leaves_a_model():
     code = """
 import warnings; warnings.simplefilter("ignore")
 from crbm_lite import CRBM, plant_recording
-from crbm_lite.training import Trainer
+from crbm_lite.training.trainer import Trainer
 plain = Trainer.one_update
 def told(self, measure=False):
     if self.update == 150:

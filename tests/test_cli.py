@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 import crbm_lite
-from crbm_lite.cli import commands
-from crbm_lite.cli_exit import EXIT_CODES
-from crbm_lite.model import CRBM
-from crbm_lite.planted import plant_recording
-from crbm_lite.recordings import save_recording
-from crbm_lite.splits import split_train_test
-from crbm_lite.training import Trainer
+from crbm_lite.cli.commands import commands
+from crbm_lite.cli.exit import EXIT_CODES
+from crbm_lite.model.model import CRBM
+from crbm_lite.recordings.files import save_recording
+from crbm_lite.recordings.splits import split_train_test
+from crbm_lite.simulation.planted import plant_recording
+from crbm_lite.training.trainer import Trainer
 
 HYPER = {"n-hidden": 4, "l1": 0.005, "n-updates": 300, "batch-size": 50, "n-chains": 20,
          "n-gibbs": 3}  # fmt: skip
@@ -141,9 +141,9 @@ def test_fetch_lists_what_there_is_and_refuses_the_rest():
 
 def test_a_data_set_out_of_reach_ends_with_six(monkeypatch):
     def unreachable(*_, **__):
-        raise crbm_lite.datasets.DatasetUnavailable("retinal-waves: no network")
+        raise crbm_lite.datasets.registry.DatasetUnavailable("retinal-waves: no network")
 
-    monkeypatch.setattr("crbm_lite.datasets.fetch", unreachable)
+    monkeypatch.setattr("crbm_lite.datasets.registry.fetch", unreachable)
     result = run("fetch", "retinal-waves")
     assert result.exit_code == 6 and "no network" in result.output
 
@@ -208,7 +208,7 @@ def test_the_other_backend_trains_the_same_file(folder):
 
 
 def test_too_little_device_memory_ends_with_two(folder, monkeypatch):
-    jax_devices = pytest.importorskip("crbm_lite.jax_devices")
+    jax_devices = pytest.importorskip("crbm_lite.training.accelerator.devices")
     monkeypatch.setattr(jax_devices.Devices, "available", property(lambda self: 50_000))
     result = run("train", "larva.h5", "m.h5", *SMALL, "--quiet", "--backend", "jax")
     assert result.exit_code == 2 and "What would fit" in result.output, result.output
@@ -266,7 +266,7 @@ def test_no_right_to_write_is_told_before_the_training(folder, monkeypatch, word
 
 
 def test_a_full_disk_at_the_end_ends_with_five(folder, monkeypatch):
-    monkeypatch.setattr("crbm_lite.storage.write_model", _no_space)
+    monkeypatch.setattr("crbm_lite.model.files.write_model", _no_space)
     result = run("train", "larva.h5", "m.h5", *SMALL, "--quiet")
     assert result.exit_code == 5 and "No space left" in result.output
     assert (folder / "m.h5.checkpoint").exists()  # nothing is lost
@@ -287,7 +287,7 @@ def test_a_disk_full_at_every_checkpoint_is_told_once(folder, monkeypatch):
     def full(*_):  # the size of a checkpoint differs a little
         raise OSError(28, f"no space left: {next(sizes)}.5 MB needed")
 
-    monkeypatch.setattr("crbm_lite.checkpoint.CheckpointFile.write", full)
+    monkeypatch.setattr("crbm_lite.training.checkpoint.CheckpointFile.write", full)
     result = run("train", "larva.h5", "m.h5", *SMALL, "--checkpoint-every", 20, "--quiet")
     assert result.exit_code in (0, 4) and result.output.count("could not be written") == 1
 

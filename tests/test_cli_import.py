@@ -15,9 +15,9 @@ from click.testing import CliRunner
 
 import crbm_lite
 from crbm_lite import import_recording, load_recording, save_recording
-from crbm_lite.cli import commands
-from crbm_lite.cli_import import as_options
-from crbm_lite.deconvolution import GCAMP6F, CalciumKernel
+from crbm_lite.calcium.deconvolution import GCAMP6F, CalciumKernel
+from crbm_lite.cli.commands import commands
+from crbm_lite.cli.import_command import as_options
 
 T, N = 60, 4
 V = (np.random.default_rng(0).random((T, N)) < 0.3).astype(np.uint8)
@@ -164,7 +164,7 @@ def test_a_recording_is_replaced_only_when_asked_and_only_by_a_whole_one(folder,
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("crbm_lite.recordings.os.replace", full)
+        patched.setattr("crbm_lite.recordings.files.os.replace", full)
         result = run("import", "mine.npy", "new.h5", "--rate-hz", 3, "--overwrite")
     assert result.exit_code == 5 and "No space left" in result.output
     assert (folder / "new.h5").read_bytes() == before

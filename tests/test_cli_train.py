@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from crbm_lite import storage
-from crbm_lite.cli import commands
-from crbm_lite.cli_train import left_alone
-from crbm_lite.model import CRBM
-from crbm_lite.planted import plant_recording
-from crbm_lite.recordings import save_recording
-from crbm_lite.training import Trainer
+from crbm_lite.cli.commands import commands
+from crbm_lite.cli.train_command import left_alone
+from crbm_lite.model import files as storage
+from crbm_lite.model.model import CRBM
+from crbm_lite.recordings.files import save_recording
+from crbm_lite.simulation.planted import plant_recording
+from crbm_lite.training.trainer import Trainer
 
 SMALL = ["--n-hidden", "4", "--l1", "0.005", "--n-updates", "150", "--batch-size", "50",
          "--n-chains", "20", "--n-gibbs", "3"]  # fmt: skip
@@ -99,7 +99,7 @@ def test_two_ctrl_c_leave_the_checkpoint_and_say_so(folder, monkeypatch):
 def test_ctrl_c_while_python_is_still_importing_is_one_line():
     code = (
         "import sys\nclass Stopped:\n    def find_spec(self, name, *_):\n"
-        "        if name == 'crbm_lite.cli': raise KeyboardInterrupt\n"
+        "        if name == 'crbm_lite.cli.commands': raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Stopped())\n"
         "from crbm_lite.__main__ import main\nmain()\n"
     )
@@ -154,8 +154,8 @@ def test_a_disk_that_is_full_when_results_are_written_leaves_all_as_it_was(tmp_p
     code = """
 import resource, sys
 import numpy as np
-from crbm_lite.assembly_export import export_csv, export_hdf5
-from crbm_lite.storage import write_model
+from crbm_lite.assemblies.export import export_csv, export_hdf5
+from crbm_lite.model.files import write_model
 path = sys.argv[1]
 write_model(path, {"x": np.zeros(3)}, {})
 before = open(path, "rb").read()

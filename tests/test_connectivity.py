@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 
 from crbm_lite import CRBM
-from crbm_lite.connectivity import (
+from crbm_lite.connectivity.couplings import (
     coupling,
     coupling_given_v,
     effective_connectivity,
@@ -17,7 +17,11 @@ from crbm_lite.connectivity import (
     kept_by_weight_spread,
     mean_conditional_variance,
 )
-from crbm_lite.regions import aggregate_regions, region_connectivity, region_given_neuron
+from crbm_lite.connectivity.regions import (
+    aggregate_regions,
+    region_connectivity,
+    region_given_neuron,
+)
 
 N, M = 6, 3
 
@@ -163,7 +167,7 @@ def test_region_means_are_those_of_all_pairs(density, diagonal, dtype):
 
 
 def test_dense_tiles_smaller_than_a_region(monkeypatch):
-    monkeypatch.setattr("crbm_lite.regions._TILE", 7)
+    monkeypatch.setattr("crbm_lite.connectivity.regions._TILE", 7)
     rng = np.random.default_rng(6)
     factor, scales, region = rng.normal(size=(60, 4)), np.ones(4), np.repeat([0, 1, 2], [31, 20, 9])
     expected = brute_force(factor, scales, region, 3, 5, "pairs")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import crbm_lite as cl
-from crbm_lite.connectivity import effective_connectivity
-from crbm_lite.connectivity_protocol import connectivity_of_animals
+from crbm_lite.connectivity.couplings import effective_connectivity
+from crbm_lite.connectivity.protocol import connectivity_of_animals
 
 N = 30
 

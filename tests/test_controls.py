@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crbm_lite.baselines.controls import independent_frames, shift_time
+from crbm_lite.recordings.controls import independent_frames, shift_time
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_independent_frames_have_the_rates_and_no_correlation():
 
 
 def test_independent_frames_are_made_in_chunks_without_repeating_them(monkeypatch):
-    monkeypatch.setattr("crbm_lite.baselines.controls._CHUNK_BYTES", 8 * 50 * 7)
+    monkeypatch.setattr("crbm_lite.recordings.controls._CHUNK_BYTES", 8 * 50 * 7)
     frames = independent_frames(np.full(50, 0.5), 20, random_state=0).toarray()
     assert frames.shape == (20, 50)
     assert len(np.unique(frames, axis=0)) == 20

@@ -8,9 +8,10 @@ import threading
 import pytest
 import yaml
 
-from crbm_lite import datasets, download
-from crbm_lite.datasets import DatasetCorrupt, DatasetUnavailable, fetch, list_datasets
-from crbm_lite.manifest import read_manifest
+from crbm_lite.datasets import download
+from crbm_lite.datasets import registry as datasets
+from crbm_lite.datasets.manifest import read_manifest
+from crbm_lite.datasets.registry import DatasetCorrupt, DatasetUnavailable, fetch, list_datasets
 
 GOOD = b"spikes of a small retina\n" * 100
 SHA256 = hashlib.sha256(GOOD).hexdigest()

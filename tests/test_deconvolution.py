@@ -5,17 +5,17 @@ import pytest
 from scipy.linalg import toeplitz
 from scipy.optimize import nnls
 
-from crbm_lite.deconvolution import (
+from crbm_lite.calcium.deconvolution import (
     GCAMP6F,
     GCAMP6S,
     CalciumKernel,
     deconvolve,
     infer_kernel,
 )
-from crbm_lite.preprocessing import align_planes, delta_f_over_f, filter_recordings
-from crbm_lite.recordings import Recording
-from crbm_lite.simulation import calcium_traces, simulate_recording
-from crbm_lite.spike_scores import score_spikes
+from crbm_lite.calcium.preprocessing import align_planes, delta_f_over_f, filter_recordings
+from crbm_lite.calcium.spike_scores import score_spikes
+from crbm_lite.recordings.files import Recording
+from crbm_lite.simulation.larva_recording import calcium_traces, simulate_recording
 
 LARVA = simulate_recording(n_neurons=200, n_frames=2000, random_state=0)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from crbm_lite import download as module
-from crbm_lite.download import ContentRefused, DownloadFailed, download
+from crbm_lite.datasets import download as module
+from crbm_lite.datasets.download import ContentRefused, DownloadFailed, download
 
 CONTENT = bytes(range(256)) * 1000
 PIECE = 8192  # what arrived of a broken piece is lost

@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 from scipy.special import log_ndtr
 from scipy.stats import kstest
 
-from crbm_lite.drelu import DReLU, partial_moments
+from crbm_lite.core.drelu import DReLU, partial_moments
 
 mp.mp.dps = 80  # central moments of far tails lose 30 digits to cancellation
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crbm_lite.dynamics import (
+from crbm_lite.assemblies.dynamics import (
     compare_time_constants,
     hidden_states,
     n_active,

@@ -9,10 +9,10 @@ import pytest
 from scipy.integrate import quad
 
 from crbm_lite import CRBM
-from crbm_lite.explorer import Cells, Control, Explorer, Lines
-from crbm_lite.explorer_page import fragment, payload, quantise, within
-from crbm_lite.explorers import drelu_explorer, penalty_path, selection_surface
-from crbm_lite.widgets import explore
+from crbm_lite.plotting.interactive.explorer import Cells, Control, Explorer, Lines
+from crbm_lite.plotting.interactive.explorer_page import fragment, payload, quantise, within
+from crbm_lite.plotting.interactive.explorers import drelu_explorer, penalty_path, selection_surface
+from crbm_lite.plotting.interactive.widgets import explore
 
 
 @pytest.fixture(scope="module")

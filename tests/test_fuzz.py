@@ -28,9 +28,9 @@ from crbm_lite.importers.published import import_published
 from crbm_lite.importers.retinal_waves import import_retinal_waves
 from crbm_lite.importers.spike_times import import_spike_times
 from crbm_lite.importers.suite2p import import_suite2p
-from crbm_lite.recordings import Recording
-from crbm_lite.simulation import simulate_recording
-from crbm_lite.storage import ModelFileError
+from crbm_lite.model.files import ModelFileError
+from crbm_lite.recordings.files import Recording
+from crbm_lite.simulation.larva_recording import simulate_recording
 
 T, N = 30, 5
 RNG = np.random.default_rng(0)

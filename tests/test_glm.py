@@ -7,7 +7,7 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
 from crbm_lite.baselines.glm import fit_glm, fit_path, sweep_l2
-from crbm_lite.planted import plant_recording
+from crbm_lite.simulation.planted import plant_recording
 
 
 @pytest.fixture(scope="module")

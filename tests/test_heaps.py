@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from crbm_lite.hdf5 import RecordingError, open_hdf5, read_strings
-from crbm_lite.heaps import check_heaps
+from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_strings
+from crbm_lite.files.heaps import check_heaps
 
 NAMES = [f"neuron {i}" for i in range(300)]
 

@@ -4,11 +4,11 @@ import h5py
 import numpy as np
 import pytest
 
-from crbm_lite.datasets import DatasetUnavailable, fetch, load_retina
+from crbm_lite.datasets.registry import DatasetUnavailable, fetch, load_retina
 from crbm_lite.importers.published import import_published
 from crbm_lite.importers.retinal_waves import import_retinal_waves
-from crbm_lite.recordings import Recording, RecordingError, load_recording, save_recording
-from crbm_lite.simulation import simulate_recording
+from crbm_lite.recordings.files import Recording, RecordingError, load_recording, save_recording
+from crbm_lite.simulation.larva_recording import simulate_recording
 
 
 def write_retina(path, **change):

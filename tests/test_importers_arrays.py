@@ -15,14 +15,14 @@ import scipy.sparse
 
 import crbm_lite
 from crbm_lite import import_recording
-from crbm_lite.deconvolution import GCAMP6F, deconvolve
+from crbm_lite.calcium.deconvolution import GCAMP6F, deconvolve
 from crbm_lite.importers.any_file import FORMATS
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.csv_file import import_csv
 from crbm_lite.importers.hdf5_file import import_hdf5
 from crbm_lite.importers.matlab import import_matlab
 from crbm_lite.importers.numpy_file import import_numpy
-from crbm_lite.recordings import RecordingError
+from crbm_lite.recordings.files import RecordingError
 
 T, N = 40, 6
 RNG = np.random.default_rng(0)

@@ -18,7 +18,7 @@ from crbm_lite.importers.matlab import import_matlab
 from crbm_lite.importers.numpy_file import import_numpy
 from crbm_lite.importers.published import import_published
 from crbm_lite.importers.spike_times import import_spike_times, recording_from_spike_times
-from crbm_lite.recordings import Recording, RecordingError
+from crbm_lite.recordings.files import Recording, RecordingError
 
 SPIKES = (np.random.default_rng(0).random((30, 4)) < 0.3).astype(np.uint8)
 

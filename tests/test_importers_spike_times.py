@@ -6,7 +6,7 @@ import pytest
 from crbm_lite import import_recording
 from crbm_lite.importers.binning import bin_spike_times
 from crbm_lite.importers.spike_times import import_spike_times, recording_from_spike_times
-from crbm_lite.recordings import RecordingError
+from crbm_lite.recordings.files import RecordingError
 
 
 def test_against_a_histogram():

@@ -21,14 +21,14 @@ import pytest
 import scipy.sparse
 
 from crbm_lite import import_recording
-from crbm_lite.deconvolution import CalciumKernel, deconvolve
+from crbm_lite.calcium.deconvolution import CalciumKernel, deconvolve
+from crbm_lite.calcium.preprocessing import delta_f_over_f
 from crbm_lite.importers.caiman import import_caiman
 from crbm_lite.importers.footprints import centres_given_footprints
 from crbm_lite.importers.nwb import import_nwb
 from crbm_lite.importers.plain_objects import Opaque, as_numbers, read_objects
 from crbm_lite.importers.suite2p import import_suite2p
-from crbm_lite.preprocessing import delta_f_over_f
-from crbm_lite.recordings import RecordingError
+from crbm_lite.recordings.files import RecordingError
 
 KERNEL = CalciumKernel(rise_s=0.05, decay_s=0.8)  # of the planted cells
 HALF = {"amplitude_fraction": 0.5}

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crbm_lite.inspection import check_recording
-from crbm_lite.planted import plant_recording
-from crbm_lite.recordings import Recording
+from crbm_lite.inspection.report import check_recording
+from crbm_lite.recordings.files import Recording
+from crbm_lite.simulation.planted import plant_recording
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_drift_is_told_from_slow_states(good):
 
 
 def test_ceiling_is_the_correlation_of_train_and_test_covariances(good):
-    from crbm_lite.splits import split_train_test
+    from crbm_lite.recordings.splits import split_train_test
 
     train, test = split_train_test(good)
     upper = np.triu_indices(150, 1)
@@ -153,7 +153,7 @@ def test_short_recordings_are_said_to_be_short(good):
 
 
 def test_components_of_a_sample_of_the_neurons_are_a_lower_limit(good, monkeypatch):
-    monkeypatch.setattr("crbm_lite.advice._MOST_NEURONS", good.n_neurons - 1)
+    monkeypatch.setattr("crbm_lite.inspection.advice._MOST_NEURONS", good.n_neurons - 1)
     counted = f"components of {good.n_neurons - 1} neurons"
     assert f"1.4 x 4 {counted}: take more, all neurons show more" in str(check(good).advice)
     many = check(good, n_hidden=40)

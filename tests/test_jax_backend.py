@@ -12,21 +12,23 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from crbm_lite.hyperparameters import HyperparameterError
-from crbm_lite.model import CRBM
-from crbm_lite.planted import plant_recording
-from crbm_lite.sampler import GibbsChains
-from crbm_lite.schedule import Schedule
-from crbm_lite.spikes import as_spikes
-from crbm_lite.warm_start import random_start
+from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.model.model import CRBM
+from crbm_lite.simulation.planted import plant_recording
+from crbm_lite.training.hyperparameters import HyperparameterError
+from crbm_lite.training.schedule import Schedule
+from crbm_lite.training.start import random_start
 
 jax = pytest.importorskip("jax")
 
-from crbm_lite import jax_devices, jax_update  # noqa: E402
-from crbm_lite.jax_backend import JaxTrainer  # noqa: E402
+from crbm_lite.training.accelerator import devices as jax_devices  # noqa: E402
+from crbm_lite.training.accelerator import update as jax_update  # noqa: E402
+from crbm_lite.training.accelerator.trainer import JaxTrainer  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::crbm_lite.jax_devices.BackendWarning", "ignore::sklearn.exceptions.ConvergenceWarning"
+    "ignore::crbm_lite.training.accelerator.devices.BackendWarning",
+    "ignore::sklearn.exceptions.ConvergenceWarning",
 )
 HYPER = {
     "n_hidden": 8, "l1": 0.01, "n_updates": 300, "n_gibbs": 3, "n_chains": 40, "random_state": 0,

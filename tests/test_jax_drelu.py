@@ -5,12 +5,12 @@ import pytest
 from scipy.integrate import cumulative_trapezoid
 from scipy.stats import kstest
 
-from crbm_lite import updates
-from crbm_lite.drelu import DReLU
+from crbm_lite.core.drelu import DReLU
+from crbm_lite.training import update_kernels as updates
 
 jax = pytest.importorskip("jax")
 
-from crbm_lite import jax_drelu  # noqa: E402
+from crbm_lite.training.accelerator import drelu as jax_drelu  # noqa: E402
 
 
 @pytest.fixture(scope="module")

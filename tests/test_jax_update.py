@@ -13,14 +13,15 @@ from test_training import (
     variance_of_h,
 )
 
-from crbm_lite import coordinates as co
-from crbm_lite import jumps, updates
-from crbm_lite.drelu import DReLU
-from crbm_lite.sampler import GibbsChains
+from crbm_lite.core import jumps
+from crbm_lite.core.drelu import DReLU
+from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.training import coordinates as co
+from crbm_lite.training import update_kernels as updates
 
 jax = pytest.importorskip("jax")
 
-from crbm_lite import jax_update  # noqa: E402
+from crbm_lite.training.accelerator import update as jax_update  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

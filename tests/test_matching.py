@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from crbm_lite.matching import match_assemblies, stability, symmetric_pairs
+from crbm_lite.assemblies.matching import match_assemblies, stability, symmetric_pairs
 
 
 def test_permuted_and_flipped_runs_match_exactly():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import null_space
 
-from crbm_lite.maximum_entropy import (
+from crbm_lite.theory.maximum_entropy import (
     boltzmann,
     enumerate_states,
     solve,

@@ -13,10 +13,10 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from crbm_lite.model import CRBM
-from crbm_lite.partition import all_states, log_partition_ais
-from crbm_lite.recordings import Recording
-from crbm_lite.spikes import as_spikes
+from crbm_lite.core.partition import all_states, log_partition_ais
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.model.model import CRBM
+from crbm_lite.recordings.files import Recording
 
 N, M = 6, 3
 

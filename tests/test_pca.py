@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from crbm_lite.baselines.pca import fit_components, sweep_components
-from crbm_lite.planted import plant_recording
+from crbm_lite.simulation.planted import plant_recording
 
 
 @pytest.fixture(scope="module")

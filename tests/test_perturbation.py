@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from crbm_lite import CRBM
-from crbm_lite.partition import all_states
-from crbm_lite.perturbation import condition, perturb, response_by_region
+from crbm_lite.connectivity.perturbation import condition, perturb, response_by_region
+from crbm_lite.core.partition import all_states
 
 N, M = 7, 3
 

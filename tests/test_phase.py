@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from crbm_lite.dynamics import n_active
-from crbm_lite.phase import phase_given_active
+from crbm_lite.assemblies.dynamics import n_active
+from crbm_lite.assemblies.phase import phase_given_active
 
 M, T = 60, 400
 

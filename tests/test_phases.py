@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crbm_lite.phases import PhaseSample, random_rbm, sample_phase
+from crbm_lite.theory.random_machines import PhaseSample, random_rbm, sample_phase
 
 
 def test_weights_are_the_ensemble_of_the_equations():

@@ -13,10 +13,11 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex
 
-from crbm_lite import plotting, style
-from crbm_lite.likelihood import nllh_given_probabilities
-from crbm_lite.scores import empty_score, score_entries
-from crbm_lite.statistics import ValidationReport
+from crbm_lite.plotting import figures as plotting
+from crbm_lite.plotting import style
+from crbm_lite.validation.likelihood import nllh_given_probabilities
+from crbm_lite.validation.report import ValidationReport
+from crbm_lite.validation.scores import empty_score, score_entries
 
 
 @pytest.fixture(autouse=True)

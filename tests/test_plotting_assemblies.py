@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite.plotting_assemblies import assembly_plates
+from crbm_lite.plotting.assemblies import assembly_plates
 
 RNG = np.random.default_rng(0)
 WEIGHTS, PLACES = RNG.normal(size=(30, 6)), RNG.normal(size=(30, 3))

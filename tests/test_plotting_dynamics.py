@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from crbm_lite import plotting_dynamics as panels
-from crbm_lite.dynamics import ward_order
-from crbm_lite.style import COLOR_DATA
+from crbm_lite.assemblies.dynamics import ward_order
+from crbm_lite.plotting import dynamics as panels
+from crbm_lite.plotting.style import COLOR_DATA
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from crbm_lite.plotting_regions import region_matrix
+from crbm_lite.plotting.regions import region_matrix
 
 NAMES = ("tectum_left", "tectum_right", "cerebellum_left")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite.planted import plant_recording
-from crbm_lite.recordings import Recording, RecordingError, load_recording, save_recording
-from crbm_lite.simulation import simulate_recording
+from crbm_lite.recordings.files import Recording, RecordingError, load_recording, save_recording
+from crbm_lite.simulation.larva_recording import simulate_recording
+from crbm_lite.simulation.planted import plant_recording
 
 SPIKES = (np.random.default_rng(0).random((30, 8)) < 0.3).astype(np.uint8)
 XYZ = np.arange(24.0).reshape(8, 3)
@@ -250,7 +250,7 @@ def test_nothing_is_overwritten_unless_asked(tmp_path):
 NO_ROOM = """
 import resource, sys
 import numpy as np
-from crbm_lite.recordings import Recording, save_recording
+from crbm_lite.recordings.files import Recording, save_recording
 few, many = (np.random.default_rng(0).random((n, 1000)) < 0.1 for n in (10, 2000))
 save_recording(sys.argv[1], Recording(few, 2.5))
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

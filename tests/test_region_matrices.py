@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from crbm_lite.region_matrices import as_squares, matrix_given_pairs, matrix_in_order
-from crbm_lite.region_statistics import compare, conservation
-from crbm_lite.regions import region_connectivity, region_given_neuron
-from crbm_lite.structure import average_connectivity
+from crbm_lite.connectivity.region_matrices import as_squares, matrix_given_pairs, matrix_in_order
+from crbm_lite.connectivity.region_statistics import compare, conservation
+from crbm_lite.connectivity.regions import region_connectivity, region_given_neuron
+from crbm_lite.connectivity.structure import average_connectivity
 
 NAMES = ("tectum", "cerebellum", "habenula", "pretectum")
 

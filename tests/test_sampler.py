@@ -15,12 +15,12 @@ from crbm_lite import (
     micro_kernel,
     sampler,
 )
-from crbm_lite.drelu import DReLU
-from crbm_lite.model import CRBM
-from crbm_lite.partition import all_states
-from crbm_lite.random_numbers import hash32, hash64, uniform01
-from crbm_lite.sampler import GibbsChains
-from crbm_lite.spikes import as_spikes
+from crbm_lite.core.drelu import DReLU
+from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.core.partition import all_states
+from crbm_lite.core.random_numbers import hash32, hash64, uniform01
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.model.model import CRBM
 
 N, M, N_CHAINS = 6, 3, 20_000
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from crbm_lite import selection
-from crbm_lite.model import CRBM
-from crbm_lite.planted import plant_recording
-from crbm_lite.recording import Recording
-from crbm_lite.selection import GridSearch, Run, RunsFailed, grid_search
-from crbm_lite.splits import split_train_test
-from crbm_lite.statistics import validate
+from crbm_lite.model.model import CRBM
+from crbm_lite.recordings.recording import Recording
+from crbm_lite.recordings.splits import split_train_test
+from crbm_lite.simulation.planted import plant_recording
+from crbm_lite.validation import selection
+from crbm_lite.validation.report import validate
+from crbm_lite.validation.selection import GridSearch, Run, RunsFailed, grid_search
 
 RECORDING = plant_recording(
     40, 3, size_range=(10, 15), n_frames=400, n_unassigned=5, random_state=0

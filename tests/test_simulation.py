@@ -5,13 +5,18 @@ import pytest
 import scipy.sparse
 from scipy.spatial.distance import pdist
 
-from crbm_lite.ground_truth import GroundTruth
-from crbm_lite.larva import REGION_NAMES, plan_assemblies, plant_structure, sample_positions
-from crbm_lite.planted import draw_spikes, draw_states, plant_recording
-from crbm_lite.projections import plan_projections
-from crbm_lite.region_statistics import compare
-from crbm_lite.regions import region_connectivity
-from crbm_lite.simulation import calcium_traces, simulate_recording
+from crbm_lite.connectivity.region_statistics import compare
+from crbm_lite.connectivity.regions import region_connectivity
+from crbm_lite.recordings.ground_truth import GroundTruth
+from crbm_lite.simulation.larva import (
+    REGION_NAMES,
+    plan_assemblies,
+    plant_structure,
+    sample_positions,
+)
+from crbm_lite.simulation.larva_recording import calcium_traces, simulate_recording
+from crbm_lite.simulation.planted import draw_spikes, draw_states, plant_recording
+from crbm_lite.simulation.projections import plan_projections
 
 
 def dwells(state):
@@ -52,7 +57,7 @@ class TestGroundTruth:
         np.testing.assert_array_equal(self.truth.unassigned, [2])
 
     def test_tiles_make_up_the_whole(self, monkeypatch):
-        monkeypatch.setattr("crbm_lite.ground_truth._TILE", 6)
+        monkeypatch.setattr("crbm_lite.recordings.ground_truth._TILE", 6)
         tiles = list(self.truth.tiles())
         assert [frames for frames, _ in tiles] == [slice(0, 2), slice(2, 3)]
         np.testing.assert_array_equal(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite.planted import plant_recording
-from crbm_lite.recordings import Recording
-from crbm_lite.splits import split_recording, split_train_test
+from crbm_lite.recordings.files import Recording
+from crbm_lite.recordings.splits import split_recording, split_train_test
+from crbm_lite.simulation.planted import plant_recording
 
 RECORDING = plant_recording(60, 4, size_range=(10, 20), n_frames=437, n_unassigned=5)
 

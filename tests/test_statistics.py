@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite import moments, statistics
-from crbm_lite.drelu import DReLU
-from crbm_lite.pairs import score_covariances_vv
-from crbm_lite.scores import score_entries
-from crbm_lite.spikes import as_spikes
-from crbm_lite.statistics import (
+from crbm_lite.core.drelu import DReLU
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.validation import moments
+from crbm_lite.validation import report as statistics
+from crbm_lite.validation.pairs import score_covariances_vv
+from crbm_lite.validation.report import (
     compare_moments,
     generated_frames,
     l1_variance_term,
@@ -27,6 +27,7 @@ from crbm_lite.statistics import (
     sample_moments,
     validate,
 )
+from crbm_lite.validation.scores import score_entries
 
 FIVE = ("v", "h", "vh", "vv", "hh")
 
@@ -516,7 +517,7 @@ def test_nllh_of_the_mean_is_zero_and_of_the_truth_is_one():
 
 
 def test_nllh_of_a_model_is_that_of_its_reconstruction(monkeypatch):
-    from crbm_lite import likelihood
+    from crbm_lite.validation import likelihood
 
     model = small_model()
     v = correlated_spikes(130, 6, 0)

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from crbm_lite.atlas import load_atlas
-from crbm_lite.datasets import DatasetUnavailable
-from crbm_lite.region_statistics import (
+from crbm_lite.connectivity.region_statistics import (
     Conservation,
     compare,
     conservation,
     log_normality,
     region_pairs,
 )
-from crbm_lite.structure import average_connectivity, structural_connectivity
+from crbm_lite.connectivity.structure import average_connectivity, structural_connectivity
+from crbm_lite.datasets.atlas import load_atlas
+from crbm_lite.datasets.registry import DatasetUnavailable
 
 
 @pytest.fixture(scope="module")
@@ -357,7 +357,7 @@ def test_structural_matrix_is_joined_by_name(atlas):
     rows = [n for n in atlas.names if n.startswith(("MO_stripe", "Medial_octavolateral"))]
     assert rows[-1] == "Medial_octavolateral_nucleus_right"
     # a plain copy of the file's order would differ in these rows and only there
-    from crbm_lite.datasets import fetch
+    from crbm_lite.datasets.registry import fetch
 
     text = fetch("zebrafish-atlas").paths["connectivity_matrix.csv"].read_text().splitlines()
     header = [x.strip('"').lower() for x in text[0].split(",")[1:]]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from crbm_lite.explorer_page import _ON_DARK
-from crbm_lite.style import COLOR_NEGATIVE, COLOR_POSITIVE, PALETTE, diverging_colormap
+from crbm_lite.plotting.interactive.explorer_page import _ON_DARK
+from crbm_lite.plotting.style import COLOR_NEGATIVE, COLOR_POSITIVE, PALETTE, diverging_colormap
 
 # Machado, Oliveira and Fernandes (2009), full severity, on linear RGB.
 SIMULATIONS = {

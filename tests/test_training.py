@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from crbm_lite import coordinates as co
-from crbm_lite import updates
-from crbm_lite.certificate import certify
-from crbm_lite.drelu import DReLU
-from crbm_lite.linear_units import _n_above_noise, cubimax, linear_units, varimax
-from crbm_lite.model import CRBM
-from crbm_lite.partition import all_states
-from crbm_lite.planted import plant_recording
-from crbm_lite.sampler import GibbsChains
-from crbm_lite.schedule import Schedule
-from crbm_lite.spikes import as_spikes
-from crbm_lite.statistics import nllh
-from crbm_lite.training import Trainer
-from crbm_lite.warm_start import random_start, warm_start
+from crbm_lite.core.drelu import DReLU
+from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.core.partition import all_states
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.model.model import CRBM
+from crbm_lite.simulation.planted import plant_recording
+from crbm_lite.training import coordinates as co
+from crbm_lite.training import update_kernels as updates
+from crbm_lite.training.certificate import certify
+from crbm_lite.training.linear_units import _n_above_noise, cubimax, linear_units, varimax
+from crbm_lite.training.schedule import Schedule
+from crbm_lite.training.start import random_start, warm_start
+from crbm_lite.training.trainer import Trainer
+from crbm_lite.validation.report import nllh
 
 N, M, L1 = 8, 2, 0.03
 STATES = all_states(N).astype(float)

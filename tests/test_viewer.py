@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite.viewer import view_assemblies
-from crbm_lite.viewer_data import brain_outline, quantise_places
-from crbm_lite.viewer_page import fragment, payload
-from crbm_lite.widgets import browse_assemblies
+from crbm_lite.plotting.interactive.page_data import brain_outline, quantise_places
+from crbm_lite.plotting.interactive.viewer import view_assemblies
+from crbm_lite.plotting.interactive.viewer_page import fragment, payload
+from crbm_lite.plotting.interactive.widgets import browse_assemblies
 
 RNG = np.random.default_rng(0)
 N, M, T = 300, 4, 50

@@ -12,9 +12,9 @@ import pytest
 CODE = """
 import numpy as np
 import plotly.io
-from crbm_lite.explorers import selection_surface
-from crbm_lite.viewer import view_assemblies
-from crbm_lite.widgets import browse_assemblies, explore
+from crbm_lite.plotting.interactive.explorers import selection_surface
+from crbm_lite.plotting.interactive.viewer import view_assemblies
+from crbm_lite.plotting.interactive.widgets import browse_assemblies, explore
 
 plotly.io.renderers.default = "plotly_mimetype"
 places = np.random.default_rng(0).normal(size=(30, 3))

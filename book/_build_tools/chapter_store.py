@@ -125,7 +125,7 @@ def _library_hash() -> str:
 
 def _recordings_at_hand() -> list[str]:
     """Which files of the manifest are here, with their sizes."""
-    from crbm_lite.datasets import cache_folder, list_datasets
+    from crbm_lite.datasets.registry import cache_folder, list_datasets
 
     folders = [cache_folder()]
     if os.environ.get("CRBM_LITE_DATA"):

@@ -1,10 +1,11 @@
 """Count the library and read its imports: modules, lines of code, arrows, circles, floors.
 
-``python book/_build_tools/house.py`` prints the counts of the working tree, with ``--rev REV`` those
-of a commit. Lines of code are lines that hold a token outside docstrings and comments. An arrow is
-a pair of modules of which one imports the other, wherever in the file; a circle is a set of modules
-that reach each other. The floors are those of folders: a folder stands one above the highest that
-it imports. The page on the architecture and the test of the imports read them from here.
+``python book/_build_tools/house.py`` prints the counts of the working tree, with ``--rev REV``
+those of a commit. Lines of code are lines that hold a token outside docstrings and comments. An
+arrow is a pair of modules of which one imports the other, wherever in the file; a circle is a set
+of modules that reach each other. The floors are those of folders: a folder stands one above the
+highest that it imports. The page on the architecture and the test of the imports read them from
+here.
 """
 
 import argparse
@@ -124,7 +125,7 @@ def floors(edges: set[tuple[str, str]]) -> dict[str, int]:
     """The floor of each node: 0 for those that import nothing, else one above the highest below."""
     nodes = {n for edge in edges for n in edge}
     level = dict.fromkeys(nodes, 0)
-    for _ in nodes:  # without circles the levels are settled after as many rounds as there are nodes
+    for _ in nodes:  # without circles no road is longer than this
         for above, under in edges:
             level[above] = max(level[above], level[under] + 1)
     return level

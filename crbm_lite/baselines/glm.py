@@ -24,9 +24,9 @@ from scipy.special import expit, logit
 
 from crbm_lite.baselines.newton import fit_block
 from crbm_lite.baselines.tuning import Sweep, cross_validate
-from crbm_lite.checks import as_indices
-from crbm_lite.likelihood import NormalisedLikelihood, nllh_given_probabilities
-from crbm_lite.spikes import as_spikes
+from crbm_lite.checks.arrays import as_indices
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.validation.likelihood import NormalisedLikelihood, nllh_given_probabilities
 
 __all__ = ["GLM", "fit_glm", "fit_path", "sweep_l2"]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from crbm_lite.baselines.tuning import Sweep, cross_validate
-from crbm_lite.spikes import as_spikes
+from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["graphical_lasso_couplings", "sweep_alpha"]
 

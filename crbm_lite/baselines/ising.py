@@ -23,9 +23,9 @@ from scipy.special import expit, logsumexp
 
 from crbm_lite.baselines.glm import GLM, fit_glm, fit_path
 from crbm_lite.baselines.tuning import Sweep, cross_validate
-from crbm_lite.likelihood import NormalisedLikelihood, nllh_given_probabilities
-from crbm_lite.random_numbers import uniform01
-from crbm_lite.spikes import as_spikes
+from crbm_lite.core.random_numbers import uniform01
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.validation.likelihood import NormalisedLikelihood, nllh_given_probabilities
 
 __all__ = ["Ising", "fit_ising", "sweep_ising_l2", "symmetrised"]
 

@@ -2,7 +2,7 @@
 
 Loadings are brought to a common form, (N, M) with columns of unit norm that are positive in sum, so
 that they can stand beside the weights of a cRBM. No equations beyond scikit-learn's live here:
-`crbm_lite.assemblies` measures the sparsity and the regions of any method's weights.
+`crbm_lite.assemblies.members` measures the sparsity and the regions of any method's weights.
 
 The number of components is chosen by predicting activity that is new in time and space: on held-out
 frames, one half of the neurons gives the components' activity (least squares; for NMF with no
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from crbm_lite.baselines.tuning import Sweep, cross_validate
-from crbm_lite.spikes import as_spikes
+from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["Components", "fit_components", "sweep_components"]
 

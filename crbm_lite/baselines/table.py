@@ -1,7 +1,7 @@
 """One table for the cRBM and all its rivals: nRMSE, nLLH, and what a method can do at all.
 
-No equations; nRMSE is that of `crbm_lite.scores`, nLLH that of `crbm_lite.likelihood`. A dash means
-that the question does not exist for the method.
+No equations; nRMSE is that of `crbm_lite.validation.scores`, nLLH that of
+`crbm_lite.validation.likelihood`. A dash means that the question does not exist for the method.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.baselines.controls import independent_frames, shift_time
-from crbm_lite.likelihood import nllh_given_probabilities
-from crbm_lite.spikes import as_spikes
-from crbm_lite.statistics import MomentScores, ValidationReport, compare_moments
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.recordings.controls import independent_frames, shift_time
+from crbm_lite.validation.likelihood import nllh_given_probabilities
+from crbm_lite.validation.report import MomentScores, ValidationReport, compare_moments
 
 if TYPE_CHECKING:
     from crbm_lite.baselines.vae import VAE
-    from crbm_lite.model import CRBM
+    from crbm_lite.model.model import CRBM
 
 __all__ = ["BaselineRow", "comparison_table", "crbm_row", "floor_rows", "vae_row"]
 

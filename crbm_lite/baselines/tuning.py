@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.spikes import as_spikes
+from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["Sweep", "cross_validate"]
 

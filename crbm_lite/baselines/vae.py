@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import expit
 
-from crbm_lite.spikes import as_spikes
+from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["VAE", "fit_vae"]
 

@@ -1,4 +1,4 @@
-"""Train a VAE once and use it in many places, as `crbm_lite.model_cache` does for the cRBM.
+"""Train a VAE once and use it in many places, as `crbm_lite.model.cache` does for the cRBM.
 
 No equations. Hyperparameters, spikes, the code that trains and the versions of Keras and JAX
 determine the arrays of a VAE; the sha256 of them all names its file, an npz without pickled
@@ -21,22 +21,21 @@ import numpy as np
 
 import crbm_lite
 from crbm_lite.baselines.vae import VAE, fit_vae
-from crbm_lite.model_cache import alone
-from crbm_lite.spikes import Spikes, as_spikes
-from crbm_lite.storage import write_whole
+from crbm_lite.core.spikes import Spikes, as_spikes
+from crbm_lite.files.source_code import source_digest
+from crbm_lite.model.cache import alone
+from crbm_lite.model.files import write_whole
 
 __all__ = ["cached_vae"]
 
-_TRAINING_MODULES = ("baselines/vae.py", "baselines/vae_network.py", "spikes.py")
+_TRAINING_SOURCES = ("baselines/vae.py", "baselines/vae_network.py", "core/spikes.py")
 
 
 def _key(spikes: Spikes, training: dict[str, object]) -> str:
     digest = hashlib.sha256(json.dumps(training, sort_keys=True).encode())
     packages = [crbm_lite.__version__, *(version(name) for name in ("keras", "jax", "numpy"))]
     digest.update(repr((packages, spikes.shape)).encode())
-    for name in _TRAINING_MODULES:
-        source = (Path(crbm_lite.__file__).parent / name).read_bytes()
-        digest.update(hashlib.sha256(source).digest())
+    digest.update(source_digest(*_TRAINING_SOURCES).encode())
     for array, dtype in ((spikes.frame_starts, "<i8"), (spikes.neurons, "<i4")):
         digest.update(array.astype(dtype, copy=False).tobytes())
     return digest.hexdigest()
@@ -64,7 +63,7 @@ def cached_vae(
     random_state : int
         A run without a fixed seed could not be found again.
     folder : path, optional
-        By default ``models`` in the cache folder, as for `crbm_lite.model_cache.cached_fit`.
+        By default ``models`` in the cache folder, as for `crbm_lite.model.cache.cached_fit`.
 
     Returns
     -------
@@ -93,7 +92,7 @@ def cached_vae(
         "random_state": int(random_state),
     }  # fmt: skip
     if folder is None:
-        from crbm_lite.datasets import cache_folder
+        from crbm_lite.datasets.registry import cache_folder
 
         folder = cache_folder() / "models"
     from crbm_lite.baselines.vae_network import keras_on_jax

@@ -1,7 +1,7 @@
 """Choosing and scoring a sparse VAE: held-out ELBO, and the statistics that a cRBM is asked for.
 
 No equations: the ELBO is that of `crbm_lite.baselines.vae`, nRMSE and nLLH are those of
-`crbm_lite.statistics`.
+`crbm_lite.validation.report`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 
 from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.baselines.vae import VAE, fit_vae
-from crbm_lite.spikes import as_spikes
-from crbm_lite.statistics import ValidationReport, compare_moments, nllh
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.validation.report import ValidationReport, compare_moments, nllh
 
 __all__ = ["sweep_vae", "validate_vae"]
 

@@ -1,4 +1,4 @@
-"""Importers: one module for each file format, each returning a `crbm_lite.recordings.Recording`.
+"""Importers: one module for each file format, each returning a `Recording`.
 
 - `crbm_lite.importers.any_file`: `import_recording`, which finds out the format by itself;
 - `crbm_lite.importers.numpy_file`, `crbm_lite.importers.matlab`, `crbm_lite.importers.csv_file`,
@@ -12,8 +12,8 @@
 They share how arrays become a recording (`crbm_lite.importers.arrays`), how spike times are
 binned (`crbm_lite.importers.binning`) and how activity that is not 0/1 becomes so, in the way the
 user names (`crbm_lite.importers.binarise`). Nothing of a file is
-ever executed: no pickle is loaded. Errors are `crbm_lite.recordings.RecordingError`, a ValueError,
-and name the file and the key.
+ever executed: no pickle is loaded. Errors are `crbm_lite.recordings.files.RecordingError`, a
+ValueError, and name the file and the key.
 """
 
 from __future__ import annotations

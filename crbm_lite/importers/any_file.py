@@ -12,10 +12,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from crbm_lite.arguments import as_path
-from crbm_lite.hdf5 import open_hdf5, read_attribute
+from crbm_lite.checks.arguments import as_path
+from crbm_lite.files.hdf5 import open_hdf5, read_attribute
 from crbm_lite.importers.arrays import errors_name
-from crbm_lite.recordings import Recording
+from crbm_lite.recordings.files import Recording
 
 __all__ = ["FORMATS", "format_of", "import_recording"]
 
@@ -148,7 +148,7 @@ def _is_hdf5(path: Path) -> bool:
 def _importer(format: str) -> Callable[..., Recording]:
     """Find the function that reads a format."""
     if format == _OWN:
-        from crbm_lite.recordings import load_recording
+        from crbm_lite.recordings.files import load_recording
 
         return load_recording
     if not isinstance(format, str) or format not in FORMATS:

@@ -26,15 +26,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.arguments import as_text
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.checks.arguments import as_text
+from crbm_lite.checks.traces import as_rate_hz
+from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.soundness import check_fits
 from crbm_lite.importers.binarise import binarise
-from crbm_lite.recordings import Recording
-from crbm_lite.soundness import check_fits
-from crbm_lite.traces import as_rate_hz
+from crbm_lite.recordings.files import Recording
 
 if TYPE_CHECKING:
-    from crbm_lite.deconvolution import CalciumKernel
+    from crbm_lite.calcium.deconvolution import CalciumKernel
 
 __all__ = ["FIELDS", "errors_name", "rate_given_times", "recording_from_arrays"]
 

@@ -6,8 +6,8 @@ of the user, and the provenance tells which:
 - a threshold: :math:`v_i(t) = 1` if :math:`x_i(t) > \theta_i`;
 - a fraction f of each neuron's own amplitude, for deconvolved events :math:`s \ge 0`:
   :math:`v_i(t) = 1` if :math:`s_i(t) > f \sum_t s_i^2 / \sum_t s_i` (the amplitude that
-  `crbm_lite.deconvolution` uses, with f = 1/2);
-- the kernel of a calcium indicator, for dF/F: `crbm_lite.deconvolution.deconvolve`.
+  `crbm_lite.calcium.deconvolution` uses, with f = 1/2);
+- the kernel of a calcium indicator, for dF/F: `crbm_lite.calcium.deconvolution.deconvolve`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.arguments import as_number, as_numbers
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.checks.arguments import as_number, as_numbers
+from crbm_lite.files.hdf5 import RecordingError
 
 if TYPE_CHECKING:
-    from crbm_lite.deconvolution import CalciumKernel
+    from crbm_lite.calcium.deconvolution import CalciumKernel
 
 __all__ = ["Binarised", "binarise"]
 
@@ -143,14 +143,14 @@ def _check_binary(values: np.ndarray, where: str) -> None:
         "and 1, and is never binarised silently: "
         + ("for spike counts pass threshold=0; " if whole and values.min() >= 0 else "")
         + "for deconvolved events pass amplitude_fraction=0.5 or a threshold; for dF/F pass "
-        "kernel=crbm_lite.deconvolution.GCAMP6S (or your indicator's)"
+        "kernel=crbm_lite.calcium.deconvolution.GCAMP6S (or your indicator's)"
     )
 
 
 def _deconvolved(
     values: np.ndarray, where: str, rate_hz: float, kernel: CalciumKernel
 ) -> Binarised:
-    from crbm_lite.deconvolution import CalciumKernel, deconvolve
+    from crbm_lite.calcium.deconvolution import CalciumKernel, deconvolve
 
     if not isinstance(kernel, CalciumKernel):
         raise ValueError(f"kernel is {kernel!r}: give a CalciumKernel, for example GCAMP6S")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.arguments import as_number
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.checks.arguments import as_number
+from crbm_lite.files.hdf5 import RecordingError
 
 __all__ = ["BinnedSpikes", "as_bin_s", "bin_spike_times"]
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.arguments import as_flag, as_path
-from crbm_lite.hdf5 import RecordingError, open_hdf5, read_array, read_strings
+from crbm_lite.checks.arguments import as_flag, as_path
+from crbm_lite.checks.traces import as_rate_hz
+from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_array, read_strings
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.footprints import (
@@ -24,13 +25,12 @@ from crbm_lite.importers.footprints import (
     check_um_per_pixel,
     kept_places,
 )
-from crbm_lite.recordings import Recording
-from crbm_lite.traces import as_rate_hz
+from crbm_lite.recordings.files import Recording
 
 if TYPE_CHECKING:
     import h5py
 
-    from crbm_lite.deconvolution import CalciumKernel
+    from crbm_lite.calcium.deconvolution import CalciumKernel
 
 __all__ = ["import_caiman"]
 

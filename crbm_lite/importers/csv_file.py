@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.arguments import as_path, as_text
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.checks.arguments import as_path, as_text
+from crbm_lite.files.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
-from crbm_lite.recordings import Recording
+from crbm_lite.recordings.files import Recording
 
 if TYPE_CHECKING:
-    from crbm_lite.deconvolution import CalciumKernel
+    from crbm_lite.calcium.deconvolution import CalciumKernel
 
 __all__ = ["check_delimiter", "import_csv", "read_table"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.arguments import as_number
+from crbm_lite.checks.arguments import as_number
 
 __all__ = ["centres_given_footprints", "check_um_per_pixel", "kept_places"]
 

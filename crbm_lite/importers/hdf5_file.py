@@ -9,16 +9,16 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from crbm_lite.arguments import as_path
-from crbm_lite.hdf5 import get_dataset, open_hdf5, read_array, read_strings
+from crbm_lite.checks.arguments import as_path
+from crbm_lite.files.hdf5 import get_dataset, open_hdf5, read_array, read_strings
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
-from crbm_lite.recordings import Recording
+from crbm_lite.recordings.files import Recording
 
 if TYPE_CHECKING:
     import h5py
     import numpy as np
 
-    from crbm_lite.deconvolution import CalciumKernel
+    from crbm_lite.calcium.deconvolution import CalciumKernel
 
 __all__ = ["import_hdf5"]
 

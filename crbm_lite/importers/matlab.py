@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.arguments import as_path
-from crbm_lite.hdf5 import RecordingError, open_hdf5
+from crbm_lite.checks.arguments import as_path
+from crbm_lite.files.hdf5 import RecordingError, open_hdf5
+from crbm_lite.files.soundness import check_sound
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
-from crbm_lite.recordings import Recording
-from crbm_lite.soundness import check_sound
+from crbm_lite.recordings.files import Recording
 
 if TYPE_CHECKING:
     import h5py
 
-    from crbm_lite.deconvolution import CalciumKernel
+    from crbm_lite.calcium.deconvolution import CalciumKernel
 
 __all__ = ["import_matlab"]
 

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.arguments import as_path
-from crbm_lite.hdf5 import RecordingError, open_hdf5
-from crbm_lite.heaps import check_heaps
+from crbm_lite.checks.arguments import as_path
+from crbm_lite.files.hdf5 import RecordingError, open_hdf5
+from crbm_lite.files.heaps import check_heaps
+from crbm_lite.files.soundness import check_sound
 from crbm_lite.importers.arrays import errors_name, rate_given_times
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.footprints import centres_given_footprints
 from crbm_lite.importers.spike_times import recording_from_spike_times
-from crbm_lite.recordings import Recording
-from crbm_lite.soundness import check_sound
+from crbm_lite.recordings.files import Recording
 
 if TYPE_CHECKING:
     import pynwb
 
-    from crbm_lite.deconvolution import CalciumKernel
+    from crbm_lite.calcium.deconvolution import CalciumKernel
 
 __all__ = ["import_nwb"]
 

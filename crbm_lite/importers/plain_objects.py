@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.files.hdf5 import RecordingError
 
 __all__ = ["Opaque", "as_numbers", "read_objects"]
 

@@ -14,10 +14,10 @@ from collections import Counter
 
 import numpy as np
 
-from crbm_lite.arguments import as_path
-from crbm_lite.hdf5 import RecordingError, open_hdf5, read_array, read_strings
+from crbm_lite.checks.arguments import as_path
+from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_array, read_strings
 from crbm_lite.importers.binning import as_bin_s, bin_spike_times
-from crbm_lite.recordings import Recording
+from crbm_lite.recordings.files import Recording
 
 __all__ = ["import_retinal_waves"]
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from crbm_lite.arguments import as_path
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.checks.arguments import as_path
+from crbm_lite.files.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binning import as_bin_s, bin_spike_times
 from crbm_lite.importers.csv_file import check_delimiter
-from crbm_lite.recordings import Recording
+from crbm_lite.recordings.files import Recording
 
 __all__ = ["import_spike_times", "recording_from_spike_times"]
 

@@ -1,8 +1,9 @@
 r"""Importer of a suite2p output folder: spks, F, Fneu, iscell, stat, ops.
 
 Fluorescence is corrected for the neuropil, :math:`F - \alpha F_{neu}`, and becomes dF/F by
-`crbm_lite.preprocessing.delta_f_over_f`. suite2p need not be installed. Its stat.npy, ops.npy and
-settings.npy are pickled objects, which are not unpickled: see `crbm_lite.importers.plain_objects`.
+`crbm_lite.calcium.preprocessing.delta_f_over_f`. suite2p need not be installed. Its stat.npy,
+ops.npy and settings.npy are pickled objects, which are not unpickled: see
+`crbm_lite.importers.plain_objects`.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.arguments import as_flag, as_number, as_path
-from crbm_lite.hdf5 import RecordingError
+from crbm_lite.checks.arguments import as_flag, as_number, as_path
+from crbm_lite.checks.traces import as_rate_hz
+from crbm_lite.files.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.footprints import check_um_per_pixel, kept_places
 from crbm_lite.importers.numpy_file import load_npy
 from crbm_lite.importers.plain_objects import as_numbers, read_objects
-from crbm_lite.recordings import Recording
-from crbm_lite.traces import as_rate_hz
+from crbm_lite.recordings.files import Recording
 
 if TYPE_CHECKING:
-    from crbm_lite.deconvolution import CalciumKernel
+    from crbm_lite.calcium.deconvolution import CalciumKernel
 
 __all__ = ["import_suite2p"]
 
@@ -199,7 +200,7 @@ def _dff(
     neuropil: float,
 ) -> np.ndarray:
     """dF/F (kept ROIs, frames) of the fluorescence less a share of the neuropil's."""
-    from crbm_lite.preprocessing import delta_f_over_f
+    from crbm_lite.calcium.preprocessing import delta_f_over_f
 
     if neuropil:
         path = plane / "Fneu.npy"

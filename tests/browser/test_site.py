@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crbm_lite.explorer_page import within
-from crbm_lite.explorers import drelu_explorer
+from crbm_lite.plotting.interactive.explorer_page import within
+from crbm_lite.plotting.interactive.explorers import drelu_explorer
 
 pytestmark = pytest.mark.browser
 

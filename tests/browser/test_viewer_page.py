@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_site import DESKTOP, browser  # noqa: F401  (a fixture)
 
-from crbm_lite.viewer import view_assemblies
+from crbm_lite.plotting.interactive.viewer import view_assemblies
 
 pytestmark = pytest.mark.browser
 

@@ -1,0 +1,1 @@
+"""Assemblies of a trained model: members, matching, dynamics, phases, export."""

@@ -1,0 +1,284 @@
+r"""Which neurons work together, and where they sit: assemblies from the weights.
+
+An assembly is :math:`\{i : |w_{i\mu}| > threshold\}`; with threshold 0 it is the neurons whose
+weight is not exactly zero. The weights may be those of a cRBM or of any other method.
+
+- Strong weights (Fig. 2J, K): with the threshold at the (1 - 1/M) quantile of all
+  :math:`|w_{i\mu}|`, one is expected for each neuron. A method that assigns neurons to assemblies
+  gives most neurons about one; chance, the entries of W in random order, follows a binomial
+  distribution.
+- Regions of an assembly: with the occupancy o of R regions by a column of W, the effective number
+  is R times its participation ratio, :math:`(\sum_r o_r^2)^2 / \sum_r o_r^4`, from 1 to R.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crbm_lite.checks.arrays import finite_places, finite_weights, region_members
+from crbm_lite.participation import effective_number
+
+__all__ = [
+    "StrongWeights",
+    "assembly_sizes",
+    "compactness",
+    "effective_regions",
+    "embedding",
+    "membership",
+    "regional_occupancy",
+    "strong_weights",
+]
+
+
+def membership(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:
+    """Tell which neuron belongs to which assembly, (N, M) bool.
+
+    Parameters
+    ----------
+    weights : (N, M) float
+    threshold : float, not negative
+        On |w|; 0 is every weight that is not exactly zero.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not (N, M) and finite, or the threshold is negative.
+
+    Examples
+    --------
+    >>> membership(np.array([[0.0, -0.2], [0.1, 0.0]]))
+    array([[False,  True],
+           [ True, False]])
+    """
+    if not threshold >= 0:
+        raise ValueError(f"threshold is {threshold}: give a number that is not negative")
+    return np.abs(finite_weights(weights)) > threshold
+
+
+def assembly_sizes(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:
+    """Count the neurons of each assembly, (M,) int.
+
+    Examples
+    --------
+    >>> assembly_sizes(np.array([[0.3, 0.0], [0.1, 0.2]]), 0.15)
+    array([1, 1])
+    """
+    return membership(weights, threshold).sum(axis=0)
+
+
+def embedding(weights: np.ndarray, threshold: float = 0.0, at_least: int = 1) -> float:
+    """Fraction of neurons in at least some number of assemblies (Fig. 2-S4).
+
+    Examples
+    --------
+    >>> embedding(np.array([[0.3, 0.0], [0.0, 0.0]]))
+    0.5
+    """
+    return float((membership(weights, threshold).sum(axis=1) >= at_least).mean())
+
+
+@dataclass(frozen=True, eq=False)
+class StrongWeights:
+    """Number of strong weights of each neuron, and by chance.
+
+    Attributes
+    ----------
+    threshold : float
+        The (1 - 1/M) quantile of abs(w).
+    per_neuron : (N,) int64
+    shuffled : (n_shuffles, N) int64
+        The same for shuffled W.
+    """
+
+    threshold: float
+    per_neuron: np.ndarray = field(repr=False)
+    shuffled: np.ndarray = field(repr=False)
+
+    @property
+    def fraction_without(self) -> float:
+        """Fraction of neurons without a strong weight."""
+        return float(np.mean(self.per_neuron == 0))
+
+    @property
+    def fraction_without_shuffled(self) -> float:
+        """The same by chance, near (1 - 1/M)^M."""
+        return float(np.mean(self.shuffled == 0))
+
+
+def strong_weights(
+    weights: np.ndarray, n_shuffles: int = 20, random_state: int | np.random.Generator | None = None
+) -> StrongWeights:
+    """Count each neuron's strong weights, in W and in W with its entries in random order.
+
+    Parameters
+    ----------
+    weights : (N, M) array
+        Of any method, M at least 2.
+    n_shuffles : int
+    random_state : int, Generator or None
+
+    Returns
+    -------
+    StrongWeights
+
+    Raises
+    ------
+    ValueError
+        If `weights` has fewer than two columns or is not finite, or there is no shuffle.
+
+    Examples
+    --------
+    Every neuron in one of two assemblies:
+
+    >>> strong_weights(np.repeat(np.eye(2), 5, axis=0), random_state=0).per_neuron
+    array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
+    """
+    weights = finite_weights(weights).astype(np.float64)
+    if weights.shape[1] < 2 or n_shuffles < 1:
+        raise ValueError(
+            f"weights has shape {weights.shape}, n_shuffles is {n_shuffles}: give weights of two "
+            "hidden units or more, and one shuffle or more"
+        )
+    rng = np.random.default_rng(random_state)
+    magnitude = np.abs(weights)
+    # Among tied weights "at the threshold" is no less strong: W of 0 and 1 must count its ones.
+    threshold = float(np.quantile(magnitude, 1 - 1 / weights.shape[1], method="higher"))
+    strong = magnitude >= threshold if threshold > 0 else magnitude > 0
+    shuffled = np.array(
+        [
+            rng.permutation(strong.ravel()).reshape(strong.shape).sum(axis=1)
+            for _ in range(n_shuffles)
+        ]
+    )
+    return StrongWeights(threshold, strong.sum(axis=1), shuffled)
+
+
+def regional_occupancy(
+    weights: np.ndarray, labels: object, definition: str = "mean_absolute"
+) -> np.ndarray:
+    """How much of each assembly lies in each region.
+
+    Parameters
+    ----------
+    weights : (N, M) float
+    labels : (N, R) bool array or scipy.sparse matrix
+        Which neuron lies in which region, as in ``recording.labels``.
+    definition : {"mean_absolute", "signed_sum"}
+        The mean of |w| over a region's neurons, scaled to sum 1 over regions (the published
+        code), or the sum of w over the region (the paper's text).
+
+    Returns
+    -------
+    (R, M) float64
+        A mean over nothing is NaN: that of an empty region, and a whole column where an assembly
+        has no weights in any region. A sum over nothing is 0.
+
+    Raises
+    ------
+    ValueError
+        If there are no labels, they do not fit, or the definition is unknown.
+
+    Examples
+    --------
+    >>> labels = np.array([[1, 0], [1, 0], [0, 1]], dtype=bool)
+    >>> regional_occupancy(np.array([[1.0], [3.0], [-2.0]]), labels).ravel()
+    array([0.5, 0.5])
+    """
+    weights = finite_weights(weights)
+    member = region_members(labels, len(weights)).astype(np.float64)
+    if definition == "signed_sum":
+        return member.T @ weights.astype(np.float64)
+    if definition != "mean_absolute":
+        raise ValueError(f"definition is {definition!r}: give 'mean_absolute' or 'signed_sum'")
+    with np.errstate(invalid="ignore"):
+        mean = (member.T @ np.abs(weights)) / member.sum(axis=0)[:, None]
+        return mean / np.nansum(mean, axis=0)
+
+
+def effective_regions(
+    weights: np.ndarray, labels: object, definition: str = "mean_absolute"
+) -> np.ndarray:
+    """Effective number of regions of each assembly, R PR of its occupancy.
+
+    Parameters
+    ----------
+    weights, labels, definition
+        As in `regional_occupancy`.
+
+    Returns
+    -------
+    (M,) float64
+        From 1 to the number of regions; NaN for an assembly without weights.
+
+    Raises
+    ------
+    ValueError
+        As `regional_occupancy`.
+
+    Examples
+    --------
+    >>> effective_regions(np.array([[1.0, 1.0], [0.0, 1.0]]), np.eye(2, dtype=bool))
+    array([1., 2.])
+    """
+    occupancy = regional_occupancy(weights, labels, definition)
+    return effective_number(np.nan_to_num(occupancy), axis=0)
+
+
+def compactness(
+    member: np.ndarray,
+    coordinates: np.ndarray | None,
+    n_shuffles: int = 100,
+    random_state: int | np.random.Generator = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Radius of gyration of each assembly, and its rank among random sets of the same size.
+
+    Parameters
+    ----------
+    member : (N, M) bool
+    coordinates : (N, 3) float, um
+    n_shuffles : int
+        Draws of as many neurons from all positions.
+    random_state : int or numpy.random.Generator
+
+    Returns
+    -------
+    radius_um : (M,) float64
+    p_value : (M,) float64
+        Share of draws, the assembly among them, that are as compact. NaN below two members.
+
+    Raises
+    ------
+    ValueError
+        If there are no coordinates, they are not finite or do not fit, member is not (N, M) of 0
+        and 1, or there is no draw.
+
+    Examples
+    --------
+    >>> line = np.c_[np.arange(50.0), np.zeros((50, 2))]
+    >>> radius_um, p = compactness(np.arange(50)[:, None] < 5, line)
+    >>> bool(p[0] < 0.05)
+    True
+    """
+    member = np.asarray(member)
+    binary = member.dtype.kind in "biuf" and np.isin(member, (0, 1)).all()
+    if member.ndim != 2 or not binary or n_shuffles < 1:
+        raise ValueError(
+            f"member has shape {member.shape}, n_shuffles is {n_shuffles}: give (N, M) membership, "
+            "0 or 1, and one draw or more"
+        )
+    member = member.astype(bool)
+    places = finite_places(coordinates, len(member))
+    rng = np.random.default_rng(random_state)
+    radius, p_value = np.full((2, member.shape[1]), np.nan)
+    for unit, size in enumerate(member.sum(axis=0)):
+        if size < 2:
+            continue
+        radius[unit] = np.sqrt(places[member[:, unit]].var(axis=0).sum())
+        draws = [
+            np.sqrt(places[rng.choice(len(places), size, replace=False)].var(axis=0).sum())
+            for _ in range(n_shuffles)
+        ]
+        p_value[unit] = (1 + np.sum(np.array(draws) <= radius[unit])) / (n_shuffles + 1)
+    return radius, p_value

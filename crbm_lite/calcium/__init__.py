@@ -1,0 +1,1 @@
+"""From calcium to spikes: filters, deconvolution, scores of inferred spikes."""

@@ -1,0 +1,243 @@
+"""Around the deconvolution of calcium traces: dF/F, alignment of planes, the paper's filters.
+
+dF/F = (F - F_base) / (F_base - F0) with a running baseline F_base and the overall background F0;
+planes imaged one after another are interpolated to common times; neurons without a region and
+recordings with too little activity are removed, and what was removed is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crbm_lite.recordings.files import Recording
+
+__all__ = [
+    "FilteredRecordings",
+    "align_planes",
+    "as_traces",
+    "check_positive",
+    "delta_f_over_f",
+    "filter_recordings",
+]
+
+
+def as_traces(values: object, name: str, n_frames: int = 3) -> np.ndarray:
+    """Check traces (T, N): finite real numbers, at least so many frames."""
+    traces = np.asarray(values)
+    if traces.ndim != 2 or traces.shape[0] < n_frames or traces.shape[1] < 1:
+        raise ValueError(
+            f"{name} has shape {traces.shape}: expected (T, N), time first, with T >= {n_frames}"
+        )
+    if not np.issubdtype(traces.dtype, np.number) or np.iscomplexobj(traces):
+        raise ValueError(f"{name} has dtype {traces.dtype}: expected real numbers")
+    bad = ~np.isfinite(traces).all(axis=0)
+    if bad.any():
+        raise ValueError(
+            f"{name} holds NaN or infinity in {bad.sum()} neurons (first: {bad.argmax()}): leave "
+            "them out or fill the gaps before"
+        )
+    return traces
+
+
+def check_positive(value: float, name: str) -> None:
+    """Raise if an argument is not one positive number."""
+    if not (np.isscalar(value) and np.isfinite(value) and value > 0):
+        raise ValueError(f"{name} is {value!r}: give a positive number")
+
+
+def delta_f_over_f(
+    fluorescence: np.ndarray,
+    rate_hz: float,
+    background: float | np.ndarray = 0.0,
+    *,
+    window_s: float = 40.0,
+    quantile: float = 0.1,
+) -> np.ndarray:
+    """Relative change of fluorescence, dF/F = (F - F_base) / (F_base - F0).
+
+    Parameters
+    ----------
+    fluorescence : (T, N) float
+        F, raw fluorescence of each neuron.
+    rate_hz : float
+        Frames per second.
+    background : float or (N,) float
+        F0, what the camera shows where no neuron is.
+    window_s, quantile : float
+        F_base is this quantile of F in a window of this length around each frame; at the ends the
+        first or last value is repeated.
+
+    Returns
+    -------
+    (T, N) float32
+
+    Raises
+    ------
+    ValueError
+        If F is not finite, a number is out of its range, or F_base does not exceed F0 everywhere.
+
+    Examples
+    --------
+    >>> fluorescence = np.full((100, 1), 120.0)
+    >>> fluorescence[50] = 140.0
+    >>> float(delta_f_over_f(fluorescence, rate_hz=2.5, background=100.0)[50, 0])
+    1.0
+    """
+    from scipy.ndimage import percentile_filter
+
+    fluorescence = as_traces(fluorescence, "fluorescence")
+    check_positive(rate_hz, "rate_hz")
+    check_positive(window_s, "window_s")
+    if not 0 <= quantile <= 1:
+        raise ValueError(f"quantile is {quantile}: expected a number from 0 to 1")
+    n_frames, n_neurons = fluorescence.shape
+    background = np.asarray(background, dtype=np.float64)
+    if background.shape not in ((), (n_neurons,)):
+        raise ValueError(
+            f"background has shape {background.shape}: give one number, or one for each neuron"
+        )
+    background = np.broadcast_to(background, n_neurons)
+    width = min(n_frames, max(1, round(window_s * rate_hz)))
+    dff = np.empty(fluorescence.shape, dtype=np.float32)
+    for i in range(n_neurons):
+        trace = np.ascontiguousarray(fluorescence[:, i], dtype=np.float64)
+        base = percentile_filter(trace, 100 * quantile, size=width, mode="nearest")
+        if not (base > background[i]).all():
+            raise ValueError(
+                f"fluorescence of neuron {i} has a baseline down to {base.min():g}, background is "
+                f"{background[i]:g}: dF/F needs F_base > F0, check the background or leave it out"
+            )
+        dff[:, i] = (trace - base) / (base - background[i])
+    return dff
+
+
+def align_planes(traces: np.ndarray, rate_hz: float, delay_s: np.ndarray) -> np.ndarray:
+    """Interpolate neurons of planes that were imaged one after another to common times.
+
+    Sample t of neuron i was taken at t / rate_hz + delay_s[i]; linear interpolation gives its value
+    at t / rate_hz. Before a neuron's first sample that sample is taken.
+
+    Parameters
+    ----------
+    traces : (T, N) float
+    rate_hz : float
+        Volumes per second.
+    delay_s : (N,) float
+        When in the volume each neuron's plane is imaged, 0 <= delay_s < 1 / rate_hz.
+
+    Returns
+    -------
+    (T, N) float32
+
+    Raises
+    ------
+    ValueError
+        If the traces are not finite, or a delay is missing or out of its range.
+
+    Examples
+    --------
+    >>> align_planes(np.array([[0.0], [1.0], [2.0]]), rate_hz=2.0, delay_s=[0.125]).ravel()
+    array([0.  , 0.75, 1.75], dtype=float32)
+    """
+    traces = as_traces(traces, "traces")
+    check_positive(rate_hz, "rate_hz")
+    delay_s = np.asarray(delay_s, dtype=np.float64)
+    if delay_s.shape != traces.shape[1:]:
+        raise ValueError(f"delay_s has shape {delay_s.shape}: give one for each neuron")
+    if not ((delay_s >= 0) & (delay_s * rate_hz < 1)).all():
+        raise ValueError(
+            f"delay_s runs from {delay_s.min():g} to {delay_s.max():g} s: expected at least 0 and "
+            f"less than the {1 / rate_hz:g} s of a volume"
+        )
+    late = delay_s * rate_hz
+    aligned = np.empty(traces.shape, dtype=np.float32)
+    aligned[0] = traces[0]
+    aligned[1:] = (1 - late) * traces[1:] + late * traces[:-1]
+    return aligned
+
+
+@dataclass(frozen=True)
+class FilteredRecordings:
+    """What the filters kept and what they removed.
+
+    Parameters
+    ----------
+    kept : tuple of Recording
+        Recordings that are active enough, neurons without a region removed.
+    kept_index : tuple of int
+        Their place among the recordings given.
+    n_unlabelled : tuple of int
+        Neurons without a region, for each recording given.
+    activity : tuple of float
+        Spikes per neuron and frame of each recording given, over its neurons with a region.
+    min_activity : float
+    """
+
+    kept: tuple[Recording, ...]
+    kept_index: tuple[int, ...]
+    n_unlabelled: tuple[int, ...]
+    activity: tuple[float, ...]
+    min_activity: float
+
+    def table(self) -> str:
+        """Plain text, one recording a line: neurons removed, activity, kept or why not."""
+        lines = ["recording  neurons removed  activity  verdict"]
+        for i, (n_removed, activity) in enumerate(
+            zip(self.n_unlabelled, self.activity, strict=True)
+        ):
+            verdict = "kept" if i in self.kept_index else f"removed: below {self.min_activity:g}"
+            lines.append(f"{i:>9}  {n_removed:>15}  {activity:>8.4f}  {verdict}")
+        return "\n".join(lines)
+
+
+def filter_recordings(
+    recordings: Sequence[Recording], min_activity: float = 0.02
+) -> FilteredRecordings:
+    """Apply the paper's filters: neurons with a region, recordings with enough activity.
+
+    Neurons without any region label are removed (a recording without labels keeps all), then
+    recordings with fewer than `min_activity` spikes per neuron and frame.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+    min_activity : float
+
+    Returns
+    -------
+    FilteredRecordings
+
+    Raises
+    ------
+    ValueError
+        If there is no recording, or no neuron of one has a region.
+
+    Examples
+    --------
+    >>> busy = Recording([[1, 0], [0, 1]], 2.5, labels=[[1], [0]])
+    >>> quiet = Recording(np.eye(100, 2), 2.5)
+    >>> print(filter_recordings([busy, quiet]).table())
+    recording  neurons removed  activity  verdict
+            0                1    0.5000  kept
+            1                0    0.0100  removed: below 0.02
+    """
+    if not len(recordings):
+        raise ValueError("recordings is empty: give at least one")
+    kept, kept_index, n_unlabelled, activities = [], [], [], []
+    for i, recording in enumerate(recordings):
+        labels = recording.labels
+        if labels is not None and not labels.any(axis=1).all():
+            if not labels.any():
+                raise ValueError(f"recordings[{i}]: no neuron has a region, check its labels")
+            recording = recording.select_neurons(labels.any(axis=1))
+        n_unlabelled.append(recordings[i].n_neurons - recording.n_neurons)
+        activities.append(float(recording.activity.mean()))
+        if activities[-1] >= min_activity:
+            kept.append(recording)
+            kept_index.append(i)
+    return FilteredRecordings(
+        tuple(kept), tuple(kept_index), tuple(n_unlabelled), tuple(activities), min_activity
+    )

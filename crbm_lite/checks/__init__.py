@@ -1,0 +1,1 @@
+"""Checks of what comes in: arguments and arrays. Imports nothing of ours."""

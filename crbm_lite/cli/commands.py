@@ -1,0 +1,184 @@
+"""The command line: import, inspect, train, validate, export and fetch without a notebook.
+
+No equations. Every command is a few calls of the library; what goes wrong becomes one line on
+stderr and an exit code (`crbm_lite.cli.exit`). `crbm_lite.cli.import_command` brings foreign files
+in, `crbm_lite.cli.train_command` trains. These four modules need the package click.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+import crbm_lite
+from crbm_lite.cli.exit import (
+    EXIT_CODES,
+    FILE,
+    Commands,
+    Failed,
+    check_writable,
+    examples,
+    report_option,
+    write_report,
+)
+from crbm_lite.cli.import_command import POSITIVE, import_file, load
+from crbm_lite.cli.train_command import train
+
+_recording = click.argument("recording", type=FILE)
+
+
+@click.group(
+    "crbm-lite",
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples(
+        "crbm-lite import   mine.npz larva.h5 --rate-hz 2.5",
+        "crbm-lite inspect  larva.h5",
+        "crbm-lite train    larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000",
+        "crbm-lite validate model.h5 larva.h5 --report scores.json",
+        "crbm-lite export   model.h5 larva.h5 assemblies.csv",
+    )
+    + "\n\n\b\nExit codes:\n"
+    + "\n".join(f"{n:>5}  {text}" for n, text in EXIT_CODES.items()),
+)
+@click.version_option(crbm_lite.__version__, message="crbm-lite %(version)s")
+def commands() -> None:
+    """Train compositional restricted Boltzmann machines on neural recordings.
+
+    A RECORDING is a file of `crbm-lite import` or crbm_lite.save_recording, one in the layout of
+    the published zebrafish recordings, or any other that needs no word on how to read it.
+
+    crbm-lite COMMAND --help shows the examples of a command.
+    """
+
+
+commands.add_command(import_file)
+commands.add_command(train)
+
+
+@commands.command(
+    epilog=examples(
+        "crbm-lite inspect larva.h5",
+        "crbm-lite inspect larva.h5 --no-cost --report findings.json",
+        "crbm-lite inspect mine.csv --rate-hz 2.5",
+    )
+)
+@_recording
+@click.option("--n-hidden", type=int, help="Number of hidden units M that you have in mind.")
+@click.option("--cost/--no-cost", default=True, help="Measure the expected minutes and memory.")
+@click.option("--rate-hz", type=POSITIVE, help="Frames per second, where the file has none.")
+@report_option
+def inspect(
+    recording: Path, n_hidden: int | None, cost: bool, rate_hz: float | None, report: Path | None
+) -> None:
+    """Look RECORDING over before training: findings, and what to do about them.
+
+    Exit code 4 if a problem is found.
+    """
+    from crbm_lite.inspection.report import check_recording
+
+    check_writable(report, recording)
+    found = check_recording(load(recording, rate_hz), n_hidden, measure_cost=cost)
+    if str(report) != "-":
+        click.echo(str(found))
+    write_report(report, {"recording": str(recording), "worst": found.worst, **asdict(found)})
+    if found.worst == "problem":
+        raise Failed("a problem was found", 4)
+
+
+@commands.command(
+    epilog=examples(
+        "crbm-lite validate model.h5 larva.h5",
+        "crbm-lite validate model.h5 larva.h5 --require 0.8 --report scores.json",
+    )
+)
+@click.argument("model", type=FILE)
+@_recording
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--n-saved", default=50, show_default=True, help="Saved states a chain.")
+@click.option("--burn-in", default=100, show_default=True, help="Saves forgotten at first.")
+@click.option("--require", type=float, help="Least min (1 - nRMSE); else exit code 4.")
+@report_option
+def validate(
+    model: Path, recording: Path, seed: int, n_saved: int, burn_in: int, require: float | None,
+    report: Path | None,
+) -> None:  # fmt: skip
+    """Compare what MODEL generates with the test frames of RECORDING."""
+    from crbm_lite.model.model import CRBM
+    from crbm_lite.recordings.splits import split_train_test
+    from crbm_lite.validation.grid_results import STATISTICS
+    from crbm_lite.validation.report import validate as score
+
+    check_writable(report, model, recording)
+    fitted = CRBM.load(model)
+    train_frames, test = split_train_test(load(recording))
+    scores = score(fitted, train_frames, test, n_saved=n_saved, burn_in=burn_in, random_state=seed)
+    nrmse = {name: getattr(scores, name).nrmse for name in STATISTICS}
+    worst = 1 - max(nrmse.values())
+    if str(report) != "-":
+        click.echo(scores.table())
+    values = {"model": str(model), "recording": str(recording), "nrmse": nrmse, "score": worst}
+    write_report(report, values | {"median_nllh": scores.nllh.median, "frames": scores.n_test})
+    if require is not None and not worst >= require:
+        raise Failed(f"min (1 - nRMSE) is {worst:.3f}, below {require:g}", 4)
+
+
+@commands.command(
+    epilog=examples(
+        "crbm-lite export model.h5 larva.h5 assemblies.csv",
+        "crbm-lite export model.h5 larva.h5 assemblies.h5 --overwrite",
+    )
+)
+@click.argument("model", type=FILE)
+@_recording
+@click.argument("output", type=FILE)
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT.")
+def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
+    """Write the assemblies of MODEL with the places of RECORDING's neurons.
+
+    OUTPUT ends in .csv (a row a neuron) or .h5 (arrays).
+    """
+    from crbm_lite.assemblies.export import export_csv, export_hdf5
+    from crbm_lite.model.model import CRBM
+
+    writers = {".csv": export_csv, ".h5": export_hdf5, ".hdf5": export_hdf5}
+    if output.suffix not in writers:
+        raise click.UsageError(f"{output} must end in one of {', '.join(writers)}")
+    if output.exists() and not overwrite:
+        raise Failed(f"{output} exists: --overwrite it, or choose another name", 5)
+    check_writable(output, model, recording)
+    weights, data = CRBM.load(model).weights_, load(recording)
+    if len(weights) != data.n_neurons:
+        raise Failed(
+            f"{model} has {len(weights)} neurons and {recording} {data.n_neurons}: give the "
+            "recording that the model was trained on", 3,
+        )  # fmt: skip
+    writers[output.suffix](output, weights, data.coordinates, data.labels, data.label_names)
+    click.echo(f"{output}: {weights.shape[0]:,} neurons, {weights.shape[1]} assemblies")
+
+
+@commands.command(
+    epilog=examples(
+        "crbm-lite fetch",
+        "crbm-lite fetch retinal-waves",
+    )
+)
+@click.argument("dataset", required=False)
+def fetch(dataset: str | None) -> None:
+    """Download and verify DATASET of the manifest; without a name, list what there is."""
+    from crbm_lite.datasets.registry import fetch as find
+    from crbm_lite.datasets.registry import list_datasets
+
+    entries = list_datasets()
+    if dataset is None:
+        for entry in entries:
+            click.echo(f"{entry.name:<24}{entry.description}")
+        return
+    names = [entry.name for entry in entries]
+    if dataset.partition("/")[0] not in names:
+        raise click.UsageError(f"no data set {dataset}: choose one of {', '.join(names)}")
+    for path in find(dataset, progress=sys.stderr.isatty()).paths.values():
+        click.echo(path)

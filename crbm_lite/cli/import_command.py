@@ -1,0 +1,239 @@
+"""`crbm-lite import`: from a file of your laboratory to a recording that every command reads.
+
+No equations. The options are the arguments of `crbm_lite.importers`, and messages that name an
+argument are told in options. Needs the package click.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import numpy as np
+
+import crbm_lite
+from crbm_lite.cli.exit import (
+    FILE,
+    Failed,
+    check_writable,
+    examples,
+    report_option,
+    write_report,
+)
+from crbm_lite.importers.any_file import FORMATS, format_of
+from crbm_lite.importers.arrays import FIELDS
+
+__all__ = ["POSITIVE", "import_file", "load"]
+
+# How the importers call the choice of all cells rather than those that the tool accepted.
+_ALL = {
+    "suite2p": {"cells_only": False},
+    "caiman": {"accepted_only": False},
+    "published": {"keep_unlabelled": True},
+}
+_ENDINGS = (".h5", ".hdf5")
+
+
+class _Number(click.ParamType):
+    """A finite number, perhaps a positive one."""
+
+    name = "number"
+
+    def __init__(self, positive: bool = False) -> None:
+        self.positive = positive
+
+    def convert(self, value: object, param: object, ctx: object) -> float:
+        number = click.FLOAT.convert(value, param, ctx)
+        if not np.isfinite(number) or (self.positive and number <= 0):
+            self.fail(f"{value} is no{' positive' * self.positive} number", param, ctx)
+        return number
+
+
+class _Key(click.ParamType):
+    """What is where: spikes=session/events."""
+
+    name = "name=key"
+
+    def convert(self, value: object, param: object, ctx: object) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        field, _, key = str(value).partition("=")
+        if field not in FIELDS or not key:
+            self.fail(f"{value}: give NAME=KEY, NAME one of {', '.join(FIELDS)}", param, ctx)
+        return field, key
+
+
+class _Kernel(click.ParamType):
+    """An indicator by name, or its two time constants."""
+
+    name = "kernel"
+
+    def convert(self, value: object, param: object, ctx: object) -> object:
+        from crbm_lite.calcium import deconvolution
+
+        known = {"gcamp6s": deconvolution.GCAMP6S, "gcamp6f": deconvolution.GCAMP6F}
+        if not isinstance(value, str) or value.lower() in known:
+            return known.get(str(value).lower(), value)
+        try:
+            rise_s, decay_s = map(float, value.split(","))
+            return deconvolution.CalciumKernel(rise_s, decay_s)
+        except ValueError as error:
+            self.fail(f"{value}: give {', '.join(known)} or RISE_S,DECAY_S ({error})", param, ctx)
+
+
+NUMBER, POSITIVE = _Number(), _Number(positive=True)
+
+
+@click.command(
+    "import",
+    epilog=examples(
+        "crbm-lite import mine.npz mine.h5 --key spikes=S --rate-hz 2.5",
+        "crbm-lite import mine.mat mine.h5 --key spikes=session/raster --time-axis 1",
+        "crbm-lite import mine.csv mine.h5 --time-column t",
+        "crbm-lite import suite2p/plane0 mine.h5 --amplitude-fraction 0.5",
+        "crbm-lite import suite2p/plane0 mine.h5 --traces F --kernel gcamp6s",
+        "crbm-lite import mine.nwb mine.h5 --series units --bin-s 0.05",
+        "crbm-lite import spikes.csv mine.h5 --format spike_times --bin-s 0.05",
+    ),
+)
+@click.argument("source", type=FILE)
+@click.argument("recording", type=FILE)
+@click.option("--format", type=click.Choice(list(FORMATS)),
+              help="By default told from the ending and, for HDF5, from the keys.")  # fmt: skip
+@click.option("--rate-hz", type=POSITIVE, help="Frames per second, where SOURCE has none.")
+@click.option("--key", "keys", type=_Key(), multiple=True,
+              help=f"Where SOURCE keeps what; NAME is one of {', '.join(FIELDS)}.")  # fmt: skip
+@click.option("--time-axis", type=click.IntRange(0, 1), help="1 if SOURCE has neurons first.")
+@click.option("--threshold", type=NUMBER, help="Active above it; 0 for spike counts.")
+@click.option("--amplitude-fraction", type=POSITIVE, help="For deconvolved events, such as 0.5.")
+@click.option("--kernel", type=_Kernel(),
+              help="For dF/F: gcamp6s, gcamp6f or RISE_S,DECAY_S.")  # fmt: skip
+@click.option("--traces", help="suite2p: spks or F. CaImAn: S, F_dff or C.")
+@click.option("--all-cells", is_flag=True, help="Also cells that suite2p or CaImAn refused, or of "
+              "no region.")  # fmt: skip
+@click.option("--neuropil", type=NUMBER, help="suite2p: share of Fneu to subtract from F.")
+@click.option("--um-per-pixel", type=POSITIVE, help="suite2p, CaImAn: makes um of pixels.")
+@click.option("--coordinate-unit", help="Of the positions, um by default.")
+@click.option("--series", help="NWB: which activity; units are spike times.")
+@click.option("--bin-s", type=POSITIVE, help="Spike times: width of a bin in seconds.")
+@click.option("--start-s", type=NUMBER, help="Spike times: where the first bin begins.")
+@click.option("--stop-s", type=NUMBER, help="Spike times: where the recording ends.")
+@click.option("--time-column", help="CSV: the column with the times in seconds.")
+@click.option("--delimiter", help="CSV: what separates columns; \\t is a tabulator.")
+@click.option("--overwrite", is_flag=True, help="Replace RECORDING.")
+@report_option
+def import_file(
+    source: Path, recording: Path, format: str | None, keys: tuple, all_cells: bool,
+    overwrite: bool, report: Path | None, **options: object,
+) -> None:  # fmt: skip
+    """Read SOURCE, a file of another program, and write RECORDING, which every command reads.
+
+    SOURCE is a NumPy, MATLAB, CSV, HDF5 or NWB file, results of CaImAn, a folder of suite2p or a
+    list of spike times. RECORDING ends in .h5 and appears whole or not at all. What is not 0 and 1
+    becomes so only as you say: --threshold, --amplitude-fraction or --kernel.
+    """
+    if recording.suffix not in _ENDINGS:
+        raise click.UsageError(f"{recording} must end in {' or '.join(_ENDINGS)}")
+    check_writable(recording)
+    check_writable(report)
+    if recording.exists():
+        if source.exists() and recording.samefile(source):
+            raise Failed(f"{recording} is the source itself: choose another name", 5)
+        if not overwrite:
+            raise Failed(f"{recording} exists: --overwrite it, or choose another name", 5)
+    given = {name: value for name, value in options.items() if value is not None}
+    if keys:
+        given["keys"] = dict(keys)
+    if options["delimiter"] == "\\t":
+        given["delimiter"] = "\t"
+    data = _imported(source, format, all_cells, given)
+    crbm_lite.save_recording(recording, data, overwrite=overwrite)
+    lost = _bins_with_several(data.provenance)
+    click.echo(f"{recording}: {data!r}", err=str(report) == "-")
+    if lost:
+        click.echo(lost, err=str(report) == "-")
+    values = {
+        "source": str(source), "recording": str(recording), "frames": data.n_frames,
+        "neurons": data.n_neurons, "rate_hz": data.rate_hz, "activity": data.activity.mean(),
+        "coordinate_unit": None if data.coordinates is None else data.coordinate_unit,
+        "discontinuities": data.discontinuities, "provenance": data.provenance,
+    }  # fmt: skip
+    write_report(report, values)
+
+
+def load(path: Path, rate_hz: float | None = None) -> crbm_lite.Recording:
+    """Load any recording that needs no word on how to read it, calcium traces left out.
+
+    Raises
+    ------
+    Failed
+        With the line of ``crbm-lite import`` to type, if a foreign file needs such a word.
+    """
+    given = {} if rate_hz is None else {"rate_hz": rate_hz}
+    try:
+        format = format_of(path)
+        if format in ("crbm_lite", "published"):
+            given["dff"] = False
+        return crbm_lite.import_recording(path, format, **given)
+    except FileNotFoundError:
+        raise
+    except TypeError as error:
+        raise click.UsageError(as_options(error)) from error
+    except ValueError as error:
+        text = as_options(error)
+        needed = re.search(r"--[\w-]+ [^\s;,):]+", text)  # the first option that it names
+        if needed is None:
+            raise
+        raise Failed(f"{text}; so type: {_line(path, rate_hz)} {needed[0]}", 3) from error
+
+
+def _line(path: Path, rate_hz: float | None) -> str:
+    """Make the command that turns a file into a recording, so far as it is known."""
+    name = Path(path.stem or path.resolve().name)
+    target = path.parent / f"{name}.h5"
+    target = path.parent / f"{name}_recording.h5" if target.exists() else target
+    line = shlex.join(["crbm-lite", "import", str(path), str(target)])
+    return line if rate_hz is None else f"{line} --rate-hz {rate_hz:g}"
+
+
+def _imported(source: Path, format: str | None, all_cells: bool, given: dict) -> object:
+    """Import, with errors in the words of the command line."""
+    try:
+        format = format or format_of(source)
+        if all_cells and format not in _ALL:
+            raise TypeError(f"{source}: the format {format} has no option --all-cells")
+        return crbm_lite.import_recording(
+            source, format, **given, **(_ALL[format] if all_cells else {})
+        )
+    except FileNotFoundError:
+        raise
+    except TypeError as error:
+        raise click.UsageError(as_options(error)) from error
+    except ValueError as error:
+        raise Failed(as_options(error), 3) from error
+
+
+def as_options(error: Exception) -> str:
+    """Say in options what a message of the library says in arguments.
+
+    Examples
+    --------
+    >>> as_options(ValueError("pass threshold=0 or keys={'spikes': ...}, with time_axis=1"))
+    'pass --threshold 0 or --key spikes=..., with --time-axis 1'
+    """
+    text = re.sub(r"keys=\{'(\w+)': \.\.\.\}", r"--key \1=...", str(error))
+    text = re.sub(r"(cells|accepted)_only=False|keep_unlabelled=True", "--all-cells", text)
+    text = re.sub(r"kernel=[\w.]*GCAMP6S", "--kernel gcamp6s", text)
+    names = "|".join(p.name for p in import_file.params if p.opts[0].startswith("--"))
+    pattern = rf"(?<!--key )(?<![-\w])({names})=(?=\S)"
+    return re.sub(pattern, lambda found: f"--{found[1].replace('_', '-')} ", text)
+
+
+def _bins_with_several(provenance: dict) -> str:
+    """Tell what binning lost, if anything was binned."""
+    if "bins_with_spikes" not in provenance:
+        return ""
+    several, bins = provenance["bins_with_several_spikes"], provenance["bins_with_spikes"]
+    return f"{several:,} of {bins:,} bins with spikes held more than one ({several / bins:.1%})"

@@ -1,0 +1,1 @@
+"""Functional and structural connectivity, of neurons and of regions."""

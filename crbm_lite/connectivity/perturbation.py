@@ -1,0 +1,226 @@
+r"""Perturbation in silico: hold neurons or hidden units, and let the model generate the rest.
+
+What is left of a cRBM when some of its units are held is again a cRBM. Neurons held at a add the
+constant :math:`\sum_{i \in A} w_{i\mu} a_i` to the inputs, that is, subtract it from both slopes
+:math:`\theta_{\mu,\pm}` of Eq. 13; hidden units held at b add :math:`\sum_{\mu \in B} w_{i\mu}
+b_\mu` to the fields. So it is sampled with the model's own chains (Eq. 8 and 11), exactly.
+
+A hidden unit held at 0 acts on no neuron: silencing and ablating an assembly are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from crbm_lite.checks.arrays import as_indices
+from crbm_lite.connectivity.regions import region_given_neuron
+
+if TYPE_CHECKING:
+    from crbm_lite.model.model import CRBM
+
+__all__ = ["Response", "condition", "perturb", "response_by_region"]
+
+
+def _held(values: Mapping[int, float] | None, n: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    values = {} if values is None else values
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{name} must map units to values, for example {name}={{3: 0, 7: 0}}.")
+    index = as_indices(list(values), n, name) if values else np.empty(0, np.int64)
+    held = np.array(list(values.values()), np.float64)
+    if not np.isfinite(held).all():
+        raise ValueError(f"{name} holds a value that is not finite.")
+    if index.size == n:
+        raise ValueError(f"{name} holds all {n} units: leave at least one free.")
+    return index, held
+
+
+def condition(
+    model: CRBM,
+    neurons: Mapping[int, int] | None = None,
+    hidden: Mapping[int, float] | None = None,
+) -> CRBM:
+    """The cRBM of the units that are not held: P(v_rest, h_rest | what is held).
+
+    Parameters
+    ----------
+    model : CRBM
+    neurons : mapping of int to 0 or 1, optional
+        Neurons held, and at what: ``dict.fromkeys(members, 0)`` silences an assembly's members.
+    hidden : mapping of int to float, optional
+        Hidden units held, and at what, in standard deviations. 0 takes the unit out.
+
+    Returns
+    -------
+    CRBM
+        Of the free neurons and hidden units, in their order.
+
+    Raises
+    ------
+    ValueError
+        If a unit does not exist, a value is impossible or nothing is left free.
+
+    Examples
+    --------
+    >>> from crbm_lite import CRBM
+    >>> pair = CRBM.from_parameters([[1.0], [2.0]], [0, 0], [1], [1], [0], [0])
+    >>> condition(pair, neurons={0: 1}).theta_plus_
+    array([-1.])
+    """
+    from crbm_lite.model.model import CRBM
+
+    check_is_fitted(model, "weights_")
+    n, m = model.weights_.shape
+    still, v = _held(neurons, n, "neurons")
+    fixed, h = _held(hidden, m, "hidden")
+    if not np.isin(v, (0, 1)).all():
+        raise ValueError("neurons can only be held at 0 or 1: they are binary.")
+    weights = model.weights_
+    free_v, free_h = np.delete(np.arange(n), still), np.delete(np.arange(m), fixed)
+    fields = model.fields_ + weights[:, fixed].astype(np.float64) @ h
+    drive = v @ weights[still].astype(np.float64)
+    gamma_plus, gamma_minus, theta_plus, theta_minus = model.units.parameters
+    return CRBM.from_parameters(
+        weights[np.ix_(free_v, free_h)],
+        fields[free_v],
+        gamma_plus[free_h],
+        gamma_minus[free_h],
+        (theta_plus - drive)[free_h],
+        (theta_minus - drive)[free_h],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """Activity of every neuron with and without a perturbation.
+
+    Attributes
+    ----------
+    activity, baseline : ndarray, shape (N,)
+        Spikes per frame with the perturbation, and of the model left alone.
+    standard_error : ndarray, shape (N,)
+        Of their difference, from the spread over chains; 0 for neurons that are held.
+    held : ndarray of bool, shape (N,)
+    """
+
+    activity: np.ndarray
+    baseline: np.ndarray
+    standard_error: np.ndarray
+    held: np.ndarray
+
+    @property
+    def change(self) -> np.ndarray:
+        """Activity minus baseline, spikes per frame, shape (N,)."""
+        return self.activity - self.baseline
+
+
+def perturb(
+    model: CRBM,
+    *,
+    neurons: Mapping[int, int] | None = None,
+    hidden: Mapping[int, float] | None = None,
+    n_samples: int = 3000,
+    n_chains: int = 100,
+    n_steps: int = 20,
+    burn_in: int = 20,
+    random_state: int | np.random.Generator | None = None,
+) -> Response:
+    """Hold neurons or hidden units, let the model generate the rest, and compare with it alone.
+
+    Parameters
+    ----------
+    model : CRBM
+    neurons, hidden : mapping, optional
+        See `condition`.
+    n_samples, n_chains, n_steps, burn_in : int
+        As in ``CRBM.sample``; whole saves of all chains are used. At least two chains.
+    random_state : int, numpy.random.Generator or None
+
+    Returns
+    -------
+    Response
+        What the model predicts, an equilibrium of its own; no claim about time, nor about causes
+        that the recording cannot tell from correlation.
+
+    Raises
+    ------
+    ValueError
+        As `condition`; or if there are fewer than two chains, or fewer samples than chains.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crbm_lite import CRBM
+    >>> pair = CRBM.from_parameters([[3.0], [3.0]], [-9, -9], [1], [1], [0], [0])
+    >>> response = perturb(pair, neurons={0: 1}, random_state=0)
+    >>> bool(response.change[1] > 0.3)
+    True
+    """
+    if n_chains < 2 or n_samples < n_chains:
+        raise ValueError(
+            f"n_chains is {n_chains} and n_samples {n_samples}: two chains or more, and a save of "
+            "each, are needed for a standard error."
+        )
+    rest = condition(model, neurons, hidden)
+    rng = np.random.default_rng(random_state)
+    n_saves = n_samples // n_chains
+    free = np.ones(model.n_features_in_, bool)
+    free[list(neurons or ())] = False
+    options = {"n_chains": n_chains, "n_steps": n_steps, "burn_in": burn_in, "random_state": rng}
+
+    def chain_means(machine: CRBM, kept: np.ndarray) -> np.ndarray:
+        start = None
+        if hasattr(model, "chains_"):  # states of the trained model are a better start than none
+            start = model.chains_[rng.integers(len(model.chains_), size=n_chains)][:, kept]
+        frames = machine.sample(n_saves * n_chains, start=start, **options)
+        return frames.reshape(n_saves, n_chains, -1).mean(axis=0)
+
+    alone = chain_means(model, np.ones_like(free))
+    changed = chain_means(rest, free)
+    activity = np.zeros(len(free))
+    activity[free] = changed.mean(axis=0)
+    for i, value in (neurons or {}).items():
+        activity[i] = value
+    error = np.zeros(len(free))
+    spread = changed.var(axis=0, ddof=1) + alone[:, free].var(axis=0, ddof=1)
+    error[free] = np.sqrt(spread / n_chains)
+    return Response(activity, alone.mean(axis=0), error, ~free)
+
+
+def response_by_region(response: Response, labels: object) -> np.ndarray:
+    """Mean change of the neurons of each region, those held left out; NaN where none is left.
+
+    Parameters
+    ----------
+    response : Response
+    labels : vector (N,) or matrix (N, R)
+        See `crbm_lite.connectivity.regions.region_given_neuron`.
+
+    Returns
+    -------
+    ndarray, shape (R,)
+        Spikes per frame.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label for each neuron.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> r = Response(np.array([1.0, 0.3, 0.1]), np.full(3, 0.1), np.zeros(3), np.arange(3) == 0)
+    >>> response_by_region(r, [0, 0, 1]).round(3)
+    array([0.2, 0. ])
+    """
+    region, n_regions = region_given_neuron(labels)
+    if len(region) != len(response.held):
+        raise ValueError(f"labels name {len(region)} neurons, the response {len(response.held)}.")
+    counted = (region >= 0) & ~response.held
+    count = np.bincount(region[counted], minlength=n_regions)
+    total = np.bincount(region[counted], response.change[counted], minlength=n_regions)
+    return np.divide(total, count, out=np.full(n_regions, np.nan), where=count > 0)

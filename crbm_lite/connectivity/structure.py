@@ -1,0 +1,171 @@
+r"""Structural connectivity and what it has to do with functional connectivity.
+
+Structure from tracings (Eq. 20), each neuron mirrored to the other side:
+
+.. math::
+
+    c_{rr'} = \mathrm{Sym}\Big\{ \frac{\sum_n \delta(r(n), r)\, l_n(r')}
+                                     {V_{r'} \sum_n \delta(r(n), r)} \Big\},
+
+and the form of 2019 (Eq. 21), :math:`\sum_n [l_n(r) + l_n(r')] / (n (V_r + V_{r'}))` over the n
+neurons that are in both. The average over animals (Eq. 22) weighs each by
+:math:`T_F (N_r + N_{r'})`. How the two kinds of connectivity are held against each other is in
+`crbm_lite.connectivity.region_statistics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from crbm_lite.connectivity.region_matrices import as_squares
+
+__all__ = ["average_connectivity", "structural_connectivity"]
+
+
+def check_missing(missing: str) -> None:
+    """Raise ValueError unless this is an option of `average_connectivity`."""
+    if missing not in ("skip", "zero"):
+        raise ValueError(f'missing must be "skip" or "zero", got {missing!r}.')
+
+
+def average_connectivity(
+    matrices: Sequence[np.ndarray],
+    n_neurons: np.ndarray,
+    n_frames: np.ndarray | None = None,
+    *,
+    missing: str = "skip",
+) -> np.ndarray:
+    """Average region matrices over animals with weights T_F (N_r + N_r'), Eq. 22.
+
+    Parameters
+    ----------
+    matrices : sequence of A arrays, shape (R, R)
+        NaN where an animal has too few neurons in a region.
+    n_neurons : array_like, shape (A, R)
+        Neurons of each region in each animal.
+    n_frames : array_like, shape (A,), optional
+        T_F; equal weights if not given.
+    missing : {"skip", "zero"}
+        Leave an animal out of the entries it lacks, or, as in the publication, count it there as a
+        zero, with its weight in the denominator.
+
+    Returns
+    -------
+    ndarray, shape (R, R)
+        NaN where no animal has a value.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, matrices hold infinity, a number is negative or `missing` is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a, b = np.full((2, 2), 4.0), np.array([[1.0, np.nan], [np.nan, np.nan]])
+    >>> average_connectivity([a, b], [[10, 10], [10, 2]])[0]
+    array([2.5, 4. ])
+    >>> average_connectivity([a, b], [[10, 10], [10, 2]], missing="zero")[0]
+    array([2.5, 2.5])
+    """
+    stack = as_squares(matrices, "matrices")
+    counts = np.asarray(n_neurons, np.float64)
+    frames = np.ones(len(stack)) if n_frames is None else np.asarray(n_frames, np.float64)
+    if counts.shape != stack.shape[:2] or frames.shape != stack.shape[:1]:
+        raise ValueError(
+            f"{len(stack)} matrices of {stack.shape[1]} regions need n_neurons of shape "
+            f"{stack.shape[:2]} and n_frames ({len(stack)},), got {counts.shape}, {frames.shape}."
+        )
+    if not all((x >= 0).all() and np.isfinite(x).all() for x in (counts, frames)):
+        raise ValueError("n_neurons and n_frames must be finite and not negative.")
+    check_missing(missing)
+    weights = frames[:, None, None] * (counts[:, :, None] + counts[:, None, :])
+    known = ~np.isnan(stack)
+    total = np.where(known, weights * np.where(known, stack, 0.0), 0.0).sum(axis=0)
+    weight = (weights if missing == "zero" else weights * known).sum(axis=0)
+    seen = known.any(axis=0) & (weight > 0)
+    return np.divide(total, weight, out=np.full_like(total, np.nan), where=seen)
+
+
+def structural_connectivity(
+    lengths_um: np.ndarray,
+    soma_region: np.ndarray,
+    volumes_um3: np.ndarray,
+    *,
+    mirror: np.ndarray | None = None,
+    formula: int = 20,
+) -> np.ndarray:
+    """Structural matrix from traced neurons, Eq. 20 or 21.
+
+    Parameters
+    ----------
+    lengths_um : array_like, shape (n, R)
+        Length of each neuron's neurites (axon and dendrites together) in each region.
+    soma_region : array_like of int, shape (n,)
+        Region of the cell body, -1 for none.
+    volumes_um3 : array_like, shape (R,)
+    mirror : array_like of int, shape (R,), optional
+        The region on the other side: every neuron is counted a second time, mirrored.
+    formula : {20, 21}
+        Eq. 20, lengths by region of the soma, symmetrised; or Eq. 21, mean length over neurons
+        with soma or neurites in both regions, with a diagonal of 0 as the matrix of 2019 has.
+
+    Returns
+    -------
+    ndarray, shape (R, R)
+        Symmetric, in um per um^3. In Eq. 20 a region without somata contributes 0 to its row
+        before symmetrisation.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, lengths are negative, volumes not positive, `mirror` is no pairing of
+        the regions, or the formula is unknown.
+
+    Examples
+    --------
+    >>> structural_connectivity([[0.0, 6.0]], [0], [1.0, 3.0])
+    array([[0., 1.],
+           [1., 0.]])
+    """
+    lengths = np.asarray(lengths_um, np.float64)
+    soma, volumes = np.asarray(soma_region), np.asarray(volumes_um3, np.float64)
+    if lengths.ndim != 2 or soma.shape != lengths.shape[:1] or volumes.shape != lengths.shape[1:]:
+        raise ValueError(
+            f"lengths_um {lengths.shape}, soma_region {soma.shape} and volumes_um3 {volumes.shape} "
+            "disagree: they must be (n, R), (n,) and (R,)."
+        )
+    n_regions = len(volumes)
+    finite = np.isfinite(lengths).all() and np.isfinite(volumes).all()
+    if not (finite and (lengths >= 0).all() and (volumes > 0).all()):
+        raise ValueError(
+            "lengths_um must be finite and not negative, volumes_um3 finite and positive."
+        )
+    if soma.dtype.kind not in "iu" or (soma < -1).any() or (soma >= n_regions).any():
+        raise ValueError(f"soma_region must be whole numbers from -1 to {n_regions - 1}.")
+    if formula not in (20, 21):
+        raise ValueError(f"formula must be 20 or 21 (the equation), got {formula!r}.")
+    if mirror is not None:
+        other = np.asarray(mirror)
+        paired = other.shape == (n_regions,) and other.dtype.kind in "iu"
+        paired = paired and (other >= 0).all() and (other < n_regions).all()
+        if not paired or (other[other] != np.arange(n_regions)).any():
+            raise ValueError("mirror must name each region's partner: mirror[mirror[r]] == r.")
+        lengths = np.concatenate([lengths, lengths[:, other]])
+        soma = np.concatenate([soma, np.where(soma >= 0, other[soma], -1)])
+    has_soma = (soma[:, None] == np.arange(n_regions)).astype(np.float64)
+    if formula == 20:
+        n_somata = has_soma.sum(axis=0)[:, None]
+        directed = has_soma.T @ lengths / volumes
+        directed = np.divide(directed, n_somata, out=np.zeros_like(directed), where=n_somata > 0)
+        return (directed + directed.T) / 2
+    present = ((has_soma > 0) | (lengths > 0)).astype(np.float64)
+    both = present.T @ present
+    total = present.T @ (lengths * present)  # (r, r'): length in r' of the neurons in both
+    total = total + total.T
+    scale = both * (volumes[:, None] + volumes)
+    matrix = np.divide(total, scale, out=np.zeros_like(total), where=scale > 0)
+    np.fill_diagonal(matrix, 0.0)
+    return matrix

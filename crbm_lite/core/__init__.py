@@ -1,0 +1,1 @@
+"""The numerics of the model: potentials, spikes, random numbers, samplers, partition function."""

@@ -1,0 +1,261 @@
+"""Binary spike matrices: one check and one form, compressed sparse rows (a row is a frame).
+
+At 3-5 % activity CSR holds 4 bytes a spike, 16 % of a uint8 matrix at 4 %, and both phases of
+training read it row by row. Bits would take 12.5 % whatever the activity, but every pass over the
+spikes would have to look at the silent 96 %, too. What is summed over the frames of a neuron (V'h)
+reads the transposed form, `SpikesByNeuron`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+from numba import njit, prange
+
+from crbm_lite.core.sample_visible import input_given_spikes
+from crbm_lite.training.update_kernels import frames_given_neuron
+
+_TILE = 2**21  # entries of a dense matrix looked at together
+_ROWS = 1024  # rows worked on together: temporaries of 1.6 MB at M = 200
+
+
+class SpikesError(ValueError):
+    """Spikes that are not a non-empty binary (frames, neurons) matrix."""
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """Spikes of T frames and N neurons in compressed sparse rows.
+
+    Attributes
+    ----------
+    frame_starts : ndarray of int64, shape (T + 1,)
+        Where the frames begin in ``neurons``.
+    neurons : ndarray of int32
+        Active neurons, frame after frame, ascending within a frame.
+    n_neurons : int
+    """
+
+    frame_starts: np.ndarray
+    neurons: np.ndarray
+    n_neurons: int
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames T."""
+        return len(self.frame_starts) - 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(T, N)."""
+        return self.n_frames, self.n_neurons
+
+    def activity(self) -> np.ndarray:
+        """Mean of v over the frames, shape (N,), float64."""
+        count = np.zeros(self.n_neurons, np.int64)
+        for first in range(0, len(self.neurons), _TILE):  # bincount makes 64-bit copies
+            count += np.bincount(self.neurons[first : first + _TILE], minlength=self.n_neurons)
+        return count / self.n_frames
+
+    def by_neuron(self) -> SpikesByNeuron:
+        """The transposed matrix."""
+        frames = np.arange(self.n_frames)
+        return SpikesByNeuron(
+            *frames_given_neuron(self.frame_starts, self.neurons, frames, self.n_neurons)
+        )
+
+    def to_csr(self, dtype: type = np.float32) -> scipy.sparse.csr_array:
+        """The same matrix as a scipy array with ones of ``dtype``."""
+        ones = np.ones(len(self.neurons), dtype)
+        return scipy.sparse.csr_array((ones, self.neurons, self.frame_starts), shape=self.shape)
+
+    def inputs(self, weights: np.ndarray, frames: np.ndarray | None = None) -> np.ndarray:
+        """Products v W with weights (N, M) for all or chosen frames: (frames, M) float64."""
+        if frames is None:
+            frames = np.arange(self.n_frames)
+        out = np.empty((len(frames), weights.shape[1]))
+        input_given_spikes(self.frame_starts, self.neurons, frames, weights, out)
+        return out
+
+    def input_tiles(self, weights: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Frames and their products v W, float64, a thousand frames after the other."""
+        frames = np.arange(self.n_frames)
+        for some in tiles(self.n_frames):
+            yield some, self.inputs(weights, frames[some])
+
+    def dense(self, frames: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """Chosen frames as uint8 (frames, N)."""
+        index = np.arange(self.n_frames)[frames]
+        out = np.zeros((len(index), self.n_neurons), np.uint8)
+        for row, t in enumerate(index):
+            out[row, self.neurons[self.frame_starts[t] : self.frame_starts[t + 1]]] = 1
+        return out
+
+
+@njit(cache=True, parallel=True)
+def _sum_over_frames(starts, frames, y, out):
+    for i in prange(out.shape[0]):
+        total = out[i]
+        total[:] = 0.0
+        for k in range(starts[i], starts[i + 1]):
+            row = y[frames[k]]
+            for mu in range(row.shape[0]):
+                total[mu] += row[mu]
+
+
+@dataclass(frozen=True)
+class SpikesByNeuron:
+    """The same spikes, neuron after neuron.
+
+    Attributes
+    ----------
+    neuron_starts : ndarray of int64, shape (N + 1,)
+        Where the neurons begin in ``frames``.
+    frames : ndarray of int32
+        Frames in which a neuron spikes, ascending.
+    """
+
+    neuron_starts: np.ndarray
+    frames: np.ndarray
+
+    def sums(self, y: np.ndarray, neurons: slice) -> np.ndarray:
+        """Rows ``neurons`` of V'y, for y (T, k) float32, summed in float64.
+
+        Examples
+        --------
+        >>> v = as_spikes(np.array([[0, 1], [1, 1], [0, 0]])).by_neuron()
+        >>> v.sums(np.array([[1.0], [2.0], [4.0]], np.float32), slice(0, 2))
+        array([[2.],
+               [3.]])
+        """
+        starts = self.neuron_starts[neurons.start : neurons.stop + 1]
+        out = np.empty((len(starts) - 1, y.shape[1]))
+        _sum_over_frames(starts, self.frames, y, out)
+        return out
+
+
+def tiles(n_rows: int) -> list[slice]:
+    """Slices of at most 1,024 rows, in which arrays of all neurons or frames are worked on."""
+    return [slice(i, min(i + _ROWS, n_rows)) for i in range(0, n_rows, _ROWS)]
+
+
+def weight_sums(activity: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean input W' <v> and sum |w| of every hidden unit, (M,) float64, without a copy of W."""
+    offset, size = np.zeros((2, weights.shape[1]))
+    for tile in tiles(len(weights)):
+        w = weights[tile].astype(np.float64)
+        offset += activity[tile] @ w
+        size += np.abs(w).sum(axis=0)
+    return offset, size
+
+
+def _from_sparse(v: scipy.sparse.sparray, name: str) -> Spikes:
+    csr = v.tocsr()
+    if not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()
+    _check_values(np.asarray(csr.data), name)
+    counts = csr.indptr
+    neurons = csr.indices
+    stored_zeros = csr.data == 0
+    if stored_zeros.any():
+        kept = np.concatenate([[0], np.cumsum(~stored_zeros)])
+        counts, neurons = kept[csr.indptr], csr.indices[~stored_zeros]
+    return Spikes(counts.astype(np.int64), neurons.astype(np.int32), csr.shape[1])
+
+
+def _from_dense(v: np.ndarray, name: str) -> Spikes:
+    """Some frames at a time: whole-brain masks and 64-bit indices would outweigh the recording."""
+    rows = max(1, _TILE // max(v.shape[1], 1))
+    starts, n_spikes = range(0, max(len(v), 1), rows), 0
+    for first in starts:
+        tile = v[first : first + rows]
+        try:
+            _check_values(tile, name)
+        except SpikesError:
+            _check_values(v, name)  # for the count of all wrong values
+            raise
+        n_spikes += np.count_nonzero(tile)
+    counts, neurons = np.zeros(len(v) + 1, np.int64), np.empty(n_spikes, np.int32)
+    done = 0
+    for first in starts:
+        tile = v[first : first + rows]
+        frames, active = np.nonzero(tile)
+        counts[first + 1 : first + 1 + len(tile)] = np.bincount(frames, minlength=len(tile))
+        neurons[done : done + len(active)] = active
+        done += len(active)
+    return Spikes(np.cumsum(counts), neurons, v.shape[1])
+
+
+def _check_values(values: np.ndarray, name: str) -> None:
+    if values.dtype.kind not in "biuf":
+        raise SpikesError(
+            f"{name} has dtype {values.dtype}; pass 0/1 as bool, an integer or a float type"
+            + (". Complex data not supported." if values.dtype.kind == "c" else ".")
+        )
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise SpikesError(
+            f"{name} contains NaN: remove or fill the frames concerned before binarising."
+        )
+    wrong = (values != 0) & (values != 1)
+    if wrong.any():
+        example = values[wrong].flat[0]
+        raise SpikesError(
+            f"{name} must be binary (0 or 1) but contains {example!r} and {wrong.sum()} such values"
+            " in all: binarise it first, for example v = (counts > 0), or deconvolve dF/F."
+        )
+
+
+def as_spikes(v: object, name: str = "v", n_neurons: int | None = None) -> Spikes:
+    """Check that v is a binary (T, N) matrix and bring it into compressed sparse rows.
+
+    Parameters
+    ----------
+    v : (T, N) array of bool, uint8 or 0/1 numbers, scipy.sparse matrix, ``Spikes``, or an object
+        with such an attribute ``spikes`` (a ``Recording``)
+        Never changed.
+    name : str
+        Its name in error messages.
+    n_neurons : int, optional
+        Number of neurons the model has.
+
+    Raises
+    ------
+    SpikesError
+        If v is not two-dimensional, is empty, holds NaN or values other than 0 and 1, or has
+        another number of neurons than the model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> as_spikes(np.array([[0, 1], [1, 1], [0, 0]])).neurons
+    array([1, 0, 1], dtype=int32)
+    """
+    v = getattr(v, "spikes", v)
+    if isinstance(v, Spikes):
+        spikes = v
+    elif scipy.sparse.issparse(v):
+        spikes = _from_sparse(v, name)
+    else:
+        array = np.asarray(v)
+        if array.ndim != 2:
+            raise SpikesError(
+                f"{name} must have shape (frames, neurons), got {array.shape}. Reshape your data: "
+                "one frame is v[None, :], one neuron is v[:, None]."
+            )
+        spikes = _from_dense(array, name)
+    if 0 in spikes.shape:
+        missing = "feature(s)" if spikes.n_frames else "sample(s)"
+        raise SpikesError(
+            f"{name} is empty: 0 {missing} (shape={spikes.shape}) while a minimum of 1 is required;"
+            " samples are frames, features are neurons."
+        )
+    if n_neurons is not None and spikes.n_neurons != n_neurons:
+        raise SpikesError(
+            f"{name} has {spikes.n_neurons} features (neurons), but the model is expecting "
+            f"{n_neurons} features as input; select the same neurons as in fit."
+        )
+    return spikes

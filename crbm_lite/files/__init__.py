@@ -1,0 +1,1 @@
+"""Files written whole, locks, the cache folder, and HDF5 files read with care."""

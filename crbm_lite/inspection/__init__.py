@@ -1,0 +1,1 @@
+"""A recording looked over before training: findings, advice, cost."""

@@ -1,0 +1,94 @@
+"""Plates of assemblies: maximum projections like Fig. 3, one a unit or a left/right pair.
+
+No equations live here. A maximum projection draws neurons in the order of |w|, so that the largest
+weight along a line of sight is what is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from crbm_lite.checks.arrays import as_indices, finite_places, finite_weights
+from crbm_lite.plotting.figures import VIEWS, brain_scatter
+from crbm_lite.plotting.style import style
+
+__all__ = ["assembly_plates"]
+
+
+def assembly_plates(
+    weights: np.ndarray,
+    coordinates: np.ndarray | None,
+    units: Sequence[int | tuple[int, ...]],
+    view: str = "dorsal",
+) -> np.ndarray:
+    """Draw a maximum projection for each assembly, or group of assemblies, in a list (Fig. 3).
+
+    Parameters
+    ----------
+    weights : (N, M) float
+    coordinates : (N, 3) float, um
+    units : sequence of int or tuple of int
+        Hidden units to draw; those of a tuple share a plate, as the pairs of
+        `crbm_lite.assemblies.matching.symmetric_pairs` do, and a neuron has its largest weight
+        among them.
+    view : {"dorsal", "lateral", "frontal"}
+
+    Returns
+    -------
+    numpy.ndarray of matplotlib.axes.Axes, one a plate
+
+    Raises
+    ------
+    ValueError
+        If there are no coordinates or no units, a unit or the view does not exist, or weights and
+        coordinates are not finite or do not fit.
+
+    Examples
+    --------
+    >>> axes = assembly_plates(np.eye(3), np.eye(3), [0, (1, 2)])
+    >>> axes[1].get_title(loc="left")
+    'HU 1 + 2'
+    """
+    weights = finite_weights(weights)
+    places = finite_places(coordinates, len(weights))
+    if not isinstance(units, Iterable) or not len(units):
+        raise ValueError(f"units is {units!r}: give a list of one hidden unit or more")
+    n_units = weights.shape[1]
+    groups = [tuple(as_indices(np.atleast_1d(u), n_units, "units").tolist()) for u in units]
+    if view not in VIEWS:
+        raise ValueError(f"view is {view!r}: give one of {', '.join(VIEWS)}")
+    import matplotlib.pyplot as plt
+
+    values = []
+    for group in groups:
+        w = weights[:, group]
+        values.append(w[np.arange(len(w)), np.abs(w).argmax(axis=1)])
+    drawn = np.abs(np.concatenate(values))
+    limit = float(np.quantile(drawn[drawn > 0], 0.99)) if drawn.any() else 1.0
+    across, up = np.ptp(places, axis=0)[list(VIEWS[view][:2])]
+    n_columns = min(4, len(groups))
+    n_rows = -(-len(groups) // n_columns)
+    height = float(np.clip(1.9 * up / max(across, 1e-9), 0.9, 3.8)) + 0.5
+    with style():
+        figure, grid = plt.subplots(
+            n_rows,
+            n_columns,
+            figsize=(2.0 * n_columns + 1.0, height * n_rows + 0.4),
+            squeeze=False,
+            sharex=True,
+            sharey=True,
+            layout="compressed",
+        )
+        axes = grid.ravel()[: len(groups)]
+        for ax, group, value in zip(axes, groups, values, strict=True):
+            brain_scatter(places, value, ax, view=view, limit=limit)
+            points = ax.collections[0]
+            points.colorbar.remove()  # one for all, below
+            ax.set_title("HU " + " + ".join(map(str, group)))
+            ax.label_outer()
+        for ax in grid.ravel()[len(groups) :]:
+            ax.remove()
+        figure.colorbar(points, ax=axes, label="weight", shrink=0.6, aspect=30, extend="both")
+    return axes

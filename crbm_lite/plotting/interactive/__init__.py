@@ -1,0 +1,1 @@
+"""Viewers and explorers that need no kernel."""

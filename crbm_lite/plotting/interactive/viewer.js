@@ -1,0 +1,215 @@
+// The 3-D brain viewer of crbm_lite/plotting/interactive/viewer.py in a page: no kernel, no network.
+window.crbmViewer ??= (() => {
+  "use strict";
+  const KINDS = {
+    i1: Int8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array,
+  };
+  const SATURATED = 0.05; // as color_limit of crbm_lite/plotting/interactive/viewer_figure.py
+  const waiting = {}; // id -> what to do with the data when their script has run
+  const scripts = {}; // address -> promise of a loaded script
+
+  const decode = (text, kind) => {
+    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    return new KINDS[kind](bytes.buffer);
+  };
+
+  function load(address) {
+    scripts[address] ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = address;
+      script.onload = resolve;
+      script.onerror = () => reject(new Error(`cannot load ${address}`));
+      document.head.append(script);
+    });
+    return scripts[address];
+  }
+
+  async function getPlotly(address) {
+    if (!window.Plotly) {
+      const root = document.documentElement.dataset.content_root ?? "";
+      await load(address ?? `${root}_static/vendor/plotly.min.js`);
+    }
+    return window.Plotly;
+  }
+
+  // Typed arrays of everything; places in micrometres.
+  function unpack(data) {
+    const n = data.neurons;
+    const steps = decode(data.places, "u2");
+    const place = [0, 1, 2].map((d) =>
+      Float32Array.from(steps.subarray(d * n, (d + 1) * n), (s) => data.low[d] + data.step[d] * s));
+    const lines = decode(data.outline, "f4");
+    const p = lines.length / 3;
+    const outline = [0, 1, 2].map((d) =>
+      Array.from(lines.subarray(d * p, (d + 1) * p), (x) => (Number.isNaN(x) ? null : x)));
+    const model = {
+      ...data, place, outline,
+      weightNeurons: decode(data.weight_neurons, data.index),
+      weightSteps: decode(data.weights, "i1"),
+      labelNeurons: decode(data.label_neurons, data.index),
+      activitySteps: decode(data.activity, "i1"),
+      regionsOf: new Map(),
+    };
+    data.regions.forEach((name, r) => {
+      for (let k = data.label_starts[r]; k < data.label_starts[r + 1]; k++) {
+        const i = model.labelNeurons[k];
+        const before = model.regionsOf.get(i);
+        model.regionsOf.set(i, before ? `${before}, ${name}` : name);
+      }
+    });
+    return model;
+  }
+
+  // Each neuron's weight of largest modulus, over all assemblies; made when first needed.
+  function strongest(model) {
+    if (!model.strongest) {
+      model.strongest = new Float32Array(model.neurons);
+      model.units.forEach((_, mu) => {
+        for (let k = model.weight_starts[mu]; k < model.weight_starts[mu + 1]; k++) {
+          const w = model.weightSteps[k] * model.weight_step[mu];
+          const i = model.weightNeurons[k];
+          if (Math.abs(w) > Math.abs(model.strongest[i])) model.strongest[i] = w;
+        }
+      });
+    }
+    return model.strongest;
+  }
+
+  function select(model, choice) {
+    const nUnits = model.units.length;
+    if (choice < nUnits) {
+      const [a, b] = [model.weight_starts[choice], model.weight_starts[choice + 1]];
+      const step = model.weight_step[choice];
+      return {
+        unit: choice,
+        neurons: Array.from(model.weightNeurons.subarray(a, b)),
+        weights: Array.from(model.weightSteps.subarray(a, b), (q) => q * step),
+      };
+    }
+    const region = choice - nUnits;
+    const neurons = Array.from(
+      model.labelNeurons.subarray(model.label_starts[region], model.label_starts[region + 1]));
+    const all = strongest(model);
+    return { unit: model.unit_of_region[region], neurons, weights: neurons.map((i) => all[i]) };
+  }
+
+  function traces(model, choice) {
+    const { unit, neurons, weights } = select(model, choice);
+    const sizes = Float32Array.from(weights, Math.abs).sort();
+    const limit = sizes[Math.floor((1 - SATURATED) * (sizes.length - 1))] || sizes.at(-1) || 1;
+    const [outline, background, chosen, line] = model.figure.data;
+    const at = (indices, d) => Float32Array.from(indices, (i) => model.place[d][i]);
+    const y = Array.from(
+      model.activitySteps.subarray(unit * model.frames, (unit + 1) * model.frames),
+      (q) => q * model.activity_step[unit]);
+    if (!model.still) {
+      const some = [];
+      for (let i = 0; i < model.neurons; i += model.stride) some.push(i);
+      const [ox, oy, oz] = model.outline;
+      model.still = [
+        { ...outline, x: ox, y: oy, z: oz },
+        { ...background, x: at(some, 0), y: at(some, 1), z: at(some, 2) },
+      ];
+      model.time = Array.from({ length: model.frames }, (_, t) => t / model.rate_hz);
+    }
+    const marker = {
+      ...chosen.marker, color: weights, cmin: -limit, cmax: limit,
+      size: weights.map((w) => 2 + 4 * Math.min(Math.abs(w) / limit, 1)),
+    };
+    return [
+      ...model.still,
+      {
+        ...chosen, marker, customdata: neurons,
+        x: at(neurons, 0), y: at(neurons, 1), z: at(neurons, 2),
+        text: neurons.map((i) => model.regionsOf.get(i) ?? "no region"),
+      },
+      { ...line, x: model.time, y },
+    ];
+  }
+
+  function start(box, Plotly, data) {
+    const model = unpack(data);
+    const plot = box.querySelector(".crbm-viewer-plot");
+    const menu = box.querySelector("select");
+    const note = box.querySelector(".crbm-viewer-note");
+    const layout = model.figure.layout;
+    delete layout.height; // that of the box counts, also when a page is resized
+    const ratio = { ...layout.scene.aspectratio };
+    const fit = () => { // the brain fits into a phone, too
+      const small = Math.min(1, (plot.clientWidth - 140) / 660);
+      for (const d of ["x", "y", "z"]) layout.scene.aspectratio[d] = small * ratio[d];
+      const shorter = ratio.x < ratio.y ? "xaxis" : "yaxis"; // whose numbers would collide
+      layout.scene[shorter].nticks = small < 0.6 ? 3 : 6;
+      return plot.clientWidth;
+    };
+    let width = fit();
+    const colour = () => (layout.font = { ...layout.font, color: getComputedStyle(box).color });
+    const draw = () => {
+      const choice = Number(menu.value);
+      const config = { responsive: true, displaylogo: false };
+      return Plotly.react(plot, traces(model, choice), structuredClone(layout), config).then(() => {
+        note.textContent = model.notes[choice];
+        box.dataset.shown = choice;
+      });
+    };
+    const go = (choice) => {
+      menu.value = (choice + model.units.length) % model.units.length;
+      return draw();
+    };
+    const step = (by) => {
+      const now = Number(menu.value);
+      const inside = now < model.units.length;
+      return go(inside ? now + by : by > 0 ? 0 : model.units.length - 1);
+    };
+    menu.addEventListener("change", draw);
+    box.querySelectorAll("button[data-step]").forEach((button) =>
+      button.addEventListener("click", () => step(Number(button.dataset.step))));
+    const keys = {
+      ArrowLeft: () => step(-1), ArrowRight: () => step(1),
+      Home: () => go(0), End: () => go(model.units.length - 1),
+    };
+    box.addEventListener("keydown", (event) => {
+      if (!keys[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      event.stopPropagation();
+      keys[event.key]();
+    });
+    const repaint = () => { colour(); draw(); };
+    new MutationObserver(repaint).observe(
+      document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+    new ResizeObserver(() => {
+      if (plot.clientWidth !== width) { width = fit(); draw(); }
+    }).observe(plot);
+    colour();
+    return draw();
+  }
+
+  // places: {data} here, or {source} of a script that calls receive(id, data); {plotly} optional.
+  function mount(id, places) {
+    const box = document.getElementById(id);
+    const show = async () => {
+      const note = box.querySelector(".crbm-viewer-note");
+      try {
+        const Plotly = await getPlotly(places.plotly);
+        let data = places.data;
+        if (!data) {
+          const received = new Promise((resolve) => (waiting[id] = resolve));
+          await load(places.source);
+          data = await received;
+        }
+        await start(box, Plotly, data);
+      } catch (error) {
+        note.textContent = `The viewer cannot be shown: ${error.message}.`;
+      }
+    };
+    new IntersectionObserver((entries, observer) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      show();
+    }, { rootMargin: "300px" }).observe(box);
+  }
+
+  const receive = (id, data) => waiting[id]?.(data);
+  return { mount, receive };
+})();

@@ -1,0 +1,191 @@
+"""The plotly figure of the 3-D brain viewer, the same in pages and in live notebooks.
+
+No equations. Traces: outline of the brain, all neurons in grey, the chosen neurons coloured and
+sized by weight, and below them the activity of the hidden unit.
+`crbm_lite/plotting/interactive/viewer.js` takes the figure without a choice as its template and
+fills these four.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crbm_lite.plotting.style import COLOR_NEGATIVE, COLOR_POSITIVE
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from crbm_lite.plotting.interactive.viewer import AssemblyViewer
+
+__all__ = ["background_stride", "color_limit", "viewer_figure"]
+
+_MOST_IN_BACKGROUND = 10_000  # neurons drawn in grey; more would hide the rest
+_SATURATED = 0.05  # of the neurons, so that a few large weights leave colour to the others
+_GREY = "#8A8A8A"
+_GRID = {"gridcolor": "rgba(138,138,138,0.25)"}
+_COLORS = [[0.0, COLOR_NEGATIVE], [0.5, "#BDBDBD"], [1.0, COLOR_POSITIVE]]
+
+
+def background_stride(n_neurons: int) -> int:
+    """Every how many neurons one is drawn in grey.
+
+    Examples
+    --------
+    >>> background_stride(10_000), background_stride(10_001)
+    (1, 2)
+    """
+    return -(-n_neurons // _MOST_IN_BACKGROUND)
+
+
+def color_limit(weights: np.ndarray) -> float:
+    """Weight from which colours are full: exceeded by 5 % of the neurons.
+
+    Examples
+    --------
+    >>> color_limit(np.append(np.full(20, -0.5), 9.0)), color_limit(np.zeros(0))
+    (0.5, 1.0)
+    """
+    size = np.sort(np.abs(weights))
+    if not size.any():
+        return 1.0
+    return float(size[int((1 - _SATURATED) * (len(size) - 1))] or size[-1])
+
+
+def viewer_figure(viewer: AssemblyViewer, choice: int | None = None) -> Figure:
+    """Draw one choice; without one, the same figure with nothing in it.
+
+    Parameters
+    ----------
+    viewer : AssemblyViewer
+    choice : int, optional
+        Index into ``viewer.choices``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Raises
+    ------
+    ValueError
+        If there is no such choice.
+
+    Examples
+    --------
+    >>> from crbm_lite.plotting.interactive.viewer import view_assemblies
+    >>> figure = viewer_figure(view_assemblies(np.diag([1.0, 2.0, 0.5]), np.eye(3)), 1)
+    >>> figure.data[2].marker.color, figure.data[2].x
+    (array([2.]), array([0.]))
+    """
+    import plotly.graph_objects as go
+
+    outline = background = places = np.empty((0, 3))
+    neurons, weights, trace, regions = np.empty(0, int), np.empty(0), np.empty(0), []
+    if choice is not None:
+        outline = viewer.outline
+        background = viewer.coordinates[:: background_stride(len(viewer.coordinates))]
+        chosen = viewer.selection(choice)
+        neurons, weights = chosen.neurons, chosen.weights
+        places, regions = viewer.coordinates[neurons], viewer.regions_of(neurons)
+        trace = np.nan_to_num(viewer.activity[:, chosen.unit])
+    limit = color_limit(weights)
+    marker = {
+        "size": 2.0 + 4.0 * np.minimum(np.abs(weights) / limit, 1.0),
+        "color": weights,
+        "cmin": -limit,
+        "cmax": limit,
+        "colorscale": _COLORS,
+        "colorbar": {"title": "weight", "len": 0.5, "y": 0.65, "thickness": 12},
+        "opacity": 0.85,
+        "line": {"width": 0},
+    }
+    return go.Figure(
+        [
+            go.Scatter3d(
+                **_xyz(outline),
+                mode="lines",
+                hoverinfo="skip",
+                line={"color": _GREY, "width": 1.5},
+            ),
+            go.Scatter3d(
+                **_xyz(background),
+                mode="markers",
+                hoverinfo="skip",
+                marker={"size": 1.2, "color": _GREY, "opacity": 0.25},
+            ),
+            go.Scatter3d(
+                **_xyz(places),
+                mode="markers",
+                marker=marker,
+                text=regions,
+                customdata=neurons,
+                hovertemplate="%{text}<br>weight %{marker.color:.3f}<br>neuron %{customdata}"
+                "<extra></extra>",
+            ),
+            go.Scatter(
+                x=np.arange(len(trace)) / viewer.rate_hz,
+                y=trace,
+                mode="lines",
+                line={"color": COLOR_NEGATIVE, "width": 1},
+                hoverinfo="x+y",
+            ),
+        ],
+        _layout(viewer),
+    )
+
+
+def _xyz(places: np.ndarray) -> dict[str, np.ndarray]:
+    return dict(zip("xyz", places.T, strict=True))
+
+
+def _layout(viewer: AssemblyViewer) -> dict:
+    shown = np.concatenate([viewer.coordinates, viewer.outline])
+    low, high = np.nanmin(shown, axis=0), np.nanmax(shown, axis=0)
+    extent = np.maximum(high - low, max(0.05 * (high - low).max(), 1e-9))  # a plane has no height
+    # Seen from above; an animal that is longer than wide lies with its nose (high y) to the left.
+    lying = extent[1] > extent[0]
+    eye, up = ((-0.9, 0, 1.2), (1, 0, 0)) if lying else ((0, -0.9, 1.2), (0, 1, 0))
+    scene = {
+        "domain": {"x": [0, 1], "y": [0.24, 1]},
+        "dragmode": "orbit",
+        "aspectmode": "manual",
+        "aspectratio": dict(zip("xyz", 2.8 * extent / extent.max(), strict=True)),
+        "camera": {
+            "eye": dict(zip("xyz", eye, strict=True)),
+            "up": dict(zip("xyz", up, strict=True)),
+            "projection": {"type": "orthographic"},
+        },
+    }
+    for name, middle, length in zip("xyz", (low + high) / 2, extent, strict=True):
+        scene[f"{name}axis"] = {
+            "title": "",  # a title would lie on the numbers of its axis
+            "tickprefix": f"{name} ",
+            "ticksuffix": " µm",
+            "range": [middle - 0.52 * length, middle + 0.52 * length],
+            "showtickprefix": "last",
+            "showticksuffix": "last",
+            "nticks": 6,
+            "showbackground": False,
+            "showgrid": False,
+            "showspikes": False,
+            "zeroline": False,
+        }
+    scene["zaxis"]["showticklabels"] = False  # seen end on, they would collide
+    given = len(viewer.activity) > 0
+    return {
+        "template": "none",
+        "height": 640,
+        "showlegend": False,
+        "uirevision": "keep the camera",
+        "margin": {"l": 60, "r": 10, "t": 10, "b": 45},
+        "hovermode": "closest",
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "activecolor": COLOR_NEGATIVE},
+        "font": {"color": "#333333"},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "scene": scene,
+        "xaxis": {"title": "time (s)" if given else "no activity was given", "zeroline": False}
+        | _GRID,
+        "yaxis": {"title": "h (s.d.)", "domain": [0, 0.18], "zerolinecolor": _GREY} | _GRID,
+    }

@@ -1,0 +1,1 @@
+"""Recordings: spikes with coordinates and regions, their files, splits, ground truth, controls."""

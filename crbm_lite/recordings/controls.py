@@ -1,0 +1,98 @@
+r"""The floors of every score: neurons without each other, and neurons without a common time.
+
+The independent model draws :math:`v_i(t) \sim \mathrm{Bernoulli}(\langle v_i \rangle)`: right
+means, no covariance, nLLH 0 at best. The control of shifted time turns each neuron's own activity
+in a circle by its own random number of frames: means, bursts and autocorrelation stay exactly as
+they are, and what neurons share is gone up to chance. What a method finds in shifted data it would
+find in any.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse
+
+from crbm_lite.core.spikes import as_spikes
+
+__all__ = ["independent_frames", "shift_time"]
+
+_CHUNK_BYTES = 2**26  # of uniform numbers in memory at once
+
+
+def independent_frames(
+    activity: np.ndarray, n_frames: int, random_state: int | np.random.Generator | None = None
+) -> scipy.sparse.csr_array:
+    """Frames of neurons that fire independently, each at its rate.
+
+    Parameters
+    ----------
+    activity : (N,) array in [0, 1]
+        Probability of activity in a frame, for example ``train.activity``.
+    n_frames : int
+    random_state : int, Generator or None
+
+    Returns
+    -------
+    (n_frames, N) csr_array of uint8
+
+    Raises
+    ------
+    ValueError
+        If `activity` is not a list of probabilities, or `n_frames` is below 1.
+
+    Examples
+    --------
+    >>> v = independent_frames([0.0, 0.5, 1.0], 4, random_state=0)
+    >>> v.toarray()[:, [0, 2]].tolist()
+    [[0, 1], [0, 1], [0, 1], [0, 1]]
+    """
+    activity = np.asarray(activity, dtype=np.float64)
+    if activity.ndim != 1 or not ((activity >= 0) & (activity <= 1)).all():
+        raise ValueError("activity must be one probability in [0, 1] a neuron.")
+    if n_frames < 1:
+        raise ValueError(f"n_frames is {n_frames}: give at least 1.")
+    rng = np.random.default_rng(random_state)
+    size = max(1, _CHUNK_BYTES // (8 * len(activity)))
+    chunks = [
+        scipy.sparse.csr_array(
+            (rng.random((min(size, n_frames - start), len(activity))) < activity).astype(np.uint8)
+        )
+        for start in range(0, n_frames, size)
+    ]
+    return scipy.sparse.vstack(chunks, format="csr")
+
+
+def shift_time(
+    v: object, random_state: int | np.random.Generator | None = None
+) -> scipy.sparse.csr_array:
+    """Shift every neuron's activity in a circle, each by its own random number of frames.
+
+    Parameters
+    ----------
+    v : (T, N) array of 0/1, scipy.sparse matrix or Recording
+        Not changed.
+    random_state : int, Generator or None
+
+    Returns
+    -------
+    (T, N) csr_array of uint8
+
+    Raises
+    ------
+    ValueError
+        If `v` is not binary or is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shifted = shift_time(np.eye(6, 2), random_state=0)
+    >>> shifted.sum(axis=0).tolist()
+    [1, 1]
+    """
+    spikes = as_spikes(v)
+    rng = np.random.default_rng(random_state)
+    shift = rng.integers(spikes.n_frames, size=spikes.n_neurons)
+    frames = np.repeat(np.arange(spikes.n_frames), np.diff(spikes.frame_starts))
+    frames = (frames + shift[spikes.neurons]) % spikes.n_frames
+    ones = np.ones(len(frames), dtype=np.uint8)
+    return scipy.sparse.csr_array((ones, (frames, spikes.neurons)), shape=spikes.shape)

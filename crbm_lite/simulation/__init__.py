@@ -1,0 +1,1 @@
+"""Simulated recordings of which the assemblies are known."""

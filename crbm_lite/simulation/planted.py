@@ -1,0 +1,236 @@
+"""Planted recordings: slow assemblies of known membership, for benchmarks and exact answers.
+
+The states of the assemblies are independent two-state Markov chains with geometric dwell times.
+The probability of a spike given the states is the equation of `crbm_lite.recordings.ground_truth`.
+Spikes are independent given the states. Nothing here is sampled from a cRBM.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from crbm_lite.recordings.files import Recording
+from crbm_lite.recordings.ground_truth import GroundTruth
+
+__all__ = ["draw_spikes", "draw_states", "plant_recording", "shift_to_activity"]
+
+
+def draw_states(
+    n_frames: int,
+    active_frames: np.ndarray,
+    inactive_frames: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Independent two-state Markov chains, each started in its stationary state.
+
+    Parameters
+    ----------
+    n_frames : int
+    active_frames, inactive_frames : (K,) float, at least 1
+        Mean dwell time of each chain in either state, in frames. A chain is active for the
+        fraction active / (active + inactive) of the time.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (T, K) bool
+
+    Examples
+    --------
+    >>> states = draw_states(1000, [10.0], [40.0], np.random.default_rng(0))
+    >>> bool(0.1 < states.mean() < 0.3)
+    True
+    """
+    active_frames = np.asarray(active_frames, dtype=np.float64)
+    inactive_frames = np.asarray(inactive_frames, dtype=np.float64)
+    states = np.zeros((n_frames, active_frames.size), dtype=bool)
+    for k, (active, inactive) in enumerate(zip(active_frames, inactive_frames, strict=True)):
+        state = bool(rng.random() < active / (active + inactive))
+        frame = 0
+        while frame < n_frames:  # one turn a dwell: geometric times make the chain Markovian
+            dwell = int(rng.geometric(1.0 / (active if state else inactive)))
+            states[frame : frame + dwell, k] = state
+            frame += dwell
+            state = not state
+    return states
+
+
+def draw_spikes(truth: GroundTruth, rng: np.random.Generator) -> np.ndarray:
+    """Spikes given the planted states, tile by tile.
+
+    Parameters
+    ----------
+    truth : GroundTruth
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (T, N) uint8
+    """
+    spikes = np.empty((truth.n_frames, truth.n_neurons), dtype=np.uint8)
+    for frames, probability in truth.tiles():
+        spikes[frames] = rng.random(probability.shape, dtype=np.float32) < probability
+    return spikes
+
+
+def shift_to_activity(
+    base_logit: np.ndarray,
+    effects: scipy.sparse.csr_array,
+    states: np.ndarray,
+    activity: float,
+) -> np.ndarray:
+    """Add one number to all base log-odds so that the expected mean activity is `activity`.
+
+    The expectation is over at most 1,000 frames and 2,000 neurons spread evenly over the recording,
+    enough to fix one number.
+
+    Parameters
+    ----------
+    base_logit : (N,) float64
+    effects : (N, K) scipy.sparse.csr_array
+    states : (T, K) bool
+    activity : float in (0, 1)
+
+    Returns
+    -------
+    (N,) float64
+    """
+    frames = slice(None, None, -(-states.shape[0] // 1000))
+    some = slice(None, None, -(-base_logit.size // 2000))
+    logit = base_logit[some][:, None] + effects[some] @ states[frames].T.astype(np.float64)
+    return base_logit + brentq(lambda x: expit(logit + x).mean() - activity, -30.0, 30.0)
+
+
+def _deal(candidates: np.ndarray, sizes: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """Members of each assembly: every candidate once while places last, then at random."""
+    places = rng.permutation(np.repeat(np.arange(sizes.size), sizes))[: candidates.size]
+    members = []
+    for k, size in enumerate(sizes):
+        dealt = candidates[: places.size][places == k]
+        others = np.setdiff1d(candidates, dealt)
+        more = rng.choice(others, size=size - dealt.size, replace=False)
+        members.append(np.sort(np.concatenate([dealt, more])))
+    return members
+
+
+def plant_recording(
+    n_neurons: int = 2000,
+    n_assemblies: int = 20,
+    size_range: tuple[int, int] = (80, 180),
+    n_frames: int = 4000,
+    n_unassigned: int = 300,
+    activity_range: tuple[float, float] = (0.04, 0.05),
+    random_state: int | np.random.Generator = 0,
+    *,
+    rate_hz: float = 2.5,
+    active_s: float = 4.0,
+    inactive_s: float = 24.0,
+    effect_range: tuple[float, float] = (1.7, 2.7),
+    base_sd: float = 0.3,
+) -> Recording:
+    """Simulate a recording with planted, overlapping assemblies.
+
+    Every neuron that may belong to an assembly is dealt to one first, where there are places
+    enough; the places left are filled at random, so that assemblies overlap:
+    n_assemblies * mean size / (n_neurons - n_unassigned) memberships a neuron on average (1.5 by
+    default, from 1 to about 5).
+
+    With the defaults the true probabilities reach a median nLLH (Eq. 18, last 30 % of the frames,
+    all neurons) of about 0.13, the ceiling for any model.
+
+    Parameters
+    ----------
+    n_neurons, n_assemblies, n_frames : int
+    size_range : (int, int)
+        Smallest and largest size of an assembly, both included.
+    n_unassigned : int
+        Neurons that are in no assembly (more, if the assemblies have too few places). They are
+        spread over the indices like all others; see ``recording.truth.unassigned``.
+    activity_range : (float, float)
+        The mean activity (spikes per neuron and frame) is drawn uniformly from this range.
+    random_state : int or numpy.random.Generator
+    rate_hz : float
+        Frames per second.
+    active_s, inactive_s : float
+        Mean dwell times of an assembly's two states, in seconds.
+    effect_range : (float, float)
+        What an active assembly adds to a member's log-odds of a spike, drawn uniformly.
+    base_sd : float
+        Standard deviation across neurons of the log-odds at rest.
+
+    Returns
+    -------
+    Recording
+        With ``truth``; neurons have no coordinates.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range or an assembly would need more neurons than there are.
+
+    Examples
+    --------
+    >>> recording = plant_recording(random_state=1)
+    >>> recording.n_frames, recording.n_neurons, recording.truth.n_assemblies
+    (4000, 2000, 20)
+    >>> bool(0.04 < recording.activity.mean() < 0.05)
+    True
+    """
+    for name, value in (
+        ("n_neurons", n_neurons),
+        ("n_assemblies", n_assemblies),
+        ("n_frames", n_frames),
+    ):
+        if value < 1:
+            raise ValueError(f"{name} is {value}: give a positive integer")
+    n_candidates = n_neurons - n_unassigned
+    low, high = size_range
+    if n_unassigned < 0 or not 1 <= low <= high <= n_candidates:
+        raise ValueError(
+            f"size_range is {size_range} with n_unassigned = {n_unassigned}: sizes must lie in "
+            f"1..{n_candidates}, the neurons left"
+        )
+    if not 0 < activity_range[0] <= activity_range[1] < 1:
+        raise ValueError(f"activity_range is {activity_range}: expected 0 < low <= high < 1")
+    if not rate_hz > 0:
+        raise ValueError(f"rate_hz is {rate_hz}: give a positive number")
+    for name, value in (("active_s", active_s), ("inactive_s", inactive_s)):
+        if not value * rate_hz >= 1:
+            raise ValueError(
+                f"{name} is {value}: a dwell lasts at least one frame, {1 / rate_hz:g} s"
+            )
+    rng = np.random.default_rng(random_state)
+
+    candidates = rng.permutation(n_neurons)[:n_candidates]
+    sizes = rng.integers(low, high + 1, size=n_assemblies)
+    members = _deal(candidates, sizes, rng)
+    rows = np.concatenate(members)
+    columns = np.repeat(np.arange(n_assemblies), sizes)
+    values = rng.uniform(*effect_range, size=rows.size)
+    effects = scipy.sparse.csr_array((values, (rows, columns)), shape=(n_neurons, n_assemblies))
+
+    states = draw_states(
+        n_frames,
+        np.full(n_assemblies, active_s * rate_hz),
+        np.full(n_assemblies, inactive_s * rate_hz),
+        rng,
+    )
+    base = rng.normal(0.0, base_sd, size=n_neurons)
+    base = shift_to_activity(base, effects, states, rng.uniform(*activity_range))
+    truth = GroundTruth(
+        base,
+        effects,
+        states,
+        names=tuple(f"assembly {k}" for k in range(n_assemblies)),
+        kinds=("planted",) * n_assemblies,
+    )
+    spikes = draw_spikes(truth, rng)
+    return Recording(
+        spikes,
+        rate_hz,
+        truth=truth,
+        provenance={"source": "simulated: crbm_lite.simulation.planted.plant_recording"},
+    )

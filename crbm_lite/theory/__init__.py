@@ -1,0 +1,1 @@
+"""Small systems that can be enumerated: maximum entropy and random machines."""

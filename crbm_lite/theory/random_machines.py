@@ -1,0 +1,207 @@
+r"""Random restricted Boltzmann machines and their three phases.
+
+The ensemble of Tubiana & Monasson (2017): a weight is :math:`\pm W/\sqrt N`, each with probability
+p/2, and 0 otherwise; all hidden units share one potential, and the columns of W have equal norm,
+
+.. math:: \lVert w_\mu \rVert = W \sqrt p = c .
+
+A hidden unit that is fully on has the input :math:`I_{max} = c \sqrt{N p} / 2` above that of chance
+(neurons of positive weight all active, those of negative weight all silent); c is an inverse
+temperature, as the input to a neuron from such a unit is at most :math:`c^2 / 2`. The threshold is
+given as a share of :math:`I_{max}`. As in training, inputs are counted from their mean
+:math:`\sum_i w_{i\mu} / 2`.
+
+Ferromagnetic: one hidden unit takes all, m = 1. Spin glass: all of them are a little on, m grows
+with M. Compositional: :math:`1 \ll m \ll M`, and which ones are on changes from state to state.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from crbm_lite.assemblies.dynamics import n_active
+from crbm_lite.model.model import CRBM
+from crbm_lite.participation import effective_number
+
+__all__ = ["PhaseSample", "random_rbm", "sample_phase"]
+
+_WALL = 50.0, 1000.0  # slope and curvature that keep a rectified h from going below 0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PhaseSample:
+    """States of a random machine in equilibrium.
+
+    Parameters
+    ----------
+    h : (S, T, M) float64
+        Mean hidden activity above its inactive level, at S saves of T chains.
+    n_active : (S, T) float64
+        m, the effective number of hidden units that are on.
+    """
+
+    h: np.ndarray
+    n_active: np.ndarray
+
+    def __repr__(self) -> str:
+        return (
+            f"PhaseSample({self.h.shape[0]} saves x {self.h.shape[1]} chains, "
+            f"m = {self.mean_n_active:.1f} of {self.h.shape[2]})"
+        )
+
+    @property
+    def mean_n_active(self) -> float:
+        """Mean of m over chains and saves."""
+        return float(self.n_active.mean())
+
+    @property
+    def n_used(self) -> float:
+        """Effective number of hidden units that are on at some time: that of their mean activity.
+
+        Near m if it is always the same ones, near M if all take their turn.
+        """
+        return float(effective_number(np.abs(self.h).mean(axis=(0, 1)), axis=0))
+
+
+def random_rbm(
+    n_neurons: int,
+    n_hidden: int,
+    density: float = 0.1,
+    *,
+    column_norm: float = 4.0,
+    threshold: float = 0.25,
+    rectified: bool = True,
+    norm_spread: float = 0.0,
+    random_state: int | np.random.Generator = 0,
+) -> CRBM:
+    """Draw a machine with random weights (the module's equations).
+
+    Parameters
+    ----------
+    n_neurons, n_hidden : int
+        N and M.
+    density : float in (0, 1]
+        p, the probability of a weight that is not 0; each column has one or more.
+    column_norm : float
+        c; the larger, the lower the temperature.
+    threshold : float
+        Input at which a rectified unit begins to be on, as a share of the largest one.
+    rectified : bool
+        Hidden units that are ReLU-like, h^2/2 + theta h for h > 0; otherwise quadratic, h^2/2 on
+        both sides, which is a Hopfield network, and the threshold has no meaning.
+    norm_spread : float
+        Standard deviation of the logarithm of the columns' norms; 0 for equal norms.
+    random_state : int or numpy.random.Generator
+
+    Returns
+    -------
+    CRBM
+        Fields are 0: half of the neurons are active.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
+    Examples
+    --------
+    >>> model = random_rbm(200, 10, density=0.2, column_norm=3.0)
+    >>> np.linalg.norm(model.weights_, axis=0).round(6).tolist() == [3.0] * 10
+    True
+    """
+    if min(n_neurons, n_hidden) < 1:
+        raise ValueError(f"n_neurons is {n_neurons} and n_hidden {n_hidden}: give at least 1")
+    if not 0 < density <= 1:
+        raise ValueError(f"density is {density}: expected a share above 0 and up to 1")
+    if not 0 < column_norm < math.inf:
+        raise ValueError(f"column_norm is {column_norm}: give a positive number")
+    for name, value in (("threshold", threshold), ("norm_spread", norm_spread)):
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{name} is {value}: give 0 or a positive number")
+    rng = np.random.default_rng(random_state)
+    signs = rng.choice([-1.0, 1.0], size=(n_neurons, n_hidden))
+    signs[rng.random(signs.shape) >= density] = 0.0
+    empty = ~signs.any(axis=0)
+    signs[rng.integers(n_neurons, size=empty.sum()), np.flatnonzero(empty)] = 1.0
+    norms = column_norm * np.exp(norm_spread * rng.standard_normal(n_hidden))
+    weights = signs * (norms / np.linalg.norm(signs, axis=0))
+    one = np.ones(n_hidden)
+    mean_input = weights.sum(axis=0) / 2
+    if rectified:
+        slope, curvature = _WALL
+        theta = threshold * column_norm * math.sqrt(n_neurons * density) / 2
+        potential = (one, curvature * one, mean_input + theta, mean_input - slope)
+    else:
+        potential = (one, one, mean_input, mean_input)
+    return CRBM.from_parameters(weights, np.zeros(n_neurons), *potential)
+
+
+def sample_phase(
+    model: CRBM,
+    *,
+    n_chains: int = 40,
+    n_saves: int = 3,
+    n_steps: int = 20,
+    burn_in: int = 10,
+    n_on: int = 0,
+    random_state: int | np.random.Generator = 0,
+) -> PhaseSample:
+    """Sample a machine and count the hidden units that are on in every state.
+
+    Whether chains have mixed shows in two ways: m is the same from two opposite starts, with no
+    hidden unit on and with many, and it has no trend from save to save.
+
+    Parameters
+    ----------
+    model : CRBM
+        As `random_rbm` makes it.
+    n_chains, n_saves, n_steps, burn_in : int
+        As ``CRBM.sample``: saves of all chains, Gibbs steps between them, saves left out.
+    n_on : int
+        Chains start from neurons as drawn with so many hidden units fully on, other ones in each
+        chain; with 0, from independent neurons.
+    random_state : int or numpy.random.Generator
+
+    Returns
+    -------
+    PhaseSample
+
+    Raises
+    ------
+    ValueError
+        If n_on is negative or above M, or as ``CRBM.sample``.
+
+    Examples
+    --------
+    >>> model = random_rbm(300, 60, density=1.0)
+    >>> sample_phase(model).mean_n_active < 1.5  # dense weights: one unit takes all
+    True
+    """
+    n_hidden = model.weights_.shape[1]
+    if not 0 <= n_on <= n_hidden:
+        raise ValueError(f"n_on is {n_on}: give 0 to {n_hidden}, the number of hidden units")
+    rng = np.random.default_rng(random_state)
+    mean_input = model.weights_.sum(axis=0) / 2
+    largest = np.abs(model.weights_).sum(axis=0) / 2
+    start_h = np.zeros((n_chains, n_hidden))
+    for row in start_h:
+        on = rng.choice(n_hidden, size=n_on, replace=False)
+        row[on] = model.units.mean((mean_input + largest)[None])[0, on]
+    start = model.sample_v_given_h(start_h, rng)
+    v = model.sample(
+        n_chains * n_saves,
+        n_chains=n_chains,
+        n_steps=n_steps,
+        burn_in=burn_in,
+        start=start,
+        random_state=rng,
+    )
+    inactive = model.units.mean(mean_input[None])[0]
+    h = model.mean_h_given_v(v)
+    shape = (n_saves, n_chains)
+    return PhaseSample(
+        (h - inactive).reshape(*shape, n_hidden), n_active(h, inactive).reshape(shape)
+    )

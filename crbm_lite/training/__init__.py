@@ -1,0 +1,1 @@
+"""The trainer: start, update, monitors, run, certificate, checkpoints."""

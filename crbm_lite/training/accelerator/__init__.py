@@ -1,0 +1,1 @@
+"""The same training as one compiled update for accelerators (JAX)."""

@@ -1,0 +1,296 @@
+r"""One training update as a pure function of device arrays: what XLA compiles into one program.
+
+The equations are those of `crbm_lite.training.trainer` and `crbm_lite.training.update_kernels`. The
+neurons are the axis that is split over several devices; along it only sums are taken, the largest
+of them the inputs
+
+.. math:: I_{c\mu} = \sum_i v_{ci} w_{i\mu}
+
+of the chains, one (chains, M) sum a Gibbs step. Random numbers of neurons are a hash of (step,
+chain, neuron), so they do not depend on the split. Large arrays are float32; potentials, fields,
+moments and sums float64. This module is imported only where JAX is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from crbm_lite.training import coordinates as co
+from crbm_lite.training import update_kernels as updates
+from crbm_lite.training.accelerator.drelu import cumulant, hidden_statistics, sample
+from crbm_lite.training.accelerator.jumps import count_values, jump_sweep
+from crbm_lite.training.trainer import HISTOGRAM_DECAY, VARIANCE_RATE
+
+State = dict[str, jax.Array]  # the names of `Parameters`, v, counts, n_steps
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compiled into the program."""
+
+    n_gibbs: int
+    jump_every: int
+    beta2: float
+    epsilon: float
+    products: str  # "float32", "tf32" or "bf16": how the inputs are multiplied
+
+
+def rounded(x: jax.Array, products: str) -> jax.Array:
+    """A factor of a product of inputs: as it is, or with 10 (tf32) or 7 (bf16) bits after the 1."""
+    if products == "bf16":
+        return x.astype(jnp.bfloat16)
+    return lax.reduce_precision(x, 8, 10) if products == "tf32" else x
+
+
+def _dot(a: jax.Array, b: jax.Array, axes: tuple[int, int], products: str) -> jax.Array:
+    """Sum over one axis of each, accumulated in float32."""
+    exact = products == "float32"
+    return lax.dot_general(
+        a, b, (((axes[0],), (axes[1],)), ((), ())),
+        precision=lax.Precision.HIGHEST if exact else lax.Precision.DEFAULT,
+        preferred_element_type=jnp.float32,
+    )  # fmt: skip
+
+
+def hidden_inputs(v: jax.Array, weights: jax.Array, products: str) -> jax.Array:
+    """I = v W (frames, M) float32; the sum over neurons, and over devices."""
+    return _dot(v.astype(weights.dtype), weights, (1, 0), products)
+
+
+def logits_given_h(h: jax.Array, weights: jax.Array, fields: jax.Array, products: str) -> jax.Array:
+    """Log-odds g + h W' (chains, N) float32 of the neurons."""
+    return _dot(rounded(h, products), weights, (1, 1), products) + fields.astype(jnp.float32)
+
+
+def _hash32(counter: jax.Array, key0: jax.Array, key1: jax.Array) -> jax.Array:
+    """`crbm_lite.core.random_numbers.hash32`."""
+
+    def scrambled(x: jax.Array) -> jax.Array:
+        x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
+        x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
+        return x ^ (x >> 16)
+
+    return scrambled(scrambled(counter + key0) ^ key1)
+
+
+def sample_neurons(logits: jax.Array, key: jax.Array, dtype: object) -> jax.Array:
+    """Bernoulli draws (chains, N) with these log-odds."""
+    n_chains, n_neurons = logits.shape
+    keys = jax.random.bits(key, (2, n_chains, 1), jnp.uint32)
+    bits = _hash32(lax.iota(jnp.uint32, n_neurons)[None], *keys)
+    u = bits.astype(jnp.float32) * jnp.float32(2.0**-32)
+    return (u < jax.nn.sigmoid(logits)).astype(dtype)
+
+
+def potential_given(hidden: jax.Array, offset: jax.Array) -> jax.Array:
+    """`crbm_lite.training.coordinates.potential_given_coordinates`."""
+    gamma, eta, delta = jnp.exp(hidden[co.LOG_GAMMA]), hidden[co.ETA], hidden[co.DELTA]
+    centre = hidden[co.THETA] + offset
+    plus, minus = 1.0 + eta, 1.0 - eta
+    theta_plus, theta_minus = centre + delta / jnp.sqrt(plus), centre - delta / jnp.sqrt(minus)
+    return jnp.stack([gamma / plus, gamma / minus, theta_plus, theta_minus])
+
+
+def gibbs_steps(
+    v: jax.Array,
+    n_steps: jax.Array,
+    weights: jax.Array,
+    fields: jax.Array,
+    potential: jax.Array,
+    counts: jax.Array,
+    key: jax.Array,
+    settings: Settings,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Chains v (chains, N), their inputs (chains, M) and steps done, after ``n_gibbs`` steps.
+
+    ``n_steps`` counts the steps since the beginning: with the key it gives the random numbers.
+    """
+    factor = rounded(weights, settings.products)
+    columns = factor.astype(jnp.float32).T if settings.jump_every else None
+
+    def jumped(h: jax.Array, logits: jax.Array, key: jax.Array) -> jax.Array:
+        return jump_sweep(key, h, logits, columns, potential, counts)[1]
+
+    def step(carry: tuple, _: None) -> tuple:
+        _, inputs, n_steps = carry
+        key_h, key_v, key_jump = jax.random.split(jax.random.fold_in(key, n_steps), 3)
+        h = sample(inputs.astype(jnp.float64), potential, key_h).astype(jnp.float32)
+        logits = logits_given_h(h, factor, fields, settings.products)
+        if settings.jump_every:
+            now = n_steps % settings.jump_every == 0
+            logits = lax.cond(now, jumped, lambda _, x, __: x, h, logits, key_jump)
+        v = sample_neurons(logits, key_v, factor.dtype)
+        return (v, hidden_inputs(v, factor, settings.products), n_steps + 1), None
+
+    v = v.astype(factor.dtype)
+    begin = (v, hidden_inputs(v, factor, settings.products), n_steps)
+    return lax.scan(step, begin, length=settings.n_gibbs)[0]
+
+
+def hidden_gradient(data: jax.Array, model: jax.Array, kappa: jax.Array) -> jax.Array:
+    """`crbm_lite.training.update_kernels.potential_gradient`: (4, M) in Eq. 13's parameters."""
+    difference = (data - model)[jnp.array(
+        [updates.UP_SQUARE, updates.DOWN_SQUARE, updates.UP, updates.DOWN])]  # fmt: skip
+    slopes = jnp.array([-0.5, -0.5, -1.0, -1.0])[:, None]
+    return slopes * difference - kappa * data[updates.VAR_GAMMA_PLUS :]
+
+
+def weight_gradient(
+    v_data: jax.Array, h_data: jax.Array, v: jax.Array, h_chains: jax.Array, activity: jax.Array
+) -> jax.Array:
+    """Centred gradient (N, M) float32; h_data and h_chains are over their numbers already."""
+    drift = h_data.sum(axis=0) - h_chains.sum(axis=0)
+    both = jnp.concatenate([v_data.astype(jnp.float32), v.astype(jnp.float32)])
+    h = jnp.concatenate([h_data, -h_chains]).astype(jnp.float32)
+    return _dot(both, h, (0, 0), "float32") - jnp.outer(activity, drift).astype(jnp.float32)
+
+
+def move_weights(
+    s: State, gradient: jax.Array, scale: jax.Array, rates: jax.Array, settings: Settings
+) -> State:
+    """RMSprop with an exact soft threshold; a weight at zero waits for its averaged gradient.
+
+    ``scale`` (M,) rescales W first; ``rates`` are learning rate, lambda, lambda of weights at zero,
+    bias correction and decay of the averaged gradient.
+    """
+    learning_rate, l1, l1_at_zero, bias, keep = rates.astype(jnp.float32)
+    beta2 = jnp.float32(settings.beta2)
+    square = beta2 * s["weight_square"] + jnp.float32(1.0 - settings.beta2) * gradient**2
+    average = keep * s["weight_average"] + (1.0 - keep) * gradient
+    step = learning_rate / (jnp.sqrt(square * bias) + jnp.float32(settings.epsilon))
+    old = s["weights"] * scale.astype(jnp.float32)
+    target = old + step * jnp.where(old == 0.0, average, gradient)
+    penalty = step * jnp.where(old == 0.0, l1_at_zero, l1)
+    new = jnp.sign(target) * jnp.maximum(jnp.abs(target) - penalty, 0.0)
+    new = jnp.where(old * target >= 0.0, new, 0.0)  # it passes through zero only by stopping there
+    return {"weights": new, "weight_square": square, "weight_average": average,
+            "shift": ((new - old) * s["mean_h"].astype(jnp.float32)).sum(axis=1)}  # fmt: skip
+
+
+@partial(jax.jit, static_argnames="settings", donate_argnums=0)
+def one_update(
+    s: State,
+    activity: jax.Array,
+    data: jax.Array,
+    frames: jax.Array,
+    rates: jax.Array,
+    key: jax.Array,
+    settings: Settings,
+) -> tuple[State, jax.Array]:
+    """Move the parameters and the chains once.
+
+    Parameters
+    ----------
+    s : State; given up
+    activity : float64 (N,)
+    data : uint8 (T, N / 8), the spikes as bits
+    frames : int32 (batch,)
+    rates : float64 (6,)
+        Learning rate, lambda, lambda of weights at zero, bias correction, decay of the averaged
+        gradient, and the boost of fields and potentials.
+    key : random key of the run
+    settings : Settings
+
+    Returns
+    -------
+    s : State
+    log_p : float64 (chains,)
+        Unnormalised log P(v) of the new chains under the old parameters.
+    """
+    s = dict(s)
+    learning_rate, l1, _, bias, _, boost = rates
+    potential = potential_given(s["hidden"], s["offset"])
+    v_data = jnp.unpackbits(data[frames], axis=1)
+    inputs = hidden_inputs(v_data, rounded(s["weights"], settings.products), settings.products)
+    key_data, key_chains = jax.random.split(key)
+    if settings.jump_every:
+        h = sample(
+            inputs.astype(jnp.float64), potential, jax.random.fold_in(key_data, s["n_steps"])
+        )
+        flat = (1.0 - HISTOGRAM_DECAY) / s["counts"].shape[1]
+        s["counts"] = HISTOGRAM_DECAY * s["counts"] + flat + count_values(h)
+    n_data = len(inputs)
+    v, chain_inputs, s["n_steps"] = gibbs_steps(
+        s["v"],
+        s["n_steps"],
+        s["weights"],
+        s["fields"],
+        potential,
+        s["counts"],
+        key_chains,
+        settings,
+    )
+    inputs = jnp.concatenate([inputs, chain_inputs]).astype(jnp.float64)
+    statistics = hidden_statistics(inputs, potential, s["mean_h"])
+    on_data, on_chains = statistics[:, :n_data], statistics[:, n_data:]
+    log_p = _log_probability(v, chain_inputs, s["fields"], potential)
+    kappa = 0.5 * l1 * s["size"]
+    h_data = (on_data[updates.MEAN] - kappa * on_data[updates.VAR_I] - s["mean_h"]) / len(v_data)
+    h_chains = (on_chains[updates.MEAN] - s["mean_h"]) / len(v)
+    on_data, on_chains = on_data.mean(axis=1), on_chains.mean(axis=1)
+
+    # the hidden units, and the rescaling of h to unit variance
+    mean = on_data[updates.MEAN]
+    variance = on_data[updates.SQUARE] - 2.0 * s["mean_h"] * mean + s["mean_h"] ** 2
+    scale = jnp.sqrt(jnp.clip(1.0 + VARIANCE_RATE * (variance - 1.0), 0.8, 1.25))
+    s["mean_h"] = (s["mean_h"] + VARIANCE_RATE * (mean - s["mean_h"])) / scale
+    to_eq13 = partial(potential_given, offset=s["offset"])
+    (slope,) = jax.vjp(to_eq13, s["hidden"])[1](hidden_gradient(on_data, on_chains, kappa))
+    s["hidden_square"] = settings.beta2 * s["hidden_square"] + (1.0 - settings.beta2) * slope**2
+    root = jnp.sqrt(s["hidden_square"] * bias) + settings.epsilon
+    log_gamma, eta, theta, delta = s["hidden"] + boost * learning_rate * slope / root
+    eta = jnp.clip(eta, -co.MAX_ASYMMETRY, co.MAX_ASYMMETRY)
+    log_gamma = log_gamma + 2.0 * jnp.log(scale)
+    s["hidden"] = jnp.stack([log_gamma, eta, theta * scale, delta * scale])
+
+    # weights and fields
+    gradient = weight_gradient(v_data, h_data, v, h_chains, activity)
+    s |= move_weights(s, gradient, scale, rates[:5], settings)
+    slope = activity - v.astype(jnp.float32).mean(axis=0).astype(jnp.float64)
+    s["field_square"] = settings.beta2 * s["field_square"] + (1.0 - settings.beta2) * slope**2
+    root = jnp.sqrt(s["field_square"] * bias) + settings.epsilon
+    s["fields"] = s["fields"] + boost * learning_rate * slope / root - s.pop("shift")
+    w = s["weights"].astype(jnp.float64)
+    s["offset"] = (w * activity[:, None]).sum(axis=0)
+    s["size"] = jnp.abs(w).sum(axis=0)
+    s["n_nonzero"] = (s["weights"] != 0).sum()
+    s["v"] = v.astype(jnp.uint8)
+    return s, log_p
+
+
+def _log_probability(
+    v: jax.Array, inputs: jax.Array, fields: jax.Array, potential: jax.Array
+) -> jax.Array:
+    """Unnormalised log P(v) of chains, shape (chains,)."""
+    energy = jnp.where(v > 0, fields, 0.0).sum(axis=1)
+    return energy + cumulant(inputs.astype(jnp.float64), potential).sum(axis=1)
+
+
+@partial(jax.jit, static_argnames="products")
+def effective_share(s: State, log_p: jax.Array, products: str) -> jax.Array:
+    """Effective share of the chains under the importance weights from old to new parameters.
+
+    ``log_p`` (chains,) is what `one_update` returned beside the new parameters s.
+    """
+    inputs = hidden_inputs(s["v"], rounded(s["weights"], products), products)
+    potential = potential_given(s["hidden"], s["offset"])
+    gain = _log_probability(s["v"], inputs, s["fields"], potential) - log_p
+    weight = jnp.exp(gain - gain.max())
+    return weight.sum() ** 2 / (len(weight) * (weight**2).sum())
+
+
+@partial(jax.jit, donate_argnums=0)
+def averaged(s: State, share: jax.Array) -> State:
+    """Let the means over the later updates include the present parameters."""
+    s = dict(s)
+    now = {"weights": s["weights"], "fields": s["fields"],
+           "potential": potential_given(s["hidden"], s["offset"])}  # fmt: skip
+    for name, value in now.items():
+        mean = s[f"mean_{name}"]
+        s[f"mean_{name}"] = mean + share.astype(mean.dtype) * (value - mean)
+    return s

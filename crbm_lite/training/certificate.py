@@ -1,0 +1,244 @@
+r"""The certificate of convergence: whether a model is stationary, and what failed.
+
+With G the gradient of the likelihood, Var_mu the variance of h_mu over the data (1 after training)
+and kappa_mu = lambda sum_i |w_imu| / 2, stationarity reads
+
+.. math::
+
+    G_w - \kappa\,\partial\mathrm{Var}/\partial w = \lambda\,\mathrm{sign}(w) \ (w \ne 0), \qquad
+    |G_w - \kappa\,\partial\mathrm{Var}/\partial w| \le \lambda \ (w = 0).
+
+The data's side is exact (all frames); the model's is sampled by the training chains and, after a
+long run, by twice as many that start from frames of the data. Half of the chains against the other
+half gives the sampling noise, which is taken out of the residual; sampling goes on until the noise
+is small against what is tolerated, or long enough. The condition without kappa, as the paper
+reports it, is given beside.
+
+At whole-brain size an array of all weights is the unit of memory, so only the model's side is held
+as such (float32, one for each half of the chains); the rest is formed some neurons at a time, in
+float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.core.spikes import Spikes, tiles, weight_sums
+from crbm_lite.training import update_kernels as updates
+from crbm_lite.training.reproduced_covariance import chosen_neurons, co_active, share_of_covariance
+
+_BURN_IN, _N_SAVED, _THINNING = 500, 60, 5
+_LEAST_NOISE = 0.2  # noise, over tolerance, at which sampling ends
+_ACTIVITY_TOLERANCE = 0.15
+_STATIONARITY_TOLERANCE = 1.0  # of lambda or the data's own standard error, whichever is larger
+_LEAST_COVARIANCE_SHARE = 0.25  # trained models have 0.4 to 1.3, nearly empty ones 0 to 0.1
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Stationarity of a trained model. Residuals are root mean squares over weights.
+
+    Attributes
+    ----------
+    residual : float
+        Residual of the full condition over non-zero weights, sampling noise taken out; after a
+        refit, of the condition without penalty.
+    residual_without_kappa : float
+        The same for the condition without the kappa term.
+    noise : float
+        Sampling noise of the model's side.
+    excess_at_zero : float
+        RMS of the excess of the gradient over lambda where w = 0.
+    tolerance : float
+        What ``residual`` has to stay below: lambda plus the standard error of the data's <v h>.
+    activity_data, activity_model : float
+        Spikes per neuron and frame in the data and in the sampled model.
+    variance_h : ndarray, shape (M,)
+        Var(h) over the data; 1 at convergence.
+    n_units_alive : int
+        Hidden units with a non-zero weight.
+    covariance_share : float
+        Share of the data's pair covariances that the model reproduces, see
+        `crbm_lite.training.reproduced_covariance`: 1 at best, near 0 for an empty model, NaN where
+        the data have none beyond noise.
+    failed : tuple of str
+        Which checks failed, in words.
+    """
+
+    residual: float
+    residual_without_kappa: float
+    noise: float
+    excess_at_zero: float
+    tolerance: float
+    activity_data: float
+    activity_model: float
+    variance_h: np.ndarray
+    n_units_alive: int
+    covariance_share: float
+    failed: tuple[str, ...]
+
+
+class _SquareSum:
+    """Root mean square of numbers that come in parts."""
+
+    def __init__(self) -> None:
+        self.total, self.n = 0.0, 0
+
+    def add(self, x: np.ndarray) -> None:
+        self.total += float(np.square(x).sum())
+        self.n += x.size
+
+    def rms(self, noise: float = 0.0) -> float:
+        """The root, the mean square ``noise**2`` taken out."""
+        return float(np.sqrt(max(self.total / max(self.n, 1) - noise**2, 0.0)))
+
+
+def _hidden_over_data(
+    spikes: Spikes, weights: np.ndarray, potential: np.ndarray, mean_h: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of all frames h - mean and q (T, M) float32; mean and mean square of h (M,)."""
+    n_frames, m = spikes.n_frames, weights.shape[1]
+    h, q = np.empty((n_frames, m), np.float32), np.empty((n_frames, m), np.float32)
+    totals = np.zeros((2, m))
+    for some, inputs in spikes.input_tiles(weights):
+        out = updates.hidden_statistics(inputs, potential, mean_h)
+        h[some] = out[updates.MEAN] - mean_h
+        q[some] = out[updates.VAR_I]
+        totals += [out[updates.MEAN].sum(axis=0), out[updates.SQUARE].sum(axis=0)]
+    return h, q, *totals / n_frames
+
+
+class _ModelSide:
+    """Averages over what the chains generate, kept apart for the two halves of the chains.
+
+    Attributes
+    ----------
+    vh : ndarray of float32, shape (2, N, M)
+        <v (h - mean)>
+    h, v : ndarray, shapes (2, M) and (2, N)
+        <h - mean> and <v>.
+    co_active : ndarray of float32, shape (n, n)
+        In how many samples two of some neurons spike, for their covariances.
+    """
+
+    def __init__(self, n_neurons: int, n_hidden: int) -> None:
+        self.vh = np.zeros((2, n_neurons, n_hidden), np.float32)
+        self.h, self.v = np.zeros((2, n_hidden)), np.zeros((2, n_neurons))
+        self.neurons = chosen_neurons(n_neurons)
+        self.co_active = np.zeros((len(self.neurons), len(self.neurons)), np.float32)
+        self.n_saved = 0
+
+    @threadpool_limits.wrap(limits=1, user_api="blas")  # BLAS threads may change sums
+    def add(self, chains: GibbsChains, potential: np.ndarray, mean_h: np.ndarray) -> None:
+        """Take the present states of the chains into the averages."""
+        n, middle = chains.n_chains, chains.n_chains // 2
+        out = updates.hidden_statistics(chains.inputs(), potential, mean_h)
+        h = (out[updates.MEAN] - mean_h).astype(np.float32)
+        self.co_active += co_active(chains.v[self.neurons, :n].T)
+        self.n_saved += 1
+        share = 1.0 / self.n_saved
+        for k, half in enumerate((slice(0, middle), slice(middle, n))):
+            n_half = max(half.stop - half.start, 1)
+            self.h[k] += share * (h[half].sum(axis=0) / n_half - self.h[k])
+            for tile in tiles(len(self.vh[k])):
+                v = chains.v[tile, half].astype(np.float32)
+                self.vh[k, tile] += np.float32(share) * (v @ h[half] / n_half - self.vh[k, tile])
+                self.v[k, tile] += share * (v.sum(axis=1) / n_half - self.v[k, tile])
+
+    def noise(self, weights: np.ndarray, activity: np.ndarray) -> float:
+        """Standard error of the averages over both halves, RMS over non-zero weights."""
+        squares = _SquareSum()
+        for tile in tiles(len(weights)):
+            centred = self.vh[:, tile] - activity[tile, None] * self.h[:, None]
+            squares.add(0.5 * (centred[0] - centred[1])[weights[tile] != 0])
+        return squares.rms()
+
+
+def certify(
+    spikes: Spikes,
+    weights: np.ndarray,
+    fields: np.ndarray,
+    potential: np.ndarray,
+    mean_h: np.ndarray,
+    l1: float,
+    l1_nonzero: float,
+    chains: GibbsChains,
+    n_rounds: int = 1,
+) -> Certificate:
+    """Measure the stationarity of a model on its training data.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        Training data.
+    weights : ndarray of float32, shape (N, M)
+    fields : ndarray, shape (N,)
+    potential : ndarray, shape (4, M)
+    mean_h : ndarray, shape (M,)
+        Mean of h over the data, or near it.
+    l1, l1_nonzero : float
+        Penalty that chose the weights, and under which those that are not zero ended: 0 in a refit.
+    chains : GibbsChains
+        Chains with the weights set; they are moved on.
+    n_rounds : int
+        Rounds of saving at most, while the sampling noise is not small.
+    """
+    p, n_frames = spikes.activity(), spikes.n_frames
+    standard_error = float(np.sqrt(np.mean(p * (1 - p))) / np.sqrt(n_frames))
+    tolerance = _STATIONARITY_TOLERANCE * (l1 + standard_error)
+    model, fields32 = _ModelSide(*weights.shape), fields.astype(np.float32)
+    chains.step(_BURN_IN, weights, fields32, potential)
+    for saved in range(1, n_rounds * _N_SAVED + 1):
+        chains.step(_THINNING, weights, fields32, potential)
+        model.add(chains, potential, mean_h)
+        if saved % _N_SAVED == 0:
+            noise = model.noise(weights, p)
+            if noise < _LEAST_NOISE * tolerance:
+                break
+    n_samples = model.n_saved * chains.n_chains
+    del chains  # if the caller has let go of them, too: their room is needed below
+    covariance_share = share_of_covariance(spikes, model.co_active, n_samples, model.neurons)
+    h, q, mean, square = _hidden_over_data(spikes, weights, potential, mean_h)
+    variance = square - mean**2
+    size = weight_sums(p, weights)[1]
+    kappa = 0.5 * l1_nonzero * size
+    spikes_a_frame = np.diff(spikes.frame_starts)
+    vq_mean = (spikes_a_frame @ q.astype(np.float64)) / n_frames / max(p.sum(), 1e-12)
+    by_neuron = spikes.by_neuron()
+    full, without_kappa, excess = _SquareSum(), _SquareSum(), _SquareSum()
+    for tile in tiles(len(weights)):
+        p_tile, on = p[tile, None], weights[tile] != 0
+        # centred coordinates, in which training moves: see crbm_lite.training.update_kernels
+        data_side = by_neuron.sums(h, tile) / n_frames - p_tile * (mean - mean_h)
+        model_side = model.vh[:, tile].mean(axis=0) - p_tile * model.h.mean(axis=0)
+        gradient = data_side - model_side
+        without = gradient - l1_nonzero * np.sign(weights[tile])
+        variance_term = kappa * (by_neuron.sums(q, tile) / n_frames - p_tile * vq_mean)
+        full.add((without - variance_term)[on])
+        without_kappa.add(without[on])
+        excess.add(np.maximum(np.abs(gradient - variance_term) - l1, 0.0)[~on])
+    residual, residual_without = full.rms(noise), without_kappa.rms(noise)
+    alive = int((size > 1e-3).sum())
+    activity_data, activity_model = float(p.mean()), float(model.v.mean())
+    failed = []
+    if alive == 0:
+        failed.append("no hidden unit has weights: lambda is too large for these data")
+    elif covariance_share < _LEAST_COVARIANCE_SHARE:
+        failed.append(
+            f"the model has {covariance_share:.0%} of the data's pair covariances: train longer, "
+            "or with a smaller lambda or more hidden units"
+        )
+    if residual > tolerance:
+        failed.append(f"residual {residual:.4f} above {tolerance:.4f}: train longer")
+    if abs(activity_model / max(activity_data, 1e-12) - 1.0) > _ACTIVITY_TOLERANCE:
+        failed.append(
+            f"the model's activity {activity_model:.4f} is not the data's {activity_data:.4f}"
+        )
+    return Certificate(
+        residual, residual_without, noise, excess.rms(), tolerance, activity_data, activity_model,
+        variance, alive, covariance_share, tuple(failed),
+    )  # fmt: skip

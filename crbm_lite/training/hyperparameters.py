@@ -1,0 +1,111 @@
+"""Checks of what the user asks for, each with the name of the argument and what to do."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+
+import numpy as np
+
+from crbm_lite.core.spikes import Spikes, SpikesError
+from crbm_lite.training.schedule import Schedule
+
+BACKENDS = ("numba", "jax", "jax-tf32", "jax-bf16")
+
+
+class HyperparameterError(ValueError):
+    """An impossible hyperparameter."""
+
+
+class SpikesWarning(UserWarning):
+    """A recording that can be trained on but deserves a look."""
+
+
+def _check_integer(name: str, value: object, least: int, most: int = 2**31) -> None:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise HyperparameterError(f"{name} must be an integer, got {value!r}.")
+    if not least <= value <= most:
+        raise HyperparameterError(f"{name} must be from {least} to {most}, got {value}.")
+
+
+def _check_number(name: str, value: object, low: float, high: float, *, open_low: bool) -> None:
+    bad = not isinstance(value, numbers.Real) or isinstance(value, bool) or not np.isfinite(value)
+    if bad or value < low or value > high or (open_low and value == low):
+        bracket = "(" if open_low else "["
+        raise HyperparameterError(
+            f"{name} must be a number in {bracket}{low}, {high}], got {value!r}."
+        )
+
+
+def checked_schedule(model: object) -> Schedule:
+    """The schedule of an estimator's hyperparameters.
+
+    Raises
+    ------
+    HyperparameterError
+        If one is impossible.
+    """
+    _check_integer("n_hidden", model.n_hidden, 1, 65535)
+    for name in ("n_updates", "batch_size", "n_gibbs"):
+        _check_integer(name, getattr(model, name), 1)
+    _check_integer("n_chains", model.n_chains, 2)
+    _check_integer("jump_every", model.jump_every, 0)
+    _check_number("l1", model.l1, 0.0, 1.0, open_low=False)
+    _check_number("learning_rate", model.learning_rate, 0.0, 1.0, open_low=True)
+    _check_number(
+        "final_learning_rate", model.final_learning_rate, 0.0, model.learning_rate, open_low=True
+    )
+    _check_number("decay_start", model.decay_start, 0.0, 1.0, open_low=False)
+    _check_number("ramp", model.ramp, 0.0, 1.0, open_low=False)
+    _check_number("refit", model.refit, 0.0, 1.0, open_low=False)
+    _check_number("average_from", model.average_from, 0.0, 1.0, open_low=False)
+    _check_number("beta2", model.beta2, 0.0, 0.999999, open_low=False)
+    _check_number("epsilon", model.epsilon, 0.0, 1.0, open_low=True)
+    if model.init not in ("pca", "random"):
+        raise HyperparameterError(f'init must be "pca" or "random", got {model.init!r}.')
+    if model.backend not in BACKENDS:
+        raise HyperparameterError(f"backend must be one of {BACKENDS}, got {model.backend!r}.")
+    return Schedule(**{name: getattr(model, name) for name in Schedule.__dataclass_fields__})
+
+
+def check_recording(spikes: Spikes, batch_size: int) -> None:
+    """Whether a model can be trained on these spikes.
+
+    Raises
+    ------
+    SpikesError
+        If there are fewer frames than a batch, or no spikes at all.
+
+    Warns
+    -----
+    SpikesWarning
+        If neurons never spike or always do.
+    """
+    if spikes.n_frames < batch_size:
+        raise SpikesError(
+            f"v has n_samples = {spikes.n_frames} frames, fewer than batch_size = {batch_size}: "
+            "pass a longer recording or a smaller batch_size."
+        )
+    activity = spikes.activity()
+    if not activity.any():
+        raise SpikesError("v contains no spike: check the threshold of your deconvolution.")
+    for word, which in (("never spike", activity == 0), ("spike in every frame", activity == 1)):
+        if which.any():
+            some = np.flatnonzero(which)[:5].tolist()
+            warnings.warn(
+                f"{which.sum()} neurons {word} (first: {some}); nothing can be learned about them. "
+                "Remove them with recording.select_neurons.",
+                SpikesWarning,
+                stacklevel=3,
+            )
+
+
+def check_sampling(n_samples: int, n_chains: int, n_steps: int, burn_in: int) -> None:
+    """Arguments of ``CRBM.sample``; raises HyperparameterError."""
+    for name, value, least in (
+        ("n_samples", n_samples, 1),
+        ("n_chains", n_chains, 1),
+        ("n_steps", n_steps, 1),
+        ("burn_in", burn_in, 0),
+    ):
+        _check_integer(name, value, least)

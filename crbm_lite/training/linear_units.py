@@ -1,0 +1,244 @@
+r"""Assemblies that a linear method can see: sparse-rotated principal components of the spikes.
+
+The principal components of the standardised spikes above the noise edge (Marchenko & Pastur 1967)
+are rotated to sparse loadings (varimax, Kaiser 1958); each rotated component has a time course h(t)
+of unit variance. With more neurons than frames both change: signal begins at the edge of the noise
+that the components leave, and the rotation gives all components equal weight (`cubimax`), where
+varimax would add up assemblies in its largest columns.
+
+A neuron follows a unit by the rise of its log-odds from the frames in which the unit is off to
+those in which it is on, divided by the rise of h; that is zero where the covariance of v_i and h is
+below lambda or within its own noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from crbm_lite.core.spikes import Spikes, SpikesByNeuron, tiles, weight_sums
+
+_OVERSAMPLING = 10
+_POWER_ITERATIONS = 4
+_WIDE_POWER_ITERATIONS = 16  # more neurons than frames: signal and noise are near to each other
+_NOISE_LIMIT = 5.0  # standard errors of a covariance, in the place of lambda where that is smaller
+
+
+@dataclass(frozen=True)
+class LinearUnits:
+    """What the linear method found: k units in T frames of N neurons.
+
+    Attributes
+    ----------
+    h : ndarray of float32, shape (T, k)
+        Time courses of zero mean and unit variance.
+    rise : ndarray of float32, shape (N, k)
+        Rise of each neuron's log-odds with the unit, per unit of h; 0 where the covariance is below
+        lambda or not above its noise.
+    """
+
+    h: np.ndarray
+    rise: np.ndarray
+
+
+class _Standardised:
+    """Products with Z = (V - p) / sd without forming Z; float32, the sums in float64."""
+
+    def __init__(self, spikes: Spikes, by_neuron: SpikesByNeuron) -> None:
+        self.activity = spikes.activity()
+        variance = self.activity * (1 - self.activity)
+        floor = 3.0 / spikes.n_frames  # a neuron of a few spikes must not dominate
+        self.inverse_sd = 1.0 / np.sqrt(np.maximum(variance, floor))
+        self.sum_of_squares = float(spikes.n_frames * (variance * self.inverse_sd**2).sum())
+        self.spikes, self.by_neuron = spikes, by_neuron
+
+    def dot(self, x: np.ndarray) -> np.ndarray:
+        """Z x: (N, k) to (T, k); x is used up."""
+        for tile in tiles(len(x)):
+            x[tile] *= self.inverse_sd[tile, None]
+        mean, _ = weight_sums(self.activity, x)
+        return (self.spikes.inputs(x) - mean).astype(np.float32)
+
+    def transposed_dot(self, y: np.ndarray) -> np.ndarray:
+        """Z' y: (T, k) to (N, k)."""
+        total = y.sum(axis=0, dtype=np.float64)
+        out = np.empty((self.spikes.n_neurons, y.shape[1]), np.float32)
+        for tile in tiles(len(out)):
+            centred = self.by_neuron.sums(y, tile) - np.outer(self.activity[tile], total)
+            out[tile] = self.inverse_sd[tile, None] * centred
+        return out
+
+
+def _n_above_noise(
+    singular: np.ndarray, sum_of_squares: float, n_frames: int, n_neurons: int
+) -> int:
+    """Components with a singular value above the largest that noise would have.
+
+    The noise has unit variance, as all of Z; where the neurons outnumber the frames the signal
+    takes a good part of the variance, and noise has what the components counted so far leave of it.
+    """
+    n, noise = 0, 1.0
+    edge = np.sqrt(n_frames) + np.sqrt(n_neurons)
+    while (n_above := int((singular > np.sqrt(noise) * edge).sum())) > n:
+        n = n_above
+        if n_neurons > n_frames:
+            left = max(sum_of_squares - (singular[:n] ** 2).sum(), 0.0)
+            noise = left / max((n_frames - n) * (n_neurons - n), 1)
+    return n
+
+
+def _principal_components(
+    z: _Standardised, n_components: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Randomised SVD (Halko et al. 2011) of the components above the noise edge.
+
+    Time courses (T, k), and loadings times singular values (N, k).
+    """
+    n_frames, n_neurons = z.spikes.shape
+    k = min(n_components + _OVERSAMPLING, n_frames, n_neurons)
+    y = z.dot(rng.standard_normal((n_neurons, k), dtype=np.float32))
+    n_iterations = _WIDE_POWER_ITERATIONS if n_neurons > n_frames else _POWER_ITERATIONS
+    for _ in range(n_iterations):
+        y = z.dot(z.transposed_dot(np.linalg.qr(y)[0]))
+    q = np.linalg.qr(y)[0]
+    projected = z.transposed_dot(q)
+    gram = np.zeros((k, k))  # its eigenvectors spare the SVD of an (N, k) matrix
+    for tile in tiles(n_neurons):
+        rows = projected[tile].astype(np.float64)
+        gram += rows.T @ rows
+    square, vectors = np.linalg.eigh(gram)
+    singular = np.sqrt(np.maximum(square[::-1][:n_components], 0.0))
+    n = _n_above_noise(singular, z.sum_of_squares, n_frames, n_neurons)
+    vectors = vectors[:, ::-1][:, :n].astype(np.float32)
+    for tile in tiles(n_neurons):
+        projected[tile, :n] = projected[tile] @ vectors
+    return q @ vectors, projected[:, :n]
+
+
+def _rotation_towards(
+    target: Callable[[np.ndarray], np.ndarray], n: int, n_iterations: int, tolerance: float
+) -> np.ndarray:
+    """Rotation (n, n) that its own target leaves alone: R is the rotation next to target(R)."""
+    rotation, score = np.eye(n), 0.0
+    for _ in range(n_iterations):
+        left, singular, right = np.linalg.svd(target(rotation))
+        rotation = left @ right
+        if singular.sum() <= score * (1.0 + tolerance):
+            break
+        score = singular.sum()
+    return rotation
+
+
+def varimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e-5) -> np.ndarray:
+    """Rotation (k, k) that makes loadings (N, k) sparse (Kaiser 1958).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sparse = np.kron(np.eye(2), np.ones((50, 1)))
+    >>> turned = sparse @ np.array([[0.8, 0.6], [-0.6, 0.8]])
+    >>> bool(np.isclose(np.abs(turned @ varimax(turned)).sum(), 100.0, atol=0.1))
+    True
+    """
+    n = loadings.shape[1]
+    gram = np.zeros((n, n))
+    for tile in tiles(len(loadings)):
+        gram += loadings[tile].T @ loadings[tile]
+
+    def target(rotation: np.ndarray) -> np.ndarray:
+        cubes, power = np.zeros((n, n)), np.zeros(n)
+        turn = rotation.astype(loadings.dtype)
+        for tile in tiles(len(loadings)):
+            turned = loadings[tile] @ turn
+            square = turned * turned
+            power += square.sum(axis=0)
+            cubes += loadings[tile].T @ (square * turned)
+        power /= len(loadings)
+        # the largest power keeps the iteration from overshooting and leaves its fixed points alone
+        return cubes + gram @ rotation * (power.max() - power)
+
+    return _rotation_towards(target, n, n_iterations if loadings.size else 0, tolerance)
+
+
+def cubimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e-5) -> np.ndarray:
+    """Rotation (k, k) with the largest sum of |cubes| of loadings (N, k) of equal column norm.
+
+    Fourth powers of raw loadings, as in varimax, reward a column that holds several assemblies;
+    equal norms and cubes do so less. The sum is convex in the rotation, so that no step lowers it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sparse = np.kron(np.eye(2), np.ones((50, 1)))
+    >>> turned = sparse @ np.array([[0.8, 0.6], [-0.6, 0.8]])
+    >>> bool(np.isclose(np.abs(turned @ cubimax(turned)).sum(), 100.0, atol=0.1))
+    True
+    """
+    n = loadings.shape[1]
+    power = np.zeros(n)
+    for tile in tiles(len(loadings)):
+        power += (loadings[tile] ** 2).sum(axis=0)
+    scale = (1.0 / np.sqrt(np.maximum(power, np.finfo(np.float32).tiny))).astype(loadings.dtype)
+
+    def target(rotation: np.ndarray) -> np.ndarray:
+        squares = np.zeros((n, n))
+        turn = (scale[:, None] * rotation).astype(loadings.dtype)
+        for tile in tiles(len(loadings)):
+            turned = loadings[tile] @ turn
+            squares += loadings[tile].T @ (np.abs(turned) * turned)
+        return scale[:, None] * squares
+
+    return _rotation_towards(target, n, n_iterations if loadings.size else 0, tolerance)
+
+
+def two_means_threshold(values: np.ndarray, n_iterations: int = 30) -> np.ndarray:
+    """Threshold between two clusters of every column (Otsu 1979, by iteration); (T, k) to (k,)."""
+    threshold = 0.5 * (values.min(axis=0) + values.max(axis=0))
+    for _ in range(n_iterations):
+        above = values > threshold
+        n_above = np.maximum(above.sum(axis=0), 1)
+        n_below = np.maximum(len(values) - n_above, 1)
+        upper = np.where(above, values, 0.0).sum(axis=0) / n_above
+        lower = np.where(above, 0.0, values).sum(axis=0) / n_below
+        threshold = 0.5 * (upper + lower)
+    return threshold
+
+
+def log_odds(count: np.ndarray, n_frames: np.ndarray | int) -> np.ndarray:
+    """Log-odds of spikes counted in frames, with half a pseudo-spike on either side."""
+    return np.log((count + 0.5) / (n_frames - count + 0.5))
+
+
+def linear_units(spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Generator) -> LinearUnits:
+    """Sparse-rotated principal components above the noise edge, at most ``n_hidden`` of them."""
+    n_frames, n_neurons = spikes.shape
+    by_neuron = spikes.by_neuron()
+    with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums
+        z = _Standardised(spikes, by_neuron)
+        times, loadings = _principal_components(z, n_hidden, rng)
+        n_units = times.shape[1]
+        rotate = cubimax if n_neurons > n_frames else varimax
+        rotation = rotate(loadings).astype(np.float32)
+        # rotated time courses stay orthonormal: times sqrt(T) they have unit variance
+        h = times @ rotation * np.sqrt(np.float32(n_frames))
+    del loadings
+    h -= h.mean(axis=0)
+    h *= np.where((h**3).sum(axis=0) < 0, -1, 1).astype(np.float32)  # rare state upwards
+    on = (h > two_means_threshold(h)).astype(np.float32)
+    n_on = on.sum(axis=0)
+    distance = (h * on).sum(axis=0) / np.maximum(n_on, 1) - (h * (1 - on)).sum(axis=0) / (
+        np.maximum(n_frames - n_on, 1)
+    )
+    rise = np.empty((n_neurons, n_units), np.float32)
+    for tile in tiles(n_neurons):
+        count_on, p = by_neuron.sums(on, tile), z.activity[tile, None]
+        count_off = p * n_frames - count_on
+        difference = log_odds(count_on, n_on) - log_odds(count_off, n_frames - n_on)
+        covariance = by_neuron.sums(h, tile) / n_frames
+        slope = difference / np.maximum(distance, 1e-3)
+        floor = np.maximum(l1, _NOISE_LIMIT * np.sqrt(p * (1.0 - p) / n_frames))
+        rise[tile] = np.where(np.abs(covariance) > floor, slope, 0.0)
+    return LinearUnits(h, rise)

@@ -1,0 +1,143 @@
+r"""Where training begins: assemblies that a linear method can see, as nearly finished hidden units.
+
+W = 0 is a stationary point of the penalised problem, and from a small random start it often wins.
+The warm start takes the units that `crbm_lite.training.linear_units` finds, with their time courses
+h(t). Then
+
+- a weight is the rise of a neuron's log-odds with the unit;
+- the fields give every neuron its mean activity;
+- the potential of a unit is the maximum-likelihood dReLU for its values of h.
+
+With the neurons summed out and the other units at rest, a unit's density is an exponential family
+on a line,
+
+.. math:: P(h) \propto e^{-U(h)} \prod_i (1 + e^{g_i + w_i h}),
+
+so that on and off get their shares of the time from the first update on. A Gaussian start leaves
+them to a collective mode (all units on in a few chains), out of which training hardly finds.
+
+Where units overlap too much for this (waves) the start is no good; `crbm_lite.training.run` tries
+it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from crbm_lite.core.spikes import Spikes, tiles, weight_sums
+from crbm_lite.training.linear_units import LinearUnits, log_odds
+
+_RANDOM_WEIGHT = 0.01  # standard deviation of the weights of a unit that no component is left for
+_RANDOM_RAMP = 300  # updates over which lambda comes after a random start
+
+
+@dataclass(frozen=True)
+class Start:
+    """Initial parameters of a training run.
+
+    Attributes
+    ----------
+    weights : ndarray of float32, shape (N, M)
+    fields : ndarray of float64, shape (N,)
+    potential : ndarray of float64, shape (4, M)
+        gamma_plus, gamma_minus, theta_plus, theta_minus of Eq. 13.
+    boost : float
+        Learning rate of fields and potentials over that of the weights. After a warm start they are
+        the slow directions; after a random one a boost drives bursting chains off the data.
+    ramp_updates : int
+        Updates over which lambda is raised from zero at least, within half of the run: small random
+        weights would not survive the whole of it.
+    """
+
+    weights: np.ndarray
+    fields: np.ndarray
+    potential: np.ndarray
+    boost: float
+    ramp_updates: int = 0
+
+
+def logit_activity(spikes: Spikes) -> np.ndarray:
+    """Fields of the independent model with half a pseudo-spike on either side; shape (N,)."""
+    return log_odds(spikes.activity() * spikes.n_frames, spikes.n_frames)
+
+
+def _balance_fields(
+    spikes: Spikes, weights: np.ndarray, h: np.ndarray, n_iterations: int = 5
+) -> np.ndarray:
+    """Fields (N,) at which <sigmoid(g_i + sum_mu w_imu h_mu(t))>_t is the neuron's activity."""
+    fields, p = logit_activity(spikes), spikes.activity()
+    some = h[:: max(len(h) // 500, 1)]  # five hundred frames fix one number a neuron
+    for tile in tiles(len(fields)):
+        inputs = some @ weights[tile].T
+        for _ in range(n_iterations):
+            e = 1.0 / (1.0 + np.exp(-np.clip(fields[tile] + inputs, -30, 30)))
+            slope = np.maximum((e * (1 - e)).mean(axis=0), 0.05 * p[tile] + 1e-6)
+            fields[tile] += np.clip((p[tile] - e.mean(axis=0)) / slope, -2, 2)
+    return fields
+
+
+def fit_potential(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Maximum-likelihood dReLU of one unit for its values over the data, neurons summed out.
+
+    Parameters
+    ----------
+    h : ndarray, shape (T,)
+    fields, weights : ndarray, shape (n,)
+        Of the neurons that the unit reaches.
+
+    Returns
+    -------
+    ndarray, shape (4,)
+        gamma_plus, gamma_minus, theta_plus, theta_minus (uncentred).
+    """
+    up, down = np.maximum(h, 0.0), np.minimum(h, 0.0)
+    moments = np.array([0.5 * (up**2).mean(), 0.5 * (down**2).mean(), up.mean(), down.mean()])
+    grid = np.linspace(min(h.min() * 1.5, -3.0), max(h.max() * 1.5, 3.0), 400)
+    log_base = np.zeros(len(grid))
+    for tile in tiles(len(fields)):
+        exponents = fields[tile, None] + np.outer(weights[tile], grid)
+        log_base += np.logaddexp(0.0, exponents).sum(axis=0)
+    up, down = np.maximum(grid, 0.0), np.minimum(grid, 0.0)
+    statistics = np.stack([0.5 * up**2, 0.5 * down**2, up, down])
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        exponent = log_base - x @ statistics
+        top = exponent.max()
+        p = np.exp(exponent - top)
+        return top + np.log(p.sum()) + x @ moments, moments - statistics @ (p / p.sum())
+
+    bounds = [(0.2, 300.0), (0.2, 300.0), (None, None), (None, None)]
+    return minimize(objective, [5.0, 5.0, 0.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds).x
+
+
+def unit_variance_gamma(spikes: Spikes, weights: np.ndarray) -> np.ndarray:
+    """Curvature at which Gaussian hidden units have Var(h) = 1/gamma + Var(I)/gamma^2 = 1."""
+    variance = spikes.inputs(weights).var(axis=0)
+    return 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * variance))
+
+
+def random_start(spikes: Spikes, n_hidden: int, rng: np.random.Generator) -> Start:
+    """The usual small random weights (standard deviation 0.01) and Gaussian units."""
+    weights = _RANDOM_WEIGHT * rng.standard_normal((spikes.n_neurons, n_hidden), dtype=np.float32)
+    gamma = unit_variance_gamma(spikes, weights)
+    offset, _ = weight_sums(spikes.activity(), weights)
+    potential = np.stack([gamma, gamma, offset, offset])
+    return Start(weights, logit_activity(spikes), potential, boost=1.0, ramp_updates=_RANDOM_RAMP)
+
+
+def warm_start(
+    spikes: Spikes, units: LinearUnits, n_hidden: int, rng: np.random.Generator
+) -> Start:
+    """Hidden units from linear ones; spare units start at random."""
+    start = random_start(spikes, n_hidden, rng)
+    weights, potential = start.weights, start.potential
+    n_units = units.h.shape[1]
+    weights[:, :n_units] = units.rise
+    fields = _balance_fields(spikes, weights[:, :n_units], units.h)
+    for mu in range(n_units):
+        reached = np.flatnonzero(units.rise[:, mu])
+        potential[:, mu] = fit_potential(units.h[:, mu], fields[reached], weights[reached, mu])
+    return Start(weights, fields, potential, boost=5.0)
