@@ -39,7 +39,7 @@ __all__ = ["TRAINING", "circularly_shifted", "signal_components"]
 
 # The rules were measured with these; the rest are CRBM's defaults.
 TRAINING = {"n_gibbs": 6, "final_learning_rate": 1e-4, "ramp": 0.5}
-# Rules held against benchmarks/advice.csv by tests/test_advice.py.
+# Rules held against benchmarks/advice.csv by tests/inspection/test_advice.py.
 HIDDEN_PER_COMPONENT = 1.4
 L1_PER_ACTIVITY, L1_ERRORS, LARGEST_L1 = 0.1, 4.0, 0.02
 INDEPENDENT_FRAMES, SPIKES_PER_NEURON = 170, 50

@@ -22,7 +22,7 @@ from crbm_lite.baselines.vae_validation import sweep_vae, validate_vae
 if not (find_spec("keras") and find_spec("jax")):
     pytest.skip("needs the extra [vae]", allow_module_level=True)
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
+BOOK = Path(__file__).resolve().parents[2] / "book"
 
 # Two neurons, one latent: v = (1, 0) goes to 0.5 * 1 + 0.1 = 0.6, m = 2 * 0.6 - 0.2 = 1.0 and
 # s = -0.6 + 0.1 = -0.5; v = (0, 1) to -0.9, the ReLU makes it 0, m = -0.2 and s = 0.1.

@@ -146,7 +146,7 @@ def write_model(path):
 
 def write_old_model(path):
     """Of version 1: texts of any length, no checksums."""
-    path.write_bytes((Path(__file__).parent / "data" / "model_version_1.h5").read_bytes())
+    path.write_bytes((Path(__file__).parents[1] / "data" / "model_version_1.h5").read_bytes())
 
 
 # name: how to write it, how to read it, files to damage, whether checksums guard its contents

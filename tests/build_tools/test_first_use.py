@@ -1,20 +1,17 @@
 """Links that the build adds: glossary, symbols, equations; and the map of the book."""
 
 import re
-import sys
 from pathlib import Path
 
+import book_map
+import chapter_store
+import first_use
 import nbformat
+import paper_equations
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 BOOK = REPOSITORY / "book"
-sys.path.insert(0, str(BOOK / "_build_tools"))
-
-import book_map  # noqa: E402  (the folder is not a package)
-import chapter_store  # noqa: E402
-import first_use  # noqa: E402
-import paper_equations  # noqa: E402
 
 REFERENCE = first_use.read(BOOK)
 NOTEBOOKS = chapter_store.chapters()

@@ -47,7 +47,7 @@ def folder(tmp_path, monkeypatch):
         file["epos"] = [[0.0, 60.0], [0.0, 0.0]]
     fish = crbm_lite.Recording(V, 2.5, coordinates=np.ones((N, 3)), labels=np.eye(N, 1))
     save_recording("fish.h5", fish, layout="published")
-    data = Path(__file__).parent / "data/suite2p_1.1.0.zip"
+    data = Path(__file__).parents[1] / "data/suite2p_1.1.0.zip"
     zipfile.ZipFile(data).extractall("suite2p")
     return tmp_path
 

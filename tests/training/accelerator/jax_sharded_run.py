@@ -1,9 +1,10 @@
-"""A few updates on all devices that JAX shows; writes what came out. Run by test_jax_backend.py."""
+"""A few updates on all devices that JAX shows; writes what came out. Run by test_trainer.py."""
 
 import sys
 
 import numpy as np
-from test_jax_backend import few_updates, what_devices_send
+
+from tests.training.accelerator.test_trainer import few_updates, what_devices_send
 
 if __name__ == "__main__":
     n_devices, values, sharding, trainer = few_updates()

@@ -1,14 +1,11 @@
 """When a chapter has to be executed again."""
 
-import sys
 from pathlib import Path
 
+import chapter_store
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "book" / "_build_tools"))
-
-import chapter_store  # noqa: E402  (the folder is not a package)
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ HALF = {"amplitude_fraction": 0.5}
 class TestSuite2p:
     @pytest.fixture
     def folder(self, tmp_path):
-        zipfile.ZipFile(Path(__file__).parent / "data/suite2p_1.1.0.zip").extractall(tmp_path)
+        zipfile.ZipFile(Path(__file__).parents[1] / "data/suite2p_1.1.0.zip").extractall(tmp_path)
         return tmp_path
 
     def planted(self, folder, recording):
@@ -60,7 +60,7 @@ class TestSuite2p:
 
     @pytest.mark.parametrize("options", [HALF, {"traces": "F", "kernel": KERNEL}])
     def test_the_older_layout(self, tmp_path, options):
-        zipfile.ZipFile(Path(__file__).parent / "data/suite2p_0.14.6.zip").extractall(tmp_path)
+        zipfile.ZipFile(Path(__file__).parents[1] / "data/suite2p_0.14.6.zip").extractall(tmp_path)
         recording = import_suite2p(tmp_path, **options)
         assert (recording.n_frames, recording.n_neurons, recording.rate_hz) == (400, 6, 10.0)
         true = self.planted(tmp_path, recording)

@@ -250,7 +250,7 @@ def test_four_devices_give_the_result_of_one(tmp_path):
     environment = os.environ | {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
         "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)]),
+        "PYTHONPATH": str(here.parents[2]),
     }
     subprocess.run(
         [sys.executable, here / "jax_sharded_run.py", tmp_path / "four.npz"],

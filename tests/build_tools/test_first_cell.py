@@ -7,14 +7,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+import first_cell
+import launch
 import pytest
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "book" / "_build_tools"))
-
-import first_cell  # noqa: E402  (the folder is not a package)
-import launch  # noqa: E402
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 NOTEBOOKS = first_cell.notebooks()
 

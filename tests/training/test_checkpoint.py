@@ -11,10 +11,8 @@ import warnings
 from copy import deepcopy
 
 import h5py
-import killed_runs
 import numpy as np
 import pytest
-from killed_runs import HYPER, bits, recording
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
@@ -28,6 +26,8 @@ from crbm_lite.training.hyperparameters import checked_schedule
 from crbm_lite.training.interruption import stop_request
 from crbm_lite.training.run import train
 from crbm_lite.training.trainer import Trainer
+from tests.training import killed_runs
+from tests.training.killed_runs import HYPER, bits, recording
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 IDENTITY = {"n_hidden": 4}

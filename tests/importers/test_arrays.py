@@ -257,7 +257,7 @@ class TestMatlab:
 
     def test_a_file_that_hdf5storage_wrote(self):
         """Logical matrix, column vector, cell of texts and struct, by hdf5storage 0.2.2."""
-        path = Path(__file__).parent / "data/hdf5storage_0.2.2.mat"
+        path = Path(__file__).parents[1] / "data/hdf5storage_0.2.2.mat"
         recording = import_matlab(path, keys={"coordinates": "session/xyz"})
         np.testing.assert_array_equal(
             recording.spikes, np.random.default_rng(0).random((20, 4)) < 0.3
@@ -386,7 +386,7 @@ class TestAnyFile:
 
 
 def test_the_calls_of_the_page_on_importers_fit_the_functions():
-    page = Path(__file__).resolve().parents[1] / "book/your_data/importers.md"
+    page = Path(__file__).resolve().parents[2] / "book/your_data/importers.md"
     row = r"^\| \[.+\]\(\S+/api/(?:importers\.)?(\w+)\.md\) \| `(.+\))` \|$"
     rows = re.findall(row, page.read_text(encoding="utf-8"), re.MULTILINE)
     assert {module for module, _ in rows} >= {module for module, _ in FORMATS.values()}

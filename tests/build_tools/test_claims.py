@@ -1,17 +1,13 @@
 """The numbers in the prose and the ledger of claims: what is collected, and what is refused."""
 
 import re
-import sys
 from pathlib import Path
 
+import claims
 import pytest
 from nbformat import v4
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book" / "_build_tools"))
-
-import claims
-
-ROWS = Path(__file__).resolve().parents[1] / "book" / "claims"
+ROWS = Path(__file__).resolve().parents[2] / "book" / "claims"
 
 # The paper's headline numbers, as the ledger's column "paper's number" writes them.
 HEADLINES = {

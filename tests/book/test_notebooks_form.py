@@ -14,7 +14,7 @@ import nbformat
 import pytest
 import yaml
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
+BOOK = Path(__file__).resolve().parents[2] / "book"
 sys.path.insert(0, str(BOOK / "_build_tools"))
 
 import reading_time  # noqa: E402  (the folder is not a package)

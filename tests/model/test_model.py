@@ -290,7 +290,7 @@ def test_a_generator_is_not_kept_and_the_user_is_told(tmp_path):
 def test_a_model_of_version_1_is_read(tmp_path):
     import h5py
 
-    path = Path(__file__).parent / "data" / "model_version_1.h5"
+    path = Path(__file__).parents[1] / "data" / "model_version_1.h5"
     with h5py.File(path) as file:
         assert file.attrs["version"] == 1
         weights, residual = file["weights"][()], file["certificate/residual"][()]
