@@ -5,7 +5,7 @@ Skipped where there is no Chromium or no playwright.
 
 import numpy as np
 import pytest
-from test_site import DESKTOP, browser  # noqa: F401  (a fixture)
+from tests.browser.test_site import DESKTOP, browser  # noqa: F401  (a fixture)
 
 from crbm_lite.plotting.interactive.viewer import view_assemblies
 

@@ -1,0 +1,14 @@
+from .hdf5 import RecordingError as RecordingError
+from .hdf5 import get_dataset as get_dataset
+from .hdf5 import open_hdf5 as open_hdf5
+from .hdf5 import read_array as read_array
+from .hdf5 import read_attribute as read_attribute
+from .hdf5 import read_strings as read_strings
+from .hdf5 import read_tiles as read_tiles
+from .hdf5 import write_dataset as write_dataset
+from .heaps import check_heaps as check_heaps
+from .heaps import check_texts as check_texts
+from .soundness import RecordingError as RecordingError
+from .soundness import check_fits as check_fits
+from .soundness import check_sound as check_sound
+from .source_code import source_digest as source_digest
