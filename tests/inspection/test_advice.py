@@ -10,7 +10,7 @@ import pytest
 from benchmarks.advice import read_table
 from crbm_lite.inspection import advice as rules
 from crbm_lite.inspection import cost
-from crbm_lite.inspection.advice import advise, circularly_shifted, signal_components, suggested_l1
+from crbm_lite.inspection.advice import advise, signal_components, suggested_l1
 from crbm_lite.inspection.cost import measured_cost
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import Recording
@@ -115,19 +115,6 @@ def test_components_are_the_planted_assemblies_and_last_as_long():
     for active_s, tau in found.items():
         r = 1 - 1 / (2.5 * active_s) - 1 / (15 * active_s)
         assert 0.5 * (1 + r) / (1 - r) < tau < 1.2 * (1 + r) / (1 - r)
-
-
-def test_shifts_keep_each_neuron_and_lose_what_they_share(good):
-    shifted = circularly_shifted(good.spikes, 0)
-    assert (shifted.sum(axis=0) == good.spikes.sum(axis=0)).all()
-    lags = [
-        np.flatnonzero(
-            [(np.roll(good.spikes[:, i], s) == shifted[:, i]).all() for s in range(good.n_frames)]
-        )
-        for i in (0, 1)
-    ]
-    assert all(lag.size == 1 for lag in lags)
-    assert lags[0] != lags[1]
 
 
 @pytest.mark.parametrize("factor", [1, 4])
