@@ -21,7 +21,8 @@ CORE = {
     "scikit-learn",
     "matplotlib",
     "tqdm",
-    "pooch",
+    "platformdirs",
+    "requests",
     "pyyaml",
 }
 

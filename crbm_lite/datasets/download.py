@@ -14,11 +14,10 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["ContentRefused", "DownloadFailed", "download", "folder_lock"]
+__all__ = ["ContentRefused", "DownloadFailed", "download"]
 
 _TIMEOUT_S = (5, 30)  # to connect, and between two pieces of an answer
 _CHUNK_BYTES = 2**13  # a piece that breaks off is lost, so they are small
@@ -35,22 +34,6 @@ class DownloadFailed(OSError):
 
 class ContentRefused(ValueError):
     """The file came whole and is not the right one; the message says what is wrong with it."""
-
-
-@contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Let one process at a time write to a folder; without effect where there is no flock."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def download(

@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from crbm_lite.datasets.download import ContentRefused, DownloadFailed, download, folder_lock
+from crbm_lite.datasets.download import ContentRefused, DownloadFailed, download
 from crbm_lite.datasets.manifest import DatasetEntry, FileEntry, read_manifest
+from crbm_lite.files.whole import cache_folder, one_process_at_a_time
 from crbm_lite.importers.retinal_waves import import_retinal_waves
 from crbm_lite.recordings.files import Recording
 
@@ -29,7 +30,6 @@ __all__ = [
     "Dataset",
     "DatasetCorrupt",
     "DatasetUnavailable",
-    "cache_folder",
     "fetch",
     "list_datasets",
     "load_retina",
@@ -94,14 +94,6 @@ def list_datasets() -> tuple[DatasetEntry, ...]:
     ['retinal-waves', 'zebrafish-tectum', 'zebrafish-regions']
     """
     return tuple(read_manifest().values())
-
-
-def cache_folder() -> Path:
-    """Return the folder for downloads: CRBM_LITE_CACHE, or the system's cache for crbm_lite."""
-    import pooch
-
-    named = os.environ.get("CRBM_LITE_CACHE")
-    return Path(named) if named else Path(pooch.os_cache("crbm_lite"))
 
 
 def fetch(
@@ -204,7 +196,7 @@ def _find(entry: DatasetEntry, file: FileEntry, progress: bool) -> Path:
     path = _inside_cache(entry.name, file.name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with folder_lock(path.parent):  # chapters that run side by side fetch once
+        with one_process_at_a_time(path):  # chapters that run side by side fetch once
             sha256 = file.sha256 or _remembered(path)
             if not path.exists() or _what_is_wrong(path, file, sha256):
                 _download(entry, file, path, sha256, progress)

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crbm_lite.assemblies.dynamics import n_active
+from crbm_lite.measures import effective_number
 from crbm_lite.model.model import CRBM
-from crbm_lite.participation import effective_number
 
 __all__ = ["PhaseSample", "random_rbm", "sample_phase"]
 

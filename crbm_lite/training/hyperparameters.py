@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from crbm_lite.core.spikes import Spikes, SpikesError
 
 BACKENDS = ("numba", "jax", "jax-tf32", "jax-bf16")
+_WITHOUT_EFFECT = ("progress",)  # hyperparameters that leave the trained model as it is
 
 
 class HyperparameterError(ValueError):
@@ -154,6 +156,34 @@ def check_recording(spikes: Spikes, batch_size: int) -> None:
                 SpikesWarning,
                 stacklevel=3,
             )
+
+
+def hyperparameters_as_json(parameters: Mapping[str, object]) -> dict[str, object]:
+    """Hyperparameters as JSON can hold them: numpy's numbers become Python's.
+
+    A ``random_state`` that is no integer becomes None, since no file can hold a generator.
+
+    Examples
+    --------
+    >>> hyperparameters_as_json({"n_hidden": np.int64(3), "random_state": np.random.default_rng()})
+    {'n_hidden': 3, 'random_state': None}
+    """
+    plain = {name: x.item() if isinstance(x, np.generic) else x for name, x in parameters.items()}
+    if not isinstance(plain.get("random_state"), int | None):
+        plain["random_state"] = None
+    return plain
+
+
+def run_hyperparameters(parameters: Mapping[str, object]) -> dict[str, object]:
+    """The hyperparameters that a training run depends on, as JSON can hold them.
+
+    Examples
+    --------
+    >>> run_hyperparameters({"n_hidden": 3, "progress": True})
+    {'n_hidden': 3}
+    """
+    plain = hyperparameters_as_json(parameters)
+    return {name: x for name, x in plain.items() if name not in _WITHOUT_EFFECT}
 
 
 def check_sampling(n_samples: int, n_chains: int, n_steps: int, burn_in: int) -> None:
