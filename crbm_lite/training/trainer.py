@@ -26,8 +26,8 @@ from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import Spikes, frames_given_neuron, tiles
 from crbm_lite.training import coordinates as co
 from crbm_lite.training import update_kernels as updates
+from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.parameters import BEGUN_AGAIN, Parameters, initial_parameters
-from crbm_lite.training.schedule import Schedule
 from crbm_lite.training.start import Start
 
 VARIANCE_RATE = 0.05  # share of a batch in the running variance and mean of h

@@ -18,8 +18,8 @@ from crbm_lite.simulation.planted import plant_recording
 from crbm_lite.training import coordinates as co
 from crbm_lite.training import update_kernels as updates
 from crbm_lite.training.certificate import certify
+from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.linear_units import _n_above_noise, cubimax, linear_units, varimax
-from crbm_lite.training.schedule import Schedule
 from crbm_lite.training.start import random_start, warm_start
 from crbm_lite.training.trainer import Trainer
 from crbm_lite.validation.report import nllh
