@@ -1,10 +1,13 @@
 from .arguments import as_array as as_array
+from .arguments import as_durations_s as as_durations_s
 from .arguments import as_flag as as_flag
 from .arguments import as_number as as_number
 from .arguments import as_numbers as as_numbers
 from .arguments import as_path as as_path
+from .arguments import as_rate_hz as as_rate_hz
 from .arguments import as_text as as_text
 from .arguments import as_texts as as_texts
+from .arguments import as_traces as as_traces
 from .arrays import as_binary as as_binary
 from .arrays import as_coordinates as as_coordinates
 from .arrays import as_discontinuities as as_discontinuities
@@ -17,6 +20,3 @@ from .arrays import finite_weights as finite_weights
 from .arrays import read_only as read_only
 from .arrays import region_members as region_members
 from .arrays import region_names as region_names
-from .traces import as_durations_s as as_durations_s
-from .traces import as_rate_hz as as_rate_hz
-from .traces import as_traces as as_traces

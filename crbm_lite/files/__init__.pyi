@@ -1,4 +1,11 @@
+from .errors import FAILURES as FAILURES
+from .errors import FileError as FileError
+from .errors import RecordingError as RecordingError
+from .errors import named_failures as named_failures
+from .errors import one_line as one_line
 from .hdf5 import RecordingError as RecordingError
+from .hdf5 import check_fits as check_fits
+from .hdf5 import check_sound as check_sound
 from .hdf5 import get_dataset as get_dataset
 from .hdf5 import open_hdf5 as open_hdf5
 from .hdf5 import read_array as read_array
@@ -8,7 +15,8 @@ from .hdf5 import read_tiles as read_tiles
 from .hdf5 import write_dataset as write_dataset
 from .heaps import check_heaps as check_heaps
 from .heaps import check_texts as check_texts
-from .soundness import RecordingError as RecordingError
-from .soundness import check_fits as check_fits
-from .soundness import check_sound as check_sound
 from .source_code import source_digest as source_digest
+from .whole import cache_folder as cache_folder
+from .whole import one_process_at_a_time as one_process_at_a_time
+from .whole import whole_hdf5 as whole_hdf5
+from .whole import write_whole as write_whole

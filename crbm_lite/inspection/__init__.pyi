@@ -1,5 +1,4 @@
 from .advice import TRAINING as TRAINING
-from .advice import circularly_shifted as circularly_shifted
 from .advice import signal_components as signal_components
 from .cost import measured_cost as measured_cost
 from .findings import Finding as Finding

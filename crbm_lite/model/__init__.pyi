@@ -1,3 +1,2 @@
-from .cache import alone as alone
 from .cache import cached_fit as cached_fit
 from .cache import model_key as model_key

@@ -1,7 +1,5 @@
 from .controls import independent_frames as independent_frames
 from .controls import shift_time as shift_time
-from .files import Recording as Recording
-from .files import RecordingError as RecordingError
 from .files import load_recording as load_recording
 from .files import save_recording as save_recording
 from .ground_truth import GroundTruth as GroundTruth

@@ -1,5 +1,6 @@
 from .larva import REGION_NAMES as REGION_NAMES
 from .larva import AssemblyPlan as AssemblyPlan
+from .larva import draw_dwell_times as draw_dwell_times
 from .larva import plan_assemblies as plan_assemblies
 from .larva import plant_structure as plant_structure
 from .larva import sample_inside as sample_inside
