@@ -22,6 +22,8 @@ from numba import njit, prange
 from crbm_lite.core.sample_hidden import sample_given_input
 from crbm_lite.core.truncated_gaussian import TAIL, half_weight, tail_moment_ratio
 
+PARAMETERS = ("gamma_plus", "gamma_minus", "theta_plus", "theta_minus")
+
 
 @njit(cache=True, error_model="numpy")
 def mixture(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
@@ -141,7 +143,7 @@ class DReLU:
     theta_minus: np.ndarray
 
     def __post_init__(self) -> None:
-        for name in ("gamma_plus", "gamma_minus", "theta_plus", "theta_minus"):
+        for name in PARAMETERS:
             value = np.array(getattr(self, name), dtype=np.float64, ndmin=1)
             if value.ndim != 1 or not np.isfinite(value).all():
                 raise ValueError(f"{name} must be a finite array of shape (M,), got {value!r}.")

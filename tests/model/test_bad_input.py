@@ -100,9 +100,9 @@ def test_sample_h_and_energy_check_their_arguments(fitted):
         fitted.sample_h_given_v(changed(np.nan), np.random.default_rng(0))
     with pytest.raises(SpikesError, match="v must be binary"):
         fitted.energy(changed(2), np.zeros((50, 2)))
-    with pytest.raises(ValueError, match="h must have shape"):
+    with pytest.raises(ValueError, match=r"h has shape \(.*\): give"):
         fitted.energy(GOOD, np.zeros((50, 3)))
-    with pytest.raises(ValueError, match="h must have shape"):
+    with pytest.raises(ValueError, match=r"h has shape \(.*\): give"):
         fitted.mean_v_given_h(np.zeros((4, 3)))
 
 
@@ -163,7 +163,7 @@ def test_sample_names_an_impossible_argument(fitted, name, value):
 
 
 def test_sample_names_a_wrong_start(fitted):
-    with pytest.raises(SpikesError, match="start has 3 frames, but there are 2 chains"):
+    with pytest.raises(SpikesError, match="start has 3 frames for 2 chains"):
         fitted.sample(4, n_chains=2, start=GOOD[:3])
     with pytest.raises(SpikesError, match="start must be binary"):
         fitted.sample(4, n_chains=2, start=changed(2)[2:4])
@@ -198,7 +198,7 @@ def test_from_parameters_names_what_is_wrong(name, value):
 
 
 def test_log_partition_names_the_method(fitted):
-    with pytest.raises(ValueError, match="method must be"):
+    with pytest.raises(ValueError, match="method is 'guess'"):
         fitted.log_partition("guess")
     wide = CRBM.from_parameters(**PARAMETERS | {"weights": np.ones((30, 2)), "fields": np.ones(30)})
     with pytest.raises(ValueError, match="ais"):
