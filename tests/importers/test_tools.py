@@ -24,7 +24,7 @@ from crbm_lite import import_recording
 from crbm_lite.calcium.deconvolution import CalciumKernel, deconvolve
 from crbm_lite.calcium.preprocessing import delta_f_over_f
 from crbm_lite.importers.caiman import import_caiman
-from crbm_lite.importers.footprints import centres_given_footprints
+from crbm_lite.importers.cells import centres_given_footprints
 from crbm_lite.importers.nwb import import_nwb
 from crbm_lite.importers.plain_objects import Opaque, as_numbers, read_objects
 from crbm_lite.importers.suite2p import import_suite2p
@@ -85,7 +85,7 @@ class TestSuite2p:
         np.testing.assert_array_equal(recording.coordinates, 2 * everything.coordinates[[1, 2, 4]])
         assert recording.coordinate_unit == "um"
         assert "3 of 5" in recording.provenance["neurons"]
-        assert import_suite2p(folder, cells_only=False, **HALF).n_neurons == 5
+        assert import_suite2p(folder, accepted_only=False, **HALF).n_neurons == 5
 
     def test_the_rate_of_older_and_newer_releases(self, folder):
         (folder / "plane0/ops.npy").unlink()
@@ -112,7 +112,7 @@ class TestSuite2p:
         ("spks.npy", np.zeros((5, 0)), "has shape"),
         ("spks.npy", np.zeros((300,)), "has shape"),
         ("spks.npy", np.full((5, 300), np.nan), "NaN"),
-        ("iscell.npy", np.ones((4, 2)), "a row for each of 5 ROIs"),
+        ("iscell.npy", np.ones((4, 2)), "one row for each of 5 ROIs"),
         ("iscell.npy", np.full((5, 2), 0.7), "0 or 1"),
         ("iscell.npy", np.zeros((5, 2)), "no ROI a cell"),
         ("stat.npy", np.array([{"med": [1, 2]}] * 4, dtype=object), "describes 4 ROIs"),
@@ -296,7 +296,7 @@ class TestCaImAn:
 
     BAD = (
         ("estimates/S", None, "estimates/S is missing"),
-        ("estimates/S", EVENTS.T, "60|footprints"),
+        ("estimates/S", EVENTS.T, "4 footprints for 60 components"),
         ("estimates/S", np.full((4, 60), np.nan), "estimates/S holds NaN"),
         ("estimates/S", -EVENTS, "holds -2"),
         ("estimates/S", EVENTS[:3], "4 footprints for 3 components"),
