@@ -129,8 +129,9 @@ window.crbmExplorer ??= (() => {
     panel.y_texts.forEach((text, r) => yText(root, 1 - (r + 0.5) / rows, text));
   }
 
-  function mount(id, data) {
+  function mount(id) {
     const box = document.getElementById(id);
+    const data = JSON.parse(box.dataset.figure);
     const inputs = [...box.querySelectorAll("input, select")];
     const place = box.querySelector(".crbm-explorer-panels");
     const panels = data.panels.map((panel) => ({
