@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 
 import crbm_lite as cl
-from crbm_lite.datasets.registry import cache_folder
+from crbm_lite.files.whole import cache_folder
 from crbm_lite.model.cache import cached_fit
 from crbm_lite.validation.comparison import STATISTICS
 from crbm_lite.validation.scales import model_scales

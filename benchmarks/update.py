@@ -23,7 +23,7 @@ from crbm_lite.core import sample_hidden as hidden_sampling
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training import update_kernels as updates
-from crbm_lite.training.schedule import Schedule
+from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.start import Start
 from crbm_lite.training.trainer import Trainer
 

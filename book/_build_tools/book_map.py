@@ -18,12 +18,12 @@ HEADER = (
 )
 # What in the code of a chapter makes something that its page can do without a kernel.
 ON_THE_PAGE = {
-    "sliders": r"crbm_lite\.explorers import",
+    "sliders": r"\b(drelu_explorer|penalty_path|selection_surface)\(",
     "3-D assemblies": r"\bview_assemblies\(",
     "3-D brain": r"\bScatter3d\(",
     "region matrix": r"\bregion_matrix\(",
 }
-EXTRAS = {"keras and jax": r"crbm_lite\.baselines\.vae|import keras"}
+EXTRAS = {"keras and jax": r"\b(fit|validate|sweep)_vae\(|import keras"}
 MEMORY = re.compile(r"([\d.]+)\s+(MB|GB)\s+of\s+RAM")
 FETCHED = re.compile(r"""\bfetch\(\s*["']([\w-]+)["']""")
 
@@ -74,7 +74,7 @@ def _row(part: str, name: str, after: list[str]) -> str:
 
 
 def table() -> str:
-    """The map as a table, one row a chapter."""
+    """The map as a table, one row per chapter."""
     after = prerequisites()
     rows = [
         _row(part if k == 0 else "", name, after[name])

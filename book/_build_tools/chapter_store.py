@@ -125,7 +125,8 @@ def _library_hash() -> str:
 
 def _recordings_at_hand() -> list[str]:
     """Which files of the manifest are here, with their sizes."""
-    from crbm_lite.datasets.registry import cache_folder, list_datasets
+    from crbm_lite.datasets.registry import list_datasets
+    from crbm_lite.files.whole import cache_folder
 
     folders = [cache_folder()]
     if os.environ.get("CRBM_LITE_DATA"):

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_durations_s, as_rate_hz, as_traces
 from crbm_lite.checks.arrays import as_discontinuities
-from crbm_lite.checks.traces import as_durations_s, as_rate_hz, as_traces
-from crbm_lite.measures import correlations_of_columns
-from crbm_lite.participation import effective_number
+from crbm_lite.measures import correlations_of_columns, effective_number
 
 __all__ = [
     "HiddenStates",

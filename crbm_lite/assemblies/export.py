@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.checks.arrays import finite_places, finite_weights, region_members, region_names
-from crbm_lite.model.files import whole_hdf5, write_whole
+from crbm_lite.files.whole import whole_hdf5, write_whole
 
 __all__ = ["export_csv", "export_hdf5"]
 

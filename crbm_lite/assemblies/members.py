@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from crbm_lite.checks.arrays import finite_places, finite_weights, region_members
-from crbm_lite.participation import effective_number
+from crbm_lite.measures import effective_number
 
 __all__ = [
     "StrongWeights",

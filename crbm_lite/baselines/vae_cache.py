@@ -23,8 +23,7 @@ import crbm_lite
 from crbm_lite.baselines.vae import VAE, fit_vae
 from crbm_lite.core.spikes import Spikes, as_spikes
 from crbm_lite.files.source_code import source_digest
-from crbm_lite.model.cache import alone
-from crbm_lite.model.files import write_whole
+from crbm_lite.files.whole import cache_folder, one_process_at_a_time, write_whole
 
 __all__ = ["cached_vae"]
 
@@ -32,13 +31,9 @@ _TRAINING_SOURCES = ("baselines/vae.py", "baselines/vae_network.py", "core/spike
 
 
 def _key(spikes: Spikes, training: dict[str, object]) -> str:
-    digest = hashlib.sha256(json.dumps(training, sort_keys=True).encode())
     packages = [crbm_lite.__version__, *(version(name) for name in ("keras", "jax", "numpy"))]
-    digest.update(repr((packages, spikes.shape)).encode())
-    digest.update(source_digest(*_TRAINING_SOURCES).encode())
-    for array, dtype in ((spikes.frame_starts, "<i8"), (spikes.neurons, "<i4")):
-        digest.update(array.astype(dtype, copy=False).tobytes())
-    return digest.hexdigest()
+    run = training, packages, source_digest(*_TRAINING_SOURCES), spikes.sha256()
+    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
 
 
 def cached_vae(
@@ -91,16 +86,12 @@ def cached_vae(
         "learning_rate": tuple(float(rate) for rate in learning_rate),
         "random_state": int(random_state),
     }  # fmt: skip
-    if folder is None:
-        from crbm_lite.datasets.registry import cache_folder
-
-        folder = cache_folder() / "models"
     from crbm_lite.baselines.vae_network import keras_on_jax
 
     keras_on_jax()  # says what is missing before its version is asked for
-    path = Path(folder) / f"vae-{_key(spikes, training)}.npz"
+    path = Path(folder or cache_folder() / "models") / f"vae-{_key(spikes, training)}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path):
+    with one_process_at_a_time(path):
         found = _read(path)
         if found is None:
             began = time.perf_counter()

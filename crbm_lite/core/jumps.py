@@ -22,9 +22,8 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from crbm_lite.core.exponentials import exp_f32
-from crbm_lite.core.prefetch import AHEAD, request_row
 from crbm_lite.core.random_numbers import hash64, uniform01
+from crbm_lite.core.vector_code import AHEAD, exp_f32, request_row
 
 _F = np.float32
 _N_BINS = 96

@@ -20,17 +20,20 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from crbm_lite.core.exponentials import COARSE_ERROR, exp_coarse
 from crbm_lite.core.random_numbers import hash32, hash64
 from crbm_lite.core.register_products import LANES, add_product, packed_product
-from crbm_lite.core.vector_code import UNASKED, nonzero_places, pack_nonzero
+from crbm_lite.core.vector_code import (
+    COARSE_ERROR,
+    UNASKED,
+    exp_coarse,
+    nonzero_places,
+    pack_nonzero,
+)
 
 _F = np.float32
 _U = np.uint64
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 _AT_A_TIME = 16  # neurons compared before the first is decided
-_FRAMES_A_GROUP = 50  # frames of data that read W together
-_CACHED_ENTRIES = 65_536  # of W, 256 kB: a share of the cache
 _CHAIN = 0xFFFFFFFF  # the bits of a place that tell the chain
 _SURELY_BELOW = _F(256.0 / (1.0 + COARSE_ERROR))
 _SURELY_ABOVE = _F(256.0 * (1.0 + COARSE_ERROR))
@@ -221,28 +224,3 @@ def input_given_batch(row_nnz, columns, values, starts, frames, rows_a_tile, par
             for j in range(starts[i], starts[i + 1]):
                 add_row(share[frames[j]], start, end, columns, values)
             start = end
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def input_given_spikes(frame_starts, neurons, frames, weights, out):
-    """Hidden inputs I = vW of chosen frames of a CSR recording: out (frames, M) float64.
-
-    A few dozen frames share the rows of W that are in cache; each adds its neurons in their order.
-    """
-    n_neurons, n_hidden = weights.shape
-    rows_a_tile = max(_CACHED_ENTRIES // max(n_hidden, 1), 1)
-    for group in prange((frames.shape[0] + _FRAMES_A_GROUP - 1) // _FRAMES_A_GROUP):
-        first = group * _FRAMES_A_GROUP
-        last = min(first + _FRAMES_A_GROUP, frames.shape[0])
-        next_spike = frame_starts[frames[first:last]]
-        out[first:last] = 0.0
-        for end_of_tile in range(rows_a_tile, n_neurons + rows_a_tile, rows_a_tile):
-            for row in range(first, last):
-                total, end = out[row], frame_starts[frames[row] + 1]
-                k = next_spike[row - first]
-                while k < end and neurons[k] < end_of_tile:
-                    w = weights[neurons[k]]
-                    for mu in range(n_hidden):
-                        total[mu] += w[mu]
-                    k += 1
-                next_spike[row - first] = k

@@ -8,6 +8,7 @@ reads the transposed form, `SpikesByNeuron`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,11 +16,10 @@ import numpy as np
 import scipy.sparse
 from numba import njit, prange
 
-from crbm_lite.core.sample_visible import input_given_spikes
-from crbm_lite.training.update_kernels import frames_given_neuron
-
 _TILE = 2**21  # entries of a dense matrix looked at together
 _ROWS = 1024  # rows worked on together: temporaries of 1.6 MB at M = 200
+_FRAMES_A_GROUP = 50  # frames of data that read W together
+_CACHED_ENTRIES = 65_536  # of W, 256 kB: a share of the cache
 
 
 class SpikesError(ValueError):
@@ -52,6 +52,13 @@ class Spikes:
     def shape(self) -> tuple[int, int]:
         """(T, N)."""
         return self.n_frames, self.n_neurons
+
+    def sha256(self) -> str:
+        """Digest the shape and the spikes: 64 hexadecimal digits, the same for the same matrix."""
+        digest = hashlib.sha256(repr(self.shape).encode())
+        for array, dtype in ((self.frame_starts, "<i8"), (self.neurons, "<i4")):
+            digest.update(np.ascontiguousarray(array, dtype))
+        return digest.hexdigest()
 
     def activity(self) -> np.ndarray:
         """Mean of v over the frames, shape (N,), float64."""
@@ -93,6 +100,50 @@ class Spikes:
         for row, t in enumerate(index):
             out[row, self.neurons[self.frame_starts[t] : self.frame_starts[t + 1]]] = 1
         return out
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def input_given_spikes(frame_starts, neurons, frames, weights, out):
+    """Hidden inputs I = vW of chosen frames of a CSR recording: out (frames, M) float64.
+
+    A few dozen frames share the rows of W that are in cache; each adds its neurons in their order.
+    """
+    n_neurons, n_hidden = weights.shape
+    rows_a_tile = max(_CACHED_ENTRIES // max(n_hidden, 1), 1)
+    for group in prange((frames.shape[0] + _FRAMES_A_GROUP - 1) // _FRAMES_A_GROUP):
+        first = group * _FRAMES_A_GROUP
+        last = min(first + _FRAMES_A_GROUP, frames.shape[0])
+        next_spike = frame_starts[frames[first:last]]
+        out[first:last] = 0.0
+        for end_of_tile in range(rows_a_tile, n_neurons + rows_a_tile, rows_a_tile):
+            for row in range(first, last):
+                total, end = out[row], frame_starts[frames[row] + 1]
+                k = next_spike[row - first]
+                while k < end and neurons[k] < end_of_tile:
+                    w = weights[neurons[k]]
+                    for mu in range(n_hidden):
+                        total[mu] += w[mu]
+                    k += 1
+                next_spike[row - first] = k
+
+
+@njit(cache=True)
+def frames_given_neuron(frame_starts, neurons, frames, n_neurons):
+    """Transpose chosen frames of a CSR recording: (starts (N + 1,), rows) of the active neurons."""
+    starts = np.zeros(n_neurons + 1, np.int64)
+    for t in frames:
+        for k in range(frame_starts[t], frame_starts[t + 1]):
+            starts[neurons[k] + 1] += 1
+    for i in range(n_neurons):
+        starts[i + 1] += starts[i]
+    rows = np.empty(starts[n_neurons], np.int32)
+    position = starts[:-1].copy()
+    for row in range(frames.shape[0]):
+        for k in range(frame_starts[frames[row]], frame_starts[frames[row] + 1]):
+            i = neurons[k]
+            rows[position[i]] = row
+            position[i] += 1
+    return starts, rows
 
 
 @njit(cache=True, parallel=True)

@@ -1,8 +1,15 @@
-"""Masks of the entries that are not zero, 16 at a time, and their positions.
+"""What processors do 16 at a time or ahead of time and Python cannot say: written in LLVM's terms.
 
-No equations: spikes and weights are mostly zeros, and a scan for the others must not look at each.
-Sixteen bytes or floats are compared in one of LLVM's vector types, which gives one bit an entry;
-the set bits are then walked from the lowest up.
+Masks. Spikes and weights are mostly zeros, and a scan for the others must not look at each. Sixteen
+bytes or floats are compared in one of LLVM's vector types, which gives one bit for each entry; the
+set bits are then visited from the lowest up.
+
+Exponentials in float32 that LLVM can vectorise: 2^n by the bits of n, the rest by a polynomial.
+``exp_f32`` is as good as float32 is. ``exp_coarse`` is for comparisons that most values pass far
+from the limit; an exact exponential then decides the few that come within ``COARSE_ERROR``.
+
+Requests. Rows that are visited in an order which the processor cannot guess are requested from
+memory a few visits ahead, so that they travel while others are used. No bit of a result changes.
 """
 
 from __future__ import annotations
@@ -10,12 +17,30 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
+
+__all__ = [
+    "AHEAD",
+    "COARSE_ERROR",
+    "UNASKED",
+    "exp_coarse",
+    "exp_f32",
+    "nonzero_places",
+    "pack_nonzero",
+    "population_count",
+    "request_row",
+    "trailing_zeros",
+]
 
 _LANES = 16  # entries of one mask
 UNASKED = 4  # positions written from a mask before it is asked how many it has
 _ONE = np.uint64(1)
 _ALL = np.uint64((1 << _LANES) - 1)
+COARSE_ERROR = 2e-3  # bound on the relative error of ``exp_coarse``
+_F = np.float32
+AHEAD = 16  # rows between the request and the visit
+_LINE = 16  # float32 of a cache line
 
 
 @intrinsic
@@ -126,3 +151,68 @@ def pack_nonzero(row, start, columns, values):
         values[end] = row[column]
         end += row[column] != 0
     return end
+
+
+@intrinsic
+def _float_of_bits(typingctx, x):
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], context.get_value_type(types.float32))
+
+    return types.float32(types.int32), codegen
+
+
+@njit(inline="always")
+def _fraction_and_power(x):
+    """Return f in [-1/2, 1/2] and 2^n with 2^(f + n) = exp(x), clipped to 2^-126 .. 2^126."""
+    y = min(max(x * _F(1.4426950408889634), _F(-126.0)), _F(126.0))
+    n = np.floor(y + _F(0.5))
+    return y - n, _float_of_bits((np.int32(n) + np.int32(127)) << np.int32(23))
+
+
+@njit(inline="always")
+def exp_f32(x):
+    """Exponential, relative error 2e-7, clipped to 2^-126 .. 2^126."""
+    f, power = _fraction_and_power(x)
+    p = _F(1.5403530393381609e-4)
+    p = p * f + _F(1.3333558146428443e-3)
+    p = p * f + _F(9.6181291076284772e-3)
+    p = p * f + _F(5.5504108664821580e-2)
+    p = p * f + _F(0.24022650695910071)
+    p = p * f + _F(0.69314718055994531)
+    p = p * f + _F(1.0)
+    return p * power
+
+
+@njit(inline="always")
+def exp_coarse(x):
+    """Exponential by the best parabola for 2^f: relative error 1.8e-3, clipped alike."""
+    f, power = _fraction_and_power(x)
+    return ((_F(0.23842894) * f + _F(0.70344801)) * f + _F(1.00044314)) * power
+
+
+@intrinsic
+def _request_line(typingctx, address):
+    def codegen(context, builder, signature, args):
+        pointer, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # for reading, to be kept in all caches, data rather than instructions
+        builder.call(function, (builder.inttoptr(args[0], pointer), i32(0), i32(3), i32(1)))
+        return context.get_dummy_value()
+
+    return types.void(types.uintp), codegen
+
+
+@njit(inline="always")
+def request_row(row):
+    """Request the cache lines of a contiguous float32 row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba import njit
+    >>> x = np.ones((3, 40), np.float32)
+    >>> njit(lambda x: request_row(x[1]))(x)
+    """
+    for k in range(0, row.shape[0], _LINE):
+        _request_line(row[k:].ctypes.data)

@@ -16,4 +16,6 @@ ever executed: no pickle is loaded. Errors are `crbm_lite.recordings.files.Recor
 ValueError, and name the file and the key.
 """
 
-from __future__ import annotations
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

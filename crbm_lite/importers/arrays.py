@@ -26,10 +26,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_text
-from crbm_lite.checks.traces import as_rate_hz
-from crbm_lite.files.hdf5 import RecordingError
-from crbm_lite.files.soundness import check_fits
+from crbm_lite.checks.arguments import as_rate_hz, as_text
+from crbm_lite.files.hdf5 import RecordingError, check_fits
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.recordings.files import Recording
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_flag, as_path
-from crbm_lite.checks.traces import as_rate_hz
+from crbm_lite.checks.arguments import as_flag, as_path, as_rate_hz
 from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_array, read_strings
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binarise import binarise

@@ -16,8 +16,7 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError, open_hdf5
-from crbm_lite.files.soundness import check_sound
+from crbm_lite.files.hdf5 import RecordingError, check_sound, open_hdf5
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings.files import Recording
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError
-from crbm_lite.files.soundness import check_fits
+from crbm_lite.files.hdf5 import RecordingError, check_fits
 from crbm_lite.importers.arrays import errors_name, recording_from_arrays
 from crbm_lite.recordings.files import Recording
 

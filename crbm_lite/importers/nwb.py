@@ -15,9 +15,8 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError, open_hdf5
+from crbm_lite.files.hdf5 import RecordingError, check_sound, open_hdf5
 from crbm_lite.files.heaps import check_heaps
-from crbm_lite.files.soundness import check_sound
 from crbm_lite.importers.arrays import errors_name, rate_given_times
 from crbm_lite.importers.binarise import binarise
 from crbm_lite.importers.footprints import centres_given_footprints

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_flag, as_number, as_path
-from crbm_lite.checks.traces import as_rate_hz
+from crbm_lite.checks.arguments import as_flag, as_number, as_path, as_rate_hz
 from crbm_lite.files.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binarise import binarise

@@ -33,9 +33,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from crbm_lite.inspection.cost import measured_cost
+from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.files import Recording
 
-__all__ = ["TRAINING", "circularly_shifted", "signal_components"]
+__all__ = ["TRAINING", "signal_components"]
 
 # The rules were measured with these; the rest are CRBM's defaults.
 TRAINING = {"n_gibbs": 6, "final_learning_rate": 1e-4, "ramp": 0.5}
@@ -46,32 +47,6 @@ INDEPENDENT_FRAMES, SPIKES_PER_NEURON = 170, 50
 N_UPDATES = 1200
 _MOST_NEURONS = 1000
 _N_SHIFTS = 8
-
-
-def circularly_shifted(spikes: np.ndarray, random_state: int | np.random.Generator) -> np.ndarray:
-    """Shift every neuron in time by an amount of its own, around the ends.
-
-    Parameters
-    ----------
-    spikes : (T, N)
-    random_state : int or numpy.random.Generator
-
-    Returns
-    -------
-    (T, N), the same dtype
-        Every neuron keeps its values and their order; what neurons share is gone.
-
-    Examples
-    --------
-    >>> shifted = circularly_shifted(np.eye(6, dtype=np.uint8), 0)
-    >>> shifted.sum(axis=0).tolist()
-    [1, 1, 1, 1, 1, 1]
-    """
-    rng = np.random.default_rng(random_state)
-    n_frames, n_neurons = spikes.shape
-    shifts = rng.integers(n_frames, size=n_neurons)
-    frames = (np.arange(n_frames)[:, None] - shifts) % n_frames
-    return np.take_along_axis(spikes, frames, axis=0)
 
 
 def signal_components(
@@ -111,7 +86,7 @@ def signal_components(
     values, vectors = np.linalg.eigh(z.T @ z / len(z))
     largest = [(1 + np.sqrt(varies.size / len(z))) ** 2]
     for _ in range(_N_SHIFTS):
-        shifted = _standardised(circularly_shifted(spikes[:, varies], rng))
+        shifted = _standardised(shift_time(spikes[:, varies], rng).toarray())
         largest.append(float(np.linalg.eigvalsh(shifted.T @ shifted / len(z))[-1]))
     signal = values > max(largest)
     if not signal.any():

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.inspection.advice import circularly_shifted
 from crbm_lite.measures import correlations_of_columns
+from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.splits import split_recording
 
@@ -181,7 +181,7 @@ def check_ceiling(sample: Recording) -> Finding:
 def check_pairs(sample: Recording, rng: np.random.Generator) -> Finding:
     """How many pairs are correlated beyond what shifted neurons show."""
     upper = np.triu_indices(sample.n_neurons, 1)
-    shifted = circularly_shifted(sample.spikes, rng)
+    shifted = shift_time(sample.spikes, rng).toarray()
     r, null = (
         correlations_of_columns(x.astype(np.float32))[upper] for x in (sample.spikes, shifted)
     )

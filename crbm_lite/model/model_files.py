@@ -6,6 +6,7 @@ The layout of the file is `crbm_lite.model.files`'s; here is what of a model goe
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from crbm_lite.model import files as storage
 from crbm_lite.model.conditionals import POTENTIALS
+from crbm_lite.training.hyperparameters import hyperparameters_as_json
 
 
 class Kept:
@@ -29,7 +31,13 @@ class Kept:
         check_is_fitted(self, "weights_")
         arrays = {"weights": self.weights_, "fields": self.fields_}
         arrays |= {name: getattr(self, f"{name}_") for name in POTENTIALS}
-        hyper = storage.kept_hyperparameters(self.get_params())
+        hyper = hyperparameters_as_json(self.get_params())
+        if hyper["random_state"] is None and self.random_state is not None:
+            warnings.warn(
+                "random_state is a generator, which a model file does not keep: the loaded model "
+                "has random_state=None. The parameters are not affected; to keep it use an int.",
+                stacklevel=2,
+            )
         attributes: dict[str, object] = {"hyperparameters": hyper}
         if hasattr(self, "chains_"):
             arrays["chains"] = self.chains_

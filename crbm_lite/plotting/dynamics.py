@@ -19,8 +19,8 @@ from crbm_lite.assemblies.dynamics import (
     ward_order,
 )
 from crbm_lite.assemblies.phase import FERROMAGNETIC_BELOW, SPIN_GLASS_FROM, phase_given_active
+from crbm_lite.checks.arguments import as_durations_s, as_rate_hz, as_traces
 from crbm_lite.checks.arrays import as_indices
-from crbm_lite.checks.traces import as_durations_s, as_rate_hz, as_traces
 from crbm_lite.measures import correlations_of_columns
 from crbm_lite.plotting.style import (
     COLOR_DATA,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_rate_hz
 from crbm_lite.checks.arrays import as_indices, check_unique, finite_places
-from crbm_lite.checks.traces import as_rate_hz
 from crbm_lite.plotting.style import (
     COLOR_DATA,
     COLOR_MODEL,

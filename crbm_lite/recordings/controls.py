@@ -1,10 +1,10 @@
-r"""The floors of every score: neurons without each other, and neurons without a common time.
+r"""The controls of every score: independent neurons, and neurons shifted in time.
 
-The independent model draws :math:`v_i(t) \sim \mathrm{Bernoulli}(\langle v_i \rangle)`: right
-means, no covariance, nLLH 0 at best. The control of shifted time turns each neuron's own activity
-in a circle by its own random number of frames: means, bursts and autocorrelation stay exactly as
-they are, and what neurons share is gone up to chance. What a method finds in shifted data it would
-find in any.
+Independent neurons are drawn from :math:`v_i(t) \sim \mathrm{Bernoulli}(\langle v_i \rangle)`.
+They have the right means and no covariance, and their nLLH is 0 at best. Shifting in time turns
+each neuron's own activity in a circle, by its own random number of frames. Its mean, bursts and
+autocorrelation stay exactly as they are; what neurons share is gone up to chance. A method that
+finds something in shifted data would find it in any data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CHUNK_BYTES = 2**26  # of uniform numbers in memory at once
 def independent_frames(
     activity: np.ndarray, n_frames: int, random_state: int | np.random.Generator | None = None
 ) -> scipy.sparse.csr_array:
-    """Frames of neurons that fire independently, each at its rate.
+    """Draw frames of neurons that fire independently, each at its own rate.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def independent_frames(
     """
     activity = np.asarray(activity, dtype=np.float64)
     if activity.ndim != 1 or not ((activity >= 0) & (activity <= 1)).all():
-        raise ValueError("activity must be one probability in [0, 1] a neuron.")
+        raise ValueError("activity is no list of probabilities: give one in [0, 1] per neuron")
     if n_frames < 1:
-        raise ValueError(f"n_frames is {n_frames}: give at least 1.")
+        raise ValueError(f"n_frames is {n_frames}: give at least 1")
     rng = np.random.default_rng(random_state)
     size = max(1, _CHUNK_BYTES // (8 * len(activity)))
     chunks = [
@@ -76,6 +76,7 @@ def shift_time(
     Returns
     -------
     (T, N) csr_array of uint8
+        Every neuron keeps its spikes and their order.
 
     Raises
     ------

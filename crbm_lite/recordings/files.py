@@ -1,7 +1,7 @@
 """Recordings and their files: loading and saving HDF5, whole or not at all.
 
-No equations. The layouts are those of `crbm_lite.recordings.layouts`; `Recording` itself, what it
-holds and what can be selected from it, is `crbm_lite.recordings.recording.Recording`.
+The layouts are those of `crbm_lite.recordings.layouts`. What a recording holds, and what can be
+selected from it, is in `crbm_lite.recordings.recording`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crbm_lite.checks.arguments import as_flag, as_path
 from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_attribute
-from crbm_lite.model.files import whole_hdf5
+from crbm_lite.files.whole import whole_hdf5
 from crbm_lite.recordings.layouts import (
     FORMAT,
     read_native,
@@ -21,7 +21,7 @@ from crbm_lite.recordings.layouts import (
 )
 from crbm_lite.recordings.recording import Recording
 
-__all__ = ["Recording", "RecordingError", "load_recording", "save_recording"]
+__all__ = ["load_recording", "save_recording"]
 
 
 def load_recording(path: str | os.PathLike, *, dff: bool = True) -> Recording:

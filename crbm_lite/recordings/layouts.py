@@ -1,7 +1,7 @@
 """HDF5 layouts of a recording: ours, and the one of the published zebrafish recordings.
 
-No equations. Readers return the fields of `crbm_lite.recordings.files.Recording` as a dict, writers
-take a recording; `crbm_lite.recordings.files.load_recording` and `save_recording` are the way in.
+Readers return the fields of a `crbm_lite.recordings.recording.Recording` as a dict, writers take a
+recording. Users come in by `crbm_lite.recordings.files.load_recording` and `save_recording`.
 
 Our layout, version 1 (every dataset has a checksum, so that damage is noticed)::
 
@@ -50,7 +50,7 @@ from crbm_lite.recordings.ground_truth import GroundTruth
 if TYPE_CHECKING:
     import h5py
 
-    from crbm_lite.recordings.files import Recording
+    from crbm_lite.recordings.recording import Recording
 
 __all__ = ["FORMAT", "VERSION", "read_native", "read_published", "write_native", "write_published"]
 

@@ -1,11 +1,11 @@
 """Recording: binarised activity of many neurons, with what is known about them.
 
-No equations live here, only the conventions that every other module relies on: time is the first
-axis, spikes are 0/1, coordinates are micrometres, and places where time jumps are remembered.
+Every other module relies on these conventions: time is the first axis, spikes are 0/1, coordinates
+are micrometres, and the places where time jumps are remembered.
 
-Memory: spikes stay as they are stored, one byte (uint8) for every neuron and frame, T x N bytes in
-all: 236 MB for 40,709 neurons and 5,800 frames. An array that is already uint8 is not copied; the
-recording holds a read-only view of it.
+Spikes take one byte (uint8) for every neuron and frame, T x N bytes in all: 236 MB for 40,709
+neurons and 5,800 frames. An array that is already uint8 is not copied. The recording holds a
+read-only view of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_numbers, as_text, as_texts
+from crbm_lite.checks.arguments import as_numbers, as_rate_hz, as_text, as_texts
 from crbm_lite.checks.arrays import (
     as_binary,
     as_coordinates,
@@ -26,7 +26,6 @@ from crbm_lite.checks.arrays import (
     check_unique,
     read_only,
 )
-from crbm_lite.checks.traces import as_rate_hz
 from crbm_lite.recordings.ground_truth import GroundTruth
 
 __all__ = ["Recording"]
@@ -125,8 +124,8 @@ class Recording:
             raise ValueError(f"truth is {self.truth!r}: give a GroundTruth")
         if self.truth is not None and ((self.truth.n_frames, self.truth.n_neurons) != spikes.shape):
             raise ValueError(
-                f"truth is of {(self.truth.n_frames, self.truth.n_neurons)} (frames, neurons), "
-                f"spikes of {spikes.shape}"
+                f"truth has {self.truth.n_frames} frames and {self.truth.n_neurons} neurons, "
+                f"spikes has shape {spikes.shape}: give the ground truth of these spikes"
             )
 
     def _set(self, name: str, value: object) -> None:
@@ -163,14 +162,17 @@ class Recording:
     def constant_neurons(self) -> np.ndarray:
         """Indices of the neurons that never spike or spike in every frame.
 
-        Such neurons carry no information: drop them with
+        Such neurons carry no information. Drop them with
         ``recording.select_neurons(~np.isin(np.arange(N), recording.constant_neurons))``.
         """
         counts = self.spikes.sum(axis=0, dtype=np.int64)
         return np.flatnonzero((counts == 0) | (counts == self.n_frames))
 
     def check(self, n_hidden: int | None = None):
-        """Look the recording over: findings, see `crbm_lite.inspection.report.check_recording`."""
+        """Look the recording over before training.
+
+        This is `crbm_lite.inspection.report.check_recording`, which describes the findings.
+        """
         from crbm_lite.inspection.report import check_recording
 
         return check_recording(self, n_hidden)

@@ -5,7 +5,6 @@ No equations.
 
 from __future__ import annotations
 
-import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,10 +79,7 @@ def find_run(
     FileExistsError
         If there is a checkpoint and `resume` is False.
     """
-    hyper = {k: x for k, x in model.get_params().items() if k != "progress"}
-    if not isinstance(model.random_state, numbers.Integral):
-        hyper["random_state"] = None
-    wanted = run_identity(hyper, spikes)
+    wanted = run_identity(model.get_params(), spikes)
     file = None if checkpoint is None else CheckpointFile(checkpoint, checkpoint_every)
     found = None
     if resume:

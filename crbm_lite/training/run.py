@@ -18,10 +18,10 @@ import numpy as np
 
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.certificate import Certificate, certify
+from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.interruption import stop_request
 from crbm_lite.training.linear_units import linear_units
 from crbm_lite.training.monitors import TRIAL_UPDATES, History, MonitoredRun, Save
-from crbm_lite.training.schedule import Schedule
 from crbm_lite.training.start import random_start, warm_start
 from crbm_lite.training.trainer import Trainer
 

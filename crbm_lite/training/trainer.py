@@ -23,11 +23,11 @@ import numpy as np
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
-from crbm_lite.core.spikes import Spikes, tiles
+from crbm_lite.core.spikes import Spikes, frames_given_neuron, tiles
 from crbm_lite.training import coordinates as co
 from crbm_lite.training import update_kernels as updates
+from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.parameters import BEGUN_AGAIN, Parameters, initial_parameters
-from crbm_lite.training.schedule import Schedule
 from crbm_lite.training.start import Start
 
 VARIANCE_RATE = 0.05  # share of a batch in the running variance and mean of h
@@ -120,7 +120,7 @@ class Trainer:
 
         # the data's averages, over a batch
         frames = self._next_frames()
-        starts, rows = updates.frames_given_neuron(
+        starts, rows = frames_given_neuron(
             self.spikes.frame_starts, self.spikes.neurons, frames, self.spikes.n_neurons
         )
         if chains.is_dense:

@@ -79,25 +79,6 @@ def hidden_statistics(inputs: np.ndarray, potential: np.ndarray, mean_h: np.ndar
     return out
 
 
-@njit(cache=True)
-def frames_given_neuron(frame_starts, neurons, frames, n_neurons):
-    """Transpose chosen frames of a CSR recording: (starts (N + 1,), rows) of the active neurons."""
-    starts = np.zeros(n_neurons + 1, np.int64)
-    for t in frames:
-        for k in range(frame_starts[t], frame_starts[t + 1]):
-            starts[neurons[k] + 1] += 1
-    for i in range(n_neurons):
-        starts[i + 1] += starts[i]
-    rows = np.empty(starts[n_neurons], np.int32)
-    position = starts[:-1].copy()
-    for row in range(frames.shape[0]):
-        for k in range(frame_starts[frames[row]], frame_starts[frames[row] + 1]):
-            i = neurons[k]
-            rows[position[i]] = row
-            position[i] += 1
-    return starts, rows
-
-
 @njit(inline="always")
 def _gradient_row(neuron, starts, rows, h_data, active, n_active, h_chains, drift, activity, out):
     """Centred gradient of one neuron's weights: data minus chains."""
@@ -135,7 +116,7 @@ def update_rows(
     fields, field_square : float64 (N,); updated
     activity : float64 (N,)
         Mean of v over the data.
-    starts, rows : transposed batch, see ``frames_given_neuron``
+    starts, rows : transposed batch, see `crbm_lite.core.spikes.frames_given_neuron`
     h_data, h_chains : float32 (batch, M), (chains, M)
         (h - kappa q - mean_h)/batch and (h - mean_h)/chains.
     drift : float32 (M,)

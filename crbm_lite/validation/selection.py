@@ -38,8 +38,8 @@ from pathlib import Path
 
 import numpy as np
 
+from crbm_lite.files.whole import write_whole
 from crbm_lite.model.cache import cached_fit, model_key
-from crbm_lite.model.files import write_whole
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import Recording, RecordingError, load_recording, save_recording
 from crbm_lite.recordings.splits import split_train_test

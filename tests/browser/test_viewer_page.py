@@ -5,9 +5,9 @@ Skipped where there is no Chromium or no playwright.
 
 import numpy as np
 import pytest
-from test_site import DESKTOP, browser  # noqa: F401  (a fixture)
 
 from crbm_lite.plotting.interactive.viewer import view_assemblies
+from tests.browser.test_site import DESKTOP, browser  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.browser
 

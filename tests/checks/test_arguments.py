@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 import pytest
-import test_fuzz
 
 from crbm_lite import (
     Recording,
@@ -18,6 +17,7 @@ from crbm_lite import (
 from crbm_lite.importers.any_file import FORMATS, format_of
 from crbm_lite.importers.binning import bin_spike_times
 from crbm_lite.importers.spike_times import recording_from_spike_times
+from tests.importers import test_fuzz
 
 NAN, INF = np.nan, np.inf
 V = test_fuzz.SPIKES

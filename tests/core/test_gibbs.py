@@ -6,14 +6,14 @@ import pytest
 from scipy.special import expit
 from scipy.stats import chisquare, kstest
 
-from crbm_lite import (
-    bit_masks,
-    exponentials,
-    hidden_sampling,
+from crbm_lite.core import (
+    gibbs,
     jumps,
-    kernels,
-    micro_kernel,
-    sampler,
+    register_products,
+    sample_hidden,
+    sample_visible,
+    spikes,
+    vector_code,
 )
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
@@ -126,7 +126,7 @@ def test_dense_and_sparse_kernels_agree_in_distribution(machine, monkeypatch):
     start = all_states(N)[np.random.default_rng(3).choice(2**N, size=N_CHAINS, p=p)]
     floor = floor_of_total_variation(p, N_CHAINS)
     for limit in (-1.0, 2.0):  # always dense, always sparse
-        monkeypatch.setattr(sampler, "_DENSE_ABOVE", limit)
+        monkeypatch.setattr(gibbs, "_DENSE_ABOVE", limit)
         chains = run_chains(model, start, 3)
         assert total_variation(histogram(chains.spikes()), p) < floor
 
@@ -140,7 +140,7 @@ def test_dense_and_sparse_kernels_give_the_same_spikes(monkeypatch, n_neurons, n
     start = (rng.random((37, n_neurons)) < 0.3).astype(np.uint8)
     spikes = []
     for limit in (-1.0, 2.0):
-        monkeypatch.setattr(sampler, "_DENSE_ABOVE", limit)
+        monkeypatch.setattr(gibbs, "_DENSE_ABOVE", limit)
         chains = GibbsChains(n_neurons, n_hidden, 37, 9, 0)
         chains.set_weights(weights)
         chains.set_spikes(start)
@@ -158,7 +158,7 @@ def test_dense_and_sparse_kernels_give_the_same_spikes(monkeypatch, n_neurons, n
 )
 @pytest.mark.parametrize("limit", [-1.0, 2.0])
 def test_spikes_have_the_right_probability(monkeypatch, p, limit):
-    monkeypatch.setattr(sampler, "_DENSE_ABOVE", limit)
+    monkeypatch.setattr(gibbs, "_DENSE_ABOVE", limit)
     n_neurons, n_chains, n_steps = 2000, 1000, 2
     weights = np.zeros((n_neurons, 1), np.float32)
     field = np.float32(np.log(p) - np.log1p(-p))
@@ -192,7 +192,7 @@ def test_spikes_are_independent_across_chains_neurons_and_steps():
 
 @pytest.mark.parametrize("name", ["exp_f32", "exp_coarse"])
 def test_the_exponentials_are_as_near_as_they_say(name):
-    exponential = getattr(exponentials, name)
+    exponential = getattr(vector_code, name)
 
     @numba.njit
     def over(x, out):
@@ -206,7 +206,7 @@ def test_the_exponentials_are_as_near_as_they_say(name):
     if name == "exp_f32":  # the relative error grows with |x| by the rounding of x log2(e)
         assert (error < 3e-7 + 1e-7 * np.abs(x)).all()
     else:
-        assert 1e-3 < error.max() < exponentials.COARSE_ERROR
+        assert 1e-3 < error.max() < vector_code.COARSE_ERROR
 
 
 @pytest.mark.parametrize("density", [0.0, 0.04, 0.5, 1.0])
@@ -214,11 +214,11 @@ def test_the_exponentials_are_as_near_as_they_say(name):
 def test_places_of_spikes_are_all_found_once(density, n_padded, n_entries):
     rows = (np.random.default_rng(0).random((5, n_padded)) < density).astype(np.uint8)
     rows[2] *= 2  # any value counts
-    out = np.full(rows.size + bit_masks.UNASKED, -1)
+    out = np.full(rows.size + vector_code.UNASKED, -1)
 
     @numba.njit
     def places(rows, n_entries, out):
-        return bit_masks.nonzero_places(rows, n_entries, out)
+        return vector_code.nonzero_places(rows, n_entries, out)
 
     found = out[: places(rows, n_entries, out)]
     r, c = np.nonzero(rows[:, :n_entries])
@@ -286,10 +286,8 @@ def test_hidden_units_are_drawn_from_their_conditional(machine):
     chains = GibbsChains(N, M, 4000, 11, 0)
     chains.set_weights(model.weights_)
     chains.set_spikes(np.repeat(state[None], 4000, axis=0))
-    h = np.zeros((M, kernels.padded_chains(4000)), np.float32)
-    hidden_sampling.sample_hidden(
-        chains.partial_input, 1.0, *model.units.parameters, np.uint64(3), h
-    )
+    h = np.zeros((M, sample_visible.padded_chains(4000)), np.float32)
+    sample_hidden.sample_hidden(chains.partial_input, 1.0, *model.units.parameters, np.uint64(3), h)
     inputs = state @ model.weights_.astype(float)
     mean, variance = DReLU(*model.units.parameters).mean_and_variance(inputs[None])
     error = np.sqrt(variance[0] / 4000)
@@ -306,7 +304,7 @@ def test_the_micro_kernel_is_the_product(n_rows, n_hidden, n_chains):
     out = rng.standard_normal((4, n_chains)).astype(np.float32)
     expected = out.astype(float)
     expected[:n_rows] += weights[5 : 5 + n_rows].astype(float) @ h
-    micro_kernel.add_product(weights, 5, n_rows, h, out)
+    register_products.add_product(weights, 5, n_rows, h, out)
     np.testing.assert_allclose(out, expected, atol=1e-4)
 
 
@@ -319,7 +317,7 @@ def test_the_packed_micro_kernel_is_the_product(n_chains):
 
     @numba.njit
     def product(start, end, out):
-        micro_kernel.packed_product(np.float32(-3.25), start, end, columns, values, h, out)
+        register_products.packed_product(np.float32(-3.25), start, end, columns, values, h, out)
 
     for start, end in ((0, 0), (4, 5), (3, 30)):
         out = np.full(n_chains, np.nan, np.float32)
@@ -344,9 +342,9 @@ def test_inputs_of_a_batch_are_its_products_with_w():
 def test_inputs_of_frames_are_sums_in_the_order_of_the_neurons():
     rng = np.random.default_rng(0)
     weights = rng.standard_normal((500, 300)).astype(np.float32)  # rows of W in three tiles
-    assert 2 * (kernels._CACHED_ENTRIES // 300) < 500
+    assert 2 * (spikes._CACHED_ENTRIES // 300) < 500
     v = rng.random((150, 500)) < rng.choice([0.0, 0.02, 0.5], 150)[:, None]
-    frames = rng.permutation(150)[: 2 * kernels._FRAMES_A_GROUP + 7]
+    frames = rng.permutation(150)[: 2 * spikes._FRAMES_A_GROUP + 7]
     expected = np.zeros((len(frames), 300))
     for row, t in enumerate(frames):
         for i in np.flatnonzero(v[t]):

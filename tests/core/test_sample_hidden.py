@@ -9,7 +9,7 @@ from scipy.special import log_ndtr, ndtri
 from scipy.stats import binomtest
 
 from crbm_lite.core import sample_hidden as hidden_sampling
-from crbm_lite.core.sample_hidden import normal_quantile
+from crbm_lite.core.truncated_gaussian import normal_quantile
 
 
 def test_normal_quantile_is_that_of_scipy_far_into_both_tails():

@@ -10,12 +10,12 @@ import pytest
 from benchmarks.advice import read_table
 from crbm_lite.inspection import advice as rules
 from crbm_lite.inspection import cost
-from crbm_lite.inspection.advice import advise, circularly_shifted, signal_components, suggested_l1
+from crbm_lite.inspection.advice import advise, signal_components, suggested_l1
 from crbm_lite.inspection.cost import measured_cost
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import Recording
 from crbm_lite.simulation.planted import plant_recording
-from crbm_lite.training import reproduced_covariance
+from crbm_lite.training import certificate
 
 
 @pytest.fixture(scope="module")
@@ -117,19 +117,6 @@ def test_components_are_the_planted_assemblies_and_last_as_long():
         assert 0.5 * (1 + r) / (1 - r) < tau < 1.2 * (1 + r) / (1 - r)
 
 
-def test_shifts_keep_each_neuron_and_lose_what_they_share(good):
-    shifted = circularly_shifted(good.spikes, 0)
-    assert (shifted.sum(axis=0) == good.spikes.sum(axis=0)).all()
-    lags = [
-        np.flatnonzero(
-            [(np.roll(good.spikes[:, i], s) == shifted[:, i]).all() for s in range(good.n_frames)]
-        )
-        for i in (0, 1)
-    ]
-    assert all(lag.size == 1 for lag in lags)
-    assert lags[0] != lags[1]
-
-
 @pytest.mark.parametrize("factor", [1, 4])
 def test_lambda_follows_the_standard_error(factor):
     rng = np.random.default_rng(0)
@@ -177,7 +164,7 @@ def test_memory_is_that_of_a_real_fit(good):
 
 def test_memory_of_many_neurons_is_drawn_on_from_few(monkeypatch):
     # the certificate's covariances of up to 1,000 neurons do not grow with the recording
-    monkeypatch.setattr(reproduced_covariance, "_N_NEURONS", 100)
+    monkeypatch.setattr(certificate, "_N_NEURONS", 100)
     many = plant_recording(2400, 4, (200, 300), 400, n_unassigned=100)
     _, whole_gb = measured_cost(many, 30, 10, {})
     monkeypatch.setattr(cost, "_MOST_NEURONS", 1200)

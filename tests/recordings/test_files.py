@@ -117,7 +117,7 @@ BAD = {
     "dff of another shape": ({"dff": np.zeros((8, 30))}, "dff has shape"),
     "truth of another recording": (
         {"truth": plant_recording(9, 1, size_range=(2, 3), n_frames=30, n_unassigned=1).truth},
-        "truth is of",
+        r"truth has 30 frames and \d+ neurons, spikes has shape \(30, 8\)",
     ),
 }
 

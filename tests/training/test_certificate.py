@@ -5,7 +5,7 @@ import pytest
 
 import crbm_lite as cl
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.training.reproduced_covariance import chosen_neurons, co_active, share_of_covariance
+from crbm_lite.training.certificate import chosen_neurons, co_active, share_of_covariance
 
 
 def correlated(n_frames, n_neurons, rng, strength=0.5):

@@ -12,14 +12,14 @@ from scipy.optimize import linear_sum_assignment
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.partition import all_states
-from crbm_lite.core.spikes import as_spikes
+from crbm_lite.core.spikes import as_spikes, frames_given_neuron
 from crbm_lite.model.model import CRBM
 from crbm_lite.simulation.planted import plant_recording
 from crbm_lite.training import coordinates as co
 from crbm_lite.training import update_kernels as updates
 from crbm_lite.training.certificate import certify
+from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.linear_units import _n_above_noise, cubimax, linear_units, varimax
-from crbm_lite.training.schedule import Schedule
 from crbm_lite.training.start import random_start, warm_start
 from crbm_lite.training.trainer import Trainer
 from crbm_lite.validation.likelihood import nllh
@@ -176,7 +176,7 @@ def test_update_rows_is_a_plain_rmsprop_step_with_a_soft_threshold(chains_in_use
     fields, field_square = rng.normal(size=n), rng.uniform(0, 0.1, n)
     v = (rng.random((40, n)) < 0.2).astype(np.uint8)
     spikes, frames = as_spikes(v), np.sort(rng.choice(40, batch, replace=False))
-    starts, rows = updates.frames_given_neuron(spikes.frame_starts, spikes.neurons, frames, n)
+    starts, rows = frames_given_neuron(spikes.frame_starts, spikes.neurons, frames, n)
     h_data, h_chains, mean_h = (
         (rng.normal(size=shape) * scale).astype(np.float32)
         for shape, scale in (((batch, m), 0.1), ((chains_in_use, m), 0.1), (m, 0.3))
@@ -253,7 +253,7 @@ def test_a_refit_has_no_penalty_and_keeps_zeros_and_averages_its_later_half():
 def test_frames_given_neuron_transposes_a_batch():
     v = (np.random.default_rng(0).random((20, 9)) < 0.3).astype(np.uint8)
     spikes, frames = as_spikes(v), np.array([2, 3, 11, 19])
-    starts, rows = updates.frames_given_neuron(spikes.frame_starts, spikes.neurons, frames, 9)
+    starts, rows = frames_given_neuron(spikes.frame_starts, spikes.neurons, frames, 9)
     for i in range(9):
         np.testing.assert_array_equal(rows[starts[i] : starts[i + 1]], np.flatnonzero(v[frames, i]))
 

@@ -22,6 +22,7 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.assemblies.members import regional_occupancy
+from crbm_lite.checks.arguments import as_rate_hz
 from crbm_lite.checks.arrays import (
     check_unique,
     finite_places,
@@ -29,7 +30,6 @@ from crbm_lite.checks.arrays import (
     region_members,
     region_names,
 )
-from crbm_lite.checks.traces import as_rate_hz
 from crbm_lite.plotting.interactive.page_data import brain_outline
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import numpy as np
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.accelerator import update as jax_update
 from crbm_lite.training.accelerator.devices import Devices, check_memory, warn_without_accelerator
+from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.parameters import BEGUN_AGAIN
-from crbm_lite.training.schedule import Schedule
 from crbm_lite.training.start import Start
 from crbm_lite.training.trainer import Trainer
 

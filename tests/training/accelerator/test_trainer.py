@@ -16,8 +16,7 @@ from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.model.model import CRBM
 from crbm_lite.simulation.planted import plant_recording
-from crbm_lite.training.hyperparameters import HyperparameterError
-from crbm_lite.training.schedule import Schedule
+from crbm_lite.training.hyperparameters import HyperparameterError, Schedule
 from crbm_lite.training.start import random_start
 
 jax = pytest.importorskip("jax")

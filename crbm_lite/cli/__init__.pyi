@@ -1,0 +1,13 @@
+from .exit import EXIT_CODES as EXIT_CODES
+from .exit import FILE as FILE
+from .exit import Commands as Commands
+from .exit import Failed as Failed
+from .exit import check_writable as check_writable
+from .exit import examples as examples
+from .exit import report_option as report_option
+from .exit import write_report as write_report
+from .import_command import POSITIVE as POSITIVE
+from .import_command import import_file as import_file
+from .import_command import load as load
+from .train_command import left_alone as left_alone
+from .train_command import train as train
