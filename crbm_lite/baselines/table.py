@@ -1,6 +1,6 @@
 """One table for the cRBM and all its rivals: nRMSE, nLLH, and what a method can do at all.
 
-No equations; nRMSE is that of `crbm_lite.validation.scores`, nLLH that of
+No equations; nRMSE is that of `crbm_lite.validation.nrmse`, nLLH that of
 `crbm_lite.validation.likelihood`. A dash means that the question does not exist for the method.
 """
 
@@ -14,8 +14,9 @@ import numpy as np
 
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.recordings.controls import independent_frames, shift_time
+from crbm_lite.validation.comparison import MomentScores, compare_moments
 from crbm_lite.validation.likelihood import nllh_given_probabilities
-from crbm_lite.validation.report import MomentScores, ValidationReport, compare_moments
+from crbm_lite.validation.report import ValidationReport
 
 if TYPE_CHECKING:
     from crbm_lite.baselines.vae import VAE

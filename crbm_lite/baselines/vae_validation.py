@@ -13,7 +13,9 @@ import numpy as np
 from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.baselines.vae import VAE, fit_vae
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.validation.report import ValidationReport, compare_moments, nllh
+from crbm_lite.validation.comparison import compare_moments
+from crbm_lite.validation.likelihood import nllh
+from crbm_lite.validation.report import ValidationReport
 
 __all__ = ["sweep_vae", "validate_vae"]
 

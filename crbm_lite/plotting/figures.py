@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from crbm_lite.validation.likelihood import NormalisedLikelihood
+    from crbm_lite.validation.nrmse import StatisticScore
     from crbm_lite.validation.report import ValidationReport
-    from crbm_lite.validation.scores import StatisticScore
 
 __all__ = [
     "VIEWS",
@@ -77,7 +77,7 @@ def score_density(score: StatisticScore, name: str, ax: Axes | None = None) -> A
     Examples
     --------
     >>> import numpy as np
-    >>> from crbm_lite.validation.scores import score_entries
+    >>> from crbm_lite.validation.nrmse import score_entries
     >>> x = np.array([0.1, 0.2, 0.4])
     >>> score = score_entries(x, x + 0.01, x - 0.02, np.random.default_rng(0))
     >>> score_density(score, "v").get_title(loc="left").splitlines()[1]

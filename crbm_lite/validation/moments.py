@@ -15,11 +15,11 @@ and for hidden units represented by their conditional mean h = E[h|v]
     \langle h_\mu \rangle, \qquad \langle v_i h_\mu \rangle = \tfrac1T \sum_{t: v_i(t)=1} h_\mu(t),
     \qquad \langle h_\mu h_\nu \rangle - \langle h_\mu \rangle \langle h_\nu \rangle .
 
-Spikes are held as bits, one row of 64-bit words a neuron (N T / 8 bytes: 94 MB for 50,000 neurons
-and 15,000 frames), so that a co-activation count is a population count of the bitwise AND of two
-rows. Counts are integers and exact; a covariance has one rounding. The N x N covariances are only
-ever made tile by tile. Sums over frames run in a fixed order in float64, whatever the number of
-threads.
+Spikes are held as bits, one row of 64-bit words per neuron. That is N T / 8 bytes: 94 MB for 50,000
+neurons and 15,000 frames. A co-activation count is then the population count of the bitwise AND of
+two rows. Counts are integers and exact, and a covariance is rounded once. The N x N covariances are
+only ever made tile by tile. Sums over frames run in a fixed order in float64, whatever the number
+of threads.
 """
 
 from __future__ import annotations
@@ -86,16 +86,16 @@ def _add_outer_products(d, out):
 
 @dataclass(frozen=True, eq=False)
 class SampleMoments:
-    """Moments of T frames of N neurons and, if given, of M hidden means; see `sample_moments`.
+    """The moments of T frames of N neurons and, if given, of M hidden means: `sample_moments`.
 
     Attributes
     ----------
     n_frames : int
-        T, the number of frames the averages run over.
+        T, the number of frames over which the averages run.
     spike_counts : (N,) int64
-        Frames in which each neuron is active.
+        Number of frames in which each neuron is active.
     words : (N, W) uint64
-        The frames as bits, 64 a word; bits that belong to no frame are 0.
+        The frames as bits, 64 per word. Bits that belong to no frame are 0.
     mean_h : (M,) float64 or None
         Average of h = E[h|v] over the frames.
     mean_vh : (N, M) float64 or None
@@ -127,9 +127,10 @@ class SampleMoments:
         return self.spike_counts / self.n_frames
 
     def covariance_tile(self, rows: slice, columns: slice) -> np.ndarray:
-        """Covariances of the neurons `rows` with the neurons `columns`, float64.
+        """Compute the covariances of the neurons `rows` with the neurons `columns`, float64.
 
-        Computed on one thread without the interpreter's lock: plain threads make tiles in parallel.
+        One thread computes it without the interpreter's lock, so plain threads make tiles in
+        parallel.
 
         Examples
         --------
@@ -145,7 +146,7 @@ class SampleMoments:
         return out
 
     def covariance_of_pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Covariance of the neurons first[k] and second[k], (K,) float64.
+        """Compute the covariance of the neurons first[k] and second[k], (K,) float64.
 
         Examples
         --------
@@ -160,7 +161,7 @@ class SampleMoments:
 
 
 def _pack(dense: np.ndarray) -> np.ndarray:
-    """(n, N) of 0/1 to (N, ceil(n / 64)) words, frame t in bit t % 64 of word t // 64."""
+    """Turn (n, N) of 0/1 into (N, ceil(n / 64)) words, frame t in bit t % 64 of word t // 64."""
     n_frames, n_neurons = dense.shape
     n_words = -(-n_frames // 64)
     octets = np.zeros((n_neurons, 8 * n_words), dtype=np.uint8)
@@ -195,8 +196,9 @@ def _checked_h(h: np.ndarray, n_frames: int) -> np.ndarray:
     h = np.ascontiguousarray(h, dtype=np.float64)
     if h.ndim != 2 or len(h) != n_frames or not np.isfinite(h).all():
         raise ValueError(
-            f"mean_h must return a finite (n, M) array for n frames: got shape {h.shape} for "
-            f"{n_frames} frames{'' if np.isfinite(h).all() else ', with NaN or infinity'}."
+            f"mean_h returned shape {h.shape} for {n_frames} frames"
+            f"{'' if np.isfinite(h).all() else ', with NaN or infinity'}: return finite numbers, "
+            "(n, M) for n frames"
         )
     return h
 
@@ -207,7 +209,7 @@ def sample_moments(
     *,
     name: str = "v",
 ) -> SampleMoments:
-    """Moments of a sample source: a recording, an array, or frames that arrive piece by piece.
+    """Sum up the moments of a recording, an array, or frames that arrive piece by piece.
 
     Parameters
     ----------
@@ -215,9 +217,10 @@ def sample_moments(
         Time is the first axis. An iterator is consumed and never held in memory whole: give one
         for samples that a model generates.
     mean_h : callable, optional
-        Maps (n, N) uint8 frames to their hidden means E[h|v], (n, M): `model.mean_h_given_v`.
+        Takes (n, N) uint8 frames and returns their hidden means E[h|v], (n, M):
+        `model.mean_h_given_v`.
     name : str
-        What error messages call the source.
+        What error messages call the source (default "v").
 
     Returns
     -------
@@ -244,8 +247,8 @@ def sample_moments(
         packed = _pack(chunk)
         if words and len(packed) != len(words[0]):
             raise ValueError(
-                f"{name}: a piece has {len(packed)} neurons, the first has {len(words[0])}; "
-                "give the same neurons in every piece."
+                f"{name} has a piece of {len(packed)} neurons, the first has {len(words[0])}: "
+                "give the same neurons in every piece"
             )
         words.append(packed)
         n_frames += len(chunk)
@@ -263,7 +266,7 @@ def sample_moments(
         _add_outer_products(d, sum_dd)
         _add_active_rows(packed, h, sum_vh)
     if n_frames == 0:
-        raise ValueError(f"{name} holds no frames; give at least one.")
+        raise ValueError(f"{name} holds no frames: give at least one")
     all_words = np.concatenate(words, axis=1)
     words.clear()
     counts = np.bitwise_count(all_words).sum(axis=1, dtype=np.int64)

@@ -1,14 +1,13 @@
-"""Validation: whether a model generates what the brain does, and explains each neuron.
+"""Validate a model: how well it generates what the brain does, and predicts each neuron.
 
-`validate` lets a fitted model generate frames, compares their five statistics with those of test
-data (`crbm_lite.validation.comparison`; moments in `crbm_lite.validation.moments`; RMSE, nRMSE and
-Pearson r in `crbm_lite.validation.scores`) and scores the reconstruction of every neuron (nLLH, Eq.
-18, `crbm_lite.validation.likelihood`). The pieces are importable from here, for models that are not
-a cRBM.
+`validate` lets a fitted model generate frames and compares their five statistics with those of test
+data (`crbm_lite.validation.comparison`, with the moments of `crbm_lite.validation.moments` and the
+nRMSE of `crbm_lite.validation.nrmse`). It also scores every neuron
+(`crbm_lite.validation.likelihood`).
 
-The model's side, as in the paper: 300 chains start at random training frames, run for 100 saves
-without being looked at, and are then saved 50 times, 20 Gibbs steps apart: 15,000 frames. They are
-generated a few saves at a time and kept as bits, never as a whole.
+The frames are generated as in the paper: 300 chains start at random training frames, run for 100
+saves that are forgotten, and are then saved 50 times, 20 Gibbs steps apart. That makes 15,000
+frames. They are generated a few saves at a time and kept as bits.
 """
 
 from __future__ import annotations
@@ -20,25 +19,9 @@ import numpy as np
 
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
-from crbm_lite.validation.likelihood import NormalisedLikelihood, nllh, nllh_given_probabilities
-from crbm_lite.validation.moments import SampleMoments, sample_moments
-from crbm_lite.validation.scores import JointDensity, StatisticScore
+from crbm_lite.validation.likelihood import NormalisedLikelihood, nllh
 
-__all__ = [
-    "JointDensity",
-    "MomentScores",
-    "NormalisedLikelihood",
-    "SampleMoments",
-    "StatisticScore",
-    "ValidationReport",
-    "compare_moments",
-    "generated_frames",
-    "l1_variance_term",
-    "nllh",
-    "nllh_given_probabilities",
-    "sample_moments",
-    "validate",
-]
+__all__ = ["ValidationReport", "generated_frames", "validate"]
 
 _SAMPLE_BYTES = 2**26  # of generated uint8 frames in memory at once
 
@@ -50,7 +33,7 @@ class ValidationReport(MomentScores):
     Attributes
     ----------
     nllh : NormalisedLikelihood
-        Reconstruction of the test frames, neuron by neuron.
+        Reconstruction of the test frames, neuron by neuron (the paper's score).
     l1 : float
         lambda of the correction of <v h>.
     n_train, n_test, n_generated : int
@@ -64,7 +47,7 @@ class ValidationReport(MomentScores):
     n_generated: int
 
     def table(self) -> str:
-        """Plain text of fixed width: one statistic a line, then the nLLH and what was compared."""
+        """Plain text: one line per statistic, then the nLLH and the frames that were compared."""
         n_scored = len(self.nllh.nllh) - self.nllh.n_left_out
         return "\n".join(
             [
@@ -78,7 +61,7 @@ class ValidationReport(MomentScores):
         )
 
     def plot(self):
-        """Six panels like Fig. 2C-H: five densities of data against model, and the nLLH.
+        """Draw six panels like Fig. 2C-H: five densities of data against model, and the nLLH.
 
         Returns
         -------
@@ -98,15 +81,19 @@ def generated_frames(
     burn_in: int = 100,
     random_state: int | np.random.Generator | None = None,
 ) -> Iterator[np.ndarray]:
-    """Frames that a cRBM generates, a few saves of all chains at a time.
+    """Let a cRBM generate frames, a few saves of all chains at a time.
 
     Parameters
     ----------
     model : CRBM
     start : (n_chains, N) uint8
         Where the chains start.
-    n_saved, n_steps, burn_in : int
-        States saved of each chain, Gibbs steps between two of them, and saves forgotten at first.
+    n_saved : int
+        States saved of each chain (default 50).
+    n_steps : int
+        Gibbs steps between two saves (default 20).
+    burn_in : int
+        Saves that are forgotten at first (default 100).
     random_state : int, Generator or None
 
     Yields
@@ -151,17 +138,20 @@ def validate(
     model : CRBM
         Fitted, or made by `CRBM.from_parameters`.
     train, test : (T, N) array of 0/1, scipy.sparse matrix or Recording
-        The data the model was fitted on, and frames it has not seen.
+        The frames that the model was fitted to, and frames that it has not seen.
     random_state : int, Generator or None
-        Chooses where chains start, drives them, and picks the points of the scatter plots.
+        Chooses where the chains start, drives them, and picks the points of the scatter plots.
     l1 : float, optional
-        lambda of the correction of <v h>; if not given the model's own `l1`, 0 after a refit or if
-        it has none.
-    n_chains, n_saved, n_steps, burn_in : int
-        Chains from random training frames (drawn without replacement if there are enough), states
-        saved of each, Gibbs steps between two saves, saves forgotten at first.
+        lambda of the correction of <v h> (default: the model's own `l1`, and 0 after a refit or for
+        a model without one).
+    n_chains : int
+        Chains from random training frames (default 300), drawn without replacement where there are
+        enough.
+    n_saved, n_steps, burn_in : int
+        States saved of each chain (default 50), Gibbs steps between two saves (default 20), and
+        saves that are forgotten at first (default 100).
     n_scatter : int
-        Entries in a scatter plot, at most.
+        Entries in a scatter plot, at most (default 20,000).
 
     Returns
     -------
@@ -176,9 +166,9 @@ def validate(
     rng = np.random.default_rng(random_state)
     for name, value in (("n_chains", n_chains), ("n_saved", n_saved), ("n_steps", n_steps)):
         if value < 1:
-            raise ValueError(f"{name} is {value}: give at least 1.")
+            raise ValueError(f"{name} is {value}: give at least 1")
     if burn_in < 0:
-        raise ValueError(f"burn_in is {burn_in}: give 0 or more.")
+        raise ValueError(f"burn_in is {burn_in}: give 0 or more")
     n_neurons = len(model.weights_)
     train = as_spikes(train, "train", n_neurons)
     test = as_spikes(test, "test", n_neurons)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from crbm_lite.baselines.table import BaselineRow, comparison_table, crbm_row, floor_rows, vae_row
-from crbm_lite.validation.report import compare_moments
+from crbm_lite.validation.comparison import compare_moments
 
 
 def correlated(seed):

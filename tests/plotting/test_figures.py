@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 
 from crbm_lite.plotting import figures as plotting
 from crbm_lite.validation.likelihood import nllh_given_probabilities
+from crbm_lite.validation.nrmse import score_entries
 from crbm_lite.validation.report import ValidationReport
-from crbm_lite.validation.scores import empty_score, score_entries
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,7 @@ def test_score_density_shows_data_against_model(rng, name, n):
 
 
 def test_score_density_of_nothing_is_an_empty_panel():
-    ax = plotting.score_density(empty_score(), "vh")
+    ax = plotting.score_density(score_entries(*[np.empty(0)] * 3, np.random.default_rng(0)), "vh")
     assert not ax.collections
     assert "nan" in ax.get_title(loc="left")
 

@@ -22,7 +22,7 @@ from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.linear_units import _n_above_noise, cubimax, linear_units, varimax
 from crbm_lite.training.start import random_start, warm_start
 from crbm_lite.training.trainer import Trainer
-from crbm_lite.validation.report import nllh
+from crbm_lite.validation.likelihood import nllh
 
 N, M, L1 = 8, 2, 0.03
 STATES = all_states(N).astype(float)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crbm_lite import CRBM, Recording
-from crbm_lite.validation.model_scales import model_scales
+from crbm_lite.validation.scales import model_scales
 
 
 @pytest.fixture

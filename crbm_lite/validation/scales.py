@@ -1,8 +1,8 @@
-"""How large and how slow a model's assemblies are: two numbers for a model (Fig. 2-S5).
+"""Measure how large and how slow a model's assemblies are: two numbers per model (Fig. 2-S5).
 
-The size of an assembly is the number of its weights that are not 0 (a proximal step makes them
-exactly 0) or above a threshold; its time scale is the median length of a silence and the next burst
-on test frames. Each model of a grid over (M, lambda) has the median over its assemblies.
+The size of an assembly is the number of its weights that are not 0, or above a threshold. (A
+proximal step makes weights exactly 0.) Its time scale is the median length of a silence and the
+next burst on test frames. A model gets the median over its assemblies.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = ["ModelScales", "model_scales"]
 
 @dataclass(frozen=True)
 class ModelScales:
-    """Assemblies of a model in short.
+    """The assemblies of a model in three numbers.
 
     Parameters
     ----------
     n_assemblies : int
         Hidden units with a weight above the threshold.
     size : float
-        Median number of such weights over these units, in neurons; NaN without units.
+        Median over these units of the number of such weights, in neurons; NaN without units.
     time_scale_s : float
         Median time constant of these units; NaN where none completes a period.
     """
@@ -48,9 +48,9 @@ def model_scales(model: CRBM, test: Recording, threshold: float = 0.0) -> ModelS
     model : CRBM
         Fitted.
     test : Recording
-        Frames that training has not seen; periods cut by its discontinuities are dropped.
+        Frames that training has not seen. Periods cut by a discontinuity are dropped.
     threshold : float
-        A neuron belongs to an assembly if |w| is larger; at 0, if w is not 0.
+        A neuron belongs to an assembly if |w| is larger (default 0: if w is not 0).
 
     Returns
     -------
