@@ -1,1 +1,1 @@
-"""Numbers that the README names: `python -m benchmarks` or `python -m benchmarks.<name>`."""
+"""The numbers of book/reference/numbers.md: `python -m benchmarks` or `python -m benchmarks.<name>`."""
