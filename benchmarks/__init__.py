@@ -1,1 +1,1 @@
-"""The numbers of book/reference/numbers.md: `python -m benchmarks` or `python -m benchmarks.<name>`."""
+"""The numbers of the page Numbers: `python -m benchmarks` or `python -m benchmarks.<name>`."""
