@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TEXTS = ("*.md", "book/**/*.md", "book/**/*.ipynb", "crbm_lite/**/*.py", "benchmarks/*.py")
+TEXTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "book/**/*.md",
+    "book/**/*.ipynb",
+    "crbm_lite/**/*.py",
+    "benchmarks/*.py",
+)
 DOTTED = re.compile(r"`(crbm_lite(?:\.\w+)+)")
 PATH = re.compile(r"`(?:python )?((?:crbm_lite|benchmarks|book|tests)(?:/[\w.]+)+)[/`\s]")
 COMMAND = re.compile(r"python -m ((?:crbm_lite|benchmarks)(?:\.\w+)*)")
