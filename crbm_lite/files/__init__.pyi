@@ -3,7 +3,6 @@ from .errors import FileError as FileError
 from .errors import RecordingError as RecordingError
 from .errors import named_failures as named_failures
 from .errors import one_line as one_line
-from .hdf5 import RecordingError as RecordingError
 from .hdf5 import check_fits as check_fits
 from .hdf5 import check_sound as check_sound
 from .hdf5 import get_dataset as get_dataset

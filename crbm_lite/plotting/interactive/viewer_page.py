@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import scipy.sparse
 
-from crbm_lite.model.files import write_whole
+from crbm_lite.files.whole import write_whole
 from crbm_lite.plotting.interactive.html import figure_html, html_text, menu_options
 from crbm_lite.plotting.interactive.page_data import (
     encode,
