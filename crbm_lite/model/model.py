@@ -211,9 +211,9 @@ class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
 
         schedule = hyperparameters.checked_schedule(self)
         spikes = as_spikes(v)
-        hyperparameters.check_recording(spikes, self.batch_size)
-        left = getattr(self, "_left", None)  # by an interruption
-        run = find_run(self, spikes, checkpoint, checkpoint_every, resume, left)
+        hyperparameters.check_trainable(spikes, self.batch_size)
+        interrupted = getattr(self, "_interrupted_run", None)
+        run = find_run(self.get_params(), spikes, checkpoint, checkpoint_every, resume, interrupted)
         with tqdm(total=self.n_updates, disable=not self.progress, unit="update") as bar:
             result = train(
                 spikes, self.n_hidden, schedule, self.init, run.seed, bar,
@@ -225,7 +225,7 @@ class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
         self.certificate_ = result.certificate
         self.verdict_ = result.verdict
         self.converged_ = result.verdict == "converged"
-        self._left = None if result.state is None else (run.identity, result.state)
+        self._interrupted_run = None if result.state is None else (run.identity, result.state)
         if not self.converged_:
             reasons = "; ".join(result.certificate.failed) or "; ".join(result.history.events)
             if self.verdict_ == "interrupted":
