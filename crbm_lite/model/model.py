@@ -28,7 +28,7 @@ from crbm_lite.core.spikes import Spikes, SpikesError, as_spikes
 from crbm_lite.model.files import ModelFileError, arrays_of, read_model, result_of, write_model
 from crbm_lite.training.certificate import Certificate
 from crbm_lite.training.hyperparameters import (
-    check_recording,
+    check_trainable,
     check_sampling,
     checked_schedule,
     hyperparameters_as_json,
@@ -237,9 +237,9 @@ class CRBM(TransformerMixin, BaseEstimator):
 
         schedule = checked_schedule(self)
         spikes = as_spikes(v)
-        check_recording(spikes, self.batch_size)
+        check_trainable(spikes, self.batch_size)
         interrupted = getattr(self, "_interrupted_run", None)
-        run = find_run(self, spikes, checkpoint, checkpoint_every, resume, interrupted)
+        run = find_run(self.get_params(), spikes, checkpoint, checkpoint_every, resume, interrupted)
         with tqdm(total=self.n_updates, disable=not self.progress, unit="update") as bar:
             result = train(
                 spikes, self.n_hidden, schedule, self.init, run.seed, bar,

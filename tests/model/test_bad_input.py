@@ -158,7 +158,7 @@ def test_fit_names_an_impossible_hyperparameter(name, value):
 @pytest.mark.parametrize("value", [-1, 1.5, "all"])
 def test_sample_names_an_impossible_argument(fitted, name, value):
     arguments = {"n_samples": 4, "n_chains": 2, "n_steps": 1, "burn_in": 1} | {name: value}
-    with pytest.raises(HyperparameterError, match=f"^{name} must be"):
+    with pytest.raises(HyperparameterError, match=f"^{name} is"):
         fitted.sample(**arguments)
 
 
