@@ -139,7 +139,7 @@ def validate(
 def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
     """Write the assemblies of MODEL with the places of RECORDING's neurons.
 
-    OUTPUT ends in .csv (a row a neuron) or .h5 (arrays).
+    OUTPUT ends in .csv (one row for each neuron) or .h5 (arrays).
     """
     from crbm_lite.assemblies.export import export_csv, export_hdf5
     from crbm_lite.model.model import CRBM
@@ -156,7 +156,10 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
             f"{model} has {len(weights)} neurons and {recording} {data.n_neurons}: give the "
             "recording that the model was trained on", 3,
         )  # fmt: skip
-    writers[output.suffix](output, weights, data.coordinates, data.labels, data.label_names)
+    writers[output.suffix](
+        output, weights, data.coordinates, data.labels, data.label_names,
+        names=data.names, coordinate_unit=data.coordinate_unit,
+    )  # fmt: skip
     click.echo(f"{output}: {weights.shape[0]:,} neurons, {weights.shape[1]} assemblies")
 
 
