@@ -160,7 +160,10 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
             f"{model} has {len(weights)} neurons and {recording} {data.n_neurons}: give the "
             "recording that the model was trained on", 3,
         )  # fmt: skip
-    writers[output.suffix](output, weights, data.coordinates, data.labels, data.label_names)
+    writers[output.suffix](
+        output, weights, data.coordinates, data.labels, data.label_names,
+        names=data.names, coordinate_unit=data.coordinate_unit,
+    )  # fmt: skip
     click.echo(f"{output}: {weights.shape[0]:,} neurons, {weights.shape[1]} assemblies")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.checks.arguments import as_path, as_text
+from crbm_lite.files.csv_cells import text_of_cell
 from crbm_lite.files.hdf5 import RecordingError
 from crbm_lite.importers.arrays import ArrayOptions, errors_name, recording_from_arrays
 from crbm_lite.importers.options import takes_options_of
@@ -103,7 +104,7 @@ def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.n
             if not first.strip():
                 raise RecordingError(f"{path}: row 1 is empty: give a table with one row per frame")
             row = csv.reader([first.rstrip("\n")], delimiter=delimiter)
-            cells = tuple(cell.strip().strip('"') for cell in next(row))
+            cells = tuple(text_of_cell(cell.strip().strip('"')) for cell in next(row))
             header = None if all(map(_is_number, cells)) else cells
             if header is None:
                 stream.seek(0)

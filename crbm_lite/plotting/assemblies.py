@@ -72,14 +72,16 @@ def assembly_plates(
     drawn = np.abs(np.concatenate(values))
     limit = float(np.quantile(drawn[drawn > 0], 0.99)) if drawn.any() else 1.0
     across, up = np.ptp(places, axis=0)[list(VIEWS[view])]
-    n_columns = min(4, len(groups))
+    columns, width = (4, 2.0) if up > 0.6 * across else (3, 3.2)
+    n_columns = min(columns, len(groups))
     n_rows = -(-len(groups) // n_columns)
-    height = float(np.clip(1.9 * up / max(across, 1e-9), 0.9, 3.8)) + 0.5
+    height = float(np.clip(0.95 * width * up / max(across, 1e-9), 0.9, 3.8)) + 0.5
+    tall = height * n_rows > 3.0
     with style_context():
         figure, grid = plt.subplots(
             n_rows,
             n_columns,
-            figsize=(2.0 * n_columns + 1.0, height * n_rows + 0.4),
+            figsize=(width * n_columns + 1.0, height * n_rows + 0.4),
             squeeze=False,
             sharex=True,
             sharey=True,
@@ -95,5 +97,6 @@ def assembly_plates(
             ax.label_outer()
         for ax in grid.ravel()[len(groups) :]:
             ax.remove()
-        figure.colorbar(points, ax=axes, label="weight", shrink=0.6, aspect=30, extend="both")
+        look = {"shrink": 0.6, "aspect": 30} if tall else {"aspect": 12}
+        figure.colorbar(points, ax=axes, label="weight", extend="both", **look)
     return axes

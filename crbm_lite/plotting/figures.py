@@ -287,23 +287,34 @@ def brain_scatter(
         "cmap": diverging_colormap(),
         "vmin": -limit,
         "vmax": limit,
-        "s": float(np.clip(2e4 / max(len(values), 1), 1.0, 20.0)),
         "rasterized": True,
     }
+    extent = np.ptp(coordinates, axis=0)
     names = [f"{axis} ({unit_symbol(coordinate_unit)})" for axis in "xyz"]
     with style_context():
         if view == "3d":
             ax = own_axes(ax, subplot_kw={"projection": "3d"})
-            alpha = np.clip(np.abs(values) / limit, 0.1, 1.0)  # see through what is near zero
-            drawing |= {"alpha": alpha, "edgecolors": "face", "linewidths": 0.0}
-            points = ax.scatter(*places.T, depthshade=False, **drawing)
+            drawing |= {"s": _marker_area(ax, extent[:2], len(values)), "edgecolors": "face"}
+            alpha = np.clip(np.abs(values) / limit, 0.2, 1.0)  # see through what is near zero
+            points = ax.scatter(*places.T, depthshade=False, alpha=alpha, linewidths=0.0, **drawing)
             ax.set(xlabel=names[0], ylabel=names[1], zlabel=names[2])
-            ax.set_box_aspect(np.maximum(np.ptp(coordinates, axis=0), 1e-9))
+            ax.set_box_aspect(np.maximum(extent, 1e-9))
+            ax.locator_params(nbins=4)  # more would collide on the shorter axes
+            ax.tick_params(pad=0)
         else:
             ax = own_axes(ax)
             across, up = VIEWS[view]
+            drawing["s"] = _marker_area(ax, extent[[across, up]], len(values))
             points = ax.scatter(places[:, across], places[:, up], **drawing)
             ax.set(xlabel=names[across], ylabel=names[up], aspect="equal")
         pad = 0.2 if view == "3d" else 0.02  # room for the label of the third axis
         ax.figure.colorbar(points, ax=ax, label=label, shrink=0.7, pad=pad)
     return ax
+
+
+def _marker_area(ax: Axes, extent: np.ndarray, n_neurons: int) -> float:
+    """Area of a marker in points squared: all together fill most of the rectangle of the brain."""
+    room = 72 * ax.figure.get_size_inches() * ax.get_position().size
+    extent = np.maximum(extent, 0.05 * max(extent.max(), 1e-9))  # a plane seen from its edge
+    rectangle = extent * (room / extent).min()
+    return float(np.clip(0.75 * rectangle.prod() / n_neurons, 1.0, 20.0))

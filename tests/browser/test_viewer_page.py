@@ -134,10 +134,10 @@ def test_the_output_of_a_live_notebook_carries_plotly(browser, tmp_path, monkeyp
 def test_no_name_ends_a_page_and_pointing_shows_it_as_it_is(browser, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr("plotly.io.renderers.default", "plotly_mimetype+notebook")
     name = "<!--<script> <b>&lt;$x$ \udce9"
-    grid = np.stack(np.meshgrid(*[np.arange(8.0)] * 3), axis=-1).reshape(-1, 3)
-    n = len(grid)
+    n = 5000
+    places = np.random.default_rng(0).uniform(size=(n, 3)) * [400, 900, 250]
     hostile = view_assemblies(
-        np.ones((n, 1)), grid, labels=np.ones((n, 1)), label_names=[name],
+        np.ones((n, 1)), places, labels=np.ones((n, 1)), label_names=[name],
         names=[f"{name} {k}" for k in range(n)], coordinate_unit=name,
     )  # fmt: skip
     page = tmp_path / "output.html"

@@ -103,8 +103,9 @@ def test_export_writes_the_assemblies_once(trained, tmp_path, suffix):
     if suffix == ".csv":
         rows = output.read_text().splitlines()
         assert len(rows) == 61
+        first = rows[0].split(",").index("w0")
         np.testing.assert_allclose(
-            [float(x) for x in rows[7].split(",")[5:]], weights[6], rtol=1e-6
+            [float(x) for x in rows[7].split(",")[first:]], weights[6], rtol=1e-6
         )
     else:
         import h5py
@@ -114,6 +115,21 @@ def test_export_writes_the_assemblies_once(trained, tmp_path, suffix):
     again = run(*words)
     assert again.exit_code == 5 and "exists" in again.output
     assert run(*words, "--overwrite").exit_code == 0
+
+
+def test_export_keeps_the_names_and_the_unit(folder, tmp_path):
+    names, places = ["roi 4", "roi 1", "=roi"], np.arange(9.0).reshape(3, 3)
+    pixels = crbm_lite.Recording(
+        np.eye(3), rate_hz=2.0, coordinates=places, coordinate_unit="pixel", names=names
+    )
+    save_recording(tmp_path / "pixels.h5", pixels)
+    CRBM.from_parameters(np.eye(3)[:, :1], np.zeros(3), [1], [1], [0], [0]).save(tmp_path / "m.h5")
+    output = tmp_path / "a.csv"
+    assert run("export", tmp_path / "m.h5", tmp_path / "pixels.h5", output).exit_code == 0
+    assert output.read_text().splitlines() == [
+        "neuron,name,x_pixel,y_pixel,z_pixel,region,w0",
+        "0,roi 4,0,1,2,,1", "1,roi 1,3,4,5,,0", "2,'=roi,6,7,8,,0",
+    ]  # fmt: skip
 
 
 def test_inspect_shows_findings_and_reports_them(folder):

@@ -165,7 +165,7 @@ def _layout(scene: Scene) -> dict:
         space[f"{name}axis"] = {
             "title": "",  # a title would lie on the numbers of its axis
             "tickprefix": f"{name} ",
-            "ticksuffix": f" {html_text(unit_symbol(scene.coordinate_unit))}",
+            "ticksuffix": f" {unit_symbol(scene.coordinate_unit)}",
             "range": [middle - 0.52 * length, middle + 0.52 * length],
             "showtickprefix": "last",
             "showticksuffix": "last",
