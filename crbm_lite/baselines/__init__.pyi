@@ -1,6 +1,7 @@
 from .glm import GLM as GLM
 from .glm import fit_glm as fit_glm
 from .glm import fit_path as fit_path
+from .glm import logistic_given_others as logistic_given_others
 from .glm import sweep_l2 as sweep_l2
 from .graphical_lasso import graphical_lasso_couplings as graphical_lasso_couplings
 from .graphical_lasso import sweep_alpha as sweep_alpha

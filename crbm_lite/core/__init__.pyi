@@ -1,3 +1,6 @@
+from .left_out import log_likelihood_given_others as log_likelihood_given_others
+from .left_out import mean_log_likelihood as mean_log_likelihood
+from .left_out import mean_v_given_others as mean_v_given_others
 from .reference import MAX_ASYMMETRY as MAX_ASYMMETRY
 from .reference import SQUARED_RESCALING as SQUARED_RESCALING
 from .reference import VARIANCE_RATE as VARIANCE_RATE
