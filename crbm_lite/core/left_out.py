@@ -31,43 +31,13 @@ from scipy.special import expit
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.spikes import Spikes, as_spikes
-from crbm_lite.core.truncated_gaussian import LOG_SQRT_PI_OVER_2, SQRT_HALF, half_weight
+from crbm_lite.core.truncated_gaussian import log_half
 
 __all__ = ["log_likelihood_given_others", "mean_log_likelihood", "mean_v_given_others"]
 
 _CLIP = 1e-7  # probabilities closer to 0 or 1 count as this
 _CHUNK_BYTES = 2**26  # of float64 probabilities in memory at once
-_REACH = 8.0  # the table covers |x| < 8
-_BINS_PER_UNIT = 64
-_LOG_SQRT_2_PI = 0.5 * math.log(2.0 * math.pi)
 _NEGLIGIBLE = 37.0  # exp(-37) is below the rounding of 1
-
-
-def _table_of_cubics() -> np.ndarray:
-    """Coefficients (bins, 4) of Hermite cubics of log Z(x) - x^2/2 = log(sqrt(pi/2) erfc)."""
-    x = np.linspace(-_REACH, _REACH, int(2 * _REACH * _BINS_PER_UNIT) + 1)
-    erfc = np.array([math.erfc(z * SQRT_HALF) for z in x])
-    value = np.log(erfc) + LOG_SQRT_PI_OVER_2
-    slope = -math.sqrt(2.0 / math.pi) * np.exp(-0.5 * x**2) / erfc / _BINS_PER_UNIT
-    rise, first, last = np.diff(value), slope[:-1], slope[1:]
-    return np.stack([value[:-1], first, 3 * rise - 2 * first - last, first + last - 2 * rise], 1)
-
-
-_CUBICS = _table_of_cubics()
-
-
-@njit(inline="always")
-def _log_half(d, gamma, inverse_root):
-    """Log Z of a half with slope d and curvature gamma, plus half the log of gamma."""
-    x = d * inverse_root
-    if x < -_REACH:
-        return _LOG_SQRT_2_PI + 0.5 * x * x
-    if x >= _REACH:
-        return half_weight(d, gamma)[0] + 0.5 * math.log(gamma)
-    position = (x + _REACH) * _BINS_PER_UNIT
-    k = min(int(position), _CUBICS.shape[0] - 1)
-    c, f = _CUBICS[k], position - k
-    return c[0] + f * (c[1] + f * (c[2] + f * c[3])) + 0.5 * x * x
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -99,8 +69,8 @@ def _log_odds_given_others(
             for t in range(row.shape[0]):
                 sign = 1.0 - 2.0 * spikes[t]  # the spike is added where there is none, else taken
                 x = there[t] + sign * w
-                plus = _log_half(tp - x, gp, root_p) - log_p
-                minus = _log_half(x - tm, gm, root_m) - log_m
+                plus = log_half(tp - x, gp, root_p) - log_p
+                minus = log_half(x - tm, gm, root_m) - log_m
                 gap = abs(plus - minus)
                 cumulant = max(plus, minus)
                 if gap < _NEGLIGIBLE:

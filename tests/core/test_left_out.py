@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from numba import config, get_num_threads, njit, set_num_threads
+from numba import config, get_num_threads, set_num_threads
 from scipy.special import expit
 
 from crbm_lite import CRBM
@@ -12,7 +12,6 @@ from crbm_lite.core import left_out
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.partition import all_states
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.core.truncated_gaussian import half_weight
 
 # gamma_plus, gamma_minus, theta_plus, theta_minus
 SHAPES = {
@@ -100,18 +99,6 @@ def test_quadratic_units_are_a_hopfield_model():
     states = all_states(8)
     p = left_out.mean_v_given_others(as_spikes(states), *parameters(model))
     np.testing.assert_allclose(p, expit(states @ coupling + fields), rtol=1e-9)
-
-
-@njit
-def log_half(d, gamma):
-    return left_out._log_half(d, gamma, 1.0 / np.sqrt(gamma))
-
-
-@pytest.mark.parametrize("gamma", [1e-3, 0.1, 1.0, 30.0, 1e3])
-def test_the_table_is_the_standard_half(gamma):
-    for d in np.random.default_rng(0).uniform(-60, 60, 2000):
-        exact = half_weight(d, gamma)[0] + 0.5 * np.log(gamma)
-        assert abs(log_half(d, gamma) - exact) < 1e-10 * (1 + abs(exact))
 
 
 def test_cumulants_of_the_whole_grid_of_potentials():
