@@ -21,7 +21,7 @@ COLOURS = 64  # enough for few hues, and a third of the file
 
 
 def draw() -> plt.Figure:
-    """Held-out spikes, the three largest assemblies, and the check of the pairs of neurons."""
+    """Draw held-out spikes, the three largest assemblies, and the check of the pairs of neurons."""
     recording = simulate_recording(random_state=0)
     train, test = split_train_test(recording)
     model = CRBM(n_hidden=40, l1=0.01, n_updates=2_000, n_gibbs=10, random_state=0, progress=False)

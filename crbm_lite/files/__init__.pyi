@@ -1,3 +1,5 @@
+from .csv_cells import cell_of_text as cell_of_text
+from .csv_cells import text_of_cell as text_of_cell
 from .errors import FAILURES as FAILURES
 from .errors import FileError as FileError
 from .errors import RecordingError as RecordingError

@@ -28,8 +28,8 @@ from crbm_lite.core.spikes import Spikes, SpikesError, as_spikes
 from crbm_lite.model.files import ModelFileError, arrays_of, read_model, result_of, write_model
 from crbm_lite.training.certificate import Certificate
 from crbm_lite.training.hyperparameters import (
-    check_trainable,
     check_sampling,
+    check_trainable,
     checked_schedule,
     hyperparameters_as_json,
 )
