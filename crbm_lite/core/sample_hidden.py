@@ -1,11 +1,11 @@
 r"""Exact draws of a hidden unit given its input: h ~ P(h|I), proportional to exp(-U(h) + hI).
 
-P(h|I) is a mixture of two truncated Gaussians (`crbm_lite.core.drelu`). A draw decides the side of
-zero, then draws from that half by rejection, which is exact however far the tail.
+P(h|I) is a mixture of two truncated Gaussians (`crbm_lite.core.drelu`). A draw first decides the
+side of zero and then draws from that half by rejection, which is exact however far the tail lies.
 
-The side needs P(h > 0 | I) = Z+/(Z+ + Z-), and the two logarithms of Z are what a draw costs. So
-they are first read from a table of cubics, to 2e-9, and formed exactly only for the few draws that
-fall so near to the probability that the table cannot tell. The distribution is the exact one.
+The side needs P(h > 0 | I) = Z+/(Z+ + Z-), and the two logarithms of Z make the cost of a draw. So
+they are read from a table of cubics, to 2e-9. The few draws that fall too near to the probability
+for the table are decided by the exact logarithms, and the distribution is the exact one.
 """
 
 from __future__ import annotations
@@ -18,19 +18,27 @@ from numba import njit, prange
 from crbm_lite.core.random_numbers import hash64, uniform01
 from crbm_lite.core.truncated_gaussian import half_weight, sample_half
 
+__all__ = [
+    "sample_h_given_input",
+    "sample_h_given_partial_input",
+    "sample_one",
+    "scales_of",
+    "sum_partial_input",
+]
+
 _REACH = 8.0  # the table covers |x| < 8
-_BINS_A_UNIT = 32
+_BINS_PER_UNIT = 32
 _LOG_SQRT_2_PI = 0.5 * math.log(2.0 * math.pi)
-_CHAINS_A_BLOCK = 4  # chains that one thread sums and draws for together
+_CHAINS_PER_BLOCK = 4  # chains that one thread sums and draws for together
 _UNDECIDED = 1e-7  # far above the table's error
 
 
 def _table_of_cubics() -> np.ndarray:
-    """Coefficients (bins, 4) of the Hermite cubics of log Z(x) - x^2/2 = log(sqrt(pi/2) erfc)."""
-    x = np.linspace(-_REACH, _REACH, int(2 * _REACH * _BINS_A_UNIT) + 1)
+    """Fit Hermite cubics to log Z(x) - x^2/2 = log(sqrt(pi/2) erfc(x/sqrt 2)): (bins, 4)."""
+    x = np.linspace(-_REACH, _REACH, int(2 * _REACH * _BINS_PER_UNIT) + 1)
     erfc = np.array([math.erfc(z * math.sqrt(0.5)) for z in x])
     value = np.log(erfc) + 0.5 * math.log(0.5 * math.pi)
-    slope = -math.sqrt(2.0 / math.pi) * np.exp(-0.5 * x**2) / erfc / _BINS_A_UNIT
+    slope = -math.sqrt(2.0 / math.pi) * np.exp(-0.5 * x**2) / erfc / _BINS_PER_UNIT
     rise, first, last = np.diff(value), slope[:-1], slope[1:]
     return np.stack([value[:-1], first, 3 * rise - 2 * first - last, first + last - 2 * rise], 1)
 
@@ -40,13 +48,13 @@ _CUBICS = _table_of_cubics()
 
 @njit(inline="always")
 def _log_half(d, gamma, inverse_root):
-    """Log Z of a half with slope d, less half the log of gamma, to 2e-9."""
+    """Look up log Z of a half with slope d, without -log(gamma)/2, to 2e-9."""
     x = d * inverse_root
     if x < -_REACH:
         return _LOG_SQRT_2_PI + 0.5 * x * x
     if x >= _REACH:
         return half_weight(d, gamma)[0] + 0.5 * math.log(gamma)
-    position = (x + _REACH) * _BINS_A_UNIT
+    position = (x + _REACH) * _BINS_PER_UNIT
     k = min(int(position), _CUBICS.shape[0] - 1)
     c, f = _CUBICS[k], position - k
     return c[0] + f * (c[1] + f * (c[2] + f * c[3])) + 0.5 * x * x
@@ -54,7 +62,7 @@ def _log_half(d, gamma, inverse_root):
 
 @njit(inline="always")
 def scales_of(gamma_plus, gamma_minus):
-    """Per-unit constants of ``sample_one``: 1/sqrt(g+), 1/sqrt(g-), log(g+/g-)/2."""
+    """Compute the constants that ``sample_one`` needs: 1/sqrt(g+), 1/sqrt(g-), log(g+/g-)/2."""
     return (
         1.0 / math.sqrt(gamma_plus),
         1.0 / math.sqrt(gamma_minus),
@@ -64,10 +72,7 @@ def scales_of(gamma_plus, gamma_minus):
 
 @njit(inline="always")
 def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, scales, key):
-    """One exact draw of P(h|I); ``key`` is a 64-bit random key used up by this draw.
-
-    ``scales`` is what ``scales_of`` returns for the unit.
-    """
+    """Draw h from P(h|I) with a 64-bit random key of its own; ``scales`` as ``scales_of`` gives."""
     d_plus, d_minus = theta_plus - inp, inp - theta_minus
     scale_plus, scale_minus, half_log_ratio = scales
     difference = (
@@ -86,8 +91,8 @@ def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, scales, ke
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def sample_given_input(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key, out):
-    """Draw h given inputs I, both (T, M); (t, mu) uses the random key of counter t M + mu."""
+def sample_h_given_input(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key, out):
+    """Draw h given inputs I, both (T, M); frame t and unit mu use the random number t M + mu."""
     n_hidden = inp.shape[1]
     for t in prange(inp.shape[0]):
         for mu in range(n_hidden):
@@ -103,8 +108,8 @@ def sample_given_input(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, ke
 
 
 @njit(inline="always")
-def _sum_of_shares(partial_input, first, last, total):
-    """total[c - first, :] = hidden inputs of chains first..last: the tiles' shares in order."""
+def _sum_some(partial_input, first, last, total):
+    """Set total[c - first, :] to the hidden inputs of chains first..last, tile after tile."""
     total[:] = 0.0
     for tile in range(partial_input.shape[0]):
         for c in range(first, last):
@@ -114,18 +119,20 @@ def _sum_of_shares(partial_input, first, last, total):
 
 
 @njit(cache=True, parallel=True)
-def sum_shares(partial_input, out):
-    """Hidden inputs of all chains, out (chains, M) float64, from the tiles' shares."""
+def sum_partial_input(partial_input, out):
+    """Sum the tiles' parts of the hidden inputs: out (chains, M) float64."""
     n_chains = out.shape[0]
-    for block in prange((n_chains + _CHAINS_A_BLOCK - 1) // _CHAINS_A_BLOCK):
-        first = block * _CHAINS_A_BLOCK
-        last = min(first + _CHAINS_A_BLOCK, n_chains)
-        _sum_of_shares(partial_input, first, last, out[first:last])
+    for block in prange((n_chains + _CHAINS_PER_BLOCK - 1) // _CHAINS_PER_BLOCK):
+        first = block * _CHAINS_PER_BLOCK
+        last = min(first + _CHAINS_PER_BLOCK, n_chains)
+        _sum_some(partial_input, first, last, out[first:last])
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def sample_hidden(partial_input, scale, gamma_plus, gamma_minus, theta_plus, theta_minus, key, h):
-    """Draw h given the summed inputs, times ``scale``: h (M, padded chains) float32.
+def sample_h_given_partial_input(
+    partial_input, scale, gamma_plus, gamma_minus, theta_plus, theta_minus, key, h
+):
+    """Draw h given ``scale`` times the sum of the tiles' inputs: h (M, padded chains) float32.
 
     ``scale`` is 1 in a model and the inverse temperature in annealing.
     """
@@ -133,11 +140,11 @@ def sample_hidden(partial_input, scale, gamma_plus, gamma_minus, theta_plus, the
     scales = np.empty((n_hidden, 3))
     for mu in range(n_hidden):
         scales[mu] = scales_of(gamma_plus[mu], gamma_minus[mu])
-    for block in prange((n_chains + _CHAINS_A_BLOCK - 1) // _CHAINS_A_BLOCK):
-        total = np.empty((_CHAINS_A_BLOCK, n_hidden))
-        first = block * _CHAINS_A_BLOCK
-        last = min(first + _CHAINS_A_BLOCK, n_chains)
-        _sum_of_shares(partial_input, first, last, total)
+    for block in prange((n_chains + _CHAINS_PER_BLOCK - 1) // _CHAINS_PER_BLOCK):
+        total = np.empty((_CHAINS_PER_BLOCK, n_hidden))
+        first = block * _CHAINS_PER_BLOCK
+        last = min(first + _CHAINS_PER_BLOCK, n_chains)
+        _sum_some(partial_input, first, last, total)
         for mu in range(n_hidden):
             for c in range(first, last):
                 h[mu, c] = sample_one(

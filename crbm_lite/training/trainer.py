@@ -154,7 +154,7 @@ class Trainer:
             self.activity, starts, rows, h_data, h_chains, drift, scale, mean_h,
             (learning_rate, l1, l1_at_zero, self._boost * learning_rate),
             (schedule.beta2, self._bias_correction(), schedule.epsilon, keep),
-            chains.rows_a_tile, chains.v, chains.n_chains, chains.packed_rows,
+            chains.rows_per_tile, chains.v, chains.n_chains, chains.packed_rows,
             chains.partial_input, self._sums,
         )  # fmt: skip
         now.offset, now.size, n_nonzero = self._sums.sum(axis=0)

@@ -15,11 +15,11 @@ from jax import lax
 
 from crbm_lite.core import jumps
 
-_EDGES, _N_BINS = jumps._EDGES, jumps._N_BINS
+_EDGES, _N_BINS = jumps.BIN_EDGES, jumps.N_BINS
 
 
 def _bin_of(h: jax.Array) -> jax.Array:
-    return jnp.floor((jnp.arcsinh(h) + jumps._REACH) / jumps._BIN).astype(jnp.int32)
+    return jnp.floor((jnp.arcsinh(h) + jumps.REACH) / jumps.BIN_WIDTH).astype(jnp.int32)
 
 
 def count_values(h: jax.Array) -> jax.Array:
@@ -34,7 +34,7 @@ def count_values(h: jax.Array) -> jax.Array:
 def _proposal(counts: jax.Array) -> tuple[jax.Array, jax.Array]:
     """`crbm_lite.core.jumps.proposal_given_counts`."""
     share = counts / counts.sum(axis=1, keepdims=True)
-    share = (1.0 - jumps._FLOOR) * share + jumps._FLOOR / _N_BINS
+    share = (1.0 - jumps.EVEN_SHARE) * share + jumps.EVEN_SHARE / _N_BINS
     cumulative = jnp.cumsum(share, axis=1)
     return cumulative / cumulative[:, -1:], jnp.log(share / jnp.diff(_EDGES))
 
