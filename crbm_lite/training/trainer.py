@@ -167,7 +167,7 @@ class NumbaTrainer:
             ),
             batch._replace(h=batch.h.astype(np.float32)),
             kernels.ChainArrays(
-                chains.v, chains.n_chains, h_chains.astype(np.float32), chains.rows_a_tile,
+                chains.v, chains.n_chains, h_chains.astype(np.float32), chains.rows_per_tile,
                 *chains.packed_rows, chains.partial_input,
             ),
             kernels.Centre(

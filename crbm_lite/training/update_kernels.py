@@ -15,7 +15,7 @@ from numba import njit, prange
 
 from crbm_lite.core.drelu import partial_moments
 from crbm_lite.core.sample_visible import add_row
-from crbm_lite.core.vector_code import UNASKED, nonzero_places, pack_nonzero
+from crbm_lite.core.vector_code import SPARE_PLACES, nonzero_places, pack_nonzero
 
 __all__ = [
     "Batch",
@@ -226,7 +226,7 @@ def update_rows(neurons, batch, chains, centre, rates, sums):
     learning_rate, field_rate, l1, l1_at_zero, beta2, bias, epsilon, decay = rates
     n_neurons, n_hidden = weights.shape
     for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
-        active = np.empty(v.shape[1] + UNASKED, np.int64)
+        active = np.empty(v.shape[1] + SPARE_PLACES, np.int64)
         gradient = np.empty(n_hidden, np.float32)
         partial_input[tile] = 0
         sums[tile] = 0.0

@@ -127,7 +127,7 @@ def test_raster_puts_spikes_at_their_time_and_neuron():
 def test_raster_refuses_bad_input():
     with pytest.raises(ValueError, match="rate_hz is 0"):
         plotting.raster(np.eye(3), rate_hz=0)
-    with pytest.raises(ValueError, match="spikes must be binary"):
+    with pytest.raises(ValueError, match="give only 0 and 1"):
         plotting.raster(np.full((3, 3), 2), rate_hz=1.0)
 
 

@@ -212,7 +212,7 @@ def test_update_rows_is_a_plain_rmsprop_step_with_a_soft_threshold(chains_in_use
     updates.update_rows(
         weights, square, average, fields, field_square, spikes.activity(), starts, rows, h_data,
         h_chains, drift, scale, mean_h, (lr, l1, l1_at_zero, field_rate), (beta2, bias, eps, keep),
-        chains.rows_a_tile, chains.v, chains_in_use, chains.packed_rows, chains.partial_input,
+        chains.rows_per_tile, chains.v, chains_in_use, chains.packed_rows, chains.partial_input,
         sums,
     )  # fmt: skip
     close = {"rtol": 2e-4, "atol": 2e-6}
@@ -228,7 +228,7 @@ def test_update_rows_is_a_plain_rmsprop_step_with_a_soft_threshold(chains_in_use
     # the packed rows and the chains' inputs belong to the new weights
     fresh = GibbsChains(n, m, chains_in_use, 0, 0)
     fresh.set_weights(weights)
-    np.testing.assert_array_equal(chains.row_nnz, fresh.row_nnz)
+    np.testing.assert_array_equal(chains.packed_rows.n_nonzero, fresh.packed_rows.n_nonzero)
     np.testing.assert_allclose(chains.inputs(), v_chains @ weights.astype(float), **close)
     chains.update_inputs()
     np.testing.assert_allclose(chains.inputs(), v_chains @ weights.astype(float), **close)
@@ -248,14 +248,6 @@ def test_a_refit_has_no_penalty_and_keeps_zeros_and_averages_its_later_half():
     plain = replace(schedule, refit=0.0)
     assert (plain.l1_at(1000), plain.l1_at_zero(999), plain.l1_nonzero) == (0.02, 0.02, 0.02)
     assert [plain.is_averaged(u) for u in (500, 501)] == [False, True]
-
-
-def test_frames_given_neuron_transposes_a_batch():
-    v = (np.random.default_rng(0).random((20, 9)) < 0.3).astype(np.uint8)
-    spikes, frames = as_spikes(v), np.array([2, 3, 11, 19])
-    starts, rows = frames_given_neuron(spikes.frame_starts, spikes.neurons, frames, 9)
-    for i in range(9):
-        np.testing.assert_array_equal(rows[starts[i] : starts[i + 1]], np.flatnonzero(v[frames, i]))
 
 
 def test_the_schedule_decays_geometrically_and_ramps_lambda():

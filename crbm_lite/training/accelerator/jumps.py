@@ -17,11 +17,11 @@ from crbm_lite.core import jumps
 
 __all__ = ["count_values", "jump_sweep"]
 
-_EDGES, _N_BINS = jumps._EDGES, jumps._N_BINS
+_EDGES, _N_BINS = jumps.BIN_EDGES, jumps.N_BINS
 
 
 def _bin_of(h: jax.Array) -> jax.Array:
-    return jnp.floor((jnp.arcsinh(h) + jumps._REACH) / jumps._BIN).astype(jnp.int32)
+    return jnp.floor((jnp.arcsinh(h) + jumps.REACH) / jumps.BIN_WIDTH).astype(jnp.int32)
 
 
 def count_values(h: jax.Array) -> jax.Array:
@@ -36,7 +36,7 @@ def count_values(h: jax.Array) -> jax.Array:
 def _proposal(counts: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Compute `crbm_lite.core.jumps.proposal_given_counts`."""
     share = counts / counts.sum(axis=1, keepdims=True)
-    share = (1.0 - jumps._FLOOR) * share + jumps._FLOOR / _N_BINS
+    share = (1.0 - jumps.EVEN_SHARE) * share + jumps.EVEN_SHARE / _N_BINS
     cumulative = jnp.cumsum(share, axis=1)
     return cumulative / cumulative[:, -1:], jnp.log(share / jnp.diff(_EDGES))
 
