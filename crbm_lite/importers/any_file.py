@@ -73,7 +73,7 @@ def import_recording(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "mine.csv"
-    ...     _ = path.write_text("0,1\n1,1\n0,0\n")
+    ...     _ = path.write_text("1,0\n1,1\n0,0\n")
     ...     import_recording(path, rate_hz=2.5)
     Recording(3 frames x 2 neurons, 2.5 Hz, 1.2 s, activity 0.500)
     """
