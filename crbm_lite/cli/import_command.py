@@ -28,10 +28,8 @@ from crbm_lite.importers.arrays import FIELDS
 __all__ = ["POSITIVE", "import_file", "load"]
 
 # How the importers call the choice of all cells.
-_ALL = {
-    "suite2p": {"accepted_only": False},
-    "caiman": {"accepted_only": False},
-    "published": {"keep_unlabelled": True},
+_ALL = {"published": {"keep_unlabelled": True}} | {
+    tool: {"accepted_only": False} for tool in ("suite2p", "caiman", "nwb", "phy")
 }
 _ENDINGS = (".h5", ".hdf5")
 
@@ -95,6 +93,7 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
         "crbm-lite import suite2p/plane0 mine.h5 --amplitude-fraction 0.5",
         "crbm-lite import suite2p/plane0 mine.h5 --traces F --kernel gcamp6s",
         "crbm-lite import mine.nwb mine.h5 --series units --bin-s 0.05",
+        "crbm-lite import sorted/ mine.h5 --bin-s 0.02",
         "crbm-lite import spikes.csv mine.h5 --format spike_times --bin-s 0.05",
     ),
 )
@@ -120,6 +119,7 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
 @click.option("--bin-s", type=POSITIVE, help="Spike times: width of a bin in seconds.")
 @click.option("--start-s", type=NUMBER, help="Spike times: where the first bin begins.")
 @click.option("--stop-s", type=NUMBER, help="Spike times: where the recording ends.")
+@click.option("--sample-rate-hz", type=POSITIVE, help="phy: samples per second.")
 @click.option("--time-column", help="CSV: the column with the times in seconds.")
 @click.option("--header/--no-header", default=None,
               help="CSV: whether the first row holds names.")  # fmt: skip
@@ -134,9 +134,9 @@ def import_file(
 ) -> None:  # fmt: skip
     """Read SOURCE, a file of another program, and write RECORDING, which every command reads.
 
-    SOURCE is a NumPy, MATLAB, CSV, HDF5 or NWB file, results of CaImAn, a folder of suite2p or a
-    list of spike times. RECORDING ends in .h5 and appears whole or not at all. What is not 0 and 1
-    becomes so only as you say: --threshold, --amplitude-fraction or --kernel.
+    SOURCE is a NumPy, MATLAB, CSV, HDF5 or NWB file, results of CaImAn, a folder of suite2p or phy,
+    or a list of spike times. RECORDING ends in .h5 and appears whole or not at all. What is not 0
+    and 1 becomes so only as you say: --threshold, --amplitude-fraction or --kernel.
     """
     if recording.suffix not in _ENDINGS:
         raise click.UsageError(f"{recording} must end in {' or '.join(_ENDINGS)}")

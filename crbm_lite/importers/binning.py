@@ -20,6 +20,9 @@ from crbm_lite.files.hdf5 import RecordingError
 
 __all__ = ["BinnedSpikes", "as_bin_s", "bin_spike_times"]
 
+_WIDTHS_S = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)  # that may be recommended
+_FEW = 0.05  # of the bins with spikes, those that may hold several
+
 # Bins of all neurons for each spike, and in all: a damaged time must not fill the memory.
 _MOST_PER_SPIKE, _MOST_NUMBERS = 10**5, 2**34
 _SAME_S = 1e-9  # sums of many steps are so far off; no clock of spikes is finer
@@ -28,6 +31,23 @@ _SAME_S = 1e-9  # sums of many steps are so far off; no clock of spikes is finer
 def as_bin_s(bin_s: object) -> float:
     """Return the width of a bin as a float; ValueError unless it is positive and finite."""
     return as_number(bin_s, "bin_s", "the width of a bin in seconds", positive=True)
+
+
+def _missing_width(times_s: np.ndarray, neuron: np.ndarray, where: str) -> RecordingError:
+    """Ask for the width of a bin, and recommend the widest that loses little."""
+    order = np.lexsort((times_s, neuron))
+    neuron = neuron[order]
+    for width_s in _WIDTHS_S:
+        index = np.floor(times_s[order] / width_s)
+        last = np.append((np.diff(index) != 0) | (np.diff(neuron) != 0), True)
+        several = float(np.mean(np.diff(np.flatnonzero(last), prepend=-1) > 1))
+        if several <= _FEW:
+            break
+    return RecordingError(
+        f"{where}: spike times are counted in bins: pass bin_s=..., in seconds. In bins of bin_s = "
+        f"{width_s:g} s, {several:.1%} of those with spikes would hold several, which 0 and 1 "
+        "cannot tell apart"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +83,7 @@ def bin_spike_times(
     times_s: np.ndarray,
     neuron: np.ndarray,
     n_neurons: int,
-    bin_s: float,
+    bin_s: float | None,
     *,
     start_s: float | None = None,
     stop_s: float | None = None,
@@ -78,8 +98,8 @@ def bin_spike_times(
     neuron : (S,) int
         Whose spike it is, 0..N-1.
     n_neurons : int
-    bin_s : float
-        Width of a bin in seconds.
+    bin_s : float or None
+        Width of a bin in seconds; None is an error that recommends one.
     start_s : float, optional
         Where the first bin begins. If it is given, earlier spikes are left out; if not, it is 0
         and a negative time is an error.
@@ -107,7 +127,7 @@ def bin_spike_times(
     >>> binned.spikes.tolist(), binned.n_bins_with_several
     ([[1, 0], [0, 1]], 1)
     """
-    bin_s = as_bin_s(bin_s)
+    bin_s = None if bin_s is None else as_bin_s(bin_s)
     start_s = None if start_s is None else as_number(start_s, "start_s", "seconds")
     stop_s = None if stop_s is None else as_number(stop_s, "stop_s", "seconds")
     times_s = as_array(times_s, where)
@@ -127,15 +147,17 @@ def bin_spike_times(
             "begins with start_s=..., or correct them"
         )
     _check_sorted(times_s, neuron, where)
+    if bin_s is None:
+        raise _missing_width(times_s, neuron, where)
     first_s = 0.0 if start_s is None else start_s
     last_s = float(times_s.max()) if stop_s is None else stop_s
     n_bins = float(_bins(np.float64(last_s), first_s, bin_s, rounding))
     most = min(_MOST_NUMBERS, _MOST_PER_SPIKE * times_s.size) // n_neurons
     if not 1 <= n_bins <= max(most, 1):
         raise RecordingError(
-            f"{where}: {last_s - first_s:g} s from start_s to stop_s in bins of bin_s = {bin_s:g} s "
-            f"are {n_bins:.3g} bins of {n_neurons} neurons with {times_s.size} spikes: choose another "
-            "bin_s=..., or correct the times"
+            f"{where}: {last_s - first_s:g} s from start_s to stop_s in bins of bin_s = {bin_s:g} "
+            f"s are {n_bins:.3g} bins of {n_neurons} neurons with {times_s.size} spikes: choose "
+            "another bin_s=..., or correct the times"
         )
     n_bins = int(n_bins)
     index = _bins(times_s, first_s, bin_s, rounding)

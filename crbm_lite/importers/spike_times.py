@@ -19,7 +19,7 @@ __all__ = ["import_spike_times", "recording_from_spike_times"]
 
 def recording_from_spike_times(
     times_s: Mapping[str, Sequence[float]] | Sequence[Sequence[float]],
-    bin_s: float,
+    bin_s: float | None = None,
     *,
     start_s: float | None = None,
     stop_s: float | None = None,
@@ -33,7 +33,8 @@ def recording_from_spike_times(
     times_s : mapping from names to times, or sequence of times
         Spike times of each neuron in seconds, not decreasing; a neuron may have none.
     bin_s : float
-        Width of a bin in seconds; ``rate_hz`` becomes 1 / bin_s.
+        Width of a bin in seconds; ``rate_hz`` becomes 1 / bin_s. Without it there is an error that
+        recommends a width.
     start_s, stop_s : float, optional
         Of the recording; see `crbm_lite.importers.binning.bin_spike_times`.
     coordinates : (N, 3) float, optional
@@ -58,7 +59,7 @@ def recording_from_spike_times(
     >>> recording.spikes.T.tolist(), recording.provenance["bins_with_several_spikes"]
     ([[1, 0, 1], [0, 1, 0]], 1)
     """
-    bin_s = as_bin_s(bin_s)
+    bin_s = None if bin_s is None else as_bin_s(bin_s)
     if isinstance(times_s, (str, bytes)) or not np.iterable(times_s):
         raise ValueError(
             f"times_s is {times_s!r}: give {{name: times in seconds}}, or a list of times for each "
@@ -98,7 +99,7 @@ def recording_from_spike_times(
 
 def import_spike_times(
     path: str | os.PathLike,
-    bin_s: float,
+    bin_s: float | None = None,
     *,
     delimiter: str = ",",
     header: bool | None = None,
@@ -112,7 +113,7 @@ def import_spike_times(
     path : path of a text file
         Two columns.
     bin_s : float
-        Width of a bin in seconds.
+        Width of a bin in seconds. Without it there is an error that recommends a width.
     delimiter : str
         What separates the columns (default ",").
     header : bool, optional
@@ -150,6 +151,11 @@ def import_spike_times(
     path = as_path(path)
     with errors_name(path):
         check_delimiter(delimiter)
+        if path.suffix.lower() in (".npy", ".npz"):
+            raise RecordingError(
+                f"{path}: a list of spikes is a text file: import the folder of a spike sorter "
+                "with format='phy', or give arrays to recording_from_spike_times"
+            )
         if header is not None:
             as_flag(header, "header")
         times_s: dict[str, list[float]] = {}
