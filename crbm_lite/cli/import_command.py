@@ -28,10 +28,8 @@ from crbm_lite.importers.arrays import FIELDS
 __all__ = ["POSITIVE", "import_file", "load"]
 
 # How the importers call the choice of all cells.
-_ALL = {
-    "suite2p": {"accepted_only": False},
-    "caiman": {"accepted_only": False},
-    "published": {"keep_unlabelled": True},
+_ALL = {"published": {"keep_unlabelled": True}} | {
+    tool: {"accepted_only": False} for tool in ("suite2p", "caiman", "nwb", "phy")
 }
 _ENDINGS = (".h5", ".hdf5")
 
@@ -95,6 +93,7 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
         "crbm-lite import suite2p/plane0 mine.h5 --amplitude-fraction 0.5",
         "crbm-lite import suite2p/plane0 mine.h5 --traces F --kernel gcamp6s",
         "crbm-lite import mine.nwb mine.h5 --series units --bin-s 0.05",
+        "crbm-lite import sorted/ mine.h5 --bin-s 0.02",
         "crbm-lite import spikes.csv mine.h5 --format spike_times --bin-s 0.05",
     ),
 )
@@ -120,7 +119,12 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
 @click.option("--bin-s", type=POSITIVE, help="Spike times: width of a bin in seconds.")
 @click.option("--start-s", type=NUMBER, help="Spike times: where the first bin begins.")
 @click.option("--stop-s", type=NUMBER, help="Spike times: where the recording ends.")
+@click.option("--sample-rate-hz", type=POSITIVE, help="phy: samples per second.")
 @click.option("--time-column", help="CSV: the column with the times in seconds.")
+@click.option("--header/--no-header", default=None,
+              help="CSV: whether the first row holds names.")  # fmt: skip
+@click.option("--leave-out", multiple=True, metavar="NAME",
+              help="A column that is no neuron: its name, or number from 0.")  # fmt: skip
 @click.option("--delimiter", help="CSV: what separates columns; \\t is a tabulator.")
 @click.option("--overwrite", is_flag=True, help="Replace RECORDING.")
 @report_option
@@ -130,9 +134,9 @@ def import_file(
 ) -> None:  # fmt: skip
     """Read SOURCE, a file of another program, and write RECORDING, which every command reads.
 
-    SOURCE is a NumPy, MATLAB, CSV, HDF5 or NWB file, results of CaImAn, a folder of suite2p or a
-    list of spike times. RECORDING ends in .h5 and appears whole or not at all. What is not 0 and 1
-    becomes so only as you say: --threshold, --amplitude-fraction or --kernel.
+    SOURCE is a NumPy, MATLAB, CSV, HDF5 or NWB file, results of CaImAn, a folder of suite2p or phy,
+    or a list of spike times. RECORDING ends in .h5 and appears whole or not at all. What is not 0
+    and 1 becomes so only as you say: --threshold, --amplitude-fraction or --kernel.
     """
     if recording.suffix not in _ENDINGS:
         raise click.UsageError(f"{recording} must end in {' or '.join(_ENDINGS)}")
@@ -143,7 +147,9 @@ def import_file(
             raise Failed(f"{recording} is the source itself: choose another name", 5)
         if not overwrite:
             raise Failed(f"{recording} exists: --overwrite it, or choose another name", 5)
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if "leave_out" in given:
+        given["leave_out"] = [name for name in given["leave_out"] if name]
     if keys:
         given["keys"] = dict(keys)
     if options["delimiter"] == "\\t":
@@ -224,11 +230,18 @@ def as_options(error: Exception) -> str:
     'pass --threshold 0 or --key spikes=..., with --time-axis 1'
     """
     text = re.sub(r"keys=\{'(\w+)': \.\.\.\}", r"--key \1=...", str(error))
+    text = re.sub(r"leave_out=\[(.*?)\]", _leave_out, text)
+    text = text.replace("header=True", "--header").replace("header=False", "--no-header")
     text = re.sub(r"accepted_only=False|keep_unlabelled=True", "--all-cells", text)
     text = re.sub(r"kernel=[\w.]*GCAMP6S", "--kernel gcamp6s", text)
     names = "|".join(p.name for p in import_file.params if p.opts[0].startswith("--"))
     pattern = rf"(?<!--key )(?<![-\w])({names})=(?=\S)"
     return re.sub(pattern, lambda found: f"--{found[1].replace('_', '-')} ", text)
+
+
+def _leave_out(found: re.Match) -> str:
+    names = found[1].split(", ") if found[1] else ["''"]
+    return " ".join(f"--leave-out {name}" for name in names)
 
 
 def _bins_with_several(provenance: dict) -> str:

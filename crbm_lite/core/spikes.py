@@ -298,12 +298,17 @@ def as_spikes(v: object, name: str = "v", n_neurons: int | None = None) -> Spike
     array([1, 0, 1], dtype=int32)
     """
     v = getattr(v, "spikes", v)
+    if np.ma.is_masked(v):
+        raise SpikesError(f"{name} has masked entries: fill them, or leave them out.")
     if isinstance(v, Spikes):
         spikes = v
     elif scipy.sparse.issparse(v):
         spikes = _from_sparse(v, name)
     else:
         array = np.asarray(v)
+        kinds = {getattr(dtype, "kind", "O") for dtype in getattr(v, "dtypes", "O")}
+        if array.dtype == object and kinds <= set("biuf"):  # a table of pandas, of its own types
+            array = v.to_numpy(dtype=np.float32, na_value=np.nan)
         if array.ndim != 2:
             raise SpikesError(
                 f"{name} has shape {array.shape}: give (frames, neurons). Reshape your data: one "

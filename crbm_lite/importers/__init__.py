@@ -5,6 +5,7 @@
   `crbm_lite.importers.hdf5_file`: arrays under the user's own names;
 - `crbm_lite.importers.suite2p`, `crbm_lite.importers.caiman`, `crbm_lite.importers.nwb`: the output
   of analysis tools;
+- `crbm_lite.importers.phy`: the output of spike sorters, in the layout of phy and Kilosort;
 - `crbm_lite.importers.spike_times`: spike times, binned;
 - `crbm_lite.importers.published`: the published whole-brain zebrafish recordings;
 - `crbm_lite.importers.retinal_waves`: spike times of multi-electrode retina recordings.

@@ -1,7 +1,7 @@
 """One way in for every format: `import_recording` finds out what a file is and calls its importer.
 
-A folder is suite2p's. The endings .npy, .npz, .mat, .csv and .nwb say their own format. An HDF5
-file of any other ending is recognised by its keys.
+A folder is phy's if it holds spike_times.npy, else suite2p's. The endings .npy, .npz, .mat, .csv
+and .nwb say their own format. An HDF5 file of any other ending is recognised by its keys.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from crbm_lite.checks.arguments import as_path
 from crbm_lite.files.hdf5 import open_hdf5, read_attribute
 from crbm_lite.importers.arrays import errors_name
+from crbm_lite.importers.phy import is_phy
 from crbm_lite.recordings.recording import Recording
 
 __all__ = ["FORMATS", "format_of", "import_recording"]
@@ -28,6 +29,7 @@ FORMATS = {
     "suite2p": ("suite2p", "import_suite2p"),
     "caiman": ("caiman", "import_caiman"),
     "nwb": ("nwb", "import_nwb"),
+    "phy": ("phy", "import_phy"),
     "spike_times": ("spike_times", "import_spike_times"),
     "published": ("published", "import_published"),
     "retinal_waves": ("retinal_waves", "import_retinal_waves"),
@@ -47,7 +49,7 @@ def import_recording(
 
     Parameters
     ----------
-    path : path of the file, or of suite2p's folder
+    path : path of the file, or of the folder of suite2p or phy
     format : str, optional
         A key of `FORMATS`. If not given, it is found from the ending and, for HDF5, from the
         keys. Only a list of spike times in a text file must be named, as "spike_times".
@@ -73,7 +75,7 @@ def import_recording(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "mine.csv"
-    ...     _ = path.write_text("0,1\n1,1\n0,0\n")
+    ...     _ = path.write_text("1,0\n1,1\n0,0\n")
     ...     import_recording(path, rate_hz=2.5)
     Recording(3 frames x 2 neurons, 2.5 Hz, 1.2 s, activity 0.500)
     """
@@ -97,7 +99,7 @@ def format_of(path: str | os.PathLike) -> str:
 
     Parameters
     ----------
-    path : path of the file, or of suite2p's folder
+    path : path of the file, or of the folder of suite2p or phy
 
     Returns
     -------
@@ -120,6 +122,8 @@ def format_of(path: str | os.PathLike) -> str:
     """
     path = as_path(path)
     with errors_name(path):
+        if is_phy(path):
+            return "phy"
         if path.is_dir():
             return "suite2p"
         ending = path.suffix.lower()

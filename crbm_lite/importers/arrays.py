@@ -18,7 +18,7 @@ rate_hz     frames per second
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ import scipy.sparse
 from crbm_lite.checks.arguments import as_rate_hz, as_text
 from crbm_lite.files.hdf5 import RecordingError, check_fits
 from crbm_lite.importers.binarisation import ToBinary, binarise
+from crbm_lite.importers.labels import as_left_out, check_no_labels, neurons_left
 from crbm_lite.importers.options import takes_options_of
 from crbm_lite.recordings.recording import Recording
 
@@ -83,16 +84,29 @@ class ArrayOptions(ToBinary):
         Which axis of spikes and dff is time (default 0); 1 for files that put neurons first.
     coordinate_unit : str
         Unit of the positions (default "um").
+    leave_out : sequence of str or int, optional
+        Names, or numbers from 0, of columns of the activity that are no neurons. If not given, a
+        file with a column like frame numbers or times is refused; ``[]`` says that all are neurons.
     """
 
     keys: Mapping[str, str] | None = None
     rate_hz: float | None = None
     time_axis: int = 0
     coordinate_unit: str = "um"
+    leave_out: Sequence[str | int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.time_axis not in (0, 1):
+            raise ValueError(f"time_axis is {self.time_axis!r}: give 0 (frames first) or 1")
 
 
 def recording_from_arrays(
-    path: Path, arrays: Mapping[str, object], layout: str, options: ArrayOptions
+    path: Path,
+    arrays: Mapping[str, object],
+    layout: str,
+    options: ArrayOptions,
+    *,
+    first_row: bool = True,
 ) -> Recording:
     """Make a Recording of the arrays of a file.
 
@@ -104,6 +118,8 @@ def recording_from_arrays(
     layout : str
         For the provenance.
     options : ArrayOptions
+    first_row : bool
+        Whether the first row could be labels (default True).
 
     Returns
     -------
@@ -124,14 +140,17 @@ def recording_from_arrays(
     Recording(3 frames x 3 neurons, 2 Hz, 1.5 s, activity 0.333)
     """
     rate_hz, time_axis = options.rate_hz, options.time_axis
-    if time_axis not in (0, 1):
-        raise ValueError(f"time_axis is {time_axis!r}: give 0 (frames first) or 1")
     if rate_hz is not None:
         rate_hz = as_rate_hz(rate_hz)
     used = _used_keys(path, arrays, options.keys)
     found = {field: arrays[key] for field, key in used.items()}
     values = _traces(path, used["spikes"], found["spikes"], time_axis)
     where = f"{path}: key {used['spikes']}"
+    names = _texts(path, used, found, "names")
+    keep = neurons_left(as_left_out(options.leave_out), names, values.shape[1], where)
+    values, names = _kept(values.T, keep).T, None if names is None else _kept(names, keep)
+    if options.leave_out is None or not keep.all():
+        check_no_labels(values, names, where, first_row=first_row)
     breaks: np.ndarray | tuple = ()
     if "times_s" in found:
         times_where = f"{path}: key {used['times_s']}"
@@ -150,16 +169,16 @@ def recording_from_arrays(
     binary = binarise(values, where, rate_hz, options)
     dff = binary.dff
     if "dff" in found and dff is None:
-        dff = _traces(path, used["dff"], found["dff"], time_axis)
+        dff = _kept(_traces(path, used["dff"], found["dff"], time_axis).T, keep).T
     try:
         return Recording(
             binary.spikes,
             rate_hz=rate_hz,
-            coordinates=_positions(path, used, found, values.shape),
+            coordinates=_kept(_positions(path, used, found, keep.size), keep),
             coordinate_unit=options.coordinate_unit,
-            labels=found.get("labels"),
+            labels=_kept(found.get("labels"), keep),
             label_names=_texts(path, used, found, "label_names"),
-            names=_texts(path, used, found, "names"),
+            names=names,
             discontinuities=breaks,
             dff=dff,
             provenance={
@@ -253,13 +272,20 @@ def _traces(path: Path, key: str, values: object, time_axis: int) -> np.ndarray:
     return array.T if time_axis == 1 else array
 
 
+def _kept(rows: object, keep: np.ndarray) -> object:
+    """Leave out rows, if there is one for each neuron, kept or not."""
+    if rows is None or keep.all() or np.shape(rows)[:1] != keep.shape:
+        return rows
+    rows = scipy.sparse.csr_array(rows) if scipy.sparse.issparse(rows) else rows
+    return tuple(x for x, k in zip(rows, keep) if k) if isinstance(rows, tuple) else rows[keep]
+
+
 def _positions(
-    path: Path, used: dict[str, str], found: dict[str, object], shape: tuple[int, int]
+    path: Path, used: dict[str, str], found: dict[str, object], n_neurons: int
 ) -> np.ndarray | None:
     if "coordinates" not in found:
         return None
     array = np.asarray(found["coordinates"])
-    n_neurons = shape[1]
     if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] not in (2, 3):
         hint = "; it looks transposed" if array.shape in ((2, n_neurons), (3, n_neurons)) else ""
         raise RecordingError(

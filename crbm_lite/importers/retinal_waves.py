@@ -68,7 +68,7 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
     path = as_path(path)
     bin_s = as_bin_s(bin_s)
     with open_hdf5(path) as file:
-        times_s = np.asarray(read_array(file, "spikes", 1), dtype=np.float64)
+        times_s = read_array(file, "spikes", 1)
         counts = read_array(file, "sCount", 1)
         position_um = read_array(file, "epos", 2)
         stop_s = None

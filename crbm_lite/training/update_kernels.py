@@ -88,7 +88,7 @@ class ChainArrays(NamedTuple):
     n_chains : int
     h : float32 (chains, M)
         (h - <h>) / chains.
-    rows_a_tile : int
+    rows_per_tile : int
         Neurons in a tile.
     row_nnz, columns, values : packed rows of W, which are refilled
     partial_input : float32 (tiles, chains, M)
@@ -98,7 +98,7 @@ class ChainArrays(NamedTuple):
     v: np.ndarray
     n_chains: int
     h: np.ndarray
-    rows_a_tile: int
+    rows_per_tile: int
     row_nnz: np.ndarray
     columns: np.ndarray
     values: np.ndarray
@@ -221,18 +221,18 @@ def update_rows(neurons, batch, chains, centre, rates, sums):
     """
     weights, square, average, fields, field_square = neurons
     starts, frames, h_data = batch
-    v, n_chains, h_chains, rows_a_tile, row_nnz, columns, values, partial_input = chains
+    v, n_chains, h_chains, rows_per_tile, row_nnz, columns, values, partial_input = chains
     activity, mean_h, drift, column_scale = centre
     learning_rate, field_rate, l1, l1_at_zero, beta2, bias, epsilon, decay = rates
     n_neurons, n_hidden = weights.shape
-    for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
+    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
         active = np.empty(v.shape[1] + SPARE_PLACES, np.int64)
         gradient = np.empty(n_hidden, np.float32)
         partial_input[tile] = 0
         sums[tile] = 0.0
-        first = tile * rows_a_tile
+        first = tile * rows_per_tile
         start = first * n_hidden
-        for i in range(first, min(n_neurons, first + rows_a_tile)):
+        for i in range(first, min(n_neurons, first + rows_per_tile)):
             n_active = nonzero_places(v[i : i + 1], n_chains, active)
             _gradient_row(
                 h_data, frames[starts[i] : starts[i + 1]], h_chains, active[:n_active], drift,

@@ -89,6 +89,7 @@ WRONG = {  # values that no importer takes
     "keep_unlabelled": ("no", None), "dff": ("no", None),
     "series": (3, ["units"], {}, ""),
     "delimiter": (3, "", None, "ab"),
+    "leave_out": ("t", 3, {}, [1.5], [None], ["none"], b"t"), "header": ("no", 2),
     "time_column": (3, ["t"], {}, ""),
     "coordinates": (3, None, "x"),
     "made_up": (1,),

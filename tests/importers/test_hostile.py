@@ -130,12 +130,12 @@ def test_a_delimiter_is_one_character(delimiter, tmp_path):
         import_spike_times(path, 0.5, delimiter=delimiter)
 
 
-@pytest.mark.parametrize("text", ["0,1\r\n1,0\r\n", "\ufeff0,1\n1,0\n", "\ufeffa,b\r\n0,1\r\n1,0"])
+@pytest.mark.parametrize("text", ["1,0\r\n0,1\r\n", "\ufeff1,0\n0,1\n", "\ufeffa,b\r\n1,0\r\n0,1"])
 def test_what_spreadsheets_add_is_no_number(text, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_bytes(text.encode())
     recording = import_csv(path, rate_hz=2.0)
-    assert recording.spikes.tolist() == [[0, 1], [1, 0]]
+    assert recording.spikes.tolist() == [[1, 0], [0, 1]]
     assert recording.names == (("a", "b") if "a" in text else None)
 
 
