@@ -1,7 +1,7 @@
 """`crbm-lite import`: from a file of your laboratory to a recording that every command reads.
 
-No equations. The options are the arguments of `crbm_lite.importers`, and messages that name an
-argument are told in options. Needs the package click.
+The options are the arguments of `crbm_lite.importers`, and messages that name an argument name the
+option instead. This needs the package click.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from crbm_lite.importers.arrays import FIELDS
 
 __all__ = ["POSITIVE", "import_file", "load"]
 
-# How the importers call the choice of all cells rather than those that the tool accepted.
+# How the importers call the choice of all cells.
 _ALL = {
-    "suite2p": {"cells_only": False},
+    "suite2p": {"accepted_only": False},
     "caiman": {"accepted_only": False},
     "published": {"keep_unlabelled": True},
 }
@@ -101,7 +101,7 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
 @click.argument("source", type=FILE)
 @click.argument("recording", type=FILE)
 @click.option("--format", type=click.Choice(list(FORMATS)),
-              help="By default told from the ending and, for HDF5, from the keys.")  # fmt: skip
+              help="By default found from the ending and, for HDF5, from the keys.")  # fmt: skip
 @click.option("--rate-hz", type=POSITIVE, help="Frames per second, where SOURCE has none.")
 @click.option("--key", "keys", type=_Key(), multiple=True,
               help=f"Where SOURCE keeps what; NAME is one of {', '.join(FIELDS)}.")  # fmt: skip
@@ -111,7 +111,7 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
 @click.option("--kernel", type=_Kernel(),
               help="For dF/F: gcamp6s, gcamp6f or RISE_S,DECAY_S.")  # fmt: skip
 @click.option("--traces", help="suite2p: spks or F. CaImAn: S, F_dff or C.")
-@click.option("--all-cells", is_flag=True, help="Also cells that suite2p or CaImAn refused, or of "
+@click.option("--all-cells", is_flag=True, help="Also cells that the tool rejected, or that lie in "
               "no region.")  # fmt: skip
 @click.option("--neuropil", type=NUMBER, help="suite2p: share of Fneu to subtract from F.")
 @click.option("--um-per-pixel", type=POSITIVE, help="suite2p, CaImAn: makes um of pixels.")
@@ -164,12 +164,12 @@ def import_file(
 
 
 def load(path: Path, rate_hz: float | None = None) -> crbm_lite.Recording:
-    """Load any recording that needs no word on how to read it, calcium traces left out.
+    """Load any recording that needs no option, without its calcium traces.
 
     Raises
     ------
     Failed
-        With the line of ``crbm-lite import`` to type, if a foreign file needs such a word.
+        With the line of ``crbm-lite import`` to type, if a foreign file needs an option.
     """
     given = {} if rate_hz is None else {"rate_hz": rate_hz}
     try:
@@ -216,7 +216,7 @@ def _imported(source: Path, format: str | None, all_cells: bool, given: dict) ->
 
 
 def as_options(error: Exception) -> str:
-    """Say in options what a message of the library says in arguments.
+    """Name options where a message of the library names arguments.
 
     Examples
     --------
@@ -224,7 +224,7 @@ def as_options(error: Exception) -> str:
     'pass --threshold 0 or --key spikes=..., with --time-axis 1'
     """
     text = re.sub(r"keys=\{'(\w+)': \.\.\.\}", r"--key \1=...", str(error))
-    text = re.sub(r"(cells|accepted)_only=False|keep_unlabelled=True", "--all-cells", text)
+    text = re.sub(r"accepted_only=False|keep_unlabelled=True", "--all-cells", text)
     text = re.sub(r"kernel=[\w.]*GCAMP6S", "--kernel gcamp6s", text)
     names = "|".join(p.name for p in import_file.params if p.opts[0].startswith("--"))
     pattern = rf"(?<!--key )(?<![-\w])({names})=(?=\S)"

@@ -9,11 +9,12 @@
 - `crbm_lite.importers.published`: the published whole-brain zebrafish recordings;
 - `crbm_lite.importers.retinal_waves`: spike times of multi-electrode retina recordings.
 
-They share how arrays become a recording (`crbm_lite.importers.arrays`), how spike times are
-binned (`crbm_lite.importers.binning`) and how activity that is not 0/1 becomes so, in the way the
-user names (`crbm_lite.importers.binarise`). Nothing of a file is
-ever executed: no pickle is loaded. Errors are `crbm_lite.recordings.files.RecordingError`, a
-ValueError, and name the file and the key.
+They share how arrays become a recording (`crbm_lite.importers.arrays`), which cells of an analysis
+tool are kept and where they lie (`crbm_lite.importers.cells`), how spike times are binned
+(`crbm_lite.importers.binning`), and how activity that is not 0/1 becomes so, in the way that the
+user names (`crbm_lite.importers.binarisation`). Nothing of a file is ever executed, and no pickle
+is loaded. Errors are `crbm_lite.files.hdf5.RecordingError`, a ValueError, and name the file and
+the key.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From named arrays to a Recording: what npz, MATLAB, HDF5 and CSV files have in common.
 
-No equations. A file is a mapping from its keys to arrays; which key is what, the user says with
-`keys`, a mapping from the names below to the file's own. A name left out is looked for under
-itself; only the spikes must be there.
+A file is a mapping from its keys to arrays. Which key is what, the user says with `keys`, a mapping
+from the names below to the file's own. A name that is left out is looked for under itself. Only the
+spikes must be there.
 
 =========== ===================================================================
 spikes      (T, N) activity: 0/1, or what `crbm_lite.importers.binarise` takes
@@ -20,8 +20,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse
@@ -30,13 +30,11 @@ from crbm_lite.checks.arguments import as_text
 from crbm_lite.checks.traces import as_rate_hz
 from crbm_lite.files.hdf5 import RecordingError
 from crbm_lite.files.soundness import check_fits
-from crbm_lite.importers.binarise import binarise
-from crbm_lite.recordings.files import Recording
+from crbm_lite.importers.binarisation import ToBinary, binarise
+from crbm_lite.importers.options import takes_options_of
+from crbm_lite.recordings.recording import Recording
 
-if TYPE_CHECKING:
-    from crbm_lite.calcium.deconvolution import CalciumKernel
-
-__all__ = ["FIELDS", "errors_name", "rate_given_times", "recording_from_arrays"]
+__all__ = ["FIELDS", "ArrayOptions", "errors_name", "rate_given_times", "recording_from_arrays"]
 
 FIELDS = (
     "spikes", "dff", "coordinates", "labels", "label_names", "names", "times_s", "rate_hz",
@@ -48,8 +46,8 @@ _RATES_AGREE = 0.02  # relative difference of a stated rate and the one of the t
 def errors_name(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong while reading `path` into a RecordingError that names it.
 
-    Parsers of other projects raise anything on damaged files, so nothing is let through but what
-    says already what is wrong: RecordingError, FileNotFoundError, ImportError.
+    Parsers of other projects raise anything on damaged files. So only those errors pass unchanged
+    that say already what is wrong: RecordingError, FileNotFoundError, ImportError.
     """
     try:
         if not path.exists():
@@ -66,24 +64,37 @@ def errors_name(path: Path) -> Iterator[None]:
 
 
 def _text_of(error: Exception) -> str:
-    """The error's text, without the number that OSError adds and the quotes of KeyError."""
+    """Return the error's text, without the number of an OSError and the quotes of a KeyError."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error.args[0] if isinstance(error, KeyError) and error.args else error)
 
 
+@takes_options_of(ToBinary)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ArrayOptions(ToBinary):
+    """What the user says on the arrays of a file.
+
+    Parameters
+    ----------
+    keys : mapping, optional
+        Which key of the file is what, see `crbm_lite.importers.arrays`.
+    rate_hz : float, optional
+        Frames per second, where the file holds neither rate_hz nor times_s.
+    time_axis : {0, 1}
+        Which axis of spikes and dff is time (default 0); 1 for files that put neurons first.
+    coordinate_unit : str
+        Unit of the positions (default "um").
+    """
+
+    keys: Mapping[str, str] | None = None
+    rate_hz: float | None = None
+    time_axis: int = 0
+    coordinate_unit: str = "um"
+
+
 def recording_from_arrays(
-    path: Path,
-    arrays: Mapping[str, object],
-    layout: str,
-    *,
-    keys: Mapping[str, str] | None = None,
-    rate_hz: float | None = None,
-    time_axis: int = 0,
-    coordinate_unit: str = "um",
-    threshold: float | np.ndarray | None = None,
-    amplitude_fraction: float | None = None,
-    kernel: CalciumKernel | None = None,
+    path: Path, arrays: Mapping[str, object], layout: str, options: ArrayOptions
 ) -> Recording:
     """Make a Recording of the arrays of a file.
 
@@ -94,15 +105,7 @@ def recording_from_arrays(
     arrays : mapping from the file's keys to arrays, texts or sparse matrices
     layout : str
         For the provenance.
-    keys : mapping, optional
-        From the names of the module's table to the file's keys.
-    rate_hz : float, optional
-        Frames per second, where the file does not tell.
-    time_axis : {0, 1}
-        Which axis of spikes and dff is time; 1 for files that put neurons first.
-    coordinate_unit : str
-    threshold, amplitude_fraction, kernel
-        See `crbm_lite.importers.binarise.binarise`.
+    options : ArrayOptions
 
     Returns
     -------
@@ -113,19 +116,21 @@ def recording_from_arrays(
     RecordingError
         A ValueError naming the file and the key.
     ValueError
-        If an argument is not what it must be.
+        If an option is not what it must be.
 
     Examples
     --------
     >>> arrays = {"S": np.eye(3), "t": np.array([0.0, 0.5, 1.0])}
-    >>> recording_from_arrays(Path("a.npz"), arrays, "npz", keys={"spikes": "S", "times_s": "t"})
+    >>> options = ArrayOptions(keys={"spikes": "S", "times_s": "t"})
+    >>> recording_from_arrays(Path("a.npz"), arrays, "npz", options)
     Recording(3 frames x 3 neurons, 2 Hz, 1.5 s, activity 0.333)
     """
+    rate_hz, time_axis = options.rate_hz, options.time_axis
     if time_axis not in (0, 1):
-        raise ValueError(f"time_axis is {time_axis!r}: expected 0 (frames first) or 1")
+        raise ValueError(f"time_axis is {time_axis!r}: give 0 (frames first) or 1")
     if rate_hz is not None:
         rate_hz = as_rate_hz(rate_hz)
-    used = _used_keys(path, arrays, keys)
+    used = _used_keys(path, arrays, options.keys)
     found = {field: arrays[key] for field, key in used.items()}
     values = _traces(path, used["spikes"], found["spikes"], time_axis)
     where = f"{path}: key {used['spikes']}"
@@ -144,10 +149,7 @@ def recording_from_arrays(
             f"{path}: the frame rate is unknown: pass rate_hz=..., or say where it, or the "
             "times, can be found with keys={'rate_hz': ...} or keys={'times_s': ...}"
         )
-    binary = binarise(
-        values, where, rate_hz,
-        threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
-    )  # fmt: skip
+    binary = binarise(values, where, rate_hz, options)
     dff = binary.dff
     if "dff" in found and dff is None:
         dff = _traces(path, used["dff"], found["dff"], time_axis)
@@ -156,7 +158,7 @@ def recording_from_arrays(
             binary.spikes,
             rate_hz=rate_hz,
             coordinates=_positions(path, used, found, values.shape),
-            coordinate_unit=coordinate_unit,
+            coordinate_unit=options.coordinate_unit,
             labels=found.get("labels"),
             label_names=_texts(path, used, found, "label_names"),
             names=_texts(path, used, found, "names"),
@@ -175,9 +177,9 @@ def recording_from_arrays(
 def rate_given_times(
     times_s: object, where: str, shape: tuple[int, int]
 ) -> tuple[float, np.ndarray]:
-    """Rate from the median step of the frames' times, and the frames before which time jumps.
+    """Return the rate, from the median step, and the frames before which time jumps.
 
-    A jump is a step longer than 1.5 times the median. `shape` is (T, N) of the spikes.
+    A jump is a step longer than 1.5 times the median. `shape` is the (T, N) of the spikes.
 
     Raises
     ------

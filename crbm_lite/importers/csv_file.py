@@ -1,6 +1,6 @@
-"""Importer of text tables: a row a frame, a column a neuron.
+"""Importer of text tables: one row per frame, one column per neuron.
 
-No equations. The first row may hold the neurons' names; one column may hold the frames' times.
+The first row may hold the names of the neurons, and one column the times of the frames.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ import csv
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crbm_lite.checks.arguments import as_path, as_text
 from crbm_lite.files.hdf5 import RecordingError
-from crbm_lite.importers.arrays import errors_name, recording_from_arrays
-from crbm_lite.recordings.files import Recording
-
-if TYPE_CHECKING:
-    from crbm_lite.calcium.deconvolution import CalciumKernel
+from crbm_lite.importers.arrays import ArrayOptions, errors_name, recording_from_arrays
+from crbm_lite.importers.options import takes_options_of
+from crbm_lite.recordings.recording import Recording
 
 __all__ = ["check_delimiter", "import_csv", "read_table"]
 
@@ -27,16 +24,13 @@ _OF_NUMBERS = '0123456789.eE+-"\r\n'  # no delimiters
 _GAPS = ("na", "n/a", "#n/a", "null", "none", "-", "--", "?", ".")  # how programs write gaps
 
 
+@takes_options_of(ArrayOptions, without=("keys", "coordinate_unit"))
 def import_csv(
     path: str | os.PathLike,
     *,
-    rate_hz: float | None = None,
     time_column: str | None = None,
     delimiter: str = ",",
-    time_axis: int = 0,
-    threshold: float | np.ndarray | None = None,
-    amplitude_fraction: float | None = None,
-    kernel: CalciumKernel | None = None,
+    **options: object,
 ) -> Recording:
     r"""Import a text table of activity.
 
@@ -44,16 +38,10 @@ def import_csv(
     ----------
     path : path of the file
         UTF-8; one row for each frame. A first row with a text in it holds the names.
-    rate_hz : float, optional
-        Frames per second; needed without a `time_column`.
     time_column : str, optional
         Name of the column with the times in seconds; the other columns are neurons.
     delimiter : str
         What separates the columns.
-    time_axis : {0, 1}
-        1 if the table has a row for each neuron; then it has neither names nor times.
-    threshold, amplitude_fraction, kernel
-        How activity that is not 0/1 becomes so, see `crbm_lite.importers.binarise.binarise`.
 
     Returns
     -------
@@ -81,7 +69,7 @@ def import_csv(
     >>> recording, recording.names
     (Recording(3 frames x 2 neurons, 2 Hz, 1.5 s, activity 0.500), ('left', 'right'))
     """
-    path = as_path(path)
+    path, given = as_path(path), ArrayOptions(**options)
     with errors_name(path):
         header, table = read_table(path, delimiter)
         arrays: dict[str, object] = {}
@@ -97,10 +85,7 @@ def import_csv(
         arrays["spikes"] = table
         if header is not None:
             arrays["names"] = header
-        return recording_from_arrays(
-            path, arrays, "text table", rate_hz=rate_hz, time_axis=time_axis,
-            threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
-        )  # fmt: skip
+        return recording_from_arrays(path, arrays, "text table", given)
 
 
 def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.ndarray]:
@@ -116,7 +101,7 @@ def read_table(path: Path, delimiter: str) -> tuple[tuple[str, ...] | None, np.n
         with path.open(encoding="utf-8-sig", newline=None) as stream:
             first = stream.readline()
             if not first.strip():
-                raise RecordingError(f"{path}: row 1 is empty: expected a table, a row a frame")
+                raise RecordingError(f"{path}: row 1 is empty: give a table with one row per frame")
             row = csv.reader([first.rstrip("\n")], delimiter=delimiter)
             cells = tuple(cell.strip().strip('"') for cell in next(row))
             header = None if all(map(_is_number, cells)) else cells

@@ -1,8 +1,8 @@
 """Importer of MATLAB files: version 5 (``save -v6``, ``-v7``) and version 7.3 (``save -v7.3``).
 
-No equations. Version 7.3 is HDF5 with MATLAB's conventions: axes are reversed, texts are arrays of
-uint16, cells are arrays of references, and sparse matrices are groups. Fields of a struct are named
-by a path, ``session/spikes``.
+Version 7.3 is HDF5 with MATLAB's conventions: axes are reversed, texts are arrays of uint16, cells
+are arrays of references, and sparse matrices are groups. A field of a struct is named by a path,
+``session/spikes``.
 """
 
 from __future__ import annotations
@@ -18,42 +18,24 @@ import scipy.sparse
 from crbm_lite.checks.arguments import as_path
 from crbm_lite.files.hdf5 import RecordingError, open_hdf5
 from crbm_lite.files.soundness import check_sound
-from crbm_lite.importers.arrays import errors_name, recording_from_arrays
-from crbm_lite.recordings.files import Recording
+from crbm_lite.importers.arrays import ArrayOptions, errors_name, recording_from_arrays
+from crbm_lite.importers.options import takes_options_of
+from crbm_lite.recordings.recording import Recording
 
 if TYPE_CHECKING:
     import h5py
 
-    from crbm_lite.calcium.deconvolution import CalciumKernel
 
 __all__ = ["import_matlab"]
 
 
-def import_matlab(
-    path: str | os.PathLike,
-    *,
-    keys: Mapping[str, str] | None = None,
-    rate_hz: float | None = None,
-    time_axis: int = 0,
-    coordinate_unit: str = "um",
-    threshold: float | np.ndarray | None = None,
-    amplitude_fraction: float | None = None,
-    kernel: CalciumKernel | None = None,
-) -> Recording:
-    """Import a MATLAB file.
+@takes_options_of(ArrayOptions)
+def import_matlab(path: str | os.PathLike, **options: object) -> Recording:
+    """Import a MATLAB file; its axes are those that MATLAB shows.
 
     Parameters
     ----------
     path : path of the .mat file
-    keys : mapping, optional
-        Which variable is what, see `crbm_lite.importers.arrays`.
-    rate_hz : float, optional
-        Frames per second, where the file holds neither rate_hz nor times_s.
-    time_axis : {0, 1}
-        1 if the matrix, as MATLAB shows it, has neurons first.
-    coordinate_unit : str
-    threshold, amplitude_fraction, kernel
-        How activity that is not 0/1 becomes so, see `crbm_lite.importers.binarise.binarise`.
 
     Returns
     -------
@@ -79,20 +61,15 @@ def import_matlab(
     ...     import_matlab(path, keys={"spikes": "raster", "rate_hz": "fps"}, time_axis=1)
     Recording(3 frames x 2 neurons, 2.5 Hz, 1.2 s, activity 0.500)
     """
-    path = as_path(path)
-    options = {
-        "keys": keys, "rate_hz": rate_hz, "time_axis": time_axis,
-        "coordinate_unit": coordinate_unit, "threshold": threshold,
-        "amplitude_fraction": amplitude_fraction, "kernel": kernel,
-    }  # fmt: skip
+    path, given = as_path(path), ArrayOptions(**options)
     with errors_name(path):
         with path.open("rb") as stream:
             head = stream.read(128)
         if head.startswith(b"MATLAB 5.0 MAT-file") and head[126:128] in (b"IM", b"MI"):
-            return recording_from_arrays(path, _Version5(path), "MATLAB v5", **options)
+            return recording_from_arrays(path, _Version5(path), "MATLAB v5", given)
         if head.startswith((b"MATLAB 7.3 MAT-file", b"\x89HDF\r\n\x1a\n")):
             with open_hdf5(path) as file:
-                return recording_from_arrays(path, _Version73(file), "MATLAB v7.3", **options)
+                return recording_from_arrays(path, _Version73(file), "MATLAB v7.3", given)
         raise RecordingError(
             f"{path}: no MATLAB file of version 5 or 7.3 (truncated, empty, or version 4): save "
             "it in MATLAB with save(..., '-v7') or '-v7.3'"

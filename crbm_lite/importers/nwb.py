@@ -1,8 +1,8 @@
 """Importer of Neurodata Without Borders files (NWB 2), read with pynwb.
 
-No equations. Two kinds of activity are found wherever they are in a file: traces of ROIs
-(RoiResponseSeries, alone or in Fluorescence and DfOverF), and the spike times of Units, which are
-binned by `crbm_lite.importers.binning`. pynwb is optional: ``pip install pynwb``.
+Two kinds of activity are found wherever they are in a file: traces of ROIs (RoiResponseSeries,
+alone or in Fluorescence and DfOverF), and the spike times of Units, which are binned by
+`crbm_lite.importers.binning`. pynwb is optional: ``pip install pynwb``.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from crbm_lite.files.hdf5 import RecordingError, open_hdf5
 from crbm_lite.files.heaps import check_heaps
 from crbm_lite.files.soundness import check_sound
 from crbm_lite.importers.arrays import errors_name, rate_given_times
-from crbm_lite.importers.binarise import binarise
-from crbm_lite.importers.footprints import centres_given_footprints
+from crbm_lite.importers.binarisation import ToBinary, binarise
+from crbm_lite.importers.cells import centres_given_footprints
+from crbm_lite.importers.options import takes_options_of
 from crbm_lite.importers.spike_times import recording_from_spike_times
-from crbm_lite.recordings.files import Recording
+from crbm_lite.recordings.recording import Recording
 
 if TYPE_CHECKING:
     import pynwb
 
-    from crbm_lite.calcium.deconvolution import CalciumKernel
-
 __all__ = ["import_nwb"]
 
 
+@takes_options_of(ToBinary)
 def import_nwb(
     path: str | os.PathLike,
     *,
@@ -39,9 +39,7 @@ def import_nwb(
     bin_s: float | None = None,
     start_s: float | None = None,
     stop_s: float | None = None,
-    threshold: float | np.ndarray | None = None,
-    amplitude_fraction: float | None = None,
-    kernel: CalciumKernel | None = None,
+    **options: object,
 ) -> Recording:
     """Import the activity of an NWB file.
 
@@ -55,8 +53,6 @@ def import_nwb(
         Width of a bin in seconds; needed for units, and for nothing else.
     start_s, stop_s : float, optional
         Of the recording, for units; see `crbm_lite.importers.binning.bin_spike_times`.
-    threshold, amplitude_fraction, kernel
-        For traces, see `crbm_lite.importers.binarise.binarise`.
 
     Returns
     -------
@@ -83,7 +79,7 @@ def import_nwb(
     Traceback (most recent call last):
     FileNotFoundError: none.nwb: no such file or folder
     """
-    path = as_path(path)
+    path, given = as_path(path), ToBinary(**options)
     with errors_name(path):
         try:
             import pynwb
@@ -94,10 +90,8 @@ def import_nwb(
         with pynwb.NWBHDF5IO(str(path), "r", load_namespaces=True) as stream:
             found = _activity(stream.read())
             name = _chosen(path, found, series)
-            traces = {"threshold": threshold, "amplitude_fraction": amplitude_fraction,
-                      "kernel": kernel}  # fmt: skip
             units = {"bin_s": bin_s, "start_s": start_s, "stop_s": stop_s}
-            for option, value in (traces if name == "units" else units).items():
+            for option, value in (options if name == "units" else units).items():
                 if value is not None:
                     what = "are spike times" if name == "units" else "has frames already"
                     other = "traces" if name == "units" else "units"
@@ -108,7 +102,7 @@ def import_nwb(
                         f"{path}: units hold spike times: pass bin_s=..., in seconds"
                     )
                 return _of_units(path, found[name], bin_s, start_s, stop_s)
-            return _of_traces(path, name, found[name], **traces)
+            return _of_traces(path, name, found[name], given)
 
 
 def _check_datasets(path: Path) -> None:
@@ -178,14 +172,7 @@ def _of_units(
     )
 
 
-def _of_traces(
-    path: Path,
-    name: str,
-    series: object,
-    threshold: float | np.ndarray | None,
-    amplitude_fraction: float | None,
-    kernel: CalciumKernel | None,
-) -> Recording:
+def _of_traces(path: Path, name: str, series: object, way: ToBinary) -> Recording:
     where = f"{path}: {name}"
     for key, part in (("data", series.data), ("timestamps", series.timestamps)):
         if hasattr(part, "is_virtual"):  # a dataset of the file, not an array
@@ -210,10 +197,7 @@ def _of_traces(
     else:
         times_s = np.asarray(series.timestamps[()])
         rate_hz, breaks = rate_given_times(times_s, f"{where}/timestamps", values.shape)
-    binary = binarise(
-        values, where, rate_hz,
-        threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
-    )  # fmt: skip
+    binary = binarise(values, where, rate_hz, way)
     table = series.rois.table
     if rows.min() < 0 or rows.max() >= len(table.id):
         raise RecordingError(f"{where}/rois points beyond the table's {len(table.id)} rows")

@@ -1,7 +1,4 @@
-"""Importer of spike times, in memory or in a text file; they are binned.
-
-No equations here: binning is in `crbm_lite.importers.binning`.
-"""
+"""Importer of spike times, in memory or in a text file; `crbm_lite.importers.binning` bins them."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from crbm_lite.files.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binning import as_bin_s, bin_spike_times
 from crbm_lite.importers.csv_file import check_delimiter
-from crbm_lite.recordings.files import Recording
+from crbm_lite.recordings.recording import Recording
 
 __all__ = ["import_spike_times", "recording_from_spike_times"]
 
@@ -29,7 +26,7 @@ def recording_from_spike_times(
     coordinates: np.ndarray | None = None,
     source: str = "spike times",
 ) -> Recording:
-    """Make a Recording of one list of spike times for each neuron.
+    """Make a Recording of one list of spike times per neuron.
 
     Parameters
     ----------
@@ -103,7 +100,7 @@ def import_spike_times(
     start_s: float | None = None,
     stop_s: float | None = None,
 ) -> Recording:
-    r"""Import a list of spikes, a row each: the neuron's name and the time in seconds.
+    r"""Import a list of spikes, one row each: the neuron's name and the time in seconds.
 
     Parameters
     ----------

@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 import pytest
-import test_fuzz
 
 from crbm_lite import (
     Recording,
@@ -18,9 +17,10 @@ from crbm_lite import (
 from crbm_lite.importers.any_file import FORMATS, format_of
 from crbm_lite.importers.binning import bin_spike_times
 from crbm_lite.importers.spike_times import recording_from_spike_times
+from tests.importers import sample_files as samples
 
 NAN, INF = np.nan, np.inf
-V = test_fuzz.SPIKES
+V = samples.SPIKES
 N = V.shape[1]
 CRYPTIC = ("NoneType'", "object is not", "has no attribute", "not supported", "argument must be a",
            "could not convert", "inhomogeneous", "(TypeError)", "(AttributeError)")  # fmt: skip
@@ -85,7 +85,7 @@ WRONG = {  # values that no importer takes
     "traces": (3, None, ["F"], "spks "),
     "um_per_pixel": (0, -1, NAN, INF, "1", [1], True),
     "neuropil": (NAN, INF, "1", [1], {}, None),
-    "cells_only": ("no", None, 2), "accepted_only": ("no", None, 2),
+    "accepted_only": ("no", None, 2),
     "keep_unlabelled": ("no", None), "dff": ("no", None),
     "series": (3, ["units"], {}, ""),
     "delimiter": (3, "", None, "ab"),
@@ -94,17 +94,17 @@ WRONG = {  # values that no importer takes
     "made_up": (1,),
 }  # fmt: skip
 WRITERS = {
-    "numpy": (test_fuzz.write_npz, {}),
-    "matlab": (test_fuzz.write_mat5, {}),
-    "csv": (test_fuzz.write_csv, {"time_column": "t"}),
-    "hdf5": (test_fuzz.write_hdf5, {}),
-    "suite2p": (test_fuzz.write_suite2p, test_fuzz.HALF),
-    "caiman": (test_fuzz.write_caiman, test_fuzz.HALF),
-    "nwb": (test_fuzz.write_nwb, {"bin_s": 0.4}),
-    "spike_times": (test_fuzz.write_spike_times, {"bin_s": 0.4}),
-    "published": (test_fuzz.write_published, {}),
-    "retinal_waves": (test_fuzz.write_retina, {}),
-    "crbm_lite": (test_fuzz.write_native, {}),
+    "numpy": (samples.write_npz, {}),
+    "matlab": (samples.write_mat5, {}),
+    "csv": (samples.write_csv, {"time_column": "t"}),
+    "hdf5": (samples.write_hdf5, {}),
+    "suite2p": (samples.write_suite2p, samples.HALF),
+    "caiman": (samples.write_caiman, samples.HALF),
+    "nwb": (samples.write_nwb, {"bin_s": 0.4}),
+    "spike_times": (samples.write_spike_times, {"bin_s": 0.4}),
+    "published": (samples.write_published, {}),
+    "retinal_waves": (samples.write_retina, {}),
+    "crbm_lite": (samples.write_native, {}),
 }
 
 

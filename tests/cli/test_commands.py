@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import crbm_lite
-from crbm_lite.cli.commands import commands
+from crbm_lite.cli.commands import command_line
 from crbm_lite.cli.exit import EXIT_CODES
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import save_recording
@@ -51,7 +51,7 @@ def trained(planted, tmp_path_factory):
 
 
 def run(*words):
-    return CliRunner().invoke(commands, [str(word) for word in words])
+    return CliRunner().invoke(command_line, [str(word) for word in words])
 
 
 def hyperparameters(**others):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from crbm_lite.cli.commands import commands
+from crbm_lite.cli.commands import command_line
 from crbm_lite.cli.train_command import left_alone
 from crbm_lite.model import files as storage
 from crbm_lite.model.model import CRBM
@@ -32,7 +32,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def run(*words):
-    return CliRunner().invoke(commands, [str(word) for word in words])
+    return CliRunner().invoke(command_line, [str(word) for word in words])
 
 
 def names(folder):

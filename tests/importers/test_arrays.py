@@ -17,7 +17,7 @@ import crbm_lite
 from crbm_lite import import_recording
 from crbm_lite.calcium.deconvolution import GCAMP6F, deconvolve
 from crbm_lite.importers.any_file import FORMATS
-from crbm_lite.importers.binarise import binarise
+from crbm_lite.importers.binarisation import ToBinary, binarise
 from crbm_lite.importers.csv_file import import_csv
 from crbm_lite.importers.hdf5_file import import_hdf5
 from crbm_lite.importers.matlab import import_matlab
@@ -340,7 +340,7 @@ class TestCSV:
 class TestBinarise:
     def test_amplitude_fraction_is_of_each_neurons_own(self):
         events = np.array([[0.0, 0.0, 0], [4.0, 0.2, 0], [1.0, 0.1, 0], [1.9, 0.2, 0]])
-        found = binarise(events, "x", 1.0, amplitude_fraction=0.5).spikes
+        found = binarise(events, "x", 1.0, ToBinary(amplitude_fraction=0.5)).spikes
         amplitude = [(16 + 1 + 3.61) / 6.9, (0.04 + 0.01 + 0.04) / 0.5]  # 2.99 and 0.18
         np.testing.assert_array_equal(found[:, :2], events[:, :2] > 0.5 * np.array(amplitude))
         assert found[:, 2].sum() == 0
@@ -348,7 +348,7 @@ class TestBinarise:
     def test_above_a_threshold_for_each_neuron_means_above(self):
         values = np.array([[1.0, 1.0], [3.0, 3.0]])
         np.testing.assert_array_equal(
-            binarise(values, "x", 1.0, threshold=[1.0, 0.5]).spikes, [[0, 1], [1, 1]]
+            binarise(values, "x", 1.0, ToBinary(threshold=[1.0, 0.5])).spikes, [[0, 1], [1, 1]]
         )
 
     @pytest.mark.parametrize(
@@ -364,11 +364,11 @@ class TestBinarise:
     )
     def test_bad_options(self, options, message):
         with pytest.raises(ValueError, match=message):
-            binarise(np.array([[-1.0, 0.0], [2.0, 1.0]]), "x", 1.0, **options)
+            binarise(np.array([[-1.0, 0.0], [2.0, 1.0]]), "x", 1.0, ToBinary(**options))
 
     def test_counts_are_told_how(self):
         with pytest.raises(RecordingError, match="for spike counts pass threshold=0"):
-            binarise(np.array([[3, 0]]), "x", 1.0)
+            binarise(np.array([[3, 0]]), "x", 1.0, ToBinary())
 
 
 class TestAnyFile:
@@ -379,26 +379,47 @@ class TestAnyFile:
         with pytest.raises(TypeError, match="rate"):
             import_recording(path, rate=3.0)
         (tmp_path / "mine.xyz").write_bytes(path.read_bytes())
-        with pytest.raises(ValueError, match=r"'\.xyz' tells no format"):
+        with pytest.raises(ValueError, match=r"'\.xyz' belongs to no format"):
             import_recording(tmp_path / "mine.xyz")
         recording = import_recording(tmp_path / "mine.xyz", format="numpy")
         np.testing.assert_array_equal(recording.spikes, SPIKES)
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_option_is_in_the_signature_and_described(format):
+    """Options that importers share are written once; help and the API pages show them all."""
+    module, name = FORMATS[format]
+    importer = getattr(importlib.import_module(f"crbm_lite.importers.{module}"), name)
+    described = inspect.getdoc(importer).split("Parameters\n")[1].split("Returns\n")[0]
+    heads = [line.split(" : ")[0] for line in described.splitlines() if line[:1].isalpha()]
+    options = list(inspect.signature(importer).parameters)
+    assert sorted(", ".join(heads).split(", ")) == sorted(options)
+    if "threshold" in options:
+        assert {"amplitude_fraction", "kernel"} <= set(options)
+        assert "A neuron is active where its value exceeds" in described
+
+
+def test_an_option_that_no_importer_has_is_a_type_error(tmp_path):
+    for importer in (import_hdf5, import_csv, import_matlab, import_numpy):
+        with pytest.raises(TypeError, match="tresh"):
+            importer(tmp_path / "none", tresh=1)
+
+
 def test_the_calls_of_the_page_on_importers_fit_the_functions():
     page = Path(__file__).resolve().parents[2] / "book/your_data/importers.md"
-    row = r"^\| \[.+\]\(\S+/api/(?:importers\.)?(\w+)\.md\) \| `(.+\))` \|$"
+    row = r"^\| \[.+\]\(\S+/api/([\w.]+)\.md\) \| `(.+\))` \|$"
     rows = re.findall(row, page.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {module for module, _ in rows} >= {module for module, _ in FORMATS.values()}
+    assert {module for module, _ in rows} >= {
+        f"importers.{module}" for module, _ in FORMATS.values()
+    }
     for module, code in rows:
         call = ast.parse(code, mode="eval").body
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
         if name == "import_recording":
-            function = dict(FORMATS.values())[module]
+            function = dict(FORMATS.values())[module.removeprefix("importers.")]
         else:
             function = name
-        package = "crbm_lite" if module in ("recording", "recordings") else "crbm_lite.importers"
-        function = getattr(importlib.import_module(f"{package}.{module}"), function)
+        function = getattr(importlib.import_module(f"crbm_lite.{module}"), function)
         options = [keyword.arg for keyword in call.keywords if keyword.arg != "format"]
         inspect.signature(function).bind(None, **dict.fromkeys(options))
         assert name == function.__name__ or hasattr(crbm_lite, name)

@@ -11,8 +11,8 @@ import scipy.io
 import scipy.sparse
 
 from crbm_lite import import_recording, load_recording, save_recording
+from crbm_lite.importers.cells import CellOptions
 from crbm_lite.importers.csv_file import import_csv
-from crbm_lite.importers.footprints import check_um_per_pixel
 from crbm_lite.importers.hdf5_file import import_hdf5
 from crbm_lite.importers.matlab import import_matlab
 from crbm_lite.importers.numpy_file import import_numpy
@@ -150,7 +150,7 @@ def test_a_rate_that_is_none_is_named(rate_hz, tmp_path):
     with pytest.raises(ValueError, match="bin_s is"):
         recording_from_spike_times({"a": [0.1, 0.7]}, "0.5")
     with pytest.raises(ValueError, match="um_per_pixel is"):
-        check_um_per_pixel("1")
+        CellOptions(um_per_pixel="1")
 
 
 def test_what_is_wrong_is_told_in_words(tmp_path):

@@ -24,7 +24,7 @@ from crbm_lite import import_recording
 from crbm_lite.calcium.deconvolution import CalciumKernel, deconvolve
 from crbm_lite.calcium.preprocessing import delta_f_over_f
 from crbm_lite.importers.caiman import import_caiman
-from crbm_lite.importers.footprints import centres_given_footprints
+from crbm_lite.importers.cells import centres_given_footprints
 from crbm_lite.importers.nwb import import_nwb
 from crbm_lite.importers.plain_objects import Opaque, as_numbers, read_objects
 from crbm_lite.importers.suite2p import import_suite2p
@@ -85,7 +85,7 @@ class TestSuite2p:
         np.testing.assert_array_equal(recording.coordinates, 2 * everything.coordinates[[1, 2, 4]])
         assert recording.coordinate_unit == "um"
         assert "3 of 5" in recording.provenance["neurons"]
-        assert import_suite2p(folder, cells_only=False, **HALF).n_neurons == 5
+        assert import_suite2p(folder, accepted_only=False, **HALF).n_neurons == 5
 
     def test_the_rate_of_older_and_newer_releases(self, folder):
         (folder / "plane0/ops.npy").unlink()

@@ -1,7 +1,7 @@
 r"""From what a file holds to 0 and 1, in the way that the user names and never silently.
 
 Values that are 0 and 1 already are taken as they are. Everything else needs one of three decisions
-of the user, and the provenance tells which:
+of the user, and the provenance says which:
 
 - a threshold: :math:`v_i(t) = 1` if :math:`x_i(t) > \theta_i`;
 - a fraction f of each neuron's own amplitude, for deconvolved events :math:`s \ge 0`:
@@ -23,7 +23,29 @@ from crbm_lite.files.hdf5 import RecordingError
 if TYPE_CHECKING:
     from crbm_lite.calcium.deconvolution import CalciumKernel
 
-__all__ = ["Binarised", "binarise"]
+__all__ = ["Binarised", "ToBinary", "binarise"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ToBinary:
+    """How activity that is not 0/1 becomes so: in one of three ways, or not at all.
+
+    Parameters
+    ----------
+    threshold : float or (N,) float, optional
+        A neuron is active where its value exceeds this number, or its own number. Use 0 for spike
+        counts.
+    amplitude_fraction : float, optional
+        For events that another tool has deconvolved, in arbitrary units: a neuron is active where
+        its event exceeds this fraction of its own amplitude, such as 0.5.
+    kernel : CalciumKernel, optional
+        For dF/F, which is deconvolved with the response of the indicator, such as
+        `crbm_lite.calcium.deconvolution.GCAMP6S`, and kept beside the spikes.
+    """
+
+    threshold: float | np.ndarray | None = None
+    amplitude_fraction: float | None = None
+    kernel: CalciumKernel | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +66,8 @@ class Binarised:
     note: str
 
 
-def binarise(
-    values: np.ndarray,
-    where: str,
-    rate_hz: float,
-    *,
-    threshold: float | np.ndarray | None = None,
-    amplitude_fraction: float | None = None,
-    kernel: CalciumKernel | None = None,
-) -> Binarised:
-    """Binarise the activity found in a file, in the one way that the caller names.
+def binarise(values: np.ndarray, where: str, rate_hz: float, way: ToBinary) -> Binarised:
+    """Binarise the activity found in a file, in the one way that the user names.
 
     Parameters
     ----------
@@ -61,11 +75,8 @@ def binarise(
     where : str
         File and key, for error messages.
     rate_hz : float
-    threshold : float or (N,) float, optional
-    amplitude_fraction : float, optional
-        0 < f; needs values >= 0.
-    kernel : CalciumKernel, optional
-        Values are dF/F.
+        Frames per second.
+    way : ToBinary
 
     Returns
     -------
@@ -81,17 +92,17 @@ def binarise(
 
     Examples
     --------
-    >>> binarise(np.array([[0.0, 2.0], [1.5, 0.1]]), "a.npz: key x", 2.5, threshold=1.0).spikes
+    >>> values = np.array([[0.0, 2.0], [1.5, 0.1]])
+    >>> binarise(values, "a.npz: key x", 2.5, ToBinary(threshold=1.0)).spikes
     array([[0, 1],
            [1, 0]], dtype=uint8)
     """
-    ways = {"threshold": threshold, "amplitude_fraction": amplitude_fraction, "kernel": kernel}
-    named = [name for name, value in ways.items() if value is not None]
+    named = [name for name, value in vars(way).items() if value is not None and name in _WAYS]
     if len(named) > 1:
         raise ValueError(f"{' and '.join(named)} are given: binarise in one way")
     if values.ndim != 2 or 0 in values.shape or values.dtype.kind not in "biuf":
         raise RecordingError(
-            f"{where} has shape {values.shape}, dtype {values.dtype}: expected numbers in two "
+            f"{where} has shape {values.shape}, dtype {values.dtype}: give numbers in two "
             "dimensions, frames and neurons"
         )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -103,32 +114,7 @@ def binarise(
     if not named:
         _check_binary(values, where)
         return Binarised(values.astype(np.uint8, copy=False), None, "binary in the file")
-    if kernel is not None:
-        return _deconvolved(values, where, rate_hz, kernel)
-    if threshold is not None:
-        limit = as_numbers(threshold, "threshold")
-        if limit.shape not in ((), values.shape[1:]) or not np.isfinite(limit).all():
-            raise ValueError(
-                f"threshold has shape {limit.shape}: give one finite number, or one for each of "
-                f"the {values.shape[1]} neurons"
-            )
-        note = f"above threshold {limit:g}" if limit.ndim == 0 else "above a threshold per neuron"
-        return Binarised((values > limit).view(np.uint8), None, note)
-    share = "the share of a neuron's amplitude"
-    amplitude_fraction = as_number(amplitude_fraction, "amplitude_fraction", share, positive=True)
-    if values.min() < 0:
-        raise RecordingError(
-            f"{where} holds {values.min():g}: amplitude_fraction is for deconvolved events, which "
-            "are not negative; traces need a threshold or a kernel"
-        )
-    with np.errstate(over="ignore"):  # an error below
-        total = values.sum(axis=0, dtype=np.float64)
-        power = np.einsum("tn,tn->n", values, values, dtype=np.float64)
-    if not np.isfinite(power).all():
-        raise RecordingError(f"{where} holds {values.max():g}: too large for events, divide it")
-    limit = amplitude_fraction * power / np.where(total > 0, total, 1.0)
-    note = f"above {amplitude_fraction:g} of the neuron's own amplitude"
-    return Binarised((values > limit).view(np.uint8), None, note)
+    return _WAYS[named[0]](values, where, rate_hz, getattr(way, named[0]))
 
 
 def _check_binary(values: np.ndarray, where: str) -> None:
@@ -147,9 +133,36 @@ def _check_binary(values: np.ndarray, where: str) -> None:
     )
 
 
-def _deconvolved(
-    values: np.ndarray, where: str, rate_hz: float, kernel: CalciumKernel
-) -> Binarised:
+def _above_threshold(values: np.ndarray, where: str, rate_hz: float, threshold: object):
+    limit = as_numbers(threshold, "threshold")
+    if limit.shape not in ((), values.shape[1:]) or not np.isfinite(limit).all():
+        raise ValueError(
+            f"threshold has shape {limit.shape}: give one finite number, or one for each of "
+            f"the {values.shape[1]} neurons"
+        )
+    note = f"above threshold {limit:g}" if limit.ndim == 0 else "above a threshold per neuron"
+    return Binarised((values > limit).view(np.uint8), None, note)
+
+
+def _above_own_amplitude(values: np.ndarray, where: str, rate_hz: float, fraction: object):
+    share = "the share of a neuron's amplitude"
+    fraction = as_number(fraction, "amplitude_fraction", share, positive=True)
+    if values.min() < 0:
+        raise RecordingError(
+            f"{where} holds {values.min():g}: amplitude_fraction is for deconvolved events, which "
+            "are not negative; traces need a threshold or a kernel"
+        )
+    with np.errstate(over="ignore"):  # an error below
+        total = values.sum(axis=0, dtype=np.float64)
+        power = np.einsum("tn,tn->n", values, values, dtype=np.float64)
+    if not np.isfinite(power).all():
+        raise RecordingError(f"{where} holds {values.max():g}: too large for events, divide it")
+    limit = fraction * power / np.where(total > 0, total, 1.0)
+    note = f"above {fraction:g} of the neuron's own amplitude"
+    return Binarised((values > limit).view(np.uint8), None, note)
+
+
+def _deconvolved(values: np.ndarray, where: str, rate_hz: float, kernel: object):
     from crbm_lite.calcium.deconvolution import CalciumKernel, deconvolve
 
     if not isinstance(kernel, CalciumKernel):
@@ -161,3 +174,10 @@ def _deconvolved(
         raise RecordingError(f"{where}: {error}") from error
     note = f"deconvolved, rise {kernel.rise_s:g} s, decay {kernel.decay_s:g} s"
     return Binarised(spikes, dff, note)
+
+
+_WAYS = {
+    "threshold": _above_threshold,
+    "amplitude_fraction": _above_own_amplitude,
+    "kernel": _deconvolved,
+}
