@@ -142,7 +142,7 @@ def recording_from_arrays(
     elif rate_hz is None and "rate_hz" in found:
         rate = np.asarray(found["rate_hz"]).ravel()
         if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 < rate[0] < np.inf:
-            raise RecordingError(f"{path}: key {used['rate_hz']} is no rate: expected one number")
+            raise RecordingError(f"{path}: key {used['rate_hz']} is no rate: give one number")
         rate_hz = float(rate[0])
     if rate_hz is None:
         raise RecordingError(
@@ -188,7 +188,7 @@ def rate_given_times(
     """
     times = np.asarray(times_s)
     if times.dtype.kind not in "iuf" or times.size != max(times.shape, default=0):
-        raise RecordingError(f"{where} has shape {times.shape}, dtype {times.dtype}: expected "
+        raise RecordingError(f"{where} has shape {times.shape}, dtype {times.dtype}: give "
                              "the time of each frame in seconds")  # fmt: skip
     times = times.astype(np.float64).ravel()
     if times.size != shape[0]:
@@ -199,7 +199,7 @@ def rate_given_times(
         wrong = "are fewer than two, negative, NaN or infinite"
         if times.size > 1 and np.isfinite(times).all() and times[0] >= 0:
             wrong = f"do not increase at frame {int((step_s <= 0).argmax()) + 1}"
-        raise RecordingError(f"{where}: the times {wrong}; expected increasing times in seconds")
+        raise RecordingError(f"{where}: the times {wrong}: give increasing times in seconds")
     median_s = float(np.median(step_s))
     return 1.0 / median_s, np.flatnonzero(step_s > 1.5 * median_s) + 1
 
@@ -224,7 +224,7 @@ def _used_keys(
     keys = dict(keys or {})
     for field, key in keys.items():
         if field not in FIELDS:
-            raise ValueError(f"keys names {field!r}: expected some of {', '.join(FIELDS)}")
+            raise ValueError(f"keys names {field!r}: give some of {', '.join(FIELDS)}")
         as_text(key, f"keys[{field!r}]", "a key of the file")
     used = {}
     for field in FIELDS:
@@ -249,7 +249,7 @@ def _traces(path: Path, key: str, values: object, time_axis: int) -> np.ndarray:
     array = np.asarray(values)
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         raise RecordingError(
-            f"{path}: key {key} has shape {array.shape}, dtype {array.dtype}: expected numbers in "
+            f"{path}: key {key} has shape {array.shape}, dtype {array.dtype}: give numbers in "
             "two dimensions, frames and neurons"
         )
     return array.T if time_axis == 1 else array
@@ -266,7 +266,7 @@ def _positions(
         hint = "; it looks transposed" if array.shape in ((2, n_neurons), (3, n_neurons)) else ""
         raise RecordingError(
             f"{path}: key {used['coordinates']} has shape {array.shape}, dtype {array.dtype}: "
-            f"expected ({n_neurons}, 3) or ({n_neurons}, 2), one row for each neuron{hint}"
+            f"give ({n_neurons}, 3) or ({n_neurons}, 2), one row for each neuron{hint}"
         )
     return np.pad(array.astype(np.float64), ((0, 0), (0, 3 - array.shape[1])))
 
@@ -279,7 +279,7 @@ def _texts(
     array = np.atleast_1d(np.asarray(found[field]))
     if array.dtype.kind not in "USOiu" or array.size != max(array.shape):
         raise RecordingError(
-            f"{path}: key {used[field]} has shape {array.shape}, dtype {array.dtype}: expected a "
+            f"{path}: key {used[field]} has shape {array.shape}, dtype {array.dtype}: give a "
             "list of texts"
         )
     texts = (x.decode("utf-8") if isinstance(x, bytes) else str(x) for x in array.ravel())

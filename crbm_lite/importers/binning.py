@@ -109,7 +109,7 @@ def bin_spike_times(
     if times_s.size == 0:
         raise RecordingError(f"{where} is empty: there are no spikes")
     if times_s.ndim != 1 or times_s.dtype.kind not in "iuf":
-        raise RecordingError(f"{where} has shape {times_s.shape}, dtype {times_s.dtype}: expected "
+        raise RecordingError(f"{where} has shape {times_s.shape}, dtype {times_s.dtype}: give "
                              "times in seconds")  # fmt: skip
     neuron, n_neurons = _whose(neuron, n_neurons, times_s.size)
     times_s = times_s.astype(np.float64)
@@ -158,7 +158,7 @@ def _whose(neuron: object, n_neurons: object, n_spikes: int) -> tuple[np.ndarray
             f"{n_spikes} spikes, a whole number"
         )
     if index.min() < 0 or index.max() >= number:
-        raise ValueError(f"neuron holds {index.min()}..{index.max()}: expected 0..{number - 1}")
+        raise ValueError(f"neuron holds {index.min()}..{index.max()}: give 0..{number - 1}")
     return index.astype(np.int64), int(number)
 
 

@@ -69,7 +69,7 @@ def import_caiman(path: str | os.PathLike, *, traces: str = "S", **options: obje
     Recording(3 frames x 2 neurons, 30 Hz, 0.1 s, activity 0.333)
     """
     if traces not in ("S", "F_dff", "C"):
-        raise ValueError(f"traces is {traces!r}: expected 'S', 'F_dff' or 'C'")
+        raise ValueError(f"traces is {traces!r}: give 'S', 'F_dff' or 'C'")
     path, given = as_path(path), CellOptions(**options)
     with errors_name(path), open_hdf5(path) as file:
         key = f"estimates/{traces}"

@@ -183,10 +183,10 @@ def _of_traces(path: Path, name: str, series: object, way: ToBinary) -> Recordin
     if values.ndim != 2 or values.shape[1] != rows.size:
         hint = ": it looks transposed" if values.shape[:1] == rows.shape else ""
         raise RecordingError(
-            f"{where}/data has shape {values.shape}: expected (frames, {rows.size} ROIs){hint}"
+            f"{where}/data has shape {values.shape}: give (frames, {rows.size} ROIs){hint}"
         )
     if values.dtype.kind not in "biuf":
-        raise RecordingError(f"{where}/data has dtype {values.dtype}: expected numbers")
+        raise RecordingError(f"{where}/data has dtype {values.dtype}: give numbers")
     if series.conversion != 1.0 or series.offset != 0.0:
         values = values * series.conversion + series.offset
     breaks: np.ndarray | tuple = ()

@@ -66,7 +66,7 @@ def import_published(
     """
     if coordinates not in ("ZBrainCoordinates", "Coordinates"):
         raise ValueError(
-            f"coordinates is {coordinates!r}: expected 'ZBrainCoordinates' or 'Coordinates'"
+            f"coordinates is {coordinates!r}: give 'ZBrainCoordinates' or 'Coordinates'"
         )
     as_flag(keep_unlabelled, "keep_unlabelled")
     as_flag(dff, "dff")

@@ -110,7 +110,7 @@ def _check(filename: str, times_s: np.ndarray, counts: np.ndarray, position: np.
         raise RecordingError(f"{filename}: key /spikes is empty")
     if position.shape != (2, counts.size):
         raise RecordingError(
-            f"{filename}: key /epos has shape {position.shape}, expected "
+            f"{filename}: key /epos has shape {position.shape}: give "
             f"(2, {counts.size}), one electrode for each entry of sCount"
         )
 

@@ -77,7 +77,7 @@ def recording_from_spike_times(
         if array.ndim != 1 or (array.size and array.dtype.kind not in "iuf"):
             raise RecordingError(
                 f"{source}: neuron {names[i] if names else i} has times of shape {array.shape}, "
-                f"dtype {array.dtype}: expected a list of seconds"
+                f"dtype {array.dtype}: give a list of seconds"
             )
         arrays.append(array.astype(np.float64))
     times, neuron = np.concatenate(arrays), np.repeat(np.arange(len(arrays)), [*map(len, arrays)])
@@ -151,7 +151,7 @@ def import_spike_times(
                 if len(cells) != 2 or not cells[0]:
                     raise RecordingError(
                         f"{path}: row {number} has {len(cells)} cells separated by {delimiter!r}, "
-                        "or no name: expected the neuron's name and the time in seconds"
+                        "or no name: give the neuron's name and the time in seconds"
                     )
                 try:
                     time_s = float(cells[1].replace("_", "x"))  # to Python 1_0 is 10

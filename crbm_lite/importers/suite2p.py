@@ -68,7 +68,7 @@ def import_suite2p(
     [[0, 0], [1, 1], [0, 0], [0, 0]]
     """
     if traces not in ("spks", "F"):
-        raise ValueError(f"traces is {traces!r}: expected 'spks' or 'F'")
+        raise ValueError(f"traces is {traces!r}: give 'spks' or 'F'")
     neuropil = as_number(neuropil, "neuropil", "the share of Fneu to subtract")
     given, folder = CellOptions(**options), as_path(folder, "folder")
     with errors_name(folder):
@@ -114,7 +114,7 @@ def _matrix(path: Path) -> np.ndarray:
     array = _load(path)
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "iuf":
         raise RecordingError(
-            f"{path} has shape {array.shape}, dtype {array.dtype}: expected (ROIs, frames)"
+            f"{path} has shape {array.shape}, dtype {array.dtype}: give (ROIs, frames)"
         )
     return array
 
@@ -129,7 +129,7 @@ def _cells(path: Path, n_rois: int) -> np.ndarray:
     array = _load(path)
     if array.ndim != 2 or array.shape[0] != n_rois or not np.isin(array[:, 0], (0, 1)).all():
         raise RecordingError(
-            f"{path} has shape {array.shape}: expected a row for each of {n_rois} ROIs that begins "
+            f"{path} has shape {array.shape}: give one row for each of {n_rois} ROIs that begins "
             "with 0 or 1 (pass accepted_only=False to keep all)"
         )
     keep = np.flatnonzero(array[:, 0])

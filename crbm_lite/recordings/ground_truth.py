@@ -79,7 +79,7 @@ class GroundTruth:
             )
         if states.ndim != 2 or states.shape[1] != effects.shape[1]:
             raise ValueError(
-                f"states has shape {states.shape}; expected (T, K) with K = {effects.shape[1]} "
+                f"states has shape {states.shape}: give (T, K) with K = {effects.shape[1]} "
                 "columns, as effects has"
             )
         for field in ("names", "kinds"):
@@ -128,12 +128,12 @@ class GroundTruth:
         return np.flatnonzero(np.diff(self.effects.indptr) == 0)
 
     def coupling_factor(self) -> tuple[np.ndarray, np.ndarray]:
-        r"""Factor and scales of the couplings that the assemblies make, of the form of Eq. 17.
+        r"""Return the couplings that the assemblies make, as the factors and scales of Eq. 17.
 
-        :math:`J_{ij} = \sum_k c_{ik} c_{jk} \mathrm{Var}(s_k)`: the planted memberships and
-        switching in the place of weights and hidden units.
-        `crbm_lite.connectivity.regions.region_connectivity` averages it over regions: the ceiling
-        of what a model of the spikes can find.
+        :math:`J_{ij} = \sum_k c_{ik} c_{jk} \mathrm{Var}(s_k)`: the planted effects stand where
+        Eq. 17 has weights, and the planted states where it has hidden units.
+        `crbm_lite.connectivity.regions.region_connectivity` averages J over regions. That is the
+        most that a model of the spikes can find.
 
         Returns
         -------
@@ -144,7 +144,7 @@ class GroundTruth:
         return self.effects.toarray(), self.states.var(axis=0)
 
     def probability(self, frames: np.ndarray | slice | None = None) -> np.ndarray:
-        """Probability of a spike, the module's equation.
+        """Compute the probability of a spike (the module's equation).
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class GroundTruth:
             yield frames, self.probability(frames)
 
     def nllh_per_neuron(self, spikes: np.ndarray) -> np.ndarray:
-        r"""Normalised log-likelihood of the true probabilities for each neuron (Eq. 18).
+        r"""Score the true probabilities: the normalised log-likelihood of each neuron (Eq. 18).
 
         LLH_i is the mean over frames of log[p v + (1 - p)(1 - v)], and the result is
         (LLH - LLH_ind) / (-LLH_ind) with the neuron's own mean as the independent model: 0 is as

@@ -189,7 +189,7 @@ def read_published(
     if position_mm.shape[0] != 3:
         raise RecordingError(
             f"{file.filename}: key /Data/Brain/{coordinates} has shape "
-            f"{position_mm.shape}: expected (3, N)"
+            f"{position_mm.shape}: give (3, N)"
         )
     n_all = position_mm.shape[1]
     labels = read_tiles(brain, "Labels").view(bool)
@@ -201,8 +201,8 @@ def read_published(
     ):
         if found != wanted:
             raise RecordingError(
-                f"{file.filename}: key /Data/Brain/{key} is of {found}, expected {wanted} from the "
-                f"Times ({times_s.size}) and the {coordinates} ({n_all} neurons)"
+                f"{file.filename}: key /Data/Brain/{key} is of {found}, not of {wanted}, with "
+                f"{times_s.size} Times and {n_all} neurons in {coordinates}"
             )
     step_s = np.diff(times_s)
     increase = step_s.size > 0 and np.isfinite(times_s).all() and (step_s > 0).all()

@@ -112,7 +112,7 @@ class TestSuite2p:
         ("spks.npy", np.zeros((5, 0)), "has shape"),
         ("spks.npy", np.zeros((300,)), "has shape"),
         ("spks.npy", np.full((5, 300), np.nan), "NaN"),
-        ("iscell.npy", np.ones((4, 2)), "a row for each of 5 ROIs"),
+        ("iscell.npy", np.ones((4, 2)), "one row for each of 5 ROIs"),
         ("iscell.npy", np.full((5, 2), 0.7), "0 or 1"),
         ("iscell.npy", np.zeros((5, 2)), "no ROI a cell"),
         ("stat.npy", np.array([{"med": [1, 2]}] * 4, dtype=object), "describes 4 ROIs"),
@@ -296,7 +296,7 @@ class TestCaImAn:
 
     BAD = (
         ("estimates/S", None, "estimates/S is missing"),
-        ("estimates/S", EVENTS.T, "60|footprints"),
+        ("estimates/S", EVENTS.T, "4 footprints for 60 components"),
         ("estimates/S", np.full((4, 60), np.nan), "estimates/S holds NaN"),
         ("estimates/S", -EVENTS, "holds -2"),
         ("estimates/S", EVENTS[:3], "4 footprints for 3 components"),
