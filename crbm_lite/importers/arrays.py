@@ -149,7 +149,7 @@ def recording_from_arrays(
             f"{path}: the frame rate is unknown: pass rate_hz=..., or say where it, or the "
             "times, can be found with keys={'rate_hz': ...} or keys={'times_s': ...}"
         )
-    binary = binarise(values, where, rate_hz, options)
+    binary = binarise(values, where, rate_hz, options, breaks)
     dff = binary.dff
     if "dff" in found and dff is None:
         dff = _traces(path, used["dff"], found["dff"], time_axis)

@@ -197,7 +197,7 @@ def _of_traces(path: Path, name: str, series: object, way: ToBinary) -> Recordin
     else:
         times_s = np.asarray(series.timestamps[()])
         rate_hz, breaks = rate_given_times(times_s, f"{where}/timestamps", values.shape)
-    binary = binarise(values, where, rate_hz, way)
+    binary = binarise(values, where, rate_hz, way, breaks)
     table = series.rois.table
     if rows.min() < 0 or rows.max() >= len(table.id):
         raise RecordingError(f"{where}/rois points beyond the table's {len(table.id)} rows")
