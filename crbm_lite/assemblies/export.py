@@ -41,14 +41,7 @@ class _Neurons:
     regions: list[tuple[str, ...]]
 
 
-def _checked(
-    weights: np.ndarray,
-    coordinates: np.ndarray | None,
-    labels: object,
-    label_names: Sequence[str] | None,
-    names: Sequence[str] | None,
-    coordinate_unit: str,
-) -> _Neurons:
+def _checked(weights, coordinates, labels, label_names, names, coordinate_unit) -> _Neurons:
     weights = finite_weights(weights)
     n = len(weights)
     places = np.full((n, 3), np.nan) if coordinates is None else finite_places(coordinates, n)
@@ -57,16 +50,17 @@ def _checked(
         member = region_members(labels, n)
         label_names = _writable(region_names(label_names, member.shape[1]), "label_names")
         check_unique(label_names, "label_names")
-        if any(";" in name for name in label_names):
-            raise ValueError(
-                f"label_names is {label_names}: give names without a semicolon, which separates "
-                "the regions of a neuron"
-            )
+        for name in label_names:
+            if ";" in name:
+                raise ValueError(
+                    f"label_names holds {name!r}: give names without a semicolon, which separates "
+                    "the regions of a neuron"
+                )
         per_neuron = np.split(member.indices, member.indptr[1:-1])
         regions = [tuple(label_names[r] for r in sorted(found)) for found in per_neuron]
     names = _writable(neuron_names(names, n) or ("",) * n, "names")
     unit = as_text(coordinate_unit, "coordinate_unit", 'a unit, such as "um"')
-    (unit,) = _writable((unit,), "coordinate_unit")
+    _writable((unit,), "coordinate_unit")
     return _Neurons(weights, places, unit, names, regions)
 
 

@@ -99,6 +99,6 @@ def test_bad_input_is_named(tmp_path):
                 export(path, W, PLACES, LABELS, ["a", name])
             with pytest.raises(ValueError, match=r"^coordinate_unit holds "):
                 export(path, W, PLACES, coordinate_unit=name)
-        with pytest.raises(ValueError, match="without a semicolon"):
+        with pytest.raises(ValueError, match="label_names holds 'a;b'"):
             export(path, W, PLACES, LABELS, ["a;b", "c"])
     assert not list(tmp_path.iterdir())  # what is wrong is known before a file is made

@@ -155,6 +155,16 @@ def test_brain_scatter_writes_the_unit_of_the_coordinates():
     assert [ax.get_xlabel(), ax.get_ylabel()] == ["x (pixel)", "y (pixel)"]
 
 
+@pytest.mark.parametrize(("inches", "area"), [(2.0, 0.75 * 144**2 / 4000), (0.5, 1.0), (9.0, 20.0)])
+def test_markers_together_fill_most_of_the_brain(rng, inches, area):
+    figure = plt.figure(figsize=(inches, inches))
+    ax = figure.add_axes((0, 0, 1, 1))
+    corners = [[0, 0, 0], [100, 50, 9]]  # half as high as wide: half of the square is used
+    coordinates = np.r_[corners, rng.uniform(*corners, (1998, 3))]
+    plotting.brain_scatter(coordinates, rng.normal(size=2000), ax)
+    np.testing.assert_allclose(ax.collections[0].get_sizes(), area)
+
+
 def test_brain_scatter_in_three_dimensions(rng):
     coordinates, values = 100 * rng.random((50, 3)), np.zeros(50)
     ax = plotting.brain_scatter(coordinates, values, view="3d", coordinate_unit="mm")

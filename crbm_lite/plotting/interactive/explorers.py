@@ -14,6 +14,7 @@ import numpy as np
 
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.core.drelu import DReLU
+from crbm_lite.measures import correlations_of_columns
 from crbm_lite.plotting.interactive.explorer import Explorer
 from crbm_lite.plotting.interactive.panels import Cells, Control, Lines
 
@@ -179,13 +180,7 @@ def _text(score: float) -> str:
 def _in_order_of(weights: np.ndarray, before: np.ndarray) -> np.ndarray:
     from scipy.optimize import linear_sum_assignment
 
-    def standard(w: np.ndarray) -> np.ndarray:
-        w = w - w.mean(axis=0)
-        norm = np.linalg.norm(w, axis=0)
-        return np.divide(w, norm, out=np.zeros_like(w), where=norm > 0)
-
-    _, order = linear_sum_assignment(-(standard(before).T @ standard(weights)))
-    return weights[:, order]
+    return weights[:, linear_sum_assignment(-correlations_of_columns(before, weights))[1]]
 
 
 def _along_path(title: str, label: str, texts: tuple[str, ...], y: np.ndarray) -> Lines:

@@ -134,14 +134,20 @@ def test_a_saved_page_is_written_whole_whatever_the_names(tmp_path):
     assert json.loads(data[:-3])["neurons"] == len(HOSTILE)
 
 
-def test_a_page_that_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["brain.html", "brain_data.js", "plotly.min.js"])
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch, name):
     page = viewer_of(HARMLESS).save(tmp_path / "brain.html")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    replace = os.replace
 
-    def on_a_full_disk(*_):
-        raise OSError(28, "No space left on device")
+    def on_a_full_disk(source, target):
+        if os.path.basename(target) == name:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
 
     monkeypatch.setattr(os, "replace", on_a_full_disk)
     with pytest.raises(OSError, match="No space left"):
         viewer_of(HOSTILE).save(page)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(before)
+    assert (tmp_path / name).read_bytes() == before[name]
+    assert page.read_bytes() == before[page.name]  # it is written last
