@@ -19,7 +19,7 @@ import numpy as np
 
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
-from crbm_lite.validation.likelihood import NormalisedLikelihood, nllh
+from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh, nllh
 
 __all__ = ["ValidationReport", "generated_frames", "validate"]
 
@@ -28,10 +28,12 @@ _SAMPLE_BYTES = 2**26  # of generated uint8 frames in memory at once
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ValidationReport(MomentScores):
-    """What `validate` returns: the scores of the five statistics and the nLLH of every neuron.
+    """What `validate` returns: the scores of the five statistics and those of every neuron.
 
     Attributes
     ----------
+    left_out : NormalisedLikelihood
+        Prediction of each neuron from all the others, on the test frames. Compare models by it.
     nllh : NormalisedLikelihood
         Reconstruction of the test frames, neuron by neuron (the paper's score).
     l1 : float
@@ -40,6 +42,7 @@ class ValidationReport(MomentScores):
         Frames behind the averages.
     """
 
+    left_out: NormalisedLikelihood
     nllh: NormalisedLikelihood
     l1: float
     n_train: int
@@ -53,8 +56,9 @@ class ValidationReport(MomentScores):
             [
                 super().table(),
                 "",
-                f"median nLLH {self.nllh.median:.4f} over {n_scored:,} neurons "
-                f"({self.nllh.n_left_out:,} silent or always active in test left out)",
+                f"median nLLH {self.left_out.median:.4f} with the neuron left out, "
+                f"{self.nllh.median:.4f} reconstructed, over {n_scored:,} neurons "
+                f"({self.nllh.n_left_out:,} silent or always active in test do not count)",
                 f"frames: {self.n_test:,} test, {self.n_train:,} train, "
                 f"{self.n_generated:,} generated; lambda = {self.l1:g}",
             ]
@@ -131,7 +135,7 @@ def validate(
     burn_in: int = 100,
     n_scatter: int = 20_000,
 ) -> ValidationReport:
-    """Validate a fitted cRBM on test data: five statistics and the nLLH, as in Fig. 2C-H.
+    """Validate a fitted cRBM on test data: five statistics, and each neuron's nLLH (Fig. 2C-H).
 
     Parameters
     ----------
@@ -198,6 +202,7 @@ def validate(
     )
     return ValidationReport(
         **vars(scores),
+        left_out=left_out_nllh(model, test),
         nllh=nllh(model, test),
         l1=l1,
         n_train=n_train,

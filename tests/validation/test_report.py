@@ -18,7 +18,7 @@ from crbm_lite.core.spikes import as_spikes
 from crbm_lite.validation import moments
 from crbm_lite.validation import report as report_module
 from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
-from crbm_lite.validation.likelihood import nllh, nllh_given_probabilities
+from crbm_lite.validation.likelihood import left_out_nllh, nllh, nllh_given_probabilities
 from crbm_lite.validation.moments import sample_moments
 from crbm_lite.validation.nrmse import StatisticScore, score_covariances_vv, score_entries
 from crbm_lite.validation.report import generated_frames, validate
@@ -52,6 +52,10 @@ class PlainCRBM:
         self.gamma_plus_, self.gamma_minus_, self.theta_plus_, self.theta_minus_ = (
             potential.parameters
         )
+
+    @property
+    def units(self):
+        return self.potential
 
     def hidden_input(self, v):
         return np.asarray(v, dtype=float) @ self.weights_
@@ -654,6 +658,7 @@ def test_validate_equals_its_parts(truth_and_report):
     assert report.vh_all_pairs.n_entries == 18
     assert report.vh_full_condition.rmse == report.vh.rmse
     np.testing.assert_array_equal(report.nllh.nllh, nllh(model, test).nllh)
+    np.testing.assert_array_equal(report.left_out.nllh, left_out_nllh(model, test).nllh)
 
 
 def test_same_seed_same_report_and_other_seed_other_samples(truth_and_report):
@@ -716,7 +721,8 @@ def test_report_is_frozen_and_its_table_fixed_width(truth_and_report):
         score = getattr(report, name)
         assert f"{score.rmse:.2e}" in line
         assert f"{score.nrmse:.3f}" in line
-    assert f"{report.nllh.median:.4f}" in lines[-2]
+    assert f"median nLLH {report.left_out.median:.4f} with the neuron left out" in lines[-2]
+    assert f"{report.nllh.median:.4f} reconstructed" in lines[-2]
     assert str(report) == report.table()
 
 
