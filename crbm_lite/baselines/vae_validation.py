@@ -14,7 +14,8 @@ from crbm_lite.baselines.vae import VAE, fit_vae
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.validation.comparison import compare_moments
 from crbm_lite.validation.likelihood import left_out_nllh, nllh
-from crbm_lite.validation.report import ValidationReport
+from crbm_lite.validation.moments import sample_moments
+from crbm_lite.validation.report import GroupsOfChains, ValidationReport
 
 __all__ = ["sweep_vae", "validate_vae"]
 
@@ -124,14 +125,16 @@ def validate_vae(
             f"{used.sum()} latents have a weight beyond {threshold:g}: train longer or lower l1, "
             "covariances of hidden units need two"
         )
-    scores = compare_moments(
-        test,
-        train,
-        vae.sample(n_generated, rng),
-        mean_h=lambda v: vae.mean_h_given_v(v)[:, used],
-        weights=vae.sparse_weights(threshold)[:, used],
-        random_state=rng,
-    )
+
+    def mean_h(v: object) -> np.ndarray:
+        return vae.mean_h_given_v(v)[:, used]
+
+    weights = vae.sparse_weights(threshold)[:, used]
+    data = sample_moments(test, mean_h), sample_moments(train, mean_h)
+    groups = GroupsOfChains(n_generated, len(vae.fields), mean_h)  # every frame is a chain
+    generated = sample_moments(groups.watch([vae.sample(n_generated, rng)]), mean_h)
+    scores = compare_moments(*data, generated, weights=weights, random_state=rng)
+    scores = groups.with_errors(scores, *data, weights)
     return ValidationReport(
         **vars(scores),
         left_out=left_out_nllh(vae, test),
