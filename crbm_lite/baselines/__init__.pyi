@@ -5,6 +5,8 @@ from .glm import logistic_given_others as logistic_given_others
 from .glm import sweep_l2 as sweep_l2
 from .graphical_lasso import graphical_lasso_couplings as graphical_lasso_couplings
 from .graphical_lasso import sweep_alpha as sweep_alpha
+from .independent import Independent as Independent
+from .independent import fit_independent as fit_independent
 from .ising import Ising as Ising
 from .ising import fit_ising as fit_ising
 from .ising import sweep_ising_l2 as sweep_ising_l2

@@ -11,12 +11,14 @@ from .likelihood import left_out_log_likelihood as left_out_log_likelihood
 from .likelihood import left_out_nllh as left_out_nllh
 from .likelihood import nllh as nllh
 from .likelihood import nllh_given_probabilities as nllh_given_probabilities
+from .moments import MomentSums as MomentSums
 from .moments import SampleMoments as SampleMoments
 from .moments import sample_moments as sample_moments
 from .nrmse import JointDensity as JointDensity
 from .nrmse import StatisticScore as StatisticScore
 from .nrmse import score_covariances_vv as score_covariances_vv
 from .nrmse import score_entries as score_entries
+from .report import GroupsOfChains as GroupsOfChains
 from .report import ValidationReport as ValidationReport
 from .report import generated_frames as generated_frames
 from .report import validate as validate

@@ -45,6 +45,7 @@ __all__ = ["STATISTICS", "MomentScores", "compare_moments", "l1_variance_term"]
 #: Names of the five statistics.
 STATISTICS: tuple[str, ...] = ("v", "h", "vh", "vv", "hh")
 
+_LARGEST_ERROR = 0.05  # of an nRMSE; from here on a table says that it is not small
 _DERIVATIVE_STEP = 1e-4  # of the hidden input, in central differences of the variance
 
 _LABELS = {
@@ -100,10 +101,11 @@ class MomentScores:
     def table(self) -> str:
         """Plain text, one line per statistic: RMSEs, nRMSE, Pearson r, number of entries.
 
-        A further line says so where an nRMSE has no scale.
+        Further lines say where an nRMSE has no scale, and where the generated frames are too few
+        to know it well.
         """
         header = (
-            f"{'statistic':<22}{'RMSE':>10}{'optimal':>10}{'shuffled':>10}{'nRMSE':>8}"
+            f"{'statistic':<22}{'RMSE':>10}{'optimal':>10}{'shuffled':>10}{'nRMSE':>8}{'+-':>7}"
             f"{'r':>8}{'r train':>9}{'entries':>15}"
         )
         lines = [header, "-" * len(header)]
@@ -111,14 +113,19 @@ class MomentScores:
         for name, score in scores.items():
             lines.append(
                 f"{_LABELS[name]:<22}{score.rmse:>10.2e}{score.rmse_optimal:>10.2e}"
-                f"{score.rmse_shuffled:>10.2e}{score.nrmse:>8.3f}{score.pearson_r:>8.3f}"
-                f"{score.pearson_r_optimal:>9.3f}{score.n_entries:>15,}"
+                f"{score.rmse_shuffled:>10.2e}{score.nrmse:>8.3f}{score.nrmse_error:>7.3f}"
+                f"{score.pearson_r:>8.3f}{score.pearson_r_optimal:>9.3f}{score.n_entries:>15,}"
             )
         for name, score in scores.items():
             if score.n_entries and not score.has_scale:
                 lines.append(
                     f"{_LABELS[name]}: nRMSE has no scale, shuffled entries are hardly farther "
                     "from the test data than the training data are"
+                )
+            elif score.nrmse_error > _LARGEST_ERROR:
+                lines.append(
+                    f"{_LABELS[name]}: nRMSE is known to +-{score.nrmse_error:.2f} only, give more "
+                    "chains (n_chains) or let them run for longer (n_steps, n_saved)"
                 )
         return "\n".join(lines)
 

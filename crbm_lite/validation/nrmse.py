@@ -98,6 +98,9 @@ class StatisticScore:
         Neurons, units or pairs that were compared. Without any, every number is NaN.
     density : JointDensity
         What the scatter plot shows.
+    nrmse_error : float
+        Standard error of `nrmse` from the finite number of generated frames; NaN where it was not
+        estimated.
     """
 
     rmse: float
@@ -108,6 +111,7 @@ class StatisticScore:
     pearson_r_optimal: float
     n_entries: int
     density: JointDensity = field(repr=False)
+    nrmse_error: float = float("nan")
 
     @property
     def has_scale(self) -> bool:

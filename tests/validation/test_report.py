@@ -18,7 +18,7 @@ from crbm_lite.core.spikes import as_spikes
 from crbm_lite.validation import moments
 from crbm_lite.validation import report as report_module
 from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
-from crbm_lite.validation.likelihood import nllh, nllh_given_probabilities
+from crbm_lite.validation.likelihood import left_out_nllh, nllh, nllh_given_probabilities
 from crbm_lite.validation.moments import sample_moments
 from crbm_lite.validation.nrmse import StatisticScore, score_covariances_vv, score_entries
 from crbm_lite.validation.report import generated_frames, validate
@@ -52,6 +52,10 @@ class PlainCRBM:
         self.gamma_plus_, self.gamma_minus_, self.theta_plus_, self.theta_minus_ = (
             potential.parameters
         )
+
+    @property
+    def units(self):
+        return self.potential
 
     def hidden_input(self, v):
         return np.asarray(v, dtype=float) @ self.weights_
@@ -654,6 +658,39 @@ def test_validate_equals_its_parts(truth_and_report):
     assert report.vh_all_pairs.n_entries == 18
     assert report.vh_full_condition.rmse == report.vh.rmse
     np.testing.assert_array_equal(report.nllh.nllh, nllh(model, test).nllh)
+    np.testing.assert_array_equal(report.left_out.nllh, left_out_nllh(model, test).nllh)
+
+
+def test_the_sampling_error_is_the_spread_over_seeds(truth_and_report):
+    model, train, test, _ = truth_and_report
+    short = {"n_chains": 40, "n_saved": 10, "n_steps": 1, "burn_in": 1}
+    reports = [validate(model, train, test, seed, **short) for seed in range(30)]
+    for name in ("v", "vh", "vv"):
+        scores = [getattr(report, name) for report in reports]
+        spread = np.std([score.nrmse for score in scores], ddof=1)
+        estimate = np.mean([score.nrmse_error for score in scores])
+        assert 0.6 < estimate / spread < 1.7, name
+
+
+def test_a_large_sampling_error_is_named_in_the_table(truth_and_report):
+    model, train, test, report = truth_and_report
+    assert 0 < report.vv.nrmse_error < 0.05
+    assert "nRMSE is known to" not in report.table()
+    few = replace(report, vv=replace(report.vv, nrmse_error=0.06))
+    assert "cov(v_i, v_j): nRMSE is known to +-0.06 only" in few.table()
+    one = validate(model, train, test, 0, n_chains=1, n_saved=20, n_steps=1, burn_in=0)
+    assert math.isnan(one.vv.nrmse_error)
+
+
+def test_errors_are_estimated_on_some_of_many_neurons(monkeypatch, truth_and_report):
+    model, train, test, _ = truth_and_report
+    short = {"n_chains": 20, "n_saved": 5, "n_steps": 1, "burn_in": 0}
+    whole = validate(model, train, test, 0, **short)
+    monkeypatch.setattr(report_module, "_N_NEURONS", 4)
+    some = validate(model, train, test, 0, **short)
+    assert some.vv.nrmse == whole.vv.nrmse
+    assert some.vv.nrmse_error != whole.vv.nrmse_error
+    assert some.h.nrmse_error == whole.h.nrmse_error
 
 
 def test_same_seed_same_report_and_other_seed_other_samples(truth_and_report):
@@ -716,7 +753,8 @@ def test_report_is_frozen_and_its_table_fixed_width(truth_and_report):
         score = getattr(report, name)
         assert f"{score.rmse:.2e}" in line
         assert f"{score.nrmse:.3f}" in line
-    assert f"{report.nllh.median:.4f}" in lines[-2]
+    assert f"median nLLH {report.left_out.median:.4f} with the neuron left out" in lines[-2]
+    assert f"{report.nllh.median:.4f} reconstructed" in lines[-2]
     assert str(report) == report.table()
 
 
