@@ -42,9 +42,8 @@ import numpy as np
 
 from crbm_lite.calcium.preprocessing import as_finite_traces
 from crbm_lite.calcium.solver import solve_traces
-from crbm_lite.checks.arguments import as_number
+from crbm_lite.checks.arguments import as_number, as_rate_hz
 from crbm_lite.checks.arrays import as_discontinuities
-from crbm_lite.checks.traces import as_rate_hz
 
 __all__ = [
     "GCAMP6F",

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array, as_number
+from crbm_lite.checks.arguments import as_array, as_number, as_rate_hz
 from crbm_lite.checks.arrays import as_discontinuities
-from crbm_lite.checks.traces import as_rate_hz
 from crbm_lite.recordings.files import Recording
 
 __all__ = [
