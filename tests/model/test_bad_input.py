@@ -2,14 +2,12 @@
 
 import warnings
 
-import h5py
 import numpy as np
 import pytest
 import scipy.sparse
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.spikes import SpikesError, as_spikes
-from crbm_lite.model.files import ModelFileError
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import Recording
 from crbm_lite.training.hyperparameters import HyperparameterError, SpikesWarning
@@ -203,72 +201,6 @@ def test_log_partition_names_the_method(fitted):
     wide = CRBM.from_parameters(**PARAMETERS | {"weights": np.ones((30, 2)), "fields": np.ones(30)})
     with pytest.raises(ValueError, match="ais"):
         wide.log_partition("exact")
-
-
-def foreign(path):
-    with h5py.File(path, "w") as file:
-        file["Data/Brain/Coordinates"] = np.zeros((3, 4))
-
-
-def text(path):
-    path.write_text("not a model")
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-BAD_FILES = {"foreign": foreign, "text": text, "empty": empty}
-
-
-@pytest.mark.parametrize("kind", BAD_FILES)
-def test_a_foreign_model_file_is_named(tmp_path, kind):
-    path = tmp_path / "model.h5"
-    BAD_FILES[kind](path)
-    with pytest.raises(ModelFileError, match=r"model\.h5"):
-        CRBM.load(path)
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
-def test_a_truncated_model_file_is_named(fitted, tmp_path, share):
-    path = fitted.save(tmp_path / "model.h5")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ModelFileError, match=r"model\.h5"):
-        CRBM.load(path)
-
-
-def test_a_model_file_of_another_version_says_which(fitted, tmp_path):
-    path = fitted.save(tmp_path / "model.h5")
-    with h5py.File(path, "a") as file:
-        file.attrs["version"] = 99
-    with pytest.raises(ModelFileError, match=r"version 99.*reads 1 and 2"):
-        CRBM.load(path)
-
-
-@pytest.mark.parametrize("name", [*PARAMETERS, "hyperparameters"])
-def test_a_model_file_with_a_missing_part_is_named(fitted, tmp_path, name):
-    path = fitted.save(tmp_path / "model.h5")
-    with h5py.File(path, "a") as file:
-        if name == "hyperparameters":
-            del file.attrs[name]
-        else:
-            del file[name]
-    with pytest.raises(ModelFileError, match=name):
-        CRBM.load(path)
-
-
-def test_a_model_file_with_another_shape_or_nan_is_damaged(fitted, tmp_path):
-    path = fitted.save(tmp_path / "model.h5")
-    with h5py.File(path, "a") as file:
-        file["fields"][0] = np.nan
-    with pytest.raises(ModelFileError, match="finite"):
-        CRBM.load(path)
-
-
-def test_a_missing_file_is_not_found(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.h5"):
-        CRBM.load(tmp_path / "nowhere.h5")
 
 
 def test_a_unit_of_the_wrong_width_is_named():

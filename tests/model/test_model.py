@@ -1,8 +1,5 @@
 """The model: energies, conditionals, log Z, sampling, files and scikit-learn's contract."""
 
-import warnings
-from pathlib import Path
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -198,114 +195,6 @@ def test_every_form_of_v_gives_the_same_answers(n_frames, n_neurons, n_hidden, s
     assert model.free_energy(v).shape == (n_frames,)
     assert model.reconstruct(v).shape == v.shape
     assert model.var_h_given_v(v).shape == (n_frames, n_hidden)
-
-
-# ---------------------------------------------------------------------- files
-
-
-@pytest.fixture(scope="module")
-def trained():
-    v = (np.random.default_rng(0).random((60, 9)) < 0.3).astype(np.uint8)
-    model = CRBM(
-        n_hidden=2, l1=0.001, n_updates=40, batch_size=20, n_chains=5, n_gibbs=2, init="random",
-        random_state=1, progress=False,
-    )  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return model.fit(v), v
-
-
-FITTED = ("weights_", "fields_", "gamma_plus_", "gamma_minus_", "theta_plus_", "theta_minus_",
-          "chains_")  # fmt: skip
-
-
-def test_a_saved_model_comes_back_bit_for_bit(trained, tmp_path):
-    model, v = trained
-    path = model.save(tmp_path / "model.h5")
-    loaded = CRBM.load(path)
-    assert loaded.get_params() == model.get_params()
-    for name in FITTED:
-        old, new = getattr(model, name), getattr(loaded, name)
-        assert old.dtype == new.dtype and old.tobytes() == new.tobytes(), name
-    assert loaded.verdict_ == model.verdict_ and loaded.converged_ == model.converged_
-    assert loaded.history_.events == model.history_.events
-    np.testing.assert_array_equal(loaded.history_.density, model.history_.density)
-    assert loaded.certificate_.failed == model.certificate_.failed
-    assert loaded.certificate_.residual == model.certificate_.residual
-    np.testing.assert_array_equal(loaded.free_energy(v), model.free_energy(v))
-    np.testing.assert_array_equal(
-        loaded.sample(6, burn_in=1, random_state=0), model.sample(6, burn_in=1, random_state=0)
-    )
-
-
-def test_a_model_of_given_parameters_comes_back(tmp_path):
-    model = machine()
-    loaded = CRBM.load(model.save(tmp_path / "given.h5"))
-    assert loaded.weights_.dtype == np.float64
-    np.testing.assert_array_equal(loaded.weights_, model.weights_)
-    assert not hasattr(loaded, "verdict_")
-
-
-@pytest.mark.parametrize("state", [None, 7, np.int64(7)])
-def test_a_random_state_is_kept_where_it_is_a_number(tmp_path, state):
-    model = machine().set_params(random_state=state)
-    assert CRBM.load(model.save(tmp_path / "given.h5")).random_state == state
-
-
-def test_a_generator_is_not_kept_and_the_user_is_told(tmp_path):
-    model = machine().set_params(random_state=np.random.default_rng(0))
-    with pytest.warns(UserWarning, match="random_state is a generator"):
-        path = model.save(tmp_path / "given.h5")
-    assert CRBM.load(path).random_state is None
-
-
-def test_a_model_of_version_1_is_read(tmp_path):
-    import h5py
-
-    path = Path(__file__).parents[1] / "data" / "model_version_1.h5"
-    with h5py.File(path) as file:
-        assert file.attrs["version"] == 1
-        weights, residual = file["weights"][()], file["certificate/residual"][()]
-    old = CRBM.load(path)
-    np.testing.assert_array_equal(old.weights_, weights)
-    assert old.certificate_.residual == residual and isinstance(old.certificate_.residual, float)
-    assert old.n_updates == 5 and old.random_state is None
-    again = CRBM.load(old.save(tmp_path / "again.h5"))
-    np.testing.assert_array_equal(again.weights_, weights)
-    assert again.history_.events == old.history_.events
-
-
-def test_a_file_is_hdf5_without_python_objects(trained, tmp_path, monkeypatch):
-    import pickle
-
-    import h5py
-
-    def refuse(*args, **kwargs):
-        raise AssertionError("a model file must not be pickled")
-
-    for name in ("dump", "dumps", "load", "loads"):
-        monkeypatch.setattr(pickle, name, refuse)
-    path = trained[0].save(tmp_path / "model.h5")
-    CRBM.load(path)
-    kinds = []
-    with h5py.File(path) as file:
-        file.visititems(lambda _, item: kinds.append(getattr(item, "dtype", np.dtype("f8")).kind))
-    assert kinds and set(kinds) <= set("fiub")
-
-
-def test_a_failed_save_leaves_the_old_file(trained, tmp_path, monkeypatch):
-    import os
-
-    path = trained[0].save(tmp_path / "model.h5")
-    before = path.read_bytes()
-
-    def fail(*args):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        trained[0].save(path)
-    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["model.h5"]
 
 
 # ---------------------------------------------------------------------- scikit-learn
