@@ -145,7 +145,7 @@ def recording_of_cells(
     array([[0.5, 0.5, 0.5]])
     """
     traces = np.ascontiguousarray(traces)
-    binary = binarise(traces, where, rate_hz, options)
+    binary = binarise(traces, where, rate_hz, options, discontinuities)
     um = um_per_pixel if options.um_per_pixel is None else options.um_per_pixel
     return Recording(
         binary.spikes,

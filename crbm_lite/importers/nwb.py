@@ -276,28 +276,12 @@ def _of_traces(
     else:
         times_s = _read(series.timestamps, f"{where}/timestamps")
         rate_hz, breaks = rate_given_times(times_s, f"{where}/timestamps", values.shape)
-<<<<<<< HEAD
-    binary = binarise(values, where, rate_hz, way, breaks)
-    table = series.rois.table
-    if rows.min() < 0 or rows.max() >= len(table.id):
-        raise RecordingError(f"{where}/rois points beyond the table's {len(table.id)} rows")
-    coordinates, unit = _positions(where, table, rows)
-    return Recording(
-        binary.spikes,
-        rate_hz=rate_hz,
-        coordinates=coordinates,
-        coordinate_unit=unit,
-        names=[str(i) for i in np.asarray(table.id[:])[rows]],
-        discontinuities=breaks,
-        dff=binary.dff,
-=======
     positions, um_per_pixel = _positions(where, table, rows)
     ids = _read(table.id.data, f"{where}/id")
     return recording_of_cells(
         values, where, rate_hz if given.rate_hz is None else given.rate_hz, given,
         keep=keep, positions=positions, um_per_pixel=um_per_pixel, discontinuities=breaks,
         names=[str(i) for i in ids[rows]],
->>>>>>> w-doors
         provenance={
             "source": path.name,
             "layout": "NWB",
