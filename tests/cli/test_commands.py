@@ -19,7 +19,7 @@ from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import save_recording
 from crbm_lite.recordings.splits import split_train_test
 from crbm_lite.simulation.planted import plant_recording
-from crbm_lite.training.trainer import Trainer
+from crbm_lite.training.trainer import NumbaTrainer
 
 HYPER = {"n-hidden": 4, "l1": 0.005, "n-updates": 300, "batch-size": 50, "n-chains": 20,
          "n-gibbs": 3}  # fmt: skip
@@ -276,7 +276,7 @@ def test_no_right_to_write_is_told_before_the_training(folder, monkeypatch, word
     (folder / "locked").mkdir()
     rights = os.access  # root may write everywhere
     monkeypatch.setattr(os, "access", lambda p, mode: "locked" not in str(p) and rights(p, mode))
-    monkeypatch.setattr(Trainer, "one_update", None)
+    monkeypatch.setattr(NumbaTrainer, "one_update", None)
     result = run("train", "larva.h5", *words, *SMALL, "--quiet")
     assert result.exit_code == 5 and "cannot be written" in result.output, result.output
 
@@ -289,9 +289,9 @@ def test_a_full_disk_at_the_end_ends_with_five(folder, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(folder)
     updates = []
-    plain = Trainer.one_update
+    plain = NumbaTrainer.one_update
     monkeypatch.setattr(
-        Trainer, "one_update", lambda self, *a, **k: updates.append(1) or plain(self, *a, **k)
+        NumbaTrainer, "one_update", lambda self, *a, **k: updates.append(1) or plain(self, *a, **k)
     )
     assert run("train", "larva.h5", "m.h5", *SMALL, "--quiet", "--resume").exit_code in (0, 4)
     assert updates == [] and (folder / "m.h5").exists()
