@@ -140,7 +140,7 @@ def test_after_an_update_packed_rows_and_inputs_are_those_of_the_new_weights():
         trainer, _ = make_trainer("numba", density=density)
         trainer.one_update()
         weights, chains = trainer.parameters.weights, trainer.chains
-        np.testing.assert_array_equal(chains.row_nnz, (weights != 0).sum(axis=1))
+        np.testing.assert_array_equal(chains.packed_rows.n_nonzero, (weights != 0).sum(axis=1))
         inputs = chains.spikes() @ weights.astype(float)
         np.testing.assert_allclose(chains.inputs(), inputs, rtol=1e-5, atol=1e-6)
         chains.update_inputs()  # from the packed rows
