@@ -127,7 +127,8 @@ def _cut(column: object, where: str) -> list[np.ndarray]:
     stop, values = _read(column.data, f"{where}_index"), _read(column.target.data, where)
     if stop.dtype.kind not in "iu" or (stop.size and int(stop[-1]) != len(values)):
         raise RecordingError(
-            f"{where}_index ends with {stop[-1:]}, and there are {len(values)} values: it is damaged"
+            f"{where}_index ends with {stop[-1:]}, and there are {len(values)} values: it is "
+            "damaged"
         )
     stop = stop.astype(np.int64)
     if (np.diff(stop, prepend=0) < 0).any():

@@ -470,7 +470,9 @@ class TestNWB:
         path = write(units=[[0.1, 0.6], [0.7], [1.1]], empty=True)
         with h5py.File(path, "r+") as file:
             file["units/spike_times_index"][:] = index
-        with pytest.raises(RecordingError, match="spike_times_index (must not decrease|ends with)"):
+        with pytest.raises(
+            RecordingError, match=r"spike_times_index (must not decrease|ends with)"
+        ):
             import_nwb(path, bin_s=0.5)
 
     def test_large_data_that_are_not_read_do_no_harm(self, path):
