@@ -36,11 +36,19 @@ from crbm_lite.importers.labels import as_left_out, check_no_labels, neurons_lef
 from crbm_lite.importers.options import takes_options_of
 from crbm_lite.recordings.recording import Recording
 
-__all__ = ["FIELDS", "ArrayOptions", "errors_name", "rate_given_times", "recording_from_arrays"]
+__all__ = [
+    "FIELDS",
+    "OF_SPIKE_TIMES",
+    "ArrayOptions",
+    "errors_name",
+    "rate_given_times",
+    "recording_from_arrays",
+]
 
 FIELDS = (
     "spikes", "dff", "coordinates", "labels", "label_names", "names", "times_s", "rate_hz",
 )  # fmt: skip
+OF_SPIKE_TIMES = ("bin_s", "start_s", "stop_s")  # which only MATLAB's cells can hold
 _RATES_AGREE = 0.02  # relative difference of a stated rate and the one of the times
 
 
@@ -283,7 +291,7 @@ def _are_spike_times(values: object, where: str, options: ArrayOptions) -> bool:
     if options.bin_s is None:
         if is_list and len({np.size(x) for x in values}) > 1:
             _binned(values, where, options)  # asks for the width of a bin
-        for name in ("start_s", "stop_s"):
+        for name in OF_SPIKE_TIMES:
             if getattr(options, name) is not None:
                 raise RecordingError(f"{where}: {name} is for spike times: pass bin_s=..., too")
         return False

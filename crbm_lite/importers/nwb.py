@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_path
+from crbm_lite.checks.arguments import as_path, as_text
 from crbm_lite.files.hdf5 import RecordingError, open_hdf5
 from crbm_lite.files.heaps import check_heaps
 from crbm_lite.files.soundness import check_sound
@@ -157,7 +157,7 @@ def _activity(file: pynwb.NWBFile) -> dict[str, object]:
 
 
 def _chosen(path: Path, found: dict[str, object], series: str | None) -> str:
-    if series in found:
+    if series is not None and as_text(series, "series", "the end of a path") in found:
         return series
     fitting = [name for name in found if series is None or f"/{name}".endswith(f"/{series}")]
     if len(fitting) == 1:
