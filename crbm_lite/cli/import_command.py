@@ -107,6 +107,8 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
 @click.option("--time-axis", type=click.IntRange(0, 1), help="1 if SOURCE has neurons first.")
 @click.option("--threshold", type=NUMBER, help="Active above it; 0 for spike counts.")
 @click.option("--amplitude-fraction", type=POSITIVE, help="For deconvolved events, such as 0.5.")
+@click.option("--clip-negative", is_flag=True, default=None,
+              help="Slightly negative events become 0.")  # fmt: skip
 @click.option("--kernel", type=_Kernel(),
               help="For dF/F: gcamp6s, gcamp6f or RISE_S,DECAY_S.")  # fmt: skip
 @click.option("--traces", help="suite2p: spks or F. CaImAn: S, F_dff or C.")
@@ -232,6 +234,7 @@ def as_options(error: Exception) -> str:
     text = re.sub(r"keys=\{'(\w+)': \.\.\.\}", r"--key \1=...", str(error))
     text = re.sub(r"leave_out=\[(.*?)\]", _leave_out, text)
     text = text.replace("header=True", "--header").replace("header=False", "--no-header")
+    text = text.replace("clip_negative=True", "--clip-negative")
     text = re.sub(r"accepted_only=False|keep_unlabelled=True", "--all-cells", text)
     text = re.sub(r"kernel=[\w.]*GCAMP6S", "--kernel gcamp6s", text)
     names = "|".join(p.name for p in import_file.params if p.opts[0].startswith("--"))

@@ -77,21 +77,22 @@ def read_native(file: h5py.File, dff: bool = True) -> dict:
     RecordingError
         If the version is not ours, or a key is missing or damaged.
     """
-    version = file.attrs.get("version")
+    version = read_attribute(file, "version")
     if version != VERSION:
         raise RecordingError(
             f"{file.filename}: written in version {version} of the layout, this "
             f"package reads version {VERSION}; load it with the package that "
             "wrote it and save it again"
         )
-    for key in ("rate_hz", "coordinate_unit", "provenance"):
-        if key not in file.attrs:
+    said = {key: read_attribute(file, key) for key in ("rate_hz", "coordinate_unit", "provenance")}
+    for key, value in said.items():
+        if value is None:
             raise RecordingError(f"{file.filename}: attribute {key} is missing")
     fields: dict = {
         "spikes": read_tiles(file, "spikes"),
-        "rate_hz": float(file.attrs["rate_hz"]),
-        "coordinate_unit": file.attrs["coordinate_unit"].decode(),
-        "provenance": json.loads(file.attrs["provenance"]),
+        "rate_hz": float(said["rate_hz"]),
+        "coordinate_unit": said["coordinate_unit"].decode(),
+        "provenance": json.loads(said["provenance"]),
     }
     if "coordinates" in file:
         fields["coordinates"] = read_array(file, "coordinates", 2)
