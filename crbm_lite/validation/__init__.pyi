@@ -28,3 +28,5 @@ from .selection import GridSearch as GridSearch
 from .selection import Run as Run
 from .selection import RunsFailed as RunsFailed
 from .selection import grid_search as grid_search
+from .stability import StabilitySelection as StabilitySelection
+from .stability import stability_selection as stability_selection
