@@ -110,7 +110,8 @@ def binarise(
     array([[0, 1],
            [1, 0]], dtype=uint8)
     """
-    named = [name for name, value in vars(way).items() if value is not None and name in _WAYS]
+    ways = (*_WAYS, "kernel")
+    named = [name for name, value in vars(way).items() if value is not None and name in ways]
     if len(named) > 1:
         raise ValueError(f"{' and '.join(named)} are given: binarise in one way")
     if as_flag(way.clip_negative, "clip_negative") and named != ["amplitude_fraction"]:
