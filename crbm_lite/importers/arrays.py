@@ -118,6 +118,7 @@ class ArrayOptions(ToBinary):
     stop_s: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.time_axis not in (0, 1):
             raise ValueError(f"time_axis is {self.time_axis!r}: give 0 (frames first) or 1")
         if self.trial_axis not in (None, 0, 1, 2):
