@@ -23,7 +23,7 @@ import numpy as np
 import crbm_lite as cl
 from benchmarks.planted import recovered
 from crbm_lite.inspection.advice import TRAINING, signal_components
-from crbm_lite.validation.report import nllh
+from crbm_lite.validation.likelihood import nllh, nllh_given_probabilities
 
 TABLE = Path(__file__).with_name("advice.csv")
 COLUMNS = (
@@ -74,7 +74,7 @@ def measure_one(n: int, t: int, activity: float, active_s: float, l1: float, n_u
         n, ASSEMBLIES[n], t, activity, active_s, l1, n_up, f"{frames:.1f}", components,
         recovered(model.weights_, np.asarray(whole.truth.membership, dtype=float)),
         f"{nllh(model, test).median:.4f}",
-        f"{np.nanmedian(test.truth.nllh_per_neuron(test.spikes)):.4f}",
+        f"{nllh_given_probabilities(test, test.truth.probability).median:.4f}",
         f"{np.mean(model.weights_ != 0):.3f}", model.verdict_,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))

@@ -23,7 +23,7 @@ import numpy as np
 import crbm_lite as cl
 from benchmarks.planted import N_TRAIN, RUNS, recovered
 from crbm_lite.model.cache import model_key
-from crbm_lite.validation.report import nllh
+from crbm_lite.validation.likelihood import nllh, nllh_given_probabilities
 
 RESULTS = Path(__file__).with_name("results")
 TABLE = RESULTS / "convergence.csv"
@@ -44,7 +44,9 @@ def estimator(l1: float, seed: int) -> cl.CRBM:
 def preferred_l1(recording: cl.Recording) -> float:
     """The lambda that the grid search chooses (its folder keeps what it has done)."""
     folder = Path("build") / "benchmarks" / "preferred_l1"
-    return cl.grid_search(estimator(0.02, 0), recording, [24], PREFERENCES, [0], folder).best()[1]
+    return cl.grid_search(estimator(0.02, 0), recording, [24], PREFERENCES, [0], folder).best(
+        "score"
+    )[1]
 
 
 def read_rows() -> list[dict]:
@@ -72,7 +74,7 @@ def compute(recording: cl.Recording, l1: float, seed: int, key: str) -> dict:
     membership = np.asarray(recording.truth.membership, dtype=float)
     values = (
         key, l1, seed, model.verdict_, recovered(model.weights_, membership),
-        nllh(model, test).median, np.nanmedian(test.truth.nllh_per_neuron(test.spikes)),
+        nllh(model, test).median, nllh_given_probabilities(test, test.truth.probability).median,
         model.weights_.std(), np.mean(model.weights_ != 0), certificate.residual,
         certificate.tolerance, time.perf_counter() - began,
     )  # fmt: skip

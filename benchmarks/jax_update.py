@@ -67,7 +67,7 @@ def trainer_of(n: int, m: int, products: str, jump_every: int) -> object:
     """A trainer of noise, with weights of the density of a trained model that stay as they are."""
     from crbm_lite.core.spikes import Spikes
     from crbm_lite.training.accelerator.trainer import JaxTrainer
-    from crbm_lite.training.schedule import Schedule
+    from crbm_lite.training.hyperparameters import Schedule
     from crbm_lite.training.start import Start
 
     rng = np.random.default_rng(0)

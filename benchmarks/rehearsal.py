@@ -25,7 +25,7 @@ import numpy as np
 import crbm_lite as cl
 from benchmarks import stored
 from benchmarks.planted import recovered
-from crbm_lite.validation.report import nllh
+from crbm_lite.validation.likelihood import nllh, nllh_given_probabilities
 
 N, T, K = 40_709, 5_800, 200
 USUAL = (0.01, 220, 3000, 0.5, 0.0, 0)  # lambda, hidden units, updates, refit, ramp, seed
@@ -59,7 +59,7 @@ def main(*choice: float, planted: bool = False) -> None:
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     history = model.history_
     membership = np.asarray(test.truth.membership, dtype=float)
-    truth = float(np.nanmedian(test.truth.nllh_per_neuron(test.spikes)))
+    truth = float(nllh_given_probabilities(test, test.truth.probability).median)
     figures = {
         "neurons": N, "frames": T, "training frames": train.n_frames, "assemblies": K,
         "hidden units": n_hidden, "l1": l1, "refit": refit, "ramp": ramp, "updates": n_updates,

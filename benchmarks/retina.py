@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 
 import crbm_lite as cl
-from crbm_lite.validation.report import nllh
+from crbm_lite.validation.likelihood import nllh
 
 N_UPDATES, N_UPDATES_SEARCH = 9000, 1500
 CANDIDATES = (0.0005, 0.001, 0.002, 0.004)

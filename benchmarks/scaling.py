@@ -76,7 +76,7 @@ def measure_start() -> dict:
 def update_seconds(n: int, m: int, chains: int, activity: float) -> float:
     """CPU seconds a thread of an update with jumps: the least of seven, since noise only adds."""
     from crbm_lite.core.spikes import as_spikes
-    from crbm_lite.training.schedule import Schedule
+    from crbm_lite.training.hyperparameters import Schedule
     from crbm_lite.training.start import Start
     from crbm_lite.training.trainer import Trainer
 

@@ -15,10 +15,11 @@ import warnings
 from pathlib import Path
 
 import crbm_lite as cl
-from crbm_lite.datasets.registry import cache_folder
+from crbm_lite.files.whole import cache_folder
 from crbm_lite.model.cache import cached_fit
-from crbm_lite.validation.model_scales import model_scales
-from crbm_lite.validation.selection import STATISTICS, grid_search
+from crbm_lite.validation.comparison import STATISTICS
+from crbm_lite.validation.scales import model_scales
+from crbm_lite.validation.selection import grid_search
 
 FILE = Path(__file__).with_suffix(".csv")
 N_HIDDEN = (5, 10, 20, 40)

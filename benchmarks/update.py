@@ -19,11 +19,11 @@ import numba
 import numpy as np
 
 from benchmarks import stored
-from crbm_lite.core import sample_hidden as hidden_sampling
 from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.core.sample_hidden import sample_h_given_partial_input
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training import update_kernels as updates
-from crbm_lite.training.schedule import Schedule
+from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.start import Start
 from crbm_lite.training.trainer import Trainer
 
@@ -99,7 +99,7 @@ def seconds_in_steps(trainer: Trainer) -> dict[str, float]:
     step = median_seconds(lambda: chains.step(1, now.weights, fields, potential))
     without = median_seconds(lambda: empty.step(1, nothing, fields, potential))
     hidden = median_seconds(
-        lambda: hidden_sampling.sample_hidden(chains.partial_input, 1.0, *potential, key, h)
+        lambda: sample_h_given_partial_input(chains.partial_input, 1.0, *potential, key, h)
     )
     up = median_seconds(chains.update_inputs) - median_seconds(empty.update_inputs)
     parts = {

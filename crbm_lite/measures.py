@@ -1,21 +1,24 @@
-r"""Pearson correlations between columns, of which some may be constant.
+r"""Measures of arrays that several parts of the book share: correlations, effective numbers.
 
-.. math:: r_{ab} = \frac{\sum_t (x_{ta} - \bar x_a)(y_{tb} - \bar y_b)}
-                        {\lVert x_a - \bar x_a \rVert\,\lVert y_b - \bar y_b \rVert}
+.. math::
 
-numpy's ``corrcoef`` gives NaN for a constant column; a hidden unit without weights, or one that
-never changes, is here uncorrelated with everything.
+    r_{ab} = \frac{\sum_t (x_{ta} - \bar x_a)(y_{tb} - \bar y_b)}
+                  {\lVert x_a - \bar x_a \rVert\,\lVert y_b - \bar y_b \rVert},
+    \qquad n\,PR(x) = \frac{(\sum_k x_k^2)^2}{\sum_k x_k^4}
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["correlations_of_columns"]
+__all__ = ["correlations_of_columns", "effective_number"]
 
 
 def correlations_of_columns(x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
-    """Pearson correlations of the columns of x with those of y, or with each other.
+    """Correlate the columns of x with those of y, or with each other (Pearson).
+
+    numpy's ``corrcoef`` gives NaN for a constant column. Here a hidden unit without weights, or one
+    that never changes, is uncorrelated with everything.
 
     Parameters
     ----------
@@ -43,3 +46,31 @@ def _unit_columns(x: np.ndarray) -> np.ndarray:
     centred = x - np.mean(x, axis=0, dtype=np.float64)
     norm = np.linalg.norm(centred, axis=0)
     return centred / np.where(norm > 0, norm, 1.0)
+
+
+def effective_number(x: np.ndarray, axis: int) -> np.ndarray:
+    """Count the entries that matter along an axis: n times the participation ratio.
+
+    It is 1 if all weight lies on one entry and n if the weight is spread evenly. Of occupancies it
+    counts regions; of hidden activity above its inactive peak it counts active units, m(t).
+
+    Parameters
+    ----------
+    x : ndarray of float
+    axis : int
+
+    Returns
+    -------
+    ndarray of float64
+        The shape of x without the axis; NaN where all entries are 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> effective_number(np.array([[2.0, 0.0], [3.0, 3.0], [0.0, 0.0]]), axis=1)
+    array([ 1.,  2., nan])
+    """
+    square = np.asarray(x, dtype=np.float64) ** 2
+    fourth = (square**2).sum(axis=axis)
+    total = square.sum(axis=axis) ** 2
+    return np.divide(total, fourth, out=np.full(total.shape, np.nan), where=fourth > 0)

@@ -1,7 +1,8 @@
 """Count the library and read its imports: modules, lines of code, arrows, circles, floors.
 
 ``python book/_build_tools/house.py`` prints the counts of the working tree, with ``--rev REV``
-those of a commit. Lines of code are lines that hold a token outside docstrings and comments. An
+those of a commit; ``--write-stubs`` writes the ``__init__.pyi`` of every folder, which export
+its public names. Lines of code are lines that hold a token outside docstrings and comments. An
 arrow is a pair of modules of which one imports the other, wherever in the file; a circle is a set
 of modules that reach each other. The floors are those of folders: a folder stands one above the
 highest that it imports. The page on the architecture and the test of the imports read them from
@@ -130,10 +131,43 @@ def floors(edges: set[tuple[str, str]]) -> dict[str, int]:
     return level
 
 
+def public_names(text: str) -> list[str]:
+    """The names in a module's `__all__`, which is a plain list."""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return ast.literal_eval(node.value)
+    return []
+
+
+def imported_names(text: str) -> set[str]:
+    """The names that a module has from others."""
+    nodes = [n for n in ast.parse(text).body if isinstance(n, ast.Import | ast.ImportFrom)]
+    return {alias.asname or alias.name for node in nodes for alias in node.names}
+
+
+def stubs() -> dict[Path, str]:
+    """What the `__init__.pyi` of each folder holds: the public names of its own modules."""
+    found = {}
+    for init in sorted((REPOSITORY / PACKAGE).rglob("*/__init__.py")):
+        lines = []
+        for module in sorted(init.parent.glob("[a-z]*.py")):
+            names = public_names(module.read_text(encoding="utf-8"))
+            # constants, classes, functions: as the linter orders imports
+            for name in sorted(names, key=lambda n: (not n.isupper(), n[0].islower(), n)):
+                lines.append(f"from .{module.stem} import {name} as {name}\n")
+        found[init.with_suffix(".pyi")] = "".join(lines)
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rev", help="a commit; by default the working tree")
-    modules = sources(parser.parse_args().rev)
+    parser.add_argument("--write-stubs", action="store_true", help="write every __init__.pyi")
+    arguments = parser.parse_args()
+    if arguments.write_stubs:
+        for path, text in stubs().items():
+            path.write_text(text, encoding="utf-8")
+    modules = sources(arguments.rev)
     found = {(a.source, a.target) for a in arrows(modules)}
     between = {(folder_of(a), folder_of(b)) for a, b in found if folder_of(a) != folder_of(b)}
     print(f"modules            {len(modules)}")

@@ -1,26 +1,25 @@
 """Lay out build/site_src, the source of the website.
 
 It is a copy of book/ in which every chapter is its executed version, with the JavaScript of other
-projects beside it and the generated pages added: the API reference from the docstrings, the
-execution times and the map from the store, the ledger of claims from the chapters' outputs, and the
-front page's picture from the chapter that draws it. First uses of terms, symbols and the paper's
-equations become links.
+projects beside it and the generated pages added: the API reference from the docstrings, the floors
+of the house from the imports, the execution times and the map from the store, the ledger of claims
+from the chapters' outputs, and the front page's picture from the chapter that draws it. First uses
+of terms, symbols and the paper's equations become links.
 """
 
 import base64
-import importlib
-import inspect
-import pkgutil
 import shutil
 import sys
 from html import escape
 from pathlib import Path
 
-import api_sections
+import api_pages
 import book_map
 import chapter_store
 import claims
 import first_use
+import floor_plan
+import house
 import launch
 import nbformat
 import reading_time
@@ -63,7 +62,9 @@ def main() -> int:
     _stage_config(local=local, substitutions=substitutions)
     page = SOURCE / "reference" / "claims.md"
     page.write_text(page.read_text(encoding="utf-8") + "\n" + ledger, encoding="utf-8")
+    (SOURCE / "_generated").mkdir()
     _write_front_picture()
+    _write_floors()
     book_map.write(SOURCE / "reference" / "map.md")
     _write_api()
     _write_execution_times()
@@ -71,7 +72,7 @@ def main() -> int:
 
 
 def _claims() -> tuple[dict[str, str], str]:
-    """What stands in for `{{ key }}` in the chapters, and the tables of the ledger."""
+    """Return what replaces `{{ key }}` in the chapters, and the tables of the ledger."""
     notebooks = {
         chapter_store.name_of(p): nbformat.read(chapter_store.executed_path(p), as_version=4)
         for p in chapter_store.chapters()
@@ -86,7 +87,7 @@ def _claims() -> tuple[dict[str, str], str]:
 
 
 def _link_pages(reference: first_use.Reference) -> None:
-    """First uses in the pages that are no notebooks, those that explain left out."""
+    """Link first uses in the Markdown pages, except those that explain."""
     for path in SOURCE.rglob("*.md"):
         if path.stem not in EXPLAINING:
             text = path.read_text(encoding="utf-8")
@@ -118,7 +119,7 @@ def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
 
 
 def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded: bool) -> str:
-    """A plotly figure that needs no kernel and no network; the page loads plotly.js once."""
+    """Draw a plotly figure without kernel and network; the page loads plotly.js once."""
     import plotly.io
 
     alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
@@ -147,7 +148,7 @@ def _stage_config(*, local: bool, substitutions: dict[str, str]) -> None:
 
 
 def _write_front_picture() -> None:
-    """The picture drawn by the cell tagged `front-page` of any chapter, for index.md to include."""
+    """Write the picture of the cell tagged `front-page`, for index.md to include."""
     text = ""
     for chapter in chapter_store.chapters():
         notebook = nbformat.read(chapter_store.executed_path(chapter), as_version=4)
@@ -158,40 +159,24 @@ def _write_front_picture() -> None:
                 (SOURCE / "front_picture.png").write_bytes(png)
                 alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
                 text = f"```{{image}} front_picture.png\n:alt: {alt}\n:class: front-picture\n```\n"
-    folder = SOURCE / "_generated"
-    folder.mkdir()
-    (folder / "front_picture.md").write_text(text, encoding="utf-8")
+    (SOURCE / "_generated" / "front_picture.md").write_text(text, encoding="utf-8")
+
+
+def _write_floors() -> None:
+    """Write the floors of the folders and the counts of the package, for the architecture page."""
+    modules = house.sources()
+    text = f"{floor_plan.table(modules)}\n\n{floor_plan.counts(modules)}\n"
+    (SOURCE / "_generated" / "floors.md").write_text(text, encoding="utf-8")
 
 
 def _write_api() -> None:
-    """One page a module of crbm_lite, and the page that lists them."""
-    import crbm_lite
-
-    folder = SOURCE / "reference" / "api"
-    folder.mkdir()
-    rows = {title: [] for title in (*api_sections.SECTIONS, api_sections.REST)}
-    for found in pkgutil.walk_packages(crbm_lite.__path__, "crbm_lite."):
-        if any(part.startswith("_") for part in found.name.split(".")):
-            continue
-        module = importlib.import_module(found.name)
-        summary = (inspect.getdoc(module) or "").split("\n\n")[0].replace("\n", " ")
-        short = found.name.removeprefix("crbm_lite.")
-        line = f"| [{short}](api/{short}.md) | {summary} |"
-        rows[api_sections.section_of(short)].append(line)
-        (folder / f"{short}.md").write_text(
-            f"# {short}\n\n```{{eval-rst}}\n.. automodule:: {found.name}\n"
-            "   :members:\n   :ignore-module-all:\n"
-            # scikit-learn writes these methods, and their texts refer to its own manual
-            "   :exclude-members: set_fit_request, set_transform_request, set_score_request\n```\n",
-            encoding="utf-8",
-        )
-    page = SOURCE / "reference" / "api.md"
-    tables = [
-        "\n".join([f"\n## {title}\n", "| module | what it holds |", "|---|---|", *lines])
-        for title, lines in rows.items()
-        if lines
-    ]
-    page.write_text(page.read_text(encoding="utf-8") + "\n".join([*tables, ""]), encoding="utf-8")
+    """Write the pages of the API and name them in the table of contents."""
+    pages = [{"file": name} for name in api_pages.write(SOURCE)]
+    path = SOURCE / "_toc.yml"
+    toc = yaml.safe_load(path.read_text(encoding="utf-8"))
+    (listing,) = [c for p in toc["parts"] for c in p["chapters"] if c["file"] == "reference/api"]
+    listing["sections"] = pages
+    path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
 
 
 def _write_execution_times() -> None:

@@ -1,15 +1,15 @@
 r"""The GLM of the paper's Fig. 2H: logistic regression of every neuron on all the others.
 
-Neuron i has its own model, :math:`P(v_i = 1 | v_{\setminus i}) = \sigma(b_i + \sum_{j \ne i} B_{ji}
-v_j)`, fitted by the minimum of
+Each neuron i has its own model, :math:`P(v_i = 1 | v_{\setminus i}) = \sigma(b_i +
+\sum_{j \ne i} B_{ji} v_j)`. Its parameters minimise
 
 .. math:: \sum_t \left[ \log(1 + e^{z_i(t)}) - v_i(t) z_i(t) \right]
           + \frac{\lambda}{2} \sum_{j \ne i} B_{ji}^2, \qquad z_i = b_i + \sum_{j \ne i} B_{ji} v_j,
 
-which is scikit-learn's convention with C = 1/lambda; the intercept is not penalised.
+which is scikit-learn's convention with C = 1/lambda. The intercept is not penalised.
 
-They are solved together, a block of neurons at a time, by `crbm_lite.baselines.newton`. Blocks go
-to as many threads as numba has; the result does not depend on their number.
+`crbm_lite.baselines.newton` solves a block of neurons at a time. Blocks go to as many threads as
+numba has, and the result does not depend on their number.
 """
 
 from __future__ import annotations
@@ -26,11 +26,39 @@ from crbm_lite.baselines.newton import fit_block
 from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.validation.likelihood import NormalisedLikelihood, nllh_given_probabilities
+from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh
 
-__all__ = ["GLM", "fit_glm", "fit_path", "sweep_l2"]
+__all__ = ["GLM", "fit_glm", "fit_path", "logistic_given_others", "sweep_l2"]
 
 _BLOCK_BYTES = 2**23  # of one float64 array over the frames: small enough to stay near the caches
+
+
+def logistic_given_others(v: object, weights: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Probability of a spike in every frame, sigma(v W + b).
+
+    Parameters
+    ----------
+    v : (T, N) array of 0/1, scipy.sparse matrix or Recording
+    weights : (N, K) float64
+        What neuron j adds to the log-odds of neuron k; 0 where they are the same neuron.
+    offsets : (K,) float64
+
+    Returns
+    -------
+    (T, K) float64
+
+    Raises
+    ------
+    ValueError
+        If `v` is not binary or has another number of neurons.
+
+    Examples
+    --------
+    >>> logistic_given_others([[0, 1]], np.array([[0.0, 1.0], [2.0, 0.0]]), np.zeros(2)).round(3)
+    array([[0.881, 0.5  ]])
+    """
+    spikes = as_spikes(v, "v", len(weights))
+    return expit(spikes.to_csr(np.float64) @ weights + offsets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +70,7 @@ class GLM:
     weights : (N, K) float64
         Column k holds the weights onto neuron ``neurons[k]``, whose own weight is 0.
     intercepts : (K,) float64
-        b; infinite, with all weights 0, for a neuron that is constant in the training data.
+        b. It is infinite, with all weights 0, for a neuron that is constant in the training data.
     neurons : (K,) int64
         The neurons that are predicted.
     l2 : float
@@ -58,31 +86,14 @@ class GLM:
     n_newton: np.ndarray = field(repr=False)
 
     def mean_v_given_others(self, v: object) -> np.ndarray:
-        """P(v_i = 1 | all others) in every frame.
+        """Probability of a spike of each predicted neuron given all others, (T, K) float64.
 
-        Parameters
-        ----------
-        v : (T, N) array of 0/1, scipy.sparse matrix or Recording
-
-        Returns
-        -------
-        (T, K) float64
-
-        Raises
-        ------
-        ValueError
-            If `v` is not binary or has another number of neurons.
+        Parameters, Raises: see `logistic_given_others`.
         """
-        spikes = as_spikes(v, "v", len(self.weights))
-        return expit(spikes.to_csr(np.float64) @ self.weights + self.intercepts)
+        return logistic_given_others(v, self.weights, self.intercepts)
 
     def nllh(self, v: object) -> NormalisedLikelihood:
-        """Held-out nLLH (Eq. 18) of each predicted neuron.
-
-        Parameters
-        ----------
-        v : (T, N) array of 0/1, scipy.sparse matrix or Recording
-            Test frames.
+        """Score test frames `v` (T, N) by `crbm_lite.validation.likelihood.left_out_nllh`.
 
         Returns
         -------
@@ -94,10 +105,7 @@ class GLM:
         ValueError
             If `v` is not binary or has another number of neurons.
         """
-        x = as_spikes(v, "v", len(self.weights)).to_csr(np.float64)
-        return nllh_given_probabilities(
-            x[:, self.neurons], lambda frames: expit(x[frames] @ self.weights + self.intercepts)
-        )
+        return left_out_nllh(self, as_spikes(v, "v", len(self.weights)))
 
 
 def fit_glm(
@@ -116,16 +124,16 @@ def fit_glm(
     v : (T, N) array of 0/1, scipy.sparse matrix or Recording
         Training frames.
     l2 : float
-        lambda > 0, the inverse of scikit-learn's C. The paper's is 1000.
+        lambda > 0, the inverse of scikit-learn's C (default 1000, the paper's).
     neurons : sequence of int, optional
-        Neurons to predict; all by default. All of them are predictors in any case.
+        Neurons to predict (default: all). All neurons are predictors in any case.
     frame_weights : (T,) array, optional
-        How often each frame counts, for data in which frames repeat; 1 by default.
+        How often each frame counts, for data in which frames repeat (default: once).
     tol : float
         A neuron is done when its gradient, divided by the diagonal of the Hessian, is below this
-        everywhere: about the accuracy of the weights.
+        everywhere (default 1e-6). It is about the accuracy of the weights.
     start : GLM, optional
-        A fit of the same `neurons`, at another lambda say, from where this one starts.
+        A fit of the same `neurons` from which this one starts, for instance at another lambda.
 
     Returns
     -------
@@ -152,14 +160,15 @@ def fit_glm(
     spikes = as_spikes(v)
     n_frames, n_neurons = spikes.shape
     if not (np.isfinite(l2) and l2 > 0):
-        raise ValueError(f"l2 is {l2}: give lambda > 0 (without it a weight may grow for ever).")
+        raise ValueError(f"l2 is {l2}: give lambda > 0 (without it a weight may grow for ever)")
     neurons = as_indices(slice(None) if neurons is None else neurons, n_neurons, "neurons")
     if frame_weights is None:
         frame_weights = np.ones(n_frames)
     frame_weights = np.asarray(frame_weights, dtype=np.float64)
     if frame_weights.shape != (n_frames,) or not (frame_weights >= 0).all():
         raise ValueError(
-            f"frame_weights must be {n_frames} numbers that are not negative, one a frame."
+            f"frame_weights is of shape {frame_weights.shape} or holds negative numbers: give one "
+            f"number of 0 or more per frame, ({n_frames},)"
         )
     x = spikes.to_csr(np.float64)
     xt = x.T.tocsr()
@@ -171,7 +180,7 @@ def fit_glm(
     varying = np.flatnonzero(np.isfinite(intercepts))
     if start is not None:
         if start.weights.shape != weights.shape or not np.array_equal(start.neurons, neurons):
-            raise ValueError("start must be a fit of the same neurons, in the same order.")
+            raise ValueError("start is a fit of other neurons: give one of the same, in order")
         known = varying[np.isfinite(start.intercepts[varying])]
         weights[:, known], intercepts[known] = start.weights[:, known], start.intercepts[known]
     n_newton = np.zeros(len(neurons), dtype=np.int64)
@@ -203,14 +212,14 @@ def fit_path(
     neurons: Sequence[int] | np.ndarray | None = None,
     tol: float = 1e-3,
 ) -> Iterator[GLM]:
-    """Fit at several lambdas, from the largest down, each from the one before.
+    """Fit at several lambdas, from the largest down; each fit starts from the one before.
 
     Parameters
     ----------
     v, neurons, tol
-        As in `fit_glm`.
+        As in `fit_glm`, but with `tol` 1e-3 by default.
     l2 : sequence of float
-        The lambdas in any order.
+        The lambdas, in any order.
 
     Yields
     ------
@@ -241,18 +250,18 @@ def sweep_l2(
     neurons: Sequence[int] | np.ndarray | None = None,
     n_folds: int = 3,
 ) -> Sweep:
-    """Choose lambda by the median nLLH of held-out blocks; the test frames stay unseen.
+    """Choose lambda by the median nLLH of held-out blocks. The test frames stay unseen.
 
     Parameters
     ----------
     train : (T, N) array of 0/1, scipy.sparse matrix or Recording
         Training frames.
     l2 : sequence of float
-        The lambdas.
+        The lambdas (default: powers of ten from 1 to 10,000).
     neurons : sequence of int, optional
-        Neurons to predict, for a quicker sweep; all by default. All are predictors in any case.
+        Neurons to predict, for a quicker sweep (default: all). All are predictors in any case.
     n_folds : int
-        Blocks of frames, each held out once.
+        Blocks of frames, each held out once (default 3).
 
     Returns
     -------

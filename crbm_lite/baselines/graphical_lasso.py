@@ -1,7 +1,7 @@
 r"""The graphical lasso: partial correlations under a sparse inverse covariance (Fig. 6-S1).
 
-Activity is taken for Gaussian. With the inverse P of the correlation matrix that maximises
-:math:`\log\det P - \mathrm{tr}(C P) - \alpha \sum_{i \ne j} |P_{ij}|`, the couplings are
+Activity is treated as Gaussian. Let P be the inverse correlation matrix that maximises
+:math:`\log\det P - \mathrm{tr}(C P) - \alpha \sum_{i \ne j} |P_{ij}|`. The couplings are
 :math:`-P_{ij} / \sqrt{P_{ii} P_{jj}}`. The solver is scikit-learn's.
 """
 
@@ -18,14 +18,14 @@ __all__ = ["graphical_lasso_couplings", "sweep_alpha"]
 
 
 def graphical_lasso_couplings(v: object, alpha: float = 0.01) -> np.ndarray:
-    """Partial correlations under a sparse inverse covariance, by the graphical lasso.
+    """Estimate partial correlations under a sparse inverse covariance, by the graphical lasso.
 
     Parameters
     ----------
     v : (T, N) array of 0/1, scipy.sparse matrix or Recording
-        Its time grows like N^3: meant for a few hundred neurons.
+        The time grows like N^3, so this is meant for a few hundred neurons.
     alpha : float
-        L1 penalty on the inverse of the correlation matrix, 0 to 1.
+        L1 penalty on the inverse of the correlation matrix, 0 to 1 (default 0.01).
 
     Returns
     -------
@@ -59,14 +59,14 @@ def graphical_lasso_couplings(v: object, alpha: float = 0.01) -> np.ndarray:
 
 
 def _standardised(v: object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Activity with mean 0 and variance 1, and the means and standard deviations taken away."""
+    """Bring activity to mean 0 and variance 1; also return the means and standard deviations."""
     x = as_spikes(v).to_csr(np.float64).toarray()
     mean, sd = x.mean(axis=0), x.std(axis=0)
     constant = np.flatnonzero(sd == 0)
     if constant.size:
         raise ValueError(
             f"v has {constant.size} neurons that never change, such as {constant[:5].tolist()}: "
-            "they have no correlation; leave them out."
+            "leave them out, they have no correlation"
         )
     return (x - mean) / sd, mean, sd
 
@@ -79,16 +79,17 @@ def sweep_alpha(
     Parameters
     ----------
     train : (T, N) array of 0/1, scipy.sparse matrix or Recording
-        Training frames, in which every neuron changes also with a block left out.
+        Training frames. Every neuron must change in them, whichever block is left out.
     alpha : sequence of float
-        The penalties.
+        The penalties (default 0.003, 0.01, 0.03 and 0.1).
     n_folds : int
-        Blocks of frames, each held out once; standardised as the frames fitted.
+        Blocks of frames, each held out once (default 3). They are standardised by the means and
+        standard deviations of the fitted frames.
 
     Returns
     -------
     Sweep
-        Its scores are log-likelihoods in nats a frame, up to a constant.
+        Its scores are log-likelihoods in nats per frame, up to a constant.
 
     Raises
     ------

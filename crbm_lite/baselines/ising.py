@@ -4,10 +4,11 @@ r"""The pairwise Ising model by symmetrised pseudo-likelihood (Fig. 6-S1).
           v_i \in \{0, 1\},
 
 has the conditional probabilities :math:`P(v_i = 1 | v_{\setminus i}) = \sigma(g_i + \sum_j J_{ij}
-v_j)`, so that maximum pseudo-likelihood is the N logistic regressions of `crbm_lite.baselines.glm`.
-These give every coupling twice; the two are averaged (symmetrised pseudo-likelihood), and the
-fields are then g = b as fitted. Being a full model of v, it generates by Gibbs sampling and gets
-the moments that a GLM cannot have. For up to 20 neurons everything is exact by enumeration.
+v_j)`. So maximum pseudo-likelihood is the N logistic regressions of `crbm_lite.baselines.glm`.
+These give every coupling twice. The two are averaged (symmetrised pseudo-likelihood), and the
+fields are the fitted intercepts, g = b. As a full model of v the Ising model generates frames by
+Gibbs sampling, and it has the moments that a GLM cannot have. For up to 20 neurons everything is
+exact by enumeration.
 
 Couplings of {0, 1} are four times those of {-1, +1}.
 """
@@ -19,13 +20,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numba import njit, prange
-from scipy.special import expit, logsumexp
+from scipy.special import logsumexp
 
-from crbm_lite.baselines.glm import GLM, fit_glm, fit_path
+from crbm_lite.baselines.glm import GLM, fit_glm, fit_path, logistic_given_others
 from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.core.random_numbers import uniform01
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.validation.likelihood import NormalisedLikelihood, nllh_given_probabilities
+from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh
 
 __all__ = ["Ising", "fit_ising", "sweep_ising_l2", "symmetrised"]
 
@@ -71,41 +72,28 @@ class Ising:
     def __post_init__(self) -> None:
         shape = (len(self.fields),) * 2
         if np.shape(self.couplings) != shape:
-            raise ValueError(f"couplings must have shape {shape}, got {np.shape(self.couplings)}.")
+            raise ValueError(f"couplings has shape {np.shape(self.couplings)}: give {shape}")
         if not np.array_equal(self.couplings, self.couplings.T) or np.diag(self.couplings).any():
-            raise ValueError("couplings must be symmetric with a diagonal of zeros.")
+            raise ValueError(
+                "couplings is not symmetric with a diagonal of 0: give (J + J.T) / 2 without it"
+            )
 
     def mean_v_given_others(self, v: object) -> np.ndarray:
-        """P(v_i = 1 | all others) in every frame, (T, N).
+        """Probability of a spike of each neuron given all others, (T, N) float64.
 
-        Parameters
-        ----------
-        v : (T, N) array of 0/1, scipy.sparse matrix or Recording
-
-        Returns
-        -------
-        (T, N) float64
+        Parameters, Raises: see `crbm_lite.baselines.glm.logistic_given_others`.
         """
-        spikes = as_spikes(v, "v", len(self.fields))
-        return expit(spikes.to_csr(np.float64) @ self.couplings + self.fields)
+        return logistic_given_others(v, self.couplings, self.fields)
 
     def nllh(self, v: object) -> NormalisedLikelihood:
-        """Score each neuron's probability given all others (Eq. 18).
+        """Score test frames `v` (T, N) by `crbm_lite.validation.likelihood.left_out_nllh`.
 
-        Parameters
-        ----------
-        v : (T, N) array of 0/1, scipy.sparse matrix or Recording
-            Test frames.
-
-        Returns
-        -------
-        NormalisedLikelihood
+        Raises
+        ------
+        ValueError
+            If `v` is not binary or has another number of neurons.
         """
-        spikes = as_spikes(v, "v", len(self.fields))
-        x = spikes.to_csr(np.float64)
-        return nllh_given_probabilities(
-            spikes, lambda frames: expit(x[frames] @ self.couplings + self.fields)
-        )
+        return left_out_nllh(self, as_spikes(v, "v", len(self.fields)))
 
     def sample(
         self,
@@ -123,9 +111,10 @@ class Ising:
         start : (n_chains, N) array of 0/1
             Where the chains start, for example random training frames.
         n_saved : int
-            Saved states of each chain.
+            States saved of each chain (default 50).
         n_steps, burn_in : int
-            Sweeps before each saved state, and states forgotten at first.
+            Sweeps before each saved state (default 5), and saves that are forgotten at first
+            (default 100).
         random_state : int, Generator or None
 
         Returns
@@ -149,7 +138,7 @@ class Ising:
         if min(n_saved, n_steps) < 1 or burn_in < 0:
             raise ValueError(
                 f"n_saved, n_steps and burn_in are {n_saved}, {n_steps} and {burn_in}: give at "
-                "least 1, 1 and 0."
+                "least 1, 1 and 0"
             )
         key = np.random.default_rng(random_state).integers(2**64, dtype=np.uint64)
         couplings = np.ascontiguousarray(self.couplings, dtype=np.float64)
@@ -162,7 +151,7 @@ class Ising:
         return out.reshape(-1, v.shape[1])
 
     def enumerate_states(self) -> tuple[np.ndarray, np.ndarray]:
-        """All 2^N states and their exact log-probabilities, for up to 20 neurons.
+        """Enumerate all 2^N states and their exact log-probabilities, for up to 20 neurons.
 
         Returns
         -------
@@ -183,8 +172,8 @@ class Ising:
         n_neurons = len(self.fields)
         if n_neurons > _MOST_NEURONS_ENUMERATED:
             raise ValueError(
-                f"{n_neurons} neurons have 2^{n_neurons} states: at most "
-                f"{_MOST_NEURONS_ENUMERATED} neurons are enumerated; use `sample`."
+                f"the model has {n_neurons} neurons, so 2^{n_neurons} states: enumerate at most "
+                f"{_MOST_NEURONS_ENUMERATED} neurons, and use `sample` for more"
             )
         states = (np.arange(2**n_neurons)[:, None] >> np.arange(n_neurons)) & 1
         log_weight = states @ self.fields + 0.5 * np.sum((states @ self.couplings) * states, axis=1)
@@ -199,9 +188,9 @@ def fit_ising(v: object, l2: float = 100.0, *, frame_weights: np.ndarray | None 
     v : (T, N) array of 0/1, scipy.sparse matrix or Recording
         Training frames, in which every neuron is active at least once and not always.
     l2 : float
-        lambda of each neuron's regression.
+        lambda of each neuron's regression (default 100).
     frame_weights : (T,) array, optional
-        How often each frame counts; 1 by default.
+        How often each frame counts (default: once).
 
     Returns
     -------
@@ -224,7 +213,7 @@ def fit_ising(v: object, l2: float = 100.0, *, frame_weights: np.ndarray | None 
 
 
 def symmetrised(glm: GLM) -> Ising:
-    """Make an Ising model of the regressions of all neurons, the two weights of a pair averaged.
+    """Make an Ising model of the regressions of all neurons: average the two weights of a pair.
 
     Parameters
     ----------
@@ -248,14 +237,14 @@ def symmetrised(glm: GLM) -> Ising:
     """
     if not np.array_equal(glm.neurons, np.arange(len(glm.weights))):
         raise ValueError(
-            f"glm predicts {len(glm.neurons)} of {len(glm.weights)} neurons, or not in order: an "
-            "Ising model needs the regression of every neuron; fit without `neurons`."
+            f"glm predicts {len(glm.neurons)} of {len(glm.weights)} neurons, or not in order: fit "
+            "without `neurons`, an Ising model needs the regression of every neuron"
         )
     constant = np.flatnonzero(~np.isfinite(glm.intercepts))
     if constant.size:
         raise ValueError(
             f"v has {constant.size} neurons that never change, such as {constant[:5].tolist()}: "
-            "their fields would be infinite; leave them out."
+            "leave them out, their fields would be infinite"
         )
     return Ising(glm.intercepts, 0.5 * (glm.weights + glm.weights.T))
 
@@ -266,16 +255,16 @@ def sweep_ising_l2(train: object, l2: Sequence[float], *, n_folds: int = 3) -> S
     Parameters
     ----------
     train : (T, N) array of 0/1, scipy.sparse matrix or Recording
-        Training frames, in which every neuron changes also with a block left out.
+        Training frames. Every neuron must change in them, whichever block is left out.
     l2 : sequence of float
         The lambdas.
     n_folds : int
-        Blocks of frames, each held out once.
+        Blocks of frames, each held out once (default 3).
 
     Returns
     -------
     Sweep
-        Its scores are sums over the neurons of LLH_i, in nats a frame.
+        Its scores are sums over the neurons of LLH_i, in nats per frame.
 
     Raises
     ------

@@ -1,10 +1,10 @@
 r"""Newton's method with conjugate gradients for many logistic regressions on the same spikes.
 
-The equations are those of `crbm_lite.baselines.glm`. The problems share one design matrix, so that
-a block of neurons needs products of the spikes with a (N, block) array only, and the spikes are
-sparse. Every neuron has its own step sizes and stops by itself. Conjugate gradients are
-preconditioned by the diagonal of the Hessian with frame-averaged variances; the objective along a
-Newton step is checked without another product, as z is linear in the step.
+The equations are those of `crbm_lite.baselines.glm`. All neurons share one design matrix, the
+spikes, which are sparse. So a block of neurons only needs products of the spikes with an (N, block)
+array. Every neuron has its own step sizes and stops by itself. Conjugate gradients are
+preconditioned by the diagonal of the Hessian with frame-averaged variances. The objective along a
+Newton step is checked without another product, because z is linear in the step.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def fit_block(
     targets : (K,) int
         The neurons to predict, none of them constant.
     weights, intercepts : (N, K) and (K,) float64
-        Where they start; each neuron's own weight must be 0.
+        Where the parameters start. Each neuron's own weight must be 0.
     counts : (N,) float64
         Weighted number of active frames of every neuron.
     frame_weights : (T,) float64
@@ -94,7 +94,7 @@ def fit_block(
         z[:, active] += size * z_step
     raise RuntimeError(
         f"neurons {targets[active][:5].tolist()} did not converge in {_NEWTON_STEPS} Newton steps "
-        f"at l2 = {l2:g}: raise l2 or tol."
+        f"at l2 = {l2:g}: raise l2 or tol"
     )
 
 
@@ -151,7 +151,7 @@ def _step_size(
     weights_step: np.ndarray,
     l2: float,
 ) -> np.ndarray:
-    """1 for every neuron, halved until its objective does not rise (convex: it then falls)."""
+    """Start from 1 for every neuron and halve it until the objective does not rise."""
 
     def objective(size: np.ndarray) -> np.ndarray:
         new = z + size * z_step

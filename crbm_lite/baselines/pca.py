@@ -1,13 +1,14 @@
 """PCA, ICA and NMF as rivals (Fig. 2I-K, 2-S6).
 
 Loadings are brought to a common form, (N, M) with columns of unit norm that are positive in sum, so
-that they can stand beside the weights of a cRBM. No equations beyond scikit-learn's live here:
-`crbm_lite.assemblies.members` measures the sparsity and the regions of any method's weights.
+that they can stand beside the weights of a cRBM. `crbm_lite.assemblies.members` measures the
+sparsity and the regions of any method's weights.
 
-The number of components is chosen by predicting activity that is new in time and space: on held-out
-frames, one half of the neurons gives the components' activity (least squares; for NMF with no
-negative values), and this predicts the other half. Reconstruction of the same neurons would only
-ever rise with the number of components. ICA rotates the subspace of PCA, and so predicts the same.
+The number of components is chosen by predicting activity that is new in time and space. On held-out
+frames one half of the neurons gives the components' activity (by least squares; for NMF without
+negative values), and this predicts the other half. The reconstruction of the same neurons would
+only ever improve with the number of components. ICA rotates the subspace of PCA, so it predicts the
+same.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ class Components:
     method : str
         "pca", "ica" or "nmf".
     loadings : (N, M) float64
-        Unit norm, positive in sum. For PCA by falling variance.
+        Columns of unit norm, positive in sum; for PCA in order of falling variance.
     mean : (N,) float64
-        Mean activity, which PCA and ICA take away; 0 for NMF.
+        Mean activity, which PCA and ICA subtract; 0 for NMF.
     activity : (T, M) float64
-        Of each component in the frames fitted, which ``mean + activity @ loadings.T``
+        Activity of each component in the fitted frames, which ``mean + activity @ loadings.T``
         approximates.
     """
 
@@ -59,10 +60,10 @@ def fit_components(
     v : (T, N) array of 0/1, scipy.sparse matrix or Recording
     n_components : int
         M, at most min(T, N).
-    method : str
-        "pca", "ica" (FastICA) or "nmf" (non-negative matrix factorisation).
+    method : {"pca", "ica", "nmf"}
+        "ica" is FastICA, "nmf" is non-negative matrix factorisation (default "pca").
     random_state : int
-        Of the randomised solvers.
+        Seed of the randomised solvers (default 0).
 
     Returns
     -------
@@ -85,16 +86,16 @@ def fit_components(
 
     spikes = as_spikes(v)
     if method not in ("pca", "ica", "nmf"):
-        raise ValueError(f"method is {method!r}: give 'pca', 'ica' or 'nmf'.")
+        raise ValueError(f"method is {method!r}: give 'pca', 'ica' or 'nmf'")
     if not 1 <= n_components <= min(spikes.shape):
         raise ValueError(
             f"n_components is {n_components}: give 1 to {min(spikes.shape)} for "
-            f"{spikes.shape[0]} frames of {spikes.shape[1]} neurons."
+            f"{spikes.shape[0]} frames of {spikes.shape[1]} neurons"
         )
     x = spikes.to_csr(np.float64)  # stays sparse: most products are ten times shorter
     mean = spikes.activity()
     if method in ("pca", "ica"):
-        # Lanczos steps need fewer components than there are; the few cases left are small or odd
+        # Lanczos steps find fewer components than there are; the case that is left is small or odd
         solver = "arpack" if n_components < min(spikes.shape) else "full"
         pca = PCA(n_components, svd_solver=solver, random_state=random_state)
         activity = pca.fit_transform(x if solver == "arpack" else x.toarray())
@@ -130,17 +131,17 @@ def sweep_components(
         Training frames.
     n_components : sequence of int
         The numbers to try, at most half of the neurons.
-    method : str
-        "pca", whose numbers also hold for ICA, or "nmf".
+    method : {"pca", "nmf"}
+        The numbers of "pca" also hold for ICA (default "pca").
     n_folds : int
-        Blocks of frames, each held out once.
+        Blocks of frames, each held out once (default 3).
     random_state : int
-        Chooses the halves, and drives the randomised solver.
+        Chooses the halves, and drives the randomised solver (default 0).
 
     Returns
     -------
     Sweep
-        Its scores are fractions of the held-out variance about the fitted means.
+        Its scores are the predicted fraction of the held-out variance about the fitted means.
 
     Raises
     ------
@@ -157,11 +158,11 @@ def sweep_components(
     """
     spikes = as_spikes(train, "train")
     if method not in ("pca", "nmf"):
-        raise ValueError(f"method is {method!r}: give 'pca' (which also holds for ICA) or 'nmf'.")
+        raise ValueError(f"method is {method!r}: give 'pca' (which also holds for ICA) or 'nmf'")
     most = spikes.n_neurons // 2
     wrong = [m for m in n_components if not 1 <= m <= most]
     if wrong:
-        raise ValueError(f"n_components holds {wrong[0]}: give 1 to {most}, half of the neurons.")
+        raise ValueError(f"n_components holds {wrong[0]}: give 1 to {most}, half of the neurons")
     halves = np.array_split(np.random.default_rng(random_state).permutation(spikes.n_neurons), 2)
 
     def score(fitted: object, held_out: object) -> list[float]:
@@ -184,7 +185,7 @@ def sweep_components(
 def _error_across_halves(
     y: np.ndarray, loadings: np.ndarray, halves: list[np.ndarray], method: str
 ) -> float:
-    """Squared error of predicting each half of the neurons from the other, summed."""
+    """Sum the squared errors of predicting each half of the neurons from the other."""
     from sklearn.decomposition import non_negative_factorization
 
     error = 0.0

@@ -1,7 +1,10 @@
-"""One table for the cRBM and all its rivals: nRMSE, nLLH, and what a method can do at all.
+"""Compare the cRBM and all its rivals in one table: nLLH, nRMSE, and what a method can do at all.
 
-No equations; nRMSE is that of `crbm_lite.validation.scores`, nLLH that of
-`crbm_lite.validation.likelihood`. A dash means that the question does not exist for the method.
+The first column, "left out", is the median nLLH with each neuron left out of what the model sees
+(`crbm_lite.validation.likelihood.left_out_nllh`): methods can be compared by it. Beside it stands
+the paper's nLLH, for which the cRBM and the VAE have seen the neuron that they predict. The nRMSE
+is that of `crbm_lite.validation.nrmse`. A dash means that the question does not exist for the
+method, or was not asked.
 """
 
 from __future__ import annotations
@@ -12,18 +15,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.baselines.independent import fit_independent
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.recordings.controls import independent_frames, shift_time
-from crbm_lite.validation.likelihood import nllh_given_probabilities
-from crbm_lite.validation.report import MomentScores, ValidationReport, compare_moments
+from crbm_lite.validation.comparison import STATISTICS, MomentScores, compare_moments
+from crbm_lite.validation.likelihood import left_out_nllh, nllh_given_probabilities
+from crbm_lite.validation.report import ValidationReport
 
 if TYPE_CHECKING:
     from crbm_lite.baselines.vae import VAE
     from crbm_lite.model.model import CRBM
 
 __all__ = ["BaselineRow", "comparison_table", "crbm_row", "floor_rows", "vae_row"]
-
-_STATISTICS = ("v", "h", "vh", "vv", "hh")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +37,20 @@ class BaselineRow:
     ----------
     method : str
     scores : MomentScores or None
-        None for a method without frames of its own.
+        None for a method that generates no frames.
     nllh : float or None
-        Median over the neurons; None for a method without probabilities.
+        Median over the neurons of the paper's score (of the reconstruction, for a cRBM and a VAE).
+        None for a method without probabilities.
     generates : bool
         Whether it has a distribution of binary frames to draw from.
     zeros : float or None
         Fraction of its weights that are zero.
     n_parameters : int or None
-        Numbers that are not zero.
+        How many of its numbers are not zero.
     seconds : float or None
-        Of fitting; None if it was not fitted in this run.
+        Time that the fit took; None if it was not fitted in this run.
+    left_out : float or None
+        Median over the neurons of the nLLH with the neuron left out.
     """
 
     method: str
@@ -54,18 +60,23 @@ class BaselineRow:
     zeros: float | None = None
     n_parameters: int | None = None
     seconds: float | None = None
+    left_out: float | None = None
 
 
 def crbm_row(model: CRBM, report: ValidationReport, seconds: float | None = None) -> BaselineRow:
-    """Row of a cRBM: weights that are not zero, fields, and four numbers a hidden unit in use.
+    """Make the row of a cRBM.
+
+    Its parameters are the weights that are not zero, the fields, and four numbers per hidden unit
+    in use.
 
     Parameters
     ----------
     model : CRBM
         Fitted.
     report : ValidationReport
-        Of `crbm_lite.validate`.
+        From `crbm_lite.validate`.
     seconds : float, optional
+        Time that the fit took.
 
     Returns
     -------
@@ -74,18 +85,22 @@ def crbm_row(model: CRBM, report: ValidationReport, seconds: float | None = None
     nonzero = model.weights_ != 0
     n_parameters = int(nonzero.sum()) + len(model.fields_) + 4 * int(nonzero.any(axis=0).sum())
     zeros = float(1.0 - nonzero.mean())
-    return BaselineRow("cRBM", report, report.nllh.median, True, zeros, n_parameters, seconds)
+    scores = (report.nllh.median, True, zeros, n_parameters, seconds, report.left_out.median)
+    return BaselineRow("cRBM", report, *scores)
 
 
 def vae_row(vae: VAE, report: ValidationReport, seconds: float | None = None) -> BaselineRow:
-    """Row of a sparse VAE: its generative part, weights beyond the threshold and fields.
+    """Make the row of a sparse VAE.
+
+    Its parameters are those of the generative part: weights beyond the threshold, and fields.
 
     Parameters
     ----------
     vae : VAE
     report : ValidationReport
-        Of `crbm_lite.baselines.vae_validation.validate_vae`.
+        From `crbm_lite.baselines.vae_validation.validate_vae`.
     seconds : float, optional
+        Time that the fit took.
 
     Returns
     -------
@@ -94,7 +109,8 @@ def vae_row(vae: VAE, report: ValidationReport, seconds: float | None = None) ->
     nonzero = vae.sparse_weights() != 0
     n_parameters = int(nonzero.sum()) + len(vae.fields)
     zeros = float(1.0 - nonzero.mean())
-    return BaselineRow("VAE", report, report.nllh.median, True, zeros, n_parameters, seconds)
+    scores = (report.nllh.median, True, zeros, n_parameters, seconds, report.left_out.median)
+    return BaselineRow("VAE", report, *scores)
 
 
 def floor_rows(
@@ -103,14 +119,15 @@ def floor_rows(
     n_generated: int = 6000,
     random_state: int | np.random.Generator | None = 0,
 ) -> list[BaselineRow]:
-    """Rows of the two controls: independent neurons, and training frames of shifted time.
+    """Make the rows of the two controls: independent neurons, and training frames shifted in time.
 
     Parameters
     ----------
     train, test : (T, N) array of 0/1, scipy.sparse matrix or Recording
     n_generated : int
-        Frames of the independent model.
+        Frames that the independent model generates (default 6,000).
     random_state : int, Generator or None
+        Drives both controls (default 0).
 
     Returns
     -------
@@ -128,14 +145,16 @@ def floor_rows(
     frames = (independent_frames(activity, n_generated, rng), shift_time(train, rng))
     scores = [compare_moments(test, train, generated, random_state=rng) for generated in frames]
     nllh = nllh_given_probabilities(test, activity).median
+    left_out = left_out_nllh(fit_independent(train), test).median
+    size = {"n_parameters": len(activity)}
     return [
-        BaselineRow("independent", scores[0], nllh, True, n_parameters=len(activity)),
+        BaselineRow("independent", scores[0], nllh, True, **size, left_out=left_out),
         BaselineRow("shifted time", scores[1]),
     ]
 
 
 def comparison_table(rows: Sequence[BaselineRow]) -> str:
-    """Plain text of fixed width, one method a line.
+    """Write the rows as plain text of fixed width, one method per line.
 
     Parameters
     ----------
@@ -147,23 +166,25 @@ def comparison_table(rows: Sequence[BaselineRow]) -> str:
 
     Examples
     --------
-    >>> print(comparison_table([BaselineRow("GLM", None, 0.0283, n_parameters=4_000_000)]))
-    nRMSE:            v     h    vh    vv    hh    nLLH generates  zeros parameters seconds
-    GLM               –     –     –     –     –   0.028        no      –  4,000,000       –
+    >>> glm = BaselineRow("GLM", None, 0.0283, n_parameters=4_000_000, left_out=0.0283)
+    >>> print(comparison_table([glm]))
+               left out   nLLH nRMSE: v     h    vh    vv    hh generates zeros parameters seconds
+    GLM           0.028  0.028        –     –     –     –     –        no     –  4,000,000       –
     """
 
     def text(value: float | None, form: str) -> str:
         return "–" if value is None else format(value, form)
 
-    header = f"{'nRMSE:':<13}" + "".join(f"{name:>6}" for name in _STATISTICS)
-    lines = [header + f"{'nLLH':>8} {'generates':>9}{'zeros':>7}{'parameters':>11}{'seconds':>8}"]
+    first, *others = STATISTICS
+    names = f"nRMSE: {first}" + "".join(f"{name:>6}" for name in others)
+    header = f"{'left out':>21}{'nLLH':>7} {names} {'generates':>9}{'zeros':>6}"
+    lines = [header + f"{'parameters':>11}{'seconds':>8}"]
     for row in rows:
-        statistics = (getattr(row.scores, name, None) for name in _STATISTICS)
+        scores = [getattr(row.scores, name, None) for name in STATISTICS]
+        nrmse = "".join(f"{text(s and s.nrmse, '.2f'):>6}" for s in scores)
         lines.append(
-            f"{row.method:<13}"
-            + "".join(f"{text(s and s.nrmse, '.2f'):>6}" for s in statistics)
-            + f"{text(row.nllh, '.3f'):>8} {'yes' if row.generates else 'no':>9}"
-            + f"{text(row.zeros, '.2f'):>7}{text(row.n_parameters, ','):>11}"
-            + f"{text(row.seconds, '.1f'):>8}"
+            f"{row.method:<13}{text(row.left_out, '.3f'):>8}{text(row.nllh, '.3f'):>7}"
+            f"{nrmse:>33} {'yes' if row.generates else 'no':>9}{text(row.zeros, '.2f'):>6}"
+            f"{text(row.n_parameters, ','):>11}{text(row.seconds, '.1f'):>8}"
         )
     return "\n".join(lines)

@@ -1,8 +1,8 @@
-r"""Tuning every rival alike: cross-validation over blocks of the training frames.
+r"""Tune every rival alike: cross-validation over blocks of the training frames.
 
-The training frames are cut into F contiguous blocks. Each block is held out once, a method is
+The training frames are cut into F contiguous blocks. Each block is held out once. A method is
 fitted to the others at every candidate value, and the held-out block gives a score. The value with
-the highest mean over the blocks is taken; test frames are never seen. Blocks are contiguous because
+the highest mean over the blocks is taken. Test frames are never seen. Blocks are contiguous because
 neighbouring frames share their assemblies: a random frame between two fitted ones would be no test.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["Sweep", "cross_validate"]
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """Held-out scores of candidate values.
+    """The held-out scores of candidate values.
 
     Attributes
     ----------
@@ -65,10 +65,11 @@ def cross_validate(
     values : sequence
         The candidates.
     score : callable
-        Given the fitted and the held-out frames, both csr_array of float64, returns one number a
-        candidate, higher for better. It has all candidates at once so that it can go along a path.
+        Takes the frames to fit and the held-out frames, both csr_array of float64, and returns one
+        number per candidate, higher for better. It is given all candidates at once so that it can
+        go along a path.
     n_folds : int
-        F, from 2 to T.
+        F, from 2 to T (default 3).
 
     Returns
     -------
@@ -93,10 +94,10 @@ def cross_validate(
     spikes = as_spikes(train, "train")
     values = tuple(values)
     if not values:
-        raise ValueError("values is empty: give the candidates to try.")
+        raise ValueError("values is empty: give the candidates to try")
     if not 2 <= n_folds <= spikes.n_frames:
         raise ValueError(
-            f"n_folds is {n_folds}: give 2 to {spikes.n_frames}, at most one block a frame."
+            f"n_folds is {n_folds}: give 2 to {spikes.n_frames}, at most one block per frame"
         )
     x = spikes.to_csr(np.float64)
     bounds = np.linspace(0, spikes.n_frames, n_folds + 1).round().astype(int)
@@ -107,7 +108,7 @@ def cross_validate(
         if got.shape != (len(values),):
             raise ValueError(
                 f"score returned shape {got.shape}: return one number for each of the "
-                f"{len(values)} values."
+                f"{len(values)} values"
             )
         scores[fold] = got
     return Sweep(values, scores)

@@ -5,18 +5,27 @@ Its M latents are independent standard normals, its neurons Bernoulli given the 
 .. math:: z \sim \mathcal{N}(0, 1)^M, \qquad
           p(v_i = 1 | z) = \sigma\Bigl(b_i + \sum_\mu w_{i\mu} z_\mu\Bigr),
 
-with a penalty :math:`\lambda \sum |w_{i\mu}|` on the decoder, and an encoder
-:math:`q(z | v) = \prod_\mu \mathcal{N}(m_\mu(v), e^{s_\mu(v)})` of two dense layers, which need not
-be linear (trained in `crbm_lite.baselines.vae_network`). The evidence lower bound of a frame,
+with a penalty :math:`\lambda \sum |w_{i\mu}|` on the decoder. The encoder
+:math:`q(z | v) = \prod_\mu \mathcal{N}(m_\mu(v), e^{s_\mu(v)})` has two dense layers and need not
+be linear (`crbm_lite.baselines.vae_network` trains it). The evidence lower bound of a frame,
 
 .. math:: \mathrm{ELBO}(v) = \langle \log p(v | z) \rangle_{q(z|v)}
           - \tfrac12 \sum_\mu \left( e^{s_\mu} + m_\mu^2 - 1 - s_\mu \right) \le \log p(v),
 
-is estimated with the first term averaged over samples of z and the second exact. Hidden activity,
-where the five statistics ask for it, is h = m(v), for real and generated frames alike.
+is estimated with the first term averaged over samples of z; the second is exact. Where the five
+statistics ask for hidden activity, it is h = m(v), for real and generated frames alike.
+
+A neuron given all others has no closed form in a VAE. Its left-out probability is that of the
+decoder, averaged over q(z | v) with the neuron's own spike masked,
+
+.. math:: p_i = \Bigl\langle \sigma\bigl(b_i + \sum_\mu w_{i\mu} z_\mu\bigr)
+          \Bigr\rangle_{q(z | v_i = 0, v_{\setminus i})}.
+
+The log-odds are Gaussian under q, so the average is a one-dimensional quadrature. This is the
+variational posterior's answer, neither the exact conditional of the model nor a bound on it.
 
 The sub-gradient leaves no weight exactly at zero. Weights up to a threshold count as zero, and a
-latent all of whose weights do is *disconnected*.
+latent is *disconnected* if all its weights do.
 """
 
 from __future__ import annotations
@@ -31,6 +40,7 @@ from crbm_lite.core.spikes import as_spikes
 __all__ = ["VAE", "fit_vae"]
 
 _CHUNK_BYTES = 2**26  # of float32 logits in memory at once
+_N_NODES = 20  # of the quadrature of a Gaussian's log-odds
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +50,17 @@ class VAE:
     Attributes
     ----------
     hidden_weights, hidden_offsets : (N, M), (M,)
-        First layer of the encoder, before its ReLU; batch normalisation is folded in everywhere.
+        First layer of the encoder, before its ReLU. Batch normalisation is folded in everywhere.
     mean_weights, mean_offsets, log_variance_weights, log_variance_offsets : (M, M), (M,)
-        Its second layer, m and s.
+        Second layer of the encoder, m and s.
     weights : (N, M)
         w of the decoder.
     fields : (N,)
-        b of the decoder, log-odds at z = 0.
+        b of the decoder: log-odds at z = 0.
     l1 : float
         lambda.
     loss : (n,)
-        Training loss, each value averaged over 500 updates.
+        Training loss, each value an average over 500 updates.
     """
 
     hidden_weights: np.ndarray = field(repr=False)
@@ -65,7 +75,7 @@ class VAE:
     loss: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
 
     def encode(self, v: object) -> tuple[np.ndarray, np.ndarray]:
-        """Means and log-variances of q(z | v).
+        """Compute the means and log-variances of q(z | v).
 
         Parameters
         ----------
@@ -81,19 +91,56 @@ class VAE:
             If `v` is not binary or has another number of neurons.
         """
         x = as_spikes(v, "v", len(self.fields)).to_csr(np.float32)
-        first = np.maximum(x @ self.hidden_weights + self.hidden_offsets, 0.0)
+        return self._encode_inputs(x @ self.hidden_weights + self.hidden_offsets)
+
+    def _encode_inputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Go on from the inputs of the encoder's first layer."""
+        first = np.maximum(inputs, 0.0)
         return (
             first @ self.mean_weights + self.mean_offsets,
             first @ self.log_variance_weights + self.log_variance_offsets,
         )
 
     def mean_h_given_v(self, v: object) -> np.ndarray:
-        """m(v), the mean of every latent, (T, M)."""
+        """Mean of every latent, m(v), (T, M)."""
         return self.encode(v)[0]
 
     def mean_v_given_h(self, h: np.ndarray) -> np.ndarray:
         """Probability of activity of every neuron given the latents, (T, N)."""
         return expit(np.asarray(h, dtype=np.float32) @ self.weights.T + self.fields)
+
+    def mean_v_given_others(self, v: object) -> np.ndarray:
+        """Probability of a spike of each neuron, its own spike masked (see the module).
+
+        The frames of a chunk share one encoding for the neurons that are silent in them; each spike
+        needs an encoding of its own.
+
+        Parameters
+        ----------
+        v : (T, N) array of 0/1, scipy.sparse matrix or Recording
+
+        Returns
+        -------
+        (T, N) float64
+
+        Raises
+        ------
+        ValueError
+            If `v` is not binary or has another number of neurons.
+        """
+        spikes = as_spikes(v, "v", len(self.fields))
+        inputs = spikes.to_csr(np.float32) @ self.hidden_weights + self.hidden_offsets
+        w, squared = (x.astype(np.float64) for x in (self.weights, self.weights**2))
+        out = np.empty(spikes.shape)
+        for t in range(spikes.n_frames):
+            mean, log_variance = self._encode_inputs(inputs[t])
+            log_odds, variance = w @ mean, squared @ np.exp(log_variance)
+            active = spikes.neurons[spikes.frame_starts[t] : spikes.frame_starts[t + 1]]
+            mean, log_variance = self._encode_inputs(inputs[t] - self.hidden_weights[active])
+            log_odds[active] = (w[active] * mean).sum(axis=1)
+            variance[active] = (squared[active] * np.exp(log_variance)).sum(axis=1)
+            out[t] = _mean_of_sigmoid(log_odds + self.fields, variance)
+        return out
 
     def sample(
         self, n_frames: int, random_state: int | np.random.Generator | None = None
@@ -115,7 +162,7 @@ class VAE:
             If `n_frames` is below 1.
         """
         if n_frames < 1:
-            raise ValueError(f"n_frames is {n_frames}: give at least 1.")
+            raise ValueError(f"n_frames is {n_frames}: give at least 1")
         rng = np.random.default_rng(random_state)
         n_neurons, n_hidden = self.weights.shape
         out = np.empty((n_frames, n_neurons), dtype=np.uint8)
@@ -129,13 +176,13 @@ class VAE:
     def elbo(
         self, v: object, n_samples: int = 10, random_state: int | np.random.Generator | None = 0
     ) -> float:
-        """Evidence lower bound, average over the frames, in nats; without the penalty.
+        """Estimate the evidence lower bound without the penalty, in nats per frame.
 
         Parameters
         ----------
         v : (T, N) array of 0/1, scipy.sparse matrix or Recording
         n_samples : int
-            Samples of z a frame.
+            Samples of z per frame (default 10).
         random_state : int, Generator or None
 
         Returns
@@ -148,7 +195,7 @@ class VAE:
             If `v` is not binary or has another number of neurons, or `n_samples` is below 1.
         """
         if n_samples < 1:
-            raise ValueError(f"n_samples is {n_samples}: give at least 1.")
+            raise ValueError(f"n_samples is {n_samples}: give at least 1")
         spikes = as_spikes(v, "v", len(self.fields))
         rng = np.random.default_rng(random_state)
         mean, log_variance = self.encode(spikes)
@@ -166,12 +213,19 @@ class VAE:
         return float(total / spikes.n_frames)
 
     def sparse_weights(self, threshold: float = 0.01) -> np.ndarray:
-        """Return w with the weights up to `threshold` in modulus set to zero, (N, M)."""
+        """Return w, (N, M), with the weights up to `threshold` (default 0.01) set to zero."""
         return np.where(np.abs(self.weights) > threshold, self.weights, np.float32(0.0))
 
     def connected(self, threshold: float = 0.01) -> np.ndarray:
-        """Which latents have a weight beyond `threshold`, (M,) bool."""
+        """Tell which latents have a weight beyond `threshold` (default 0.01), (M,) bool."""
         return (np.abs(self.weights) > threshold).any(axis=0)
+
+
+def _mean_of_sigmoid(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Average of 1/(1 + e^-x) over Gaussians x of these means and variances."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_N_NODES)
+    x = mean[:, None] + np.sqrt(variance)[:, None] * nodes
+    return np.clip(expit(x) @ (weights / weights.sum()), 0.0, 1.0)
 
 
 def fit_vae(
@@ -184,23 +238,24 @@ def fit_vae(
     learning_rate: tuple[float, float] = (1e-4, 1e-5),
     random_state: int | np.random.Generator | None = None,
 ) -> VAE:
-    """Train a sparse linear VAE by Adam; needs the extra ``crbm_lite[vae]``.
+    """Train a sparse linear VAE by Adam. This needs the extra ``crbm_lite[vae]``.
 
     Parameters
     ----------
     v : (T, N) array of 0/1, scipy.sparse matrix or Recording
-        Training frames; dense in memory during training, T N bytes.
+        Training frames. They are dense in memory during training, T N bytes.
     n_hidden : int
-        M, latents, and units of the encoder's hidden layer.
+        M, the number of latents and of units in the encoder's hidden layer (default 200).
     l1 : float
-        lambda.
+        lambda (default 0.02).
     n_updates : int
+        Updates of Adam (default 200,000).
     batch_size : int
-        Frames in an update, at most T.
+        Frames in an update, at most T (default 100).
     learning_rate : (float, float)
-        In the first half of the updates, and at their end.
+        Rate in the first half of the updates, and at their end (default 1e-4 and 1e-5).
     random_state : int, Generator or None
-        Initial weights, order of frames and noise.
+        Gives the initial weights, the order of frames and the noise.
 
     Returns
     -------
@@ -227,12 +282,12 @@ def fit_vae(
     if min(n_hidden, n_updates, batch_size) < 1:
         raise ValueError(
             f"n_hidden, n_updates and batch_size are {n_hidden}, {n_updates} and {batch_size}: "
-            "give at least 1."
+            "give at least 1"
         )
     if not (np.isfinite(l1) and l1 >= 0):
-        raise ValueError(f"l1 is {l1}: give lambda of 0 or more.")
+        raise ValueError(f"l1 is {l1}: give lambda of 0 or more")
     if len(learning_rate) != 2 or not all(np.isfinite(r) and r > 0 for r in learning_rate):
-        raise ValueError(f"learning_rate is {learning_rate}: give two positive rates, first, last.")
+        raise ValueError(f"learning_rate is {learning_rate}: give two positive rates, first, last")
     from crbm_lite.baselines.vae_network import train_network
 
     arrays = train_network(

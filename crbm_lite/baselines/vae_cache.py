@@ -1,8 +1,8 @@
 """Train a VAE once and use it in many places, as `crbm_lite.model.cache` does for the cRBM.
 
-No equations. Hyperparameters, spikes, the code that trains and the versions of Keras and JAX
-determine the arrays of a VAE; the sha256 of them all names its file, an npz without pickled
-objects, in which also stands how many seconds the training took.
+Hyperparameters, spikes, the code that trains and the versions of Keras and JAX determine the arrays
+of a VAE. The sha256 of them all names its file. That is an npz without pickled objects, which also
+holds how many seconds the training took.
 """
 
 from __future__ import annotations
@@ -21,24 +21,15 @@ import numpy as np
 
 import crbm_lite
 from crbm_lite.baselines.vae import VAE, fit_vae
-from crbm_lite.core.spikes import Spikes, as_spikes
+from crbm_lite.baselines.vae_network import keras_on_jax
+from crbm_lite.core.spikes import as_spikes
 from crbm_lite.files.source_code import source_digest
-from crbm_lite.model.cache import alone
-from crbm_lite.model.files import write_whole
+from crbm_lite.files.whole import cache_folder, one_process_at_a_time, write_whole
 
 __all__ = ["cached_vae"]
 
 _TRAINING_SOURCES = ("baselines/vae.py", "baselines/vae_network.py", "core/spikes.py")
-
-
-def _key(spikes: Spikes, training: dict[str, object]) -> str:
-    digest = hashlib.sha256(json.dumps(training, sort_keys=True).encode())
-    packages = [crbm_lite.__version__, *(version(name) for name in ("keras", "jax", "numpy"))]
-    digest.update(repr((packages, spikes.shape)).encode())
-    digest.update(source_digest(*_TRAINING_SOURCES).encode())
-    for array, dtype in ((spikes.frame_starts, "<i8"), (spikes.neurons, "<i4")):
-        digest.update(array.astype(dtype, copy=False).tobytes())
-    return digest.hexdigest()
+_PACKAGES = ("keras", "jax", "numpy")
 
 
 def cached_vae(
@@ -53,15 +44,15 @@ def cached_vae(
 ) -> tuple[VAE, float]:
     """Fit a VAE, or read it from the cache if the same run was done before.
 
-    A file that cannot be read is made anew. Of two processes that want the same VAE at the same
-    time one trains and the other waits.
+    A file that cannot be read is made anew. If two processes want the same VAE at the same time,
+    one trains and the other waits.
 
     Parameters
     ----------
     v, n_hidden, l1, n_updates, learning_rate
         As in `crbm_lite.baselines.vae.fit_vae`.
     random_state : int
-        A run without a fixed seed could not be found again.
+        Seed (default 0): a run without a fixed seed could not be found again.
     folder : path, optional
         By default ``models`` in the cache folder, as for `crbm_lite.model.cache.cached_fit`.
 
@@ -69,7 +60,7 @@ def cached_vae(
     -------
     vae : VAE
     seconds : float
-        That its training took, when it was trained.
+        How long its training took when it was trained.
 
     Raises
     ------
@@ -85,22 +76,19 @@ def cached_vae(
     ...     v, 2, 0.01, n_updates=50, learning_rate=(1e-3, 1e-4), folder="vaes"
     ... )  # doctest: +SKIP
     """
+    keras_on_jax()  # says what is missing before its version is asked for
     spikes = as_spikes(v)
     training = {
         "n_hidden": int(n_hidden), "l1": float(l1), "n_updates": int(n_updates),
         "learning_rate": tuple(float(rate) for rate in learning_rate),
         "random_state": int(random_state),
     }  # fmt: skip
-    if folder is None:
-        from crbm_lite.datasets.registry import cache_folder
-
-        folder = cache_folder() / "models"
-    from crbm_lite.baselines.vae_network import keras_on_jax
-
-    keras_on_jax()  # says what is missing before its version is asked for
-    path = Path(folder) / f"vae-{_key(spikes, training)}.npz"
+    packages = [crbm_lite.__version__, *map(version, _PACKAGES)]
+    run = (packages, source_digest(*_TRAINING_SOURCES), training, spikes.sha256())
+    key = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
+    path = Path(folder or cache_folder() / "models") / f"vae-{key}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path):
+    with one_process_at_a_time(path):
         found = _read(path)
         if found is None:
             began = time.perf_counter()
@@ -112,8 +100,8 @@ def cached_vae(
 
 def _read(path: Path) -> tuple[VAE, float] | None:
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            arrays = {name: kept[name] for name in kept.files}
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
         seconds, l1 = float(arrays.pop("seconds")), float(arrays.pop("l1"))
         return VAE(**arrays, l1=l1), seconds
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):

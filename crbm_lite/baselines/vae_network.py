@@ -1,19 +1,19 @@
-r"""Training of the sparse linear VAE: a Keras network on JAX, and Adam.
+r"""Train the sparse linear VAE: a Keras network on JAX, by Adam.
 
-The encoder has two dense layers, each followed by batch normalisation, with a ReLU in between; the
-second gives the means and the log-variances of M latents. The decoder is one dense layer. Per
-update the loss over a batch B of frames is
+The encoder has two dense layers, each followed by batch normalisation, with a ReLU in between. The
+second one gives the means and the log-variances of M latents. The decoder is one dense layer. In
+each update the loss over a batch B of frames is
 
 .. math:: \frac{1}{|B|} \sum_{v \in B} \Bigl[ -\log p(v | z) + \mathrm{KL}\bigl(q(z|v) \,\|\,
           \mathcal{N}(0, 1)\bigr) \Bigr] + \lambda \sum_{i,\mu} |w_{i\mu}|, \qquad
           z = m(v) + e^{s(v)/2} \epsilon, \quad \epsilon \sim \mathcal{N}(0, 1),
 
-with sums over neurons and latents, so that lambda weighs as in the objective of a cRBM. The penalty
-goes into Adam as a sub-gradient (sign(w), 0 at 0), as in the paper. Weights that it drives to zero
-keep wandering by about a learning rate: none is ever exactly zero.
+with sums over neurons and latents, so that lambda has the same weight as in the objective of a
+cRBM. The penalty goes into Adam as a sub-gradient (sign(w), 0 at 0), as in the paper. Weights that
+it drives to zero keep wandering by about a learning rate: none is ever exactly zero.
 
 The learning rate is constant for half of the updates and then falls geometrically. Everything is
-float32. What is returned has the batch normalisation folded into the dense layers, and needs
+float32. The returned arrays have the batch normalisation folded into the dense layers, and need
 neither Keras nor JAX any more. The same seed gives the same numbers on the same machine.
 """
 
@@ -37,14 +37,14 @@ def keras_on_jax() -> ModuleType:
     Returns
     -------
     module
-        ``keras``. The environment variable KERAS_BACKEND is as before afterwards.
+        ``keras``. The environment variable KERAS_BACKEND keeps its value.
 
     Raises
     ------
     ImportError
         If Keras or JAX is not installed.
     RuntimeError
-        If Keras was imported already with another backend.
+        If Keras was already imported with another backend.
 
     Examples
     --------
@@ -68,14 +68,14 @@ def keras_on_jax() -> ModuleType:
             os.environ["KERAS_BACKEND"] = before
     if keras.backend.backend() != "jax":
         raise RuntimeError(
-            f"Keras was imported with the backend {keras.backend.backend()!r} before: set "
-            "KERAS_BACKEND=jax before anything imports keras, or fit the VAE in its own process."
+            f"the backend of Keras is {keras.backend.backend()!r}: set KERAS_BACKEND=jax before "
+            "anything imports keras, or fit the VAE in its own process"
         )
     return keras
 
 
 def _networks(keras: ModuleType, n_neurons: int, n_hidden: int, activity: np.ndarray, rng):
-    """Encoder and decoder; the decoder's offsets start at the neurons' log-odds."""
+    """Make encoder and decoder; the decoder's offsets start at the neurons' log-odds."""
 
     def dense(units: int, **more: object):
         glorot = keras.initializers.GlorotUniform(seed=int(rng.integers(2**31)))
@@ -91,7 +91,7 @@ def _networks(keras: ModuleType, n_neurons: int, n_hidden: int, activity: np.nda
 
 
 def _adam(keras: ModuleType, n_updates: int, learning_rate: tuple[float, float]):
-    """Adam with a rate that is constant for half of the updates and then falls geometrically."""
+    """Make Adam with a rate that is constant for half of the updates, then falls geometrically."""
     first, last = learning_rate
 
     class ConstantThenGeometric(keras.optimizers.schedules.LearningRateSchedule):
@@ -103,7 +103,7 @@ def _adam(keras: ModuleType, n_updates: int, learning_rate: tuple[float, float])
 
 
 def batch_loss(encoder, decoder, parameters, averages, v, noise, l1):
-    """Loss of the module's docstring for one batch.
+    """Compute the module's loss for one batch.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def train_network(
     Returns
     -------
     dict of str to float32 array
-        The arrays of `crbm_lite.baselines.vae.VAE`, and the loss.
+        The arrays of `crbm_lite.baselines.vae.VAE`, its loss included.
     """
     keras = keras_on_jax()
     import jax
@@ -208,7 +208,7 @@ def train_network(
 
 
 def folded(encoder, decoder) -> dict[str, np.ndarray]:
-    """Weights and offsets of the three dense layers with batch normalisation, and the decoder's."""
+    """Fold batch normalisation into the three dense layers; add the decoder's weights, offsets."""
     kind = [layer.__class__.__name__ for layer in encoder.layers]
     dense = [layer for layer, name in zip(encoder.layers, kind) if name == "Dense"]
     norm = [layer for layer, name in zip(encoder.layers, kind) if name == "BatchNormalization"]

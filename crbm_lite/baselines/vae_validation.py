@@ -1,7 +1,6 @@
-"""Choosing and scoring a sparse VAE: held-out ELBO, and the statistics that a cRBM is asked for.
+"""Choose and score a sparse VAE: held-out ELBO, and the statistics that a cRBM is asked for.
 
-No equations: the ELBO is that of `crbm_lite.baselines.vae`, nRMSE and nLLH are those of
-`crbm_lite.validation.report`.
+The ELBO is that of `crbm_lite.baselines.vae`, nRMSE and nLLH are those of `crbm_lite.validation`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,10 @@ import numpy as np
 from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.baselines.vae import VAE, fit_vae
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.validation.report import ValidationReport, compare_moments, nllh
+from crbm_lite.validation.comparison import compare_moments
+from crbm_lite.validation.likelihood import left_out_nllh, nllh
+from crbm_lite.validation.moments import sample_moments
+from crbm_lite.validation.report import GroupsOfChains, ValidationReport
 
 __all__ = ["sweep_vae", "validate_vae"]
 
@@ -34,16 +36,18 @@ def sweep_vae(
     train : (T, N) array of 0/1, scipy.sparse matrix or Recording
     settings : sequence of (n_hidden, l1)
     n_folds : int
+        Blocks of frames, each held out once (default 3).
     n_samples : int
-        Samples of z a frame.
+        Samples of z per frame (default 10).
     random_state : int
+        Seed of every fit and of the samples (default 0).
     **training
         ``n_updates``, ``batch_size``, ``learning_rate`` of `fit_vae`.
 
     Returns
     -------
     Sweep
-        Its values are pairs (n_hidden, l1), its scores ELBOs in nats a frame.
+        Its values are pairs (n_hidden, l1), its scores ELBOs in nats per frame.
 
     Raises
     ------
@@ -79,23 +83,24 @@ def validate_vae(
 ) -> ValidationReport:
     """Score a VAE as `crbm_lite.validate` scores a cRBM: five statistics and the nLLH.
 
-    Disconnected latents are left out of the statistics of h: their means follow the prior alone.
+    Disconnected latents are left out of the statistics of h, because their means follow the prior
+    alone.
 
     Parameters
     ----------
     vae : VAE
     train, test : (T, N) array of 0/1, scipy.sparse matrix or Recording
     random_state : int, Generator or None
-        Of the generated frames and of the points in scatter plots.
+        Drives the generated frames and picks the points of the scatter plots.
     n_generated : int
-        Frames to generate.
+        Frames to generate (default 15,000).
     threshold : float
-        Weights up to it count as zero.
+        Weights up to it count as zero (default 0.01).
 
     Returns
     -------
     ValidationReport
-        With ``l1`` 0, as the correction of <v h> for the penalty is that of a cRBM.
+        Its ``l1`` is 0: the correction of <v h> for the penalty holds for a cRBM only.
 
     Raises
     ------
@@ -117,19 +122,22 @@ def validate_vae(
     used = vae.connected(threshold)
     if used.sum() < 2:
         raise ValueError(
-            f"{used.sum()} latents have a weight beyond {threshold:g}: there are no covariances of "
-            "hidden units; train longer or lower l1."
+            f"{used.sum()} latents have a weight beyond {threshold:g}: train longer or lower l1, "
+            "covariances of hidden units need two"
         )
-    scores = compare_moments(
-        test,
-        train,
-        vae.sample(n_generated, rng),
-        mean_h=lambda v: vae.mean_h_given_v(v)[:, used],
-        weights=vae.sparse_weights(threshold)[:, used],
-        random_state=rng,
-    )
+
+    def mean_h(v: object) -> np.ndarray:
+        return vae.mean_h_given_v(v)[:, used]
+
+    weights = vae.sparse_weights(threshold)[:, used]
+    data = sample_moments(test, mean_h), sample_moments(train, mean_h)
+    groups = GroupsOfChains(n_generated, len(vae.fields), mean_h)  # every frame is a chain
+    generated = sample_moments(groups.watch([vae.sample(n_generated, rng)]), mean_h)
+    scores = compare_moments(*data, generated, weights=weights, random_state=rng)
+    scores = groups.with_errors(scores, *data, weights)
     return ValidationReport(
         **vars(scores),
+        left_out=left_out_nllh(vae, test),
         nllh=nllh(vae, test),
         l1=0.0,
         n_train=train.n_frames,

@@ -1,1 +1,5 @@
 """From calcium to spikes: filters, deconvolution, scores of inferred spikes."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

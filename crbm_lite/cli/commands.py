@@ -113,7 +113,7 @@ def validate(
     """Compare what MODEL generates with the test frames of RECORDING."""
     from crbm_lite.model.model import CRBM
     from crbm_lite.recordings.splits import split_train_test
-    from crbm_lite.validation.grid_results import STATISTICS
+    from crbm_lite.validation.comparison import STATISTICS
     from crbm_lite.validation.report import validate as score
 
     check_writable(report, model, recording)
@@ -121,7 +121,7 @@ def validate(
     train_frames, test = split_train_test(load(recording))
     scores = score(fitted, train_frames, test, n_saved=n_saved, burn_in=burn_in, random_state=seed)
     nrmse = {name: getattr(scores, name).nrmse for name in STATISTICS}
-    worst = 1 - max(nrmse.values())
+    worst = scores.score
     if str(report) != "-":
         click.echo(scores.table())
     values = {"model": str(model), "recording": str(recording), "nrmse": nrmse, "score": worst}
@@ -160,7 +160,10 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
             f"{model} has {len(weights)} neurons and {recording} {data.n_neurons}: give the "
             "recording that the model was trained on", 3,
         )  # fmt: skip
-    writers[output.suffix](output, weights, data.coordinates, data.labels, data.label_names)
+    writers[output.suffix](
+        output, weights, data.coordinates, data.labels, data.label_names,
+        names=data.names, coordinate_unit=data.coordinate_unit,
+    )  # fmt: skip
     click.echo(f"{output}: {weights.shape[0]:,} neurons, {weights.shape[1]} assemblies")
 
 

@@ -1,8 +1,15 @@
-"""Masks of the entries that are not zero, 16 at a time, and their positions.
+"""What processors do 16 at a time or ahead of time and Python cannot say: written in LLVM's terms.
 
-No equations: spikes and weights are mostly zeros, and a scan for the others must not look at each.
-Sixteen bytes or floats are compared in one of LLVM's vector types, which gives one bit an entry;
-the set bits are then walked from the lowest up.
+Masks. Spikes and weights are mostly zeros, and a scan for the others must not look at each. Sixteen
+bytes or floats are compared in one of LLVM's vector types, which gives one bit for each entry; the
+set bits are then visited from the lowest up.
+
+Exponentials in float32 that LLVM can vectorise: 2^n by the bits of n, the rest by a polynomial.
+``exp_f32`` is as good as float32 is. ``exp_coarse`` is for comparisons that most values pass far
+from the limit; an exact exponential then decides the few that come within ``COARSE_ERROR``.
+
+Requests. Rows that are visited in an order which the processor cannot guess are requested from
+memory a few visits ahead, so that they travel while others are used. No bit of a result changes.
 """
 
 from __future__ import annotations
@@ -10,12 +17,30 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
+__all__ = [
+    "COARSE_ERROR",
+    "ROWS_AHEAD",
+    "SPARE_PLACES",
+    "exp_coarse",
+    "exp_f32",
+    "nonzero_places",
+    "pack_nonzero",
+    "population_count",
+    "request_row",
+    "trailing_zeros",
+]
+
 _LANES = 16  # entries of one mask
-UNASKED = 4  # positions written from a mask before it is asked how many it has
+SPARE_PLACES = 4  # places written from a mask before its bits are counted
 _ONE = np.uint64(1)
 _ALL = np.uint64((1 << _LANES) - 1)
+COARSE_ERROR = 2e-3  # bound on the relative error of ``exp_coarse``
+_F = np.float32
+ROWS_AHEAD = 16  # rows between the request and the visit
+_LINE = 16  # float32 of a cache line
 
 
 @intrinsic
@@ -29,7 +54,7 @@ def _trailing_zeros(typingctx, x):
 
 @intrinsic
 def population_count(typingctx, x):
-    """Number of set bits of a 64-bit word; LLVM vectorises a loop of these."""
+    """Count the set bits of a 64-bit word; LLVM vectorises a loop of these."""
 
     def codegen(context, builder, signature, args):
         return builder.ctpop(args[0])
@@ -39,12 +64,12 @@ def population_count(typingctx, x):
 
 @njit(inline="always")
 def trailing_zeros(x):
-    """Position of the lowest set bit of a 64-bit word; 64 if there is none."""
+    """Find the position of the lowest set bit of a 64-bit word; 64 if there is none."""
     return np.int64(_trailing_zeros(x))
 
 
 def _nonzero_of(element: ir.Type) -> object:
-    """Intrinsic ``f(address)``: bit k is 1 where the k-th of the 16 entries from there is not 0."""
+    """Make an intrinsic ``f(address)``: bit k tells whether the k-th of 16 entries is not 0."""
     vector = ir.VectorType(element, _LANES)
 
     @intrinsic
@@ -69,17 +94,17 @@ _nonzero_floats = _nonzero_of(ir.FloatType())
 
 @njit(inline="always")
 def nonzero_places(rows, n_entries, out):
-    """Write the places of the bytes that are not zero in a few rows; return how many.
+    """Write the places of the bytes that are not zero in a few rows; return how many there are.
 
-    A place is 2^32 times the row plus the column. Where spikes lie is noise that a processor cannot
-    foresee, and a wrong guess costs it more than a few superfluous positions.
+    A place is 2^32 times the row plus the column. A processor cannot foresee where spikes lie, and
+    a wrong guess costs it more than a few superfluous places.
 
     Parameters
     ----------
     rows : uint8 (n_rows, n_padded), the latter a multiple of 16
     n_entries : int
         Columns in use.
-    out : int64 (n_rows * n_padded + UNASKED,)
+    out : int64 (n_rows * n_padded + SPARE_PLACES,)
     """
     n_rows, n_padded = rows.shape
     address, n_found = rows.ctypes.data, 0
@@ -91,10 +116,10 @@ def nonzero_places(rows, n_entries, out):
             if start + 64 > n_entries:
                 mask &= (_ONE << np.uint64(max(n_entries - start, 0))) - _ONE
             place, end = (r << 32) + start, n_found + np.int64(population_count(mask))
-            for k in range(n_found, n_found + UNASKED):
+            for k in range(n_found, n_found + SPARE_PLACES):
                 out[k] = place + trailing_zeros(mask)
                 mask &= mask - _ONE
-            for k in range(n_found + UNASKED, end):
+            for k in range(n_found + SPARE_PLACES, end):
                 out[k] = place + trailing_zeros(mask)
                 mask &= mask - _ONE
             n_found = end
@@ -126,3 +151,68 @@ def pack_nonzero(row, start, columns, values):
         values[end] = row[column]
         end += row[column] != 0
     return end
+
+
+@intrinsic
+def _float_of_bits(typingctx, x):
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], context.get_value_type(types.float32))
+
+    return types.float32(types.int32), codegen
+
+
+@njit(inline="always")
+def _fraction_and_power(x):
+    """Split exp(x) = 2^(f + n), clipped to 2^-126 .. 2^126: f in [-1/2, 1/2] and 2^n."""
+    y = min(max(x * _F(1.4426950408889634), _F(-126.0)), _F(126.0))
+    n = np.floor(y + _F(0.5))
+    return y - n, _float_of_bits((np.int32(n) + np.int32(127)) << np.int32(23))
+
+
+@njit(inline="always")
+def exp_f32(x):
+    """Compute exp(x) with a relative error of 2e-7, clipped to 2^-126 .. 2^126."""
+    f, power = _fraction_and_power(x)
+    p = _F(1.5403530393381609e-4)
+    p = p * f + _F(1.3333558146428443e-3)
+    p = p * f + _F(9.6181291076284772e-3)
+    p = p * f + _F(5.5504108664821580e-2)
+    p = p * f + _F(0.24022650695910071)
+    p = p * f + _F(0.69314718055994531)
+    p = p * f + _F(1.0)
+    return p * power
+
+
+@njit(inline="always")
+def exp_coarse(x):
+    """Compute exp(x) by the best parabola for 2^f: relative error 1.8e-3, clipped alike."""
+    f, power = _fraction_and_power(x)
+    return ((_F(0.23842894) * f + _F(0.70344801)) * f + _F(1.00044314)) * power
+
+
+@intrinsic
+def _request_line(typingctx, address):
+    def codegen(context, builder, signature, args):
+        pointer, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # for reading, to be kept in all caches, data rather than instructions
+        builder.call(function, (builder.inttoptr(args[0], pointer), i32(0), i32(3), i32(1)))
+        return context.get_dummy_value()
+
+    return types.void(types.uintp), codegen
+
+
+@njit(inline="always")
+def request_row(row):
+    """Request the cache lines of a contiguous float32 row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba import njit
+    >>> x = np.ones((3, 40), np.float32)
+    >>> njit(lambda x: request_row(x[1]))(x)
+    """
+    for k in range(0, row.shape[0], _LINE):
+        _request_line(row[k:].ctypes.data)

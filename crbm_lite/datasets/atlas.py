@@ -1,8 +1,8 @@
 """The atlas of the paper's eight fish: regions of their neurons and the structural matrix of 2019.
 
-No equations. The matrix and the labels list the regions in different orders and spellings (the
-medial octavolateral nucleus comes before the stripes of the medulla in one, after them in the
-other): they are joined by name.
+The matrix and the labels list the regions in different orders and spellings: the medial
+octavolateral nucleus comes before the stripes of the medulla in one and after them in the other.
+They are joined by name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Atlas:
     names, short_names : tuple of R str
         Regions, left and right in turn.
     labels : tuple of eight ndarrays of int64, shape (N,)
-        Region of each neuron of each fish, -1 for none.
+        Region of each neuron of each fish, -1 where it has none.
     structure : ndarray, shape (R, R)
         The matrix of 2019 (Eq. 21, zero diagonal) in the order of ``names``.
     """
@@ -42,18 +42,18 @@ class Atlas:
 
     @property
     def n_neurons(self) -> np.ndarray:
-        """Neurons by fish and region, shape (8, R)."""
+        """Number of neurons by fish and region, shape (8, R)."""
         return np.array([np.bincount(x[x >= 0], minlength=len(self.names)) for x in self.labels])
 
     def used_regions(self, min_neurons: float = 5) -> np.ndarray:
-        """Regions with at least so many neurons on both sides on average over the fish."""
+        """Return the regions that have enough neurons on both sides, on average over the fish."""
         mean = self.n_neurons.mean(axis=0)
         enough = np.minimum(mean[::2], mean[1::2]) >= min_neurons
         return np.flatnonzero(np.repeat(enough, 2))
 
 
-def _joined(name: str) -> str:
-    return name.lower().replace("teberculum", "tuberculum")  # as the matrix spells it
+def _name_in_matrix(name: str) -> str:
+    return name.lower().replace("teberculum", "tuberculum")
 
 
 def load_atlas(*, progress: bool = False) -> Atlas:
@@ -62,7 +62,7 @@ def load_atlas(*, progress: bool = False) -> Atlas:
     Raises
     ------
     DatasetUnavailable
-        If it is neither at hand nor within reach.
+        If the atlas is neither at hand nor within reach.
     ValueError
         If the matrix and the labels do not name the same regions.
     """
@@ -73,10 +73,12 @@ def load_atlas(*, progress: bool = False) -> Atlas:
     names, short = zip(*(line.rsplit(" ", 1) for line in lines if line.strip()), strict=True)
     with open(paths["connectivity_matrix.csv"], newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
-    place = {_joined(name): k for k, name in enumerate(header[1:])}
-    keys = [_joined(name) for name in names]
-    if set(keys) != set(place) or [_joined(row[0]) for row in rows] != list(place):
-        raise ValueError("connectivity_matrix.csv and the labels do not name the same regions.")
+    place = {_name_in_matrix(name): k for k, name in enumerate(header[1:])}
+    keys = [_name_in_matrix(name) for name in names]
+    if set(keys) != set(place) or [_name_in_matrix(row[0]) for row in rows] != list(place):
+        raise ValueError(
+            "connectivity_matrix.csv and the labels name different regions: fetch the atlas again"
+        )
     order = [place[key] for key in keys]
     matrix = np.array([row[1:] for row in rows], np.float64)[np.ix_(order, order)]
     files = {run: next(p for name, p in paths.items() if run in name) for run in _RUNS}

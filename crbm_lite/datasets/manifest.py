@@ -1,8 +1,8 @@
 """The list of data sets that the book can use: `data_manifest.yml`, read and checked.
 
-No equations. A manifest names files that will be written below a cache folder, so nothing in it may
-lead elsewhere: names are plain (letters, digits, ``. _ + -``, no leading dot), and addresses are
-http or https.
+A manifest names files that will be written below a cache folder, so nothing in it may lead
+elsewhere. Names are plain (letters, digits, ``. _ + -``, no leading dot), and addresses are http or
+https.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from crbm_lite.checks.arguments import as_path
+from crbm_lite.checks.arguments import as_path, as_texts
 
-__all__ = ["DatasetEntry", "FileEntry", "read_manifest"]
+__all__ = ["SHA256", "DatasetEntry", "FileEntry", "read_manifest"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,13 @@ class FileEntry:
     Parameters
     ----------
     name : str
-        Its name in the data set's folder.
+        Its name in the folder of the data set.
     url : str
         Its public address.
     n_bytes : int or None
+        Its size, None where that is not known.
     sha256 : str or None
-        None where it is not known.
+        Its hash, None where that is not known.
     """
 
     name: str
@@ -49,7 +50,7 @@ class DatasetEntry:
     ----------
     name, description, licence : str
     citation, chapters : tuple of str
-        What to cite, and the chapters that use it.
+        What to cite, and which chapters use it.
     files : tuple of FileEntry
     """
 
@@ -62,7 +63,7 @@ class DatasetEntry:
 
     @property
     def n_bytes(self) -> int | None:
-        """Size of all files together, None where one is not known."""
+        """Size of all files together, None if that of one is not known."""
         sizes = [file.n_bytes for file in self.files]
         return None if None in sizes else sum(sizes)
 
@@ -95,11 +96,13 @@ def read_manifest(path: str | os.PathLike | None = None) -> dict[str, DatasetEnt
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from error
+        raise ValueError(
+            f"{path} is no YAML file ({' '.join(str(error).split())}): give a manifest"
+        ) from error
     if not isinstance(content, dict) or content.get("version") != 1:
-        raise ValueError(f"{path}: expected a manifest with 'version: 1'")
+        raise ValueError(f"{path} is no manifest: give one with the line 'version: 1'")
     if not isinstance(content.get("datasets"), dict):
-        raise ValueError(f"{path}: the key 'datasets' must list the data sets by name")
+        raise ValueError(f"{path}: datasets is no mapping: give the data sets by name")
     return {name: _dataset(path, name, entry) for name, entry in content["datasets"].items()}
 
 
@@ -113,8 +116,8 @@ def _own_manifest() -> Path:
 def _check_name(path: Path, name: object, what: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
-            f"{path}: {what} name {name!r} may only hold letters, digits and ._+- and "
-            "must not begin with a dot: it becomes a file below the cache folder"
+            f"{path}: name of a {what} is {name!r}: give letters, digits and ._+- without a "
+            "leading dot, because it names a file below the cache folder"
         )
     return name
 
@@ -123,29 +126,29 @@ def _dataset(path: Path, name: object, entry: object) -> DatasetEntry:
     name = _check_name(path, name, "data set")
     keys = ("description", "licence", "citation", "chapters", "files")
     if not isinstance(entry, dict) or any(key not in entry for key in keys):
-        raise ValueError(f"{path}: data set {name} needs the keys {', '.join(keys)}")
+        raise ValueError(f"{path}: data set {name} is incomplete: give {', '.join(keys)}")
     if not isinstance(entry["files"], dict) or not entry["files"]:
-        raise ValueError(f"{path}: data set {name} must list at least one file under 'files'")
+        raise ValueError(f"{path}: files of data set {name} is empty: give at least one file")
     return DatasetEntry(
         name,
         str(entry["description"]),
         str(entry["licence"]),
-        tuple(str(x) for x in entry["citation"]),
-        tuple(str(x) for x in entry["chapters"]),
+        as_texts(entry["citation"], f"{path}: citation of data set {name}"),
+        as_texts(entry["chapters"], f"{path}: chapters of data set {name}"),
         tuple(_file(path, name, file, fields) for file, fields in entry["files"].items()),
     )
 
 
 def _file(path: Path, dataset: str, name: object, fields: object) -> FileEntry:
-    name = _check_name(path, name, f"data set {dataset}: file")
+    name = _check_name(path, name, f"file of data set {dataset}")
     where = f"{path}: file {dataset}/{name}"
     if not isinstance(fields, dict):
-        raise ValueError(f"{where} needs the keys url, bytes and sha256")
+        raise ValueError(f"{where} is incomplete: give url, bytes and sha256")
     url, n_bytes, sha256 = (fields.get(key) for key in ("url", "bytes", "sha256"))
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-        raise ValueError(f"{where}: url is {url!r}, expected an https or http address")
+        raise ValueError(f"{where}: url is {url!r}: give an https or http address")
     if n_bytes is not None and not (isinstance(n_bytes, int) and n_bytes > 0):
-        raise ValueError(f"{where}: bytes is {n_bytes!r}, expected a positive number or null")
-    if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
-        raise ValueError(f"{where}: sha256 is {sha256!r}, expected 64 hexadecimal digits or null")
+        raise ValueError(f"{where}: bytes is {n_bytes!r}: give a positive number or null")
+    if sha256 is not None and not (isinstance(sha256, str) and SHA256.fullmatch(sha256)):
+        raise ValueError(f"{where}: sha256 is {sha256!r}: give 64 hexadecimal digits or null")
     return FileEntry(name, url, n_bytes, sha256)

@@ -1,10 +1,15 @@
 """Reading HDF5 files that may be truncated, damaged or foreign, and writing sound ones.
 
-No equations. Every failure to read becomes a RecordingError that names the file and the key.
+Every failure to read becomes an error that names the file and the key. HDF5 gives zeros, without a
+word, for what was declared and never written and for what lies in files that are not there; and a
+few bytes of a file can declare, or inflate to, more than any memory. So a dataset is checked before
+it is read.
 """
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +17,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.files.errors import FAILURES, RecordingError, named_failures, one_line
 from crbm_lite.files.heaps import check_heaps, check_texts
-from crbm_lite.files.soundness import RecordingError, check_sound
 
 if TYPE_CHECKING:
     import h5py
 
 __all__ = [
-    "RecordingError",
+    "check_fits",
+    "check_sound",
     "get_dataset",
     "open_hdf5",
     "read_array",
@@ -30,10 +36,8 @@ __all__ = [
 ]
 
 _TILE = 2**22  # numbers read at once where values have to be checked or cast on the way
-_FAILURES = (
-    OSError, RuntimeError, TypeError, LookupError, ValueError, ArithmeticError, AttributeError,
-    MemoryError,
-)  # fmt: skip
+# Bytes declared for each byte stored: deflate reaches 1,032. Small arrays are left alone.
+_MOST_INFLATION, _SMALL_BYTES = 2000, 2**26
 
 
 @contextmanager
@@ -63,22 +67,77 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
     except (OSError, RuntimeError) as error:
         raise RecordingError(
-            f"{path}: not a readable HDF5 file, perhaps truncated ({_line(error)}); make or fetch "
-            "it again"
+            f"{path}: not a readable HDF5 file, perhaps truncated ({one_line(error)}); make or "
+            "fetch it again"
         ) from error
     with file:
         try:
             yield file
         except RecordingError:
             raise
-        except _FAILURES as error:
-            raise RecordingError(f"{path}: {_line(error)}") from error
+        except FAILURES as error:
+            raise RecordingError(f"{path}: {one_line(error)}") from error
 
 
-def _line(error: BaseException) -> str:
-    """Return the error's text on one line, without the quotes that KeyError adds."""
-    quoted = isinstance(error, KeyError) and error.args
-    return " ".join(str(error.args[0] if quoted else error).split())
+def check_fits(n_bytes: int, where: str) -> None:
+    """Raise a RecordingError if an array takes more than half of this machine's memory.
+
+    Examples
+    --------
+    >>> check_fits(10**18, "a.npz: key spikes")
+    Traceback (most recent call last):
+    crbm_lite.files.errors.RecordingError: a.npz: key spikes declares 1,000,000,000.0 GB, more
+    than ...
+    """
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not told, as on Windows
+        memory = 2**36
+    if n_bytes > memory / 2:
+        raise RecordingError(
+            f"{where} declares {n_bytes / 1e9:,.1f} GB, more than half of this machine's memory "
+            f"({memory / 1e9:.1f} GB): it is damaged, or take a part of it"
+        )
+
+
+def check_sound(item: h5py.Dataset, where: str, itemsize: int | None = None) -> None:
+    """Raise a RecordingError if a dataset's numbers are not in its file, or are too many.
+
+    Parameters
+    ----------
+    item : h5py.Dataset
+    where : str
+        File and key, for the message.
+    itemsize : int, optional
+        Bytes for each number once it is read; those of the file's own numbers by default.
+
+    Examples
+    --------
+    >>> import h5py
+    >>> with h5py.File("none.h5", "w", driver="core", backing_store=False) as file:
+    ...     check_sound(file.create_dataset("x", (9, 9), "u1", chunks=(3, 3)), "none.h5: key x")
+    Traceback (most recent call last):
+    crbm_lite.files.errors.RecordingError: none.h5: key x was declared and never written, ...
+    """
+    if item.is_virtual or item.external:
+        raise RecordingError(
+            f"{where} lies in other files (a virtual or external dataset), which would be read as "
+            "zeros where one is missing: copy the numbers into this file"
+        )
+    size = math.prod(item.shape or (0,))
+    stored = item.id.get_storage_size()
+    if size and not stored:
+        raise RecordingError(
+            f"{where} was declared and never written, and would be read as zeros: the program that "
+            "wrote the file did not finish"
+        )
+    declared = size * item.dtype.itemsize
+    if declared > max(_SMALL_BYTES, _MOST_INFLATION * stored):
+        raise RecordingError(
+            f"{where} declares {declared / 1e9:,.1f} GB and holds {stored:,} bytes: it is damaged, "
+            "or was not written to the end"
+        )
+    check_fits(size * (item.dtype.itemsize if itemsize is None else itemsize), where)
 
 
 def get_dataset(file: h5py.Group, key: str) -> h5py.Dataset:
@@ -86,10 +145,8 @@ def get_dataset(file: h5py.Group, key: str) -> h5py.Dataset:
     import h5py
 
     where = f"{file.file.filename}: key {file.name.rstrip('/')}/{key}"
-    try:
+    with named_failures(where):
         item = file.get(key)
-    except _FAILURES as error:
-        raise RecordingError(f"{where} is damaged ({_line(error)})") from error
     if not isinstance(item, h5py.Dataset):
         raise RecordingError(
             f"{where} is missing: this is not a recording in a known layout, or "
@@ -124,24 +181,20 @@ def read_array(file: h5py.Group, key: str, ndim: int | None = None) -> np.ndarra
     """
     item = get_dataset(file, key)
     where = f"{file.file.filename}: key {item.name}"
-    try:
+    with named_failures(where):
         if item.dtype.kind not in "biuf":
             raise RecordingError(f"{where} has dtype {item.dtype}: expected numbers")
         if ndim is not None and item.ndim != ndim:
             raise RecordingError(f"{where} has shape {item.shape}: expected {ndim} dimensions")
         check_sound(item, where)
         return item[()]
-    except RecordingError:
-        raise
-    except _FAILURES as error:
-        raise RecordingError(f"{where} cannot be read ({_line(error)})") from error
 
 
 def read_strings(file: h5py.Group, key: str) -> tuple[str, ...]:
     """Read a 1-D dataset of strings, or raise a RecordingError that names the file and the key."""
     item = get_dataset(file, key)
     where = f"{file.file.filename}: key {item.name}"
-    try:
+    with named_failures(where):
         if item.ndim > 1 or item.dtype.kind not in "SO":
             raise RecordingError(
                 f"{where} has dtype {item.dtype}, shape {item.shape}: expected a list of strings"
@@ -151,10 +204,6 @@ def read_strings(file: h5py.Group, key: str) -> tuple[str, ...]:
         check_sound(item, where)
         values = np.atleast_1d(item[()])
         return tuple(x.decode("utf-8") if isinstance(x, bytes) else str(x) for x in values)
-    except RecordingError:
-        raise
-    except _FAILURES as error:
-        raise RecordingError(f"{where} cannot be read ({_line(error)})") from error
 
 
 def read_tiles(
@@ -170,7 +219,7 @@ def read_tiles(
         )
     check_sound(item, where, np.dtype(dtype).itemsize)
     n = item.shape[1] if columns is None else columns.size
-    try:
+    with named_failures(where):
         out = np.empty((item.shape[0], n), dtype=dtype)
         rows = max(1, _TILE // item.shape[1])
         for start in range(0, item.shape[0], rows):
@@ -179,10 +228,6 @@ def read_tiles(
             if dtype is np.uint8 and not ((tile == 0) | (tile == 1)).all():
                 raise RecordingError(f"{where} holds other values than 0 and 1 (or NaN)")
             out[start : start + rows] = tile
-    except RecordingError:
-        raise
-    except _FAILURES as error:
-        raise RecordingError(f"{where} cannot be read ({_line(error)})") from error
     return out
 
 

@@ -18,4 +18,6 @@ is loaded. Errors are `crbm_lite.files.hdf5.RecordingError`, a ValueError, and n
 the key.
 """
 
-from __future__ import annotations
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

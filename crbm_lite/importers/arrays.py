@@ -26,10 +26,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_array, as_text
-from crbm_lite.checks.traces import as_rate_hz
-from crbm_lite.files.hdf5 import RecordingError
-from crbm_lite.files.soundness import check_fits
+from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text
+from crbm_lite.files.hdf5 import RecordingError, check_fits
 from crbm_lite.importers.binarisation import ToBinary, binarise
 from crbm_lite.importers.binning import BinnedSpikes, bin_spike_times
 from crbm_lite.importers.labels import as_left_out, check_no_labels, neurons_left
@@ -201,7 +199,7 @@ def recording_from_arrays(
             f"{path}: the frame rate is unknown: pass rate_hz=..., or say where it, or the "
             "times, can be found with keys={'rate_hz': ...} or keys={'times_s': ...}"
         )
-    binary = binarise(values, where, rate_hz, options)
+    binary = binarise(values, where, rate_hz, options, breaks)
     dff = binary.dff
     if "dff" in found and dff is None:
         dff = _kept(_frames(found["dff"], f"{path}: key {used['dff']}", options)[0].T, keep).T

@@ -74,7 +74,13 @@ class Binarised:
     note: str
 
 
-def binarise(values: np.ndarray, where: str, rate_hz: float, way: ToBinary) -> Binarised:
+def binarise(
+    values: np.ndarray,
+    where: str,
+    rate_hz: float,
+    way: ToBinary,
+    discontinuities: np.ndarray | tuple = (),
+) -> Binarised:
     """Binarise the activity found in a file, in the one way that the user names.
 
     Parameters
@@ -85,6 +91,8 @@ def binarise(values: np.ndarray, where: str, rate_hz: float, way: ToBinary) -> B
     rate_hz : float
         Frames per second.
     way : ToBinary
+    discontinuities : sequence of int
+        Frames before which time jumps; each stretch between them is deconvolved on its own.
 
     Returns
     -------
@@ -123,7 +131,9 @@ def binarise(values: np.ndarray, where: str, rate_hz: float, way: ToBinary) -> B
         return Binarised(values.astype(np.uint8, copy=False), None, "binary in the file")
     if way.clip_negative:
         values = _clipped(values, where)
-    return _WAYS[named[0]](values, where, rate_hz, getattr(way, named[0]))
+    if way.kernel is not None:
+        return _deconvolved(values, where, rate_hz, way.kernel, discontinuities)
+    return _WAYS[named[0]](values, where, getattr(way, named[0]))
 
 
 def _check_finite(values: np.ndarray, where: str) -> None:
@@ -178,7 +188,7 @@ def _check_binary(values: np.ndarray, where: str) -> None:
     )
 
 
-def _above_threshold(values: np.ndarray, where: str, rate_hz: float, threshold: object):
+def _above_threshold(values: np.ndarray, where: str, threshold: object):
     limit = as_numbers(threshold, "threshold")
     if limit.shape not in ((), values.shape[1:]) or not np.isfinite(limit).all():
         raise ValueError(
@@ -189,7 +199,7 @@ def _above_threshold(values: np.ndarray, where: str, rate_hz: float, threshold: 
     return Binarised((values > limit).view(np.uint8), None, note)
 
 
-def _above_own_amplitude(values: np.ndarray, where: str, rate_hz: float, fraction: object):
+def _above_own_amplitude(values: np.ndarray, where: str, fraction: object):
     share = "the share of a neuron's amplitude"
     fraction = as_number(fraction, "amplitude_fraction", share, positive=True)
     if values.min() < 0:
@@ -208,14 +218,20 @@ def _above_own_amplitude(values: np.ndarray, where: str, rate_hz: float, fractio
     return Binarised((values > limit).view(np.uint8), None, note)
 
 
-def _deconvolved(values: np.ndarray, where: str, rate_hz: float, kernel: object):
+def _deconvolved(
+    values: np.ndarray,
+    where: str,
+    rate_hz: float,
+    kernel: object,
+    discontinuities: np.ndarray | tuple,
+) -> Binarised:
     from crbm_lite.calcium.deconvolution import CalciumKernel, deconvolve
 
     if not isinstance(kernel, CalciumKernel):
         raise ValueError(f"kernel is {kernel!r}: give a CalciumKernel, for example GCAMP6S")
     dff = values.astype(np.float32, copy=False)
     try:
-        spikes = deconvolve(dff, rate_hz, kernel).spikes
+        spikes = deconvolve(dff, rate_hz, kernel, discontinuities=discontinuities).spikes
     except ValueError as error:
         raise RecordingError(f"{where}: {error}") from error
     note = f"deconvolved, rise {kernel.rise_s:g} s, decay {kernel.decay_s:g} s"
@@ -225,5 +241,4 @@ def _deconvolved(values: np.ndarray, where: str, rate_hz: float, kernel: object)
 _WAYS = {
     "threshold": _above_threshold,
     "amplitude_fraction": _above_own_amplitude,
-    "kernel": _deconvolved,
 }

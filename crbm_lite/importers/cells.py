@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_flag, as_number
-from crbm_lite.checks.traces import as_rate_hz
+from crbm_lite.checks.arguments import as_flag, as_number, as_rate_hz
 from crbm_lite.importers.binarisation import ToBinary, binarise
 from crbm_lite.importers.options import takes_options_of
 from crbm_lite.recordings.recording import Recording
@@ -147,7 +146,7 @@ def recording_of_cells(
     array([[0.5, 0.5, 0.5]])
     """
     traces = np.ascontiguousarray(traces)
-    binary = binarise(traces, where, rate_hz, options)
+    binary = binarise(traces, where, rate_hz, options, discontinuities)
     um = um_per_pixel if options.um_per_pixel is None else options.um_per_pixel
     return Recording(
         binary.spikes,

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.checks.arguments import as_flag, as_path, as_text
-from crbm_lite.files.hdf5 import RecordingError
-from crbm_lite.files.soundness import check_fits
+from crbm_lite.files.csv_cells import text_of_cell
+from crbm_lite.files.hdf5 import RecordingError, check_fits
 from crbm_lite.importers.arrays import (
     OF_SPIKE_TIMES,
     ArrayOptions,
@@ -190,7 +190,7 @@ def _rows(reader: Iterator[list[str]], path: Path) -> Iterator[tuple[int, list[s
     """Yield the number and the cells of each row; only at the end may rows be blank."""
     blank, any_row = 0, False
     for cells in reader:
-        cells = [cell.strip() for cell in cells]
+        cells = [text_of_cell(cell.strip()) for cell in cells]
         if cells in ([], [""]):
             blank = blank or reader.line_num
         elif blank and any_row:

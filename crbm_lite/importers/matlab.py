@@ -15,9 +15,8 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_attribute
+from crbm_lite.files.hdf5 import RecordingError, check_sound, open_hdf5, read_attribute
 from crbm_lite.files.heaps import check_texts
-from crbm_lite.files.soundness import check_sound
 from crbm_lite.importers.arrays import ArrayOptions, errors_name, recording_from_arrays
 from crbm_lite.importers.matlab5 import Matlab5File, as_cell
 from crbm_lite.importers.options import takes_options_of

@@ -24,8 +24,7 @@ from typing import BinaryIO
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.files.hdf5 import RecordingError
-from crbm_lite.files.soundness import check_fits
+from crbm_lite.files.hdf5 import RecordingError, check_fits
 
 __all__ = ["Matlab5File", "as_cell"]
 

@@ -1,1 +1,5 @@
 """A recording looked over before training: findings, advice, cost."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

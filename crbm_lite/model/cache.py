@@ -12,22 +12,21 @@ import hashlib
 import json
 import numbers
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import crbm_lite
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.files.source_code import source_digest
+from crbm_lite.files.whole import cache_folder, one_process_at_a_time
+from crbm_lite.training.hyperparameters import run_hyperparameters
 
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
 
-__all__ = ["alone", "cached_fit", "model_key"]
+__all__ = ["cached_fit", "model_key"]
 
 _TRAINING_FOLDERS = ("core", "training", "model")  # all that a training run executes
-_WITHOUT_EFFECT = ("progress",)  # hyperparameters that leave the trained model as it is
 
 
 def model_key(model: CRBM, recording: object) -> str:
@@ -69,49 +68,13 @@ def model_key(model: CRBM, recording: object) -> str:
             f"random_state of the model is {seed!r}: give an integer, a run without a fixed seed "
             "cannot be found again"
         )
-    hyper = {k: v for k, v in model.get_params().items() if k not in _WITHOUT_EFFECT}
-    numbers_of = {k: v.item() if hasattr(v, "item") else v for k, v in hyper.items()}
-    spikes = as_spikes(recording, "recording")
-    digest = hashlib.sha256(crbm_lite.__version__.encode())
-    digest.update(source_digest(*_TRAINING_FOLDERS).encode())
-    digest.update(json.dumps(numbers_of, sort_keys=True).encode())
-    digest.update(repr(spikes.shape).encode())
-    for array, dtype in ((spikes.frame_starts, "<i8"), (spikes.neurons, "<i4")):
-        digest.update(array.astype(dtype, copy=False).tobytes())
-    return digest.hexdigest()
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Let one process at a time make a file; without effect where there is no flock.
-
-    The system frees the lock of a process however that ends, so there is nothing to time out.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    lock = path.with_suffix(".lock")
-    mine = False
-    while not mine:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            # Whoever held it has removed its file: a lock on that one would exclude nobody.
-            mine = os.path.samestat(os.fstat(handle), lock.stat())
-        except FileNotFoundError:  # removed, and not made again
-            pass
-        except OSError:  # a file system without locks
-            mine = True
-        finally:
-            if not mine:
-                os.close(handle)
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-        os.close(handle)
+    run = (
+        crbm_lite.__version__,
+        source_digest(*_TRAINING_FOLDERS),
+        run_hyperparameters(model.get_params()),
+        as_spikes(recording, "recording").sha256(),
+    )
+    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
 
 
 def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None = None) -> CRBM:
@@ -166,11 +129,7 @@ def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None 
     from crbm_lite.model.files import ModelFileError
 
     key = model_key(model, recording)
-    if folder is None:
-        from crbm_lite.datasets.registry import cache_folder
-
-        folder = cache_folder() / "models"
-    path = Path(folder) / f"{key}.h5"
+    path = Path(folder or cache_folder() / "models") / f"{key}.h5"
     path.parent.mkdir(parents=True, exist_ok=True)  # before the training: it may be refused
 
     def kept() -> CRBM | None:
@@ -182,7 +141,7 @@ def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None 
     found = kept()
     if found is not None:
         return found
-    with alone(path):
+    with one_process_at_a_time(path):
         found = kept()  # trained by another process in the meantime
         if found is not None:
             return found

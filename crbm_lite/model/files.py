@@ -11,55 +11,24 @@ not kept.
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import secrets
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.files.errors import FAILURES, FileError, one_line
 from crbm_lite.files.hdf5 import write_dataset
 from crbm_lite.files.heaps import check_heaps
-
-if TYPE_CHECKING:
-    import h5py
+from crbm_lite.files.whole import whole_hdf5
 
 FORMAT, VERSION = "crbm_lite model", 2
 _READABLE = (1, 2)
 
 
-class ModelFileError(ValueError):
+class ModelFileError(FileError):
     """A file that is not a model of this version, or a damaged one."""
-
-
-def kept_hyperparameters(parameters: Mapping[str, object]) -> dict[str, object]:
-    """Hyperparameters as JSON-able values; of a random generator only that there was one is told.
-
-    Warns
-    -----
-    UserWarning
-        If random_state is a generator: the loaded model has None.
-
-    Examples
-    --------
-    >>> kept_hyperparameters({"n_hidden": np.int64(3), "random_state": 0})
-    {'n_hidden': 3, 'random_state': 0}
-    """
-    kept = {name: x.item() if isinstance(x, np.generic) else x for name, x in parameters.items()}
-    if not isinstance(kept.get("random_state"), int | None):
-        kept["random_state"] = None
-        warnings.warn(
-            "random_state is a generator, which a model file does not keep: the loaded model has "
-            "random_state=None. The parameters are not affected; to keep it use an int.",
-            stacklevel=3,
-        )
-    return kept
 
 
 def write_model(
@@ -80,62 +49,6 @@ def write_model(
         for name, array in arrays.items():
             write_dataset(file, name, np.atleast_1d(array))
     return Path(path)
-
-
-@contextmanager
-def whole_hdf5(path: str | os.PathLike, **options: object) -> Iterator[h5py.File]:
-    """Open an HDF5 file to fill, which appears whole at the end, or not at all.
-
-    It is made in memory: on a full disk HDF5 fails untidily, and may take the process with it.
-
-    Examples
-    --------
-    >>> import h5py, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with whole_hdf5(Path(folder) / "one.h5") as file:
-    ...         file["x"] = 7
-    ...     int(h5py.File(Path(folder) / "one.h5")["x"][()])
-    7
-    """
-    import h5py
-
-    image = io.BytesIO()
-    with h5py.File(image, "w", **options) as file:
-        yield file
-    write_whole(path, image.getbuffer())
-
-
-def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> None:
-    """Write a file whole or not at all: under a temporary name, onto the disk, then renamed.
-
-    A link is followed: the file that it names is replaced, and the link stays.
-
-    Raises
-    ------
-    OSError
-        If there is no room, no folder, or no right to write; what was there is still there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_whole(Path(folder) / "text", b"all of it")
-    ...     (Path(folder) / "text").read_bytes()
-    b'all of it'
-    """
-    real = Path(os.path.realpath(path))
-    part = real.with_name(f"{secrets.token_hex(8)}.part")
-    try:
-        with part.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, real)
-    except BaseException as error:
-        part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno:  # the name that the user knows
-            raise type(error)(error.errno, error.strerror, str(path)) from error
-        raise
 
 
 def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, object]]:
@@ -179,12 +92,10 @@ def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str
             file.visititems(keep)
     except ModelFileError:
         raise
-    except (
-        OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, AttributeError,
-        MemoryError,
-    ) as error:  # fmt: skip
+    except FAILURES as error:
         raise ModelFileError(
-            f"{path} cannot be read as an HDF5 model file; it is truncated or damaged ({error})."
+            f"{path} cannot be read as an HDF5 model file; it is truncated or damaged "
+            f"({one_line(error)})."
         ) from error
     return arrays, attributes
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crbm_lite.checks.arguments import as_flag, as_path
 from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_attribute
-from crbm_lite.model.files import whole_hdf5
+from crbm_lite.files.whole import whole_hdf5
 from crbm_lite.recordings.layouts import (
     FORMAT,
     read_native,

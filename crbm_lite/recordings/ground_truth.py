@@ -11,8 +11,8 @@ negative where the assembly silences the neuron, zero elsewhere. Effects of over
 add up as log-odds. The states have their own slow dynamics and do not depend on the spikes, so this
 is a directed model: a cRBM can approximate it but does not contain it.
 
-Equations: the one above, and Eq. 18 (normalised log-likelihood per neuron) for the true
-probabilities, accumulated over tiles of frames so that a (T, N) array of floats never exists.
+``crbm_lite.validation.likelihood.nllh_given_probabilities(spikes, truth.probability)`` scores the
+true probabilities (Eq. 18).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse
-from scipy.special import expit, xlog1py, xlogy
+from scipy.special import expit
 
 from crbm_lite.checks.arguments import as_array, as_numbers
 
@@ -30,8 +30,6 @@ __all__ = ["GroundTruth"]
 
 # Numbers in one tile of probabilities: 2**22 float64 are 34 MB.
 _TILE = 2**22
-# The clip that Eq. 18 needs to stay finite (the same as for models).
-_CLIP = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,48 +166,6 @@ class GroundTruth:
         for start in range(0, self.n_frames, step):
             frames = slice(start, min(start + step, self.n_frames))
             yield frames, self.probability(frames)
-
-    def nllh_per_neuron(self, spikes: np.ndarray) -> np.ndarray:
-        r"""Score the true probabilities: the normalised log-likelihood of each neuron (Eq. 18).
-
-        LLH_i is the mean over frames of log[p v + (1 - p)(1 - v)], and the result is
-        (LLH - LLH_ind) / (-LLH_ind) with the neuron's own mean as the independent model: 0 is as
-        good as knowing the rate, 1 is certainty. No model of the same frames can do better on
-        average, so this is the ceiling of a simulated recording.
-
-        Parameters
-        ----------
-        spikes : (T, N) 0/1
-            The spikes of exactly the frames of `states`: select both with
-            ``recording.select_frames``.
-
-        Returns
-        -------
-        (N,) float64
-            NaN for neurons that never or always spike in these frames.
-
-        Raises
-        ------
-        ValueError
-            If the shape of `spikes` is not (T, N).
-        """
-        spikes = np.asarray(spikes)
-        if spikes.shape != (self.n_frames, self.n_neurons):
-            raise ValueError(
-                f"spikes has shape {spikes.shape}; the ground truth is of "
-                f"{(self.n_frames, self.n_neurons)} (frames, neurons)"
-            )
-        llh = np.zeros(self.n_neurons)
-        for frames, p in self.tiles():
-            np.clip(p, _CLIP, 1 - _CLIP, out=p)
-            llh += np.log(np.where(spikes[frames] != 0, p, 1 - p)).sum(axis=0)
-        llh /= self.n_frames
-        mean = spikes.mean(axis=0, dtype=np.float64)
-        llh_independent = xlogy(mean, mean) + xlog1py(1 - mean, -mean)
-        result = np.full(self.n_neurons, np.nan)
-        defined = llh_independent < 0
-        result[defined] = 1 - llh[defined] / llh_independent[defined]
-        return result
 
     def select_neurons(self, neurons: np.ndarray) -> GroundTruth:
         """Keep some neurons (indices or mask); assemblies keep their columns."""

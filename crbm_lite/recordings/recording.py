@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_numbers, as_text, as_texts
+from crbm_lite.checks.arguments import as_numbers, as_rate_hz, as_text, as_texts
 from crbm_lite.checks.arrays import (
     as_binary,
     as_coordinates,
@@ -26,7 +26,6 @@ from crbm_lite.checks.arrays import (
     check_unique,
     read_only,
 )
-from crbm_lite.checks.traces import as_rate_hz
 from crbm_lite.recordings.ground_truth import GroundTruth
 
 __all__ = ["Recording"]

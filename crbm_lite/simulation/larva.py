@@ -1,16 +1,16 @@
 r"""The template of the simulated larva: regions, planted structure, a plan of assemblies.
 
-Ten regions a side, each an ellipsoid (the tectum a shell), in a box of about 400 x 900 x 250 um:
-x from left to right with the midline at 200, y from the tail to the nose, z from the belly to the
-back. A sketch of a larval zebrafish brain, not an atlas.
+Each side has ten regions. A region is an ellipsoid (the tectum is a shell) in a box of about
+400 x 900 x 250 um: x runs from left to right with the midline at 200, y from the tail to the nose,
+z from the belly to the back. This is a sketch of the brain of a larval zebrafish, not an atlas.
 
 The planted structural connectivity between regions r and r' at distance d is
 
 .. math:: S_{rr'} = \exp(-d_{rr'} / 200\,\mu m)\; e^{\xi_{rr'}}, \qquad \xi \sim N(0, 1),
 
-three times that between a region and its mirror image, and zero for 40 % of the pairs; symmetric,
-equal on the two sides, with a zero diagonal. An assembly that spans two regions is drawn with
-probability proportional to S.
+and three times that between a region and its mirror image. It is zero for 40 % of the pairs. It is
+symmetric and equal on the two sides, and its diagonal is zero. An assembly that spans two regions
+is drawn with a probability proportional to S.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from scipy.cluster.vq import kmeans2
 __all__ = [
     "REGION_NAMES",
     "AssemblyPlan",
+    "draw_dwell_times",
     "plan_assemblies",
     "plant_structure",
     "sample_inside",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 MIDLINE_UM = 200.0
-# name: centre (from the midline, y, z), half axes, density, inner edge of the shell
+# name: (centre from the midline, y, z), half axes, density, inner edge of the shell
 _ANATOMY: dict[str, tuple[tuple, tuple, float, float]] = {
     "telencephalon": ((42, 795, 130), (50, 85, 70), 1.0, 0.0),
     "habenula": ((20, 712, 195), (22, 30, 24), 4.0, 0.0),
@@ -43,7 +44,7 @@ _ANATOMY: dict[str, tuple[tuple, tuple, float, float]] = {
     "anterior_hindbrain": ((45, 335, 110), (58, 90, 65), 1.0, 0.0),
     "posterior_hindbrain": ((34, 155, 95), (42, 150, 70), 0.8, 0.0),
 }
-#: Names of the regions, left then right of each; even indices are left, odd ones right.
+#: Names of the regions. The left one of each pair comes first, so even indices are left.
 REGION_NAMES: tuple[str, ...] = tuple(
     f"{name}_{side}" for name in _ANATOMY for side in ("left", "right")
 )
@@ -52,7 +53,7 @@ _INDEX = {name: r for r, name in enumerate(REGION_NAMES)}
 
 @dataclass(frozen=True)
 class AssemblyPlan:
-    """One assembly of the template, before an animal makes it its own.
+    """One assembly of the template, before an animal draws its own members.
 
     Parameters
     ----------
@@ -60,15 +61,15 @@ class AssemblyPlan:
         Kind is "antiphasic", "tile", "dispersed", "compact" (one blob), "spanning" (two) or
         "projecting" (`crbm_lite.simulation.projections`).
     regions : tuple of int
-        Regions of its blobs; empty for a dispersed assembly.
+        Region of each blob; empty for a dispersed assembly.
     centres_um : (B, 3) float64
         Centre of each blob.
     relative_size : float
-        Its size in units of the mean size; for a tile, of its share of the tectum.
+        Its size in units of the mean size. For a tile the unit is its share of the tectum.
     active_s, inactive_s : float
         Mean dwell times.
     shares : tuple of float, optional
-        Of the neurons of each blob's region, its members; with it the size does not count.
+        The share of each blob's region that are its members. The size does not count then.
     """
 
     name: str
@@ -82,7 +83,7 @@ class AssemblyPlan:
 
 
 def sample_inside(region: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw n points, uniform in a region's ellipsoid or shell on its own side; (n, 3) um.
+    """Draw n points uniformly in the ellipsoid or shell of a region, on its own side; (n, 3) um.
 
     Examples
     --------
@@ -121,7 +122,8 @@ def _region_share() -> np.ndarray:
 def sample_positions(n_neurons: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Place neurons in the regions of one animal, in the space of the template.
 
-    Numbers per region vary by about 5 % between animals and the places are drawn anew.
+    The number of neurons in a region varies by about 5 % between animals. The places are drawn anew
+    for each animal.
 
     Parameters
     ----------
@@ -132,7 +134,7 @@ def sample_positions(n_neurons: int, rng: np.random.Generator) -> tuple[np.ndarr
     -------
     coordinates : (N, 3) float64, um
     region : (N,) int64
-        Index into REGION_NAMES, not decreasing.
+        Index into REGION_NAMES, in increasing order.
 
     Examples
     --------
@@ -167,18 +169,35 @@ def plant_structure(rng: np.random.Generator) -> np.ndarray:
     return structure
 
 
+def draw_dwell_times(rng: np.random.Generator) -> dict[str, float]:
+    """Draw the mean times that an assembly stays active and inactive, in seconds.
+
+    Examples
+    --------
+    >>> times = draw_dwell_times(np.random.default_rng(0))
+    >>> 3 < times["active_s"] < 8 and 20 < times["inactive_s"] < 50
+    True
+    """
+    return {
+        "active_s": float(np.exp(rng.uniform(np.log(3), np.log(8)))),
+        "inactive_s": float(np.exp(rng.uniform(np.log(20), np.log(50)))),
+    }
+
+
 def plan_assemblies(
     n_assemblies: int, structure: np.ndarray, rng: np.random.Generator
 ) -> list[AssemblyPlan]:
     """Plan the assemblies that all animals of a template share.
 
-    An antiphasic pair in the anterior hindbrain; tiles of the tectum, mirror images of each other
-    on the two sides (18 from 60 assemblies on, fewer below); a tenth dispersed over the brain; the
-    rest, half of them in one region and half spanning two, some with their mirror image.
+    There is an antiphasic pair in the anterior hindbrain. Tiles cover the tectum; those on one side
+    mirror those on the other (18 tiles from 60 assemblies on, fewer below). A tenth of the
+    assemblies are dispersed over the brain. Of the rest, half lie in one region and half span two,
+    and some have a mirror image.
 
     Parameters
     ----------
-    n_assemblies : int, at least 8
+    n_assemblies : int
+        At least 8.
     structure : (R, R) float64
     rng : numpy.random.Generator
 
@@ -199,14 +218,7 @@ def plan_assemblies(
     (24, ['antiphasic', 'compact', 'dispersed', 'spanning', 'tile'])
     """
     if n_assemblies < 8:
-        raise ValueError(f"n_assemblies is {n_assemblies}: the template needs at least 8")
-
-    def dwell() -> dict[str, float]:
-        return {
-            "active_s": float(np.exp(rng.uniform(np.log(3), np.log(8)))),
-            "inactive_s": float(np.exp(rng.uniform(np.log(20), np.log(50)))),
-        }
-
+        raise ValueError(f"n_assemblies is {n_assemblies}: the template has at least 8, give more")
     plans = []
     artr = np.array([[MIDLINE_UM + 35, 340, 95]])
     for name in ("anterior_hindbrain_left", "anterior_hindbrain_right"):
@@ -231,19 +243,23 @@ def plan_assemblies(
             blob = centre[None] if region == right else _mirror_um(centre[None])
             plans.append(
                 AssemblyPlan(
-                    f"{REGION_NAMES[region]} tile {tile}", "tile", (region,), blob, 0.9, **dwell()
+                    f"{REGION_NAMES[region]} tile {tile}",
+                    "tile",
+                    (region,),
+                    blob,
+                    0.9,
+                    **draw_dwell_times(rng),
                 )
             )
 
     for k in range(max(1, round(n_assemblies / 10))):
-        plans.append(
-            AssemblyPlan(f"dispersed {k}", "dispersed", (), np.empty((0, 3)), 1.0, **dwell())
-        )
+        nowhere, dwell = np.empty((0, 3)), draw_dwell_times(rng)
+        plans.append(AssemblyPlan(f"dispersed {k}", "dispersed", (), nowhere, 1.0, **dwell))
 
     pairs = np.argwhere(np.triu(structure))
     pair_share = structure[tuple(pairs.T)] / structure[tuple(pairs.T)].sum()
-    # The tiles cover the tectum; elsewhere regions fill up in proportion to their neurons, save
-    # those too small for an assembly of nearly the mean size.
+    # The tiles cover the tectum. The other regions fill up in proportion to their neurons, except
+    # for those that are too small for an assembly of nearly the mean size.
     room = _region_share() / _region_share().sum()
     room[[_INDEX["tectum_left"], _INDEX["tectum_right"]]] = 0.0
     room[room < min(0.75 / n_assemblies, room.max() / 2)] = 0.0
@@ -270,14 +286,14 @@ def plan_assemblies(
                     regions,
                     centres,
                     size,
-                    **dwell(),
+                    **draw_dwell_times(rng),
                 )
             )
     return plans
 
 
 def _far_from(others: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Choose the candidate that is farthest from all others, the first if there are none."""
+    """Choose the candidate that is farthest from all others, or the first if there are none."""
     if not len(others):
         return candidates[0]
     distance = np.linalg.norm(candidates[:, None] - others[None], axis=2).min(axis=1)

@@ -1,19 +1,20 @@
 r"""The embedded default recording: a simulated larva with planted assemblies.
 
 The anatomy, the structure between regions and the plan of assemblies belong to a template
-(`crbm_lite.simulation.larva`) that depends on the seed only; an animal places its own neurons,
-shifts the assemblies a little, draws its members, effects and states, and spikes by the equation of
-`crbm_lite.recordings.ground_truth`. Nothing is sampled from a cRBM.
+(`crbm_lite.simulation.larva`), which depends only on the seed. An animal places its own neurons,
+shifts the assemblies a little, and draws its members, effects and states. It spikes by the equation
+of `crbm_lite.recordings.ground_truth`. Nothing is sampled from a cRBM.
 
-States: two-state Markov chains with dwell times of several seconds; the antiphasic pair takes
-turns, active for a gamma-distributed time of 15 s on average (shape 4), with pauses of 2 s.
+The states are two-state Markov chains with dwell times of several seconds. The antiphasic pair
+takes turns: each side is active for a gamma-distributed time (15 s on average, shape 4), and pauses
+of 2 s lie between.
 
-Calcium traces: spikes convolved with
+Calcium traces are the spikes convolved with
 
 .. math:: k(t) = e^{-t/\tau_d} - e^{-t/\tau_r}, \qquad \tau_r = 0.15\,s,\ \tau_d = 2\,s,
 
-taken at the middle of each frame, scaled to a peak of 0.25, times a gain for each neuron, plus
-white noise of standard deviation 0.05.
+which is taken at the middle of each frame and scaled to a peak of 0.25. Each neuron has a gain of
+its own, and white noise of standard deviation 0.05 is added.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from crbm_lite.simulation.projections import draw_excitability, plan_projections
 __all__ = ["calcium_traces", "simulate_recording"]
 
 _EFFECT = (1.8, 2.8)  # log-odds that an active assembly adds to a member
-_CROSS_EFFECT = (-2.0, -1.0)  # ... and to the members of its antiphasic partner
+_CROSS_EFFECT = (-2.0, -1.0)  # what it adds to the members of its antiphasic partner
 
 
 def simulate_recording(
@@ -61,15 +62,16 @@ def simulate_recording(
     rate_hz : float
         Frames per second.
     random_state : int or numpy.random.Generator
-        The template's seed. The same int gives the same template, and with the same other
-        arguments the same recording.
+        Seed of the template. The same int gives the same template, and the same recording if the
+        other arguments are the same too.
     animal : int
-        Which animal of the template: same regions and assemblies, other neurons and dynamics.
+        Which animal of the template to simulate. Animals share regions and assemblies; each has
+        its own neurons and dynamics.
     n_assemblies : int, optional
-        Number of planted assemblies, at least 8; by default 24 (N / 2000)^0.7: 24 for 2,000
-        neurons, about 200 for 40,000.
+        Number of planted assemblies, at least 8. The default is 24 (N / 2000)^0.7, which gives 24
+        for 2,000 neurons and about 200 for 40,000.
     background_fraction : float in [0, 1)
-        Fraction of neurons that are in no assembly.
+        Fraction of the neurons that belong to no assembly.
     activity : float in (0, 1)
         Mean spikes per neuron and frame.
     dff : bool
@@ -82,8 +84,8 @@ def simulate_recording(
     Returns
     -------
     Recording
-        With coordinates in um, one label each out of twenty regions, and ``truth``, whose
-        ``structure`` is the planted connectivity between regions.
+        It has coordinates in um and, for each neuron, one label out of twenty regions. Its
+        ``truth.structure`` is the planted connectivity between regions.
 
     Raises
     ------
@@ -100,19 +102,17 @@ def simulate_recording(
     True
     """
     if n_neurons < 200:
-        raise ValueError(f"n_neurons is {n_neurons}: a brain of twenty regions needs at least 200")
+        raise ValueError(f"n_neurons is {n_neurons}: give at least 200 for twenty regions")
     if n_frames < 1:
         raise ValueError(f"n_frames is {n_frames}: give a positive integer")
     if not 0.5 <= rate_hz <= 100:
-        raise ValueError(
-            f"rate_hz is {rate_hz}: the dynamics are meant for 0.5 to 100 frames a second"
-        )
+        raise ValueError(f"rate_hz is {rate_hz}: give 0.5 to 100, for which the dynamics are meant")
     if animal < 0:
         raise ValueError(f"animal is {animal}: give 0, 1, 2, ...")
     if not 0 <= background_fraction < 1:
-        raise ValueError(f"background_fraction is {background_fraction}: expected 0 <= x < 1")
+        raise ValueError(f"background_fraction is {background_fraction}: give 0 <= x < 1")
     if not 0 < activity < 1:
-        raise ValueError(f"activity is {activity}: expected a fraction between 0 and 1")
+        raise ValueError(f"activity is {activity}: give a fraction between 0 and 1")
     if n_assemblies is None:
         n_assemblies = max(8, round(24 * (n_neurons / 2000) ** 0.7))
     if isinstance(random_state, np.random.Generator):
@@ -179,7 +179,8 @@ def calcium_traces(
     rise_s, decay_s : float
         Time constants of the kernel, 0 < rise_s < decay_s.
     amplitude : float
-        Peak of one spike's response, dF/F; each neuron's gain is log-normal around it (20 %).
+        Peak of the response to one spike, dF/F. The gains of the neurons are log-normal around it
+        (20 %).
     noise : float
         Standard deviation of the white noise, dF/F.
 
@@ -199,7 +200,7 @@ def calcium_traces(
     (1, True)
     """
     if not 0 < rise_s < decay_s:
-        raise ValueError(f"rise_s is {rise_s} and decay_s {decay_s}: expected 0 < rise_s < decay_s")
+        raise ValueError(f"rise_s is {rise_s} and decay_s {decay_s}: give 0 < rise_s < decay_s")
     rng = np.random.default_rng(random_state)
     spikes = np.asarray(spikes)
     peak_s = np.log(decay_s / rise_s) * rise_s * decay_s / (decay_s - rise_s)
@@ -210,7 +211,7 @@ def calcium_traces(
     for start in range(0, spikes.shape[1], columns):
         tile = slice(start, start + columns)
         out = np.zeros(spikes[:, tile].shape)
-        for sign, tau_s in ((1, decay_s), (-1, rise_s)):  # each exponential is a one-step recursion
+        for sign, tau_s in ((1, decay_s), (-1, rise_s)):  # one recursion for each exponential
             decay = np.exp(-1 / (tau_s * rate_hz))
             out += sign * lfilter([np.sqrt(decay)], [1, -decay], spikes[:, tile], axis=0)
         out *= gain[tile]
@@ -243,10 +244,10 @@ def _draw_effects(
         for b, (r, centre) in enumerate(zip(plan.regions, plan.centres_um, strict=True)):
             inside = np.flatnonzero(eligible & (region == r))
             n = min(max(1, size // len(plan.regions)), -(-2 * inside.size // 3))
-            if plan.shares is not None:  # rounded at random: small shares count on average
+            if plan.shares is not None:  # rounded at random, so that small shares count on average
                 n = int(plan.shares[b] * inside.size + rng.random())
             distance = np.linalg.norm(coordinates[inside] - centre - rng.normal(0, 5, 3), axis=1)
-            # The nearest neurons, with a ragged edge.
+            # Take the nearest neurons, with a ragged edge.
             ragged = distance * np.exp(rng.normal(0, 0.15, size=inside.size))
             blobs.append(inside[np.argsort(ragged, kind="stable")[:n]])
         members.append(np.concatenate(blobs))

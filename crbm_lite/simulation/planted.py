@@ -1,8 +1,8 @@
 """Planted recordings: slow assemblies of known membership, for benchmarks and exact answers.
 
 The states of the assemblies are independent two-state Markov chains with geometric dwell times.
-The probability of a spike given the states is the equation of `crbm_lite.recordings.ground_truth`.
-Spikes are independent given the states. Nothing here is sampled from a cRBM.
+The probability of a spike given the states is the equation of `crbm_lite.recordings.ground_truth`;
+given the states, spikes are independent. Nothing here is sampled from a cRBM.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def draw_states(
     inactive_frames: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Independent two-state Markov chains, each started in its stationary state.
+    """Draw independent two-state Markov chains, each of which starts in its stationary state.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def draw_states(
     for k, (active, inactive) in enumerate(zip(active_frames, inactive_frames, strict=True)):
         state = bool(rng.random() < active / (active + inactive))
         frame = 0
-        while frame < n_frames:  # one turn a dwell: geometric times make the chain Markovian
+        while frame < n_frames:  # one turn for each dwell: geometric times make a Markov chain
             dwell = int(rng.geometric(1.0 / (active if state else inactive)))
             states[frame : frame + dwell, k] = state
             frame += dwell
@@ -59,7 +59,7 @@ def draw_states(
 
 
 def draw_spikes(truth: GroundTruth, rng: np.random.Generator) -> np.ndarray:
-    """Spikes given the planted states, tile by tile.
+    """Draw spikes given the planted states, tile by tile.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def shift_to_activity(
 ) -> np.ndarray:
     """Add one number to all base log-odds so that the expected mean activity is `activity`.
 
-    The expectation is over at most 1,000 frames and 2,000 neurons spread evenly over the recording,
-    enough to fix one number.
+    The expectation is taken over at most 1,000 frames and 2,000 neurons, spread evenly over the
+    recording, which is enough to fix one number.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def shift_to_activity(
 
 
 def _deal(candidates: np.ndarray, sizes: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """Members of each assembly: every candidate once while places last, then at random."""
+    """Deal out members: each candidate gets one place while places last, the rest are random."""
     places = rng.permutation(np.repeat(np.arange(sizes.size), sizes))[: candidates.size]
     members = []
     for k, size in enumerate(sizes):
@@ -133,13 +133,13 @@ def plant_recording(
 ) -> Recording:
     """Simulate a recording with planted, overlapping assemblies.
 
-    Every neuron that may belong to an assembly is dealt to one first, where there are places
-    enough; the places left are filled at random, so that assemblies overlap:
-    n_assemblies * mean size / (n_neurons - n_unassigned) memberships a neuron on average (1.5 by
-    default, from 1 to about 5).
+    Every neuron that may belong to an assembly is dealt to one first, as long as there are places.
+    The places that are left are filled at random, so assemblies overlap: a neuron has
+    n_assemblies * mean size / (n_neurons - n_unassigned) memberships on average (by default 1.5,
+    from 1 to about 5).
 
-    With the defaults the true probabilities reach a median nLLH (Eq. 18, last 30 % of the frames,
-    all neurons) of about 0.13, the ceiling for any model.
+    With the defaults the true probabilities reach a median nLLH of about 0.13 (Eq. 18, last 30 % of
+    the frames, all neurons). No model can do better.
 
     Parameters
     ----------
@@ -147,8 +147,8 @@ def plant_recording(
     size_range : (int, int)
         Smallest and largest size of an assembly, both included.
     n_unassigned : int
-        Neurons that are in no assembly (more, if the assemblies have too few places). They are
-        spread over the indices like all others; see ``recording.truth.unassigned``.
+        Neurons that belong to no assembly; there are more if the assemblies have too few places.
+        They are spread over the indices like all others, see ``recording.truth.unassigned``.
     activity_range : (float, float)
         The mean activity (spikes per neuron and frame) is drawn uniformly from this range.
     random_state : int or numpy.random.Generator
@@ -157,14 +157,14 @@ def plant_recording(
     active_s, inactive_s : float
         Mean dwell times of an assembly's two states, in seconds.
     effect_range : (float, float)
-        What an active assembly adds to a member's log-odds of a spike, drawn uniformly.
+        What an active assembly adds to the log-odds of a spike of a member, drawn uniformly.
     base_sd : float
-        Standard deviation across neurons of the log-odds at rest.
+        Standard deviation of the log-odds at rest across neurons.
 
     Returns
     -------
     Recording
-        With ``truth``; neurons have no coordinates.
+        It has ``truth`` and no coordinates.
 
     Raises
     ------
@@ -190,18 +190,16 @@ def plant_recording(
     low, high = size_range
     if n_unassigned < 0 or not 1 <= low <= high <= n_candidates:
         raise ValueError(
-            f"size_range is {size_range} with n_unassigned = {n_unassigned}: sizes must lie in "
+            f"size_range is {size_range} with n_unassigned = {n_unassigned}: give sizes in "
             f"1..{n_candidates}, the neurons left"
         )
     if not 0 < activity_range[0] <= activity_range[1] < 1:
-        raise ValueError(f"activity_range is {activity_range}: expected 0 < low <= high < 1")
+        raise ValueError(f"activity_range is {activity_range}: give 0 < low <= high < 1")
     if not rate_hz > 0:
         raise ValueError(f"rate_hz is {rate_hz}: give a positive number")
     for name, value in (("active_s", active_s), ("inactive_s", inactive_s)):
         if not value * rate_hz >= 1:
-            raise ValueError(
-                f"{name} is {value}: a dwell lasts at least one frame, {1 / rate_hz:g} s"
-            )
+            raise ValueError(f"{name} is {value}: give at least {1 / rate_hz:g} s, one frame")
     rng = np.random.default_rng(random_state)
 
     candidates = rng.permutation(n_neurons)[:n_candidates]

@@ -1,15 +1,15 @@
 r"""Assemblies that follow the planted structure: a seed region and the regions it projects to.
 
-In the template of `crbm_lite.simulation.larva` most assemblies lie in one region, so that the
-structure between regions hardly shows in the spikes. Here every assembly has a seed region r and
-takes from each other region q the share
+In the template of `crbm_lite.simulation.larva` most assemblies lie in one region, so the structure
+between regions hardly shows in the spikes. Here every assembly has a seed region r, and it takes
+from each other region q the share
 
 .. math:: f_q = f \min(1, e^{\zeta_q} S_{rq} / S_{90}), \qquad \zeta_q \sim N(0, 0.3^2),
 
-of its neurons, with S the planted structure, :math:`S_{90}` the ninth decile of its positive
-entries and f = 0.35 the share of the seed region itself. So regions with strong structure share
-more members of more assemblies. Two targets of one seed are coupled without any structure between
-them: functional connectivity follows S, and never wholly.
+of its neurons. S is the planted structure, :math:`S_{90}` the ninth decile of its positive entries,
+and f = 0.35 the share of the seed region itself. So regions that are strongly connected share more
+members of more assemblies. Two targets of one seed are coupled even if there is no structure
+between them, which is why functional connectivity follows S but never wholly.
 
 Regions also differ in excitability, as they do in a brain: all neurons of a region, left and right,
 get the same :math:`N(0, 0.6^2)` on top of their log-odds at rest. It belongs to the template.
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crbm_lite.simulation.larva import REGION_NAMES, AssemblyPlan, sample_inside
+from crbm_lite.simulation.larva import REGION_NAMES, AssemblyPlan, draw_dwell_times, sample_inside
 
 __all__ = ["draw_excitability", "plan_projections"]
 
@@ -31,7 +31,7 @@ _EXCITABILITY = 0.6
 def plan_projections(
     n_assemblies: int, structure: np.ndarray, rng: np.random.Generator
 ) -> list[AssemblyPlan]:
-    """Plan assemblies of the module's docstring; the regions are seeds in turn.
+    """Plan assemblies by the equation of the module; the regions are seeds in turn.
 
     Parameters
     ----------
@@ -43,12 +43,12 @@ def plan_projections(
     Returns
     -------
     list of AssemblyPlan
-        With one blob in each of their regions, the seed first, and the shares of the neurons.
+        Each has one blob in every region that it takes from, the seed first, and the shares.
 
     Raises
     ------
     ValueError
-        If n_assemblies is below 1, or the structure is not of the larva's regions or is empty.
+        If n_assemblies is below 1, or the structure is empty or does not have the larva's regions.
 
     Examples
     --------
@@ -81,8 +81,7 @@ def plan_projections(
                 regions,
                 np.concatenate([sample_inside(r, 1, rng) for r in regions]),
                 relative_size=1.0,
-                active_s=float(np.exp(rng.uniform(np.log(3), np.log(8)))),
-                inactive_s=float(np.exp(rng.uniform(np.log(20), np.log(50)))),
+                **draw_dwell_times(rng),
                 shares=(_SHARE, *(_SHARE * np.minimum(1.0, reach[targets])).tolist()),
             )
         )
@@ -90,7 +89,7 @@ def plan_projections(
 
 
 def draw_excitability(rng: np.random.Generator) -> np.ndarray:
-    """Draw what each region adds to the log-odds of its neurons, (R,), equal on the two sides.
+    """Draw what each region adds to the log-odds of its neurons, (R,); both sides get the same.
 
     Examples
     --------

@@ -1,14 +1,14 @@
 """Maximum entropy on systems that can be enumerated (Eq. 5-6).
 
 Among all distributions whose averages of some statistics f_k equal F_k, the one of largest entropy
-is P(x) = exp(-ln2 sum_k L_k f_k(x)) / Z, with one multiplier L_k a statistic; ln2 appears because
+is P(x) = exp(-ln2 sum_k L_k f_k(x)) / Z, with one multiplier L_k per statistic; ln2 appears because
 the entropy is in bits. The multipliers minimise the dual, log2 Z + sum_k L_k F_k, which is convex
-and smooth. With x = (v, h) and the statistics v_i, v_i h and those of the potential of h, the
-solution is a restricted Boltzmann machine.
+and smooth. With x = (v, h), and with v_i, v_i h and the potential of h as statistics, the solution
+is a restricted Boltzmann machine.
 
-A penalty lambda_k |L_k| added to the dual relaxes the constraints to |<f_k> - F_k| <= lambda_k: at
-the minimum <f_k> = F_k + lambda_k sign(L_k) where L_k is not 0, and L_k is exactly 0, the statistic
-left out, where the model without it is already as near as that.
+A penalty lambda_k |L_k| on the dual relaxes the constraints to |<f_k> - F_k| <= lambda_k. At the
+minimum <f_k> = F_k + lambda_k sign(L_k) where L_k is not 0. Where the model without a statistic is
+near enough already, its L_k is exactly 0 and the statistic is left out.
 """
 
 from dataclasses import dataclass, field
@@ -17,21 +17,23 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = ["MaximumEntropy", "boltzmann", "enumerate_states", "solve", "with_hidden", "with_pairs"]
+
 MAX_UNITS = 20
 
 
 @dataclass(frozen=True)
 class MaximumEntropy:
-    """A distribution of largest entropy over listed states.
+    """The distribution of largest entropy over listed states.
 
     Attributes
     ----------
     multipliers : ndarray, shape (K,)
-        L_k of Eq. 6, in bits a unit of the statistic.
+        L_k of Eq. 6, in bits per unit of the statistic.
     probabilities : ndarray, shape (S,)
-        P(x) of every state.
+        P(x) of each state.
     averages : ndarray, shape (K,)
-        Mean of every statistic under P.
+        Mean of each statistic under P.
     entropy_bits : float
         Entropy of P.
     """
@@ -43,7 +45,7 @@ class MaximumEntropy:
 
 
 def enumerate_states(n_units: int) -> NDArray[np.float64]:
-    """All binary states of a few units.
+    """List all binary states of a few units.
 
     Parameters
     ----------
@@ -67,24 +69,24 @@ def enumerate_states(n_units: int) -> NDArray[np.float64]:
     """
     if not 1 <= n_units <= MAX_UNITS:
         raise ValueError(
-            f"n_units must be between 1 and {MAX_UNITS}, not {n_units}: every state is listed"
+            f"n_units is {n_units}: give 1 to {MAX_UNITS}, because every state is listed"
         )
     codes = np.arange(2**n_units)[:, None] >> np.arange(n_units)[::-1]
     return (codes & 1).astype(np.float64)
 
 
 def with_pairs(states: ArrayLike) -> NDArray[np.float64]:
-    """The pairwise statistics: every v_i, then every product v_i v_j with i < j.
+    """Return the pairwise statistics: every v_i, then every product v_i v_j with i < j.
 
     Parameters
     ----------
     states : array_like, shape (S, N)
-        States, for instance of `enumerate_states`.
+        States, for instance those of `enumerate_states`.
 
     Returns
     -------
     ndarray, shape (S, N + N(N-1)/2)
-        One column a statistic.
+        One column per statistic.
 
     Examples
     --------
@@ -99,7 +101,7 @@ def with_pairs(states: ArrayLike) -> NDArray[np.float64]:
 def with_hidden(
     v: ArrayLike, h_values: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The statistics of (v, h) for one hidden unit on a grid: v_i, v_i h, h and h^2.
+    """Return the statistics v_i, v_i h, h and h^2 of (v, h), for one hidden unit on a grid.
 
     Parameters
     ----------
@@ -111,9 +113,9 @@ def with_hidden(
     Returns
     -------
     statistics : ndarray, shape (S * G, 2 * N + 2)
-        Columns v_1 ... v_N, v_1 h ... v_N h, h, h^2; h changes fastest.
+        The columns are v_1 ... v_N, v_1 h ... v_N h, h, h^2; h changes fastest.
     h : ndarray, shape (S * G,)
-        The value of h in every joint state.
+        The value of h in each joint state.
 
     Examples
     --------
@@ -129,19 +131,19 @@ def with_hidden(
 
 
 def boltzmann(statistics: ArrayLike, multipliers: ArrayLike) -> MaximumEntropy:
-    """The Boltzmann form of Eq. 6 for given multipliers.
+    """Compute the Boltzmann form of Eq. 6 for given multipliers.
 
     Parameters
     ----------
     statistics : array_like, shape (S, K)
-        f_k(x) of every state.
+        f_k(x) of each state.
     multipliers : array_like, shape (K,)
         L_k, in bits.
 
     Returns
     -------
     MaximumEntropy
-        With the averages that these multipliers imply.
+        Its averages are those that these multipliers imply.
 
     Examples
     --------
@@ -168,19 +170,20 @@ def solve(
     Parameters
     ----------
     statistics : array_like, shape (S, K)
-        f_k(x) of every state.
+        f_k(x) of each state.
     averages : array_like, shape (K,)
-        F_k, which must lie inside of what distributions over the states can have.
+        F_k. They must lie inside the range that distributions over the states can reach.
     penalty : float or array_like, shape (K,)
-        lambda_k, by how much an average may differ from F_k, in the statistic's unit; 0 or more.
+        lambda_k, by how much an average may differ from F_k, in the unit of the statistic; default
+        0.
     tolerance : float
-        Largest difference accepted beyond that.
+        Largest difference accepted beyond that; default 1e-8.
 
     Returns
     -------
     MaximumEntropy
-        The solution; where statistics depend on each other linearly its multipliers are one
-        choice of several, its probabilities are unique.
+        Its probabilities are unique. If statistics depend linearly on each other, its multipliers
+        are one choice of several.
 
     Raises
     ------
@@ -200,17 +203,18 @@ def solve(
     target = np.asarray(averages, dtype=np.float64)
     if f.ndim != 2 or target.shape != f.shape[1:]:
         raise ValueError(
-            f"averages must have one entry a statistic: shapes {f.shape} and {target.shape}"
+            f"averages has shape {target.shape} and statistics {f.shape}: give one average per "
+            "statistic"
         )
     penalties = np.asarray(penalty, dtype=np.float64)
     if penalties.shape not in ((), target.shape) or not (penalties >= 0).all():
-        raise ValueError("penalty must be 0 or more: one number, or one a statistic")
+        raise ValueError(f"penalty is {penalty}: give 0 or more, one number or one per statistic")
     penalties = np.broadcast_to(penalties, target.shape)
     sign = np.ones(target.shape)
     if penalties.any():
         sign = np.sign(_rough_penalised_minimum(f - target, penalties))
     kept = (penalties == 0) | (sign != 0)
-    # Which statistics are kept, and on which side, is settled; Newton steps settle by how much.
+    # This settles which statistics are kept and on which side. Newton steps settle by how much.
     multipliers = np.zeros(target.shape)
     shifted = (target + penalties * sign)[kept]
     multipliers[kept] = _minimise_dual(f[:, kept] - shifted, tolerance)
@@ -218,15 +222,15 @@ def solve(
     worst = np.max(np.abs(solution.averages - target) - penalties, initial=0.0)
     if not worst <= tolerance:
         raise ValueError(
-            f"averages cannot be reached: the nearest differ by {worst:.2g} more than allowed; an "
-            "average at or beyond the edge of what is possible (a unit never active) needs "
-            "infinite multipliers"
+            f"averages cannot be reached, the nearest differ by {worst:.2g} more than allowed: "
+            "give averages inside the possible range, since one at its edge (a unit that is never "
+            "active) needs infinite multipliers"
         )
     return solution
 
 
 def _dual(multipliers: NDArray[np.float64], centred: NDArray[np.float64]):
-    """Value and gradient of log2 Z + sum_k L_k F_k, statistics being counted from F_k."""
+    """Value and gradient of log2 Z + sum_k L_k F_k; statistics are counted from F_k."""
     log2_p = -centred @ multipliers
     log2_z = _log2_sum(log2_p)
     return log2_z, -np.exp2(log2_p - log2_z) @ centred
@@ -236,7 +240,7 @@ def _curvature(multipliers: NDArray[np.float64], centred: NDArray[np.float64]):
     log2_p = -centred @ multipliers
     p = np.exp2(log2_p - _log2_sum(log2_p))
     deviation = centred - p @ centred
-    # A zero matrix, where one state has all the probability, would stop the trust region.
+    # Where one state has all the probability, a zero matrix would stop the trust region.
     return np.log(2) * (deviation.T * p) @ deviation + 1e-14 * np.eye(multipliers.size)
 
 

@@ -1,18 +1,20 @@
 r"""Random restricted Boltzmann machines and their three phases.
 
-The ensemble of Tubiana & Monasson (2017): a weight is :math:`\pm W/\sqrt N`, each with probability
-p/2, and 0 otherwise; all hidden units share one potential, and the columns of W have equal norm,
+This is the ensemble of Tubiana & Monasson (2017). A weight is :math:`+W/\sqrt N` or
+:math:`-W/\sqrt N`, each with probability p/2, and 0 otherwise. All hidden units share one
+potential, and the columns of W have equal norm,
 
 .. math:: \lVert w_\mu \rVert = W \sqrt p = c .
 
-A hidden unit that is fully on has the input :math:`I_{max} = c \sqrt{N p} / 2` above that of chance
-(neurons of positive weight all active, those of negative weight all silent); c is an inverse
-temperature, as the input to a neuron from such a unit is at most :math:`c^2 / 2`. The threshold is
-given as a share of :math:`I_{max}`. As in training, inputs are counted from their mean
-:math:`\sum_i w_{i\mu} / 2`.
+A hidden unit is fully on when all neurons of positive weight are active and all of negative weight
+are silent. Its input then lies :math:`I_{max} = c \sqrt{N p} / 2` above that of chance, and the
+threshold is given as a share of :math:`I_{max}`. The input that a neuron gets from such a unit is
+at most :math:`c^2 / 2`, so c is an inverse temperature. As in training, inputs are counted from
+their mean :math:`\sum_i w_{i\mu} / 2`.
 
-Ferromagnetic: one hidden unit takes all, m = 1. Spin glass: all of them are a little on, m grows
-with M. Compositional: :math:`1 \ll m \ll M`, and which ones are on changes from state to state.
+In the ferromagnetic phase one hidden unit takes all, m = 1. In the spin glass all of them are a
+little on, and m grows with M. In the compositional phase :math:`1 \ll m \ll M`, and the units that
+are on change from state to state.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crbm_lite.assemblies.dynamics import n_active
+from crbm_lite.measures import effective_number
 from crbm_lite.model.model import CRBM
-from crbm_lite.participation import effective_number
 
 __all__ = ["PhaseSample", "random_rbm", "sample_phase"]
 
@@ -38,7 +40,7 @@ class PhaseSample:
     Parameters
     ----------
     h : (S, T, M) float64
-        Mean hidden activity above its inactive level, at S saves of T chains.
+        Mean hidden activity above its inactive level, in S saves of T chains.
     n_active : (S, T) float64
         m, the effective number of hidden units that are on.
     """
@@ -54,14 +56,14 @@ class PhaseSample:
 
     @property
     def mean_n_active(self) -> float:
-        """Mean of m over chains and saves."""
+        """Mean of m over the chains and saves."""
         return float(self.n_active.mean())
 
     @property
     def n_used(self) -> float:
-        """Effective number of hidden units that are on at some time: that of their mean activity.
+        """Effective number of hidden units that are on at some time, from their mean activity.
 
-        Near m if it is always the same ones, near M if all take their turn.
+        It is near m if the same units are always on, and near M if all take their turn.
         """
         return float(effective_number(np.abs(self.h).mean(axis=(0, 1)), axis=0))
 
@@ -77,29 +79,31 @@ def random_rbm(
     norm_spread: float = 0.0,
     random_state: int | np.random.Generator = 0,
 ) -> CRBM:
-    """Draw a machine with random weights (the module's equations).
+    """Draw a machine with random weights from the ensemble of the module.
 
     Parameters
     ----------
     n_neurons, n_hidden : int
         N and M.
     density : float in (0, 1]
-        p, the probability of a weight that is not 0; each column has one or more.
+        p, the probability that a weight is not 0; default 0.1. Each column has at least one.
     column_norm : float
-        c; the larger, the lower the temperature.
+        c; default 4. A larger norm is a lower temperature.
     threshold : float
-        Input at which a rectified unit begins to be on, as a share of the largest one.
+        Input at which a rectified unit begins to be on, as a share of the largest input; default
+        0.25.
     rectified : bool
-        Hidden units that are ReLU-like, h^2/2 + theta h for h > 0; otherwise quadratic, h^2/2 on
-        both sides, which is a Hopfield network, and the threshold has no meaning.
+        True (default) makes ReLU-like hidden units with the potential h^2/2 + theta h for h > 0.
+        False makes quadratic ones, h^2/2 on both sides: a Hopfield network, for which the
+        threshold has no meaning.
     norm_spread : float
-        Standard deviation of the logarithm of the columns' norms; 0 for equal norms.
+        Standard deviation of the logarithm of the norms of the columns; by default 0, equal norms.
     random_state : int or numpy.random.Generator
 
     Returns
     -------
     CRBM
-        Fields are 0: half of the neurons are active.
+        Its fields are 0, so half of the neurons are active.
 
     Raises
     ------
@@ -115,7 +119,7 @@ def random_rbm(
     if min(n_neurons, n_hidden) < 1:
         raise ValueError(f"n_neurons is {n_neurons} and n_hidden {n_hidden}: give at least 1")
     if not 0 < density <= 1:
-        raise ValueError(f"density is {density}: expected a share above 0 and up to 1")
+        raise ValueError(f"density is {density}: give a share above 0 and up to 1")
     if not 0 < column_norm < math.inf:
         raise ValueError(f"column_norm is {column_norm}: give a positive number")
     for name, value in (("threshold", threshold), ("norm_spread", norm_spread)):
@@ -151,18 +155,19 @@ def sample_phase(
 ) -> PhaseSample:
     """Sample a machine and count the hidden units that are on in every state.
 
-    Whether chains have mixed shows in two ways: m is the same from two opposite starts, with no
-    hidden unit on and with many, and it has no trend from save to save.
+    Two signs show that chains have mixed: m is the same from two opposite starts, with no hidden
+    unit on and with many, and it has no trend from save to save.
 
     Parameters
     ----------
     model : CRBM
-        As `random_rbm` makes it.
+        A machine that `random_rbm` made.
     n_chains, n_saves, n_steps, burn_in : int
-        As ``CRBM.sample``: saves of all chains, Gibbs steps between them, saves left out.
+        As in ``CRBM.sample``: the number of chains, how often all of them are saved, the Gibbs
+        steps between two saves, and the saves that are left out at the start.
     n_on : int
-        Chains start from neurons as drawn with so many hidden units fully on, other ones in each
-        chain; with 0, from independent neurons.
+        Number of hidden units that are fully on in the first state of a chain, others in each
+        chain. By default 0: chains start from independent neurons.
     random_state : int or numpy.random.Generator
 
     Returns
@@ -172,7 +177,7 @@ def sample_phase(
     Raises
     ------
     ValueError
-        If n_on is negative or above M, or as ``CRBM.sample``.
+        If n_on is negative or above M, and where ``CRBM.sample`` raises one.
 
     Examples
     --------

@@ -7,7 +7,7 @@ damaged file. A new checkpoint is written to ``<name>.part``, forced to the disk
 renamed; the former one is kept as ``<name>.previous``. Whenever the process dies, one of the two is
 whole.
 
-Layout of version 2: root attributes ``format``, ``version``, ``identity`` (JSON) and ``sha256``;
+Layout of version 3: root attributes ``format``, ``version``, ``identity`` (JSON) and ``sha256``;
 one dataset for each named array.
 """
 
@@ -26,15 +26,17 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.core.spikes import Spikes
+from crbm_lite.files.errors import FileError, one_line
 from crbm_lite.files.heaps import check_heaps
+from crbm_lite.training.hyperparameters import run_hyperparameters
 
 __all__ = ["CheckpointError", "CheckpointFile", "CheckpointWarning", "run_identity"]
 
-FORMAT, VERSION = "crbm_lite checkpoint", 2
+FORMAT, VERSION = "crbm_lite checkpoint", 3
 _ROOM = 2**16  # bytes that HDF5 itself takes beside the arrays
 
 
-class CheckpointError(ValueError):
+class CheckpointError(FileError):
     """A checkpoint that cannot be used: damaged, of another run, or of another version."""
 
 
@@ -51,12 +53,8 @@ def run_identity(hyperparameters: Mapping[str, object], spikes: Spikes) -> dict[
     >>> run_identity({"n_hidden": 2}, as_spikes(np.eye(3)))["frames, neurons"]
     [3, 3]
     """
-    digest = hashlib.sha256()
-    for array, dtype in ((spikes.frame_starts, "<i8"), (spikes.neurons, "<i4")):
-        digest.update(np.ascontiguousarray(array, dtype))
-    values = {k: x.item() if hasattr(x, "item") else x for k, x in hyperparameters.items()}
-    return values | {
-        "frames, neurons": list(spikes.shape), "sha256 of the spikes": digest.hexdigest()
+    return run_hyperparameters(hyperparameters) | {
+        "frames, neurons": list(spikes.shape), "sha256 of the spikes": spikes.sha256()
     }  # fmt: skip
 
 
@@ -149,10 +147,10 @@ class CheckpointFile:
         try:
             self.write(identity, state)
         except (OSError, RuntimeError) as error:
-            text = " ".join(str(error).split())
             warnings.warn(
-                f"checkpoint {self.path} could not be written ({text}). Training goes on, and the "
-                "next one is tried in its turn; make room or give back the right to write.",
+                f"checkpoint {self.path} could not be written ({one_line(error)}). Training goes "
+                "on, and the next one is tried in its turn; make room or give back the right to "
+                "write.",
                 CheckpointWarning,
                 stacklevel=2,
             )
@@ -289,8 +287,9 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     except CheckpointError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
-        text = " ".join(str(error).split())
-        raise CheckpointError(f"checkpoint {path} is damaged or truncated ({text}).") from error
+        raise CheckpointError(
+            f"checkpoint {path} is damaged or truncated ({one_line(error)})."
+        ) from error
 
 
 def _array(name: str, item: object) -> dict[str, np.ndarray]:

@@ -1,13 +1,13 @@
 r"""Type II analysis of variance with continuous covariates.
 
-How much of a response is owed to each covariate, given the others? Least squares is fitted with and
-without it; with RSS the residual sums of squares,
+How much of a response is owed to each covariate, given the others? Least squares is fitted with the
+covariate and without it. With RSS the residual sums of squares,
 
-.. math:: F = \frac{RSS_{without} - RSS_{with}}{RSS_{full} / (n - k)},
+.. math:: F = \frac{RSS_{without} - RSS_{with}}{RSS_{full} / (n - k)}
 
-which follows F(1, n - k) if the covariate has no effect, k being the number of coefficients of the
-full model. Type II: a main effect is tested beside all other main effects but not beside the
-interactions that contain it; the full model sets the denominator.
+follows F(1, n - k) if the covariate has no effect, where k is the number of coefficients of the
+full model. Type II means that a main effect is tested beside all other main effects but not beside
+the interactions that contain it. The full model sets the denominator.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ __all__ = ["Anova", "anova_type_ii"]
 
 @dataclass(frozen=True)
 class Anova:
-    """One row an effect.
+    """The effects of an analysis of variance, one entry per effect.
 
     Parameters
     ----------
     names : tuple of str
         Covariates, then interactions as "a:b".
     slopes : tuple of float
-        Coefficient of each in the full model, in units of the response per unit of the covariate.
+        Coefficients in the full model, in units of the response per unit of the covariate.
     f_values, p_values : tuple of float
     degrees_of_freedom : int
-        Of the residual; each effect has one.
+        Degrees of freedom of the residual; each effect has one.
     """
 
     names: tuple[str, ...]
@@ -44,7 +44,7 @@ class Anova:
     degrees_of_freedom: int
 
     def p_value(self, name: str) -> float:
-        """P value of an effect by its name.
+        """Look up the P value of an effect by its name.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class Anova:
         return self.p_values[self.names.index(name)]
 
     def table(self) -> str:
-        """Plain text of fixed width: effect, slope, F and P."""
+        """Plain text, one line per effect: slope, F and P."""
         width = max(len("effect"), *map(len, self.names))
         head = f"F(1, {self.degrees_of_freedom})"
         lines = [f"{'effect':>{width}}    slope {head:>10}        P"]
@@ -75,9 +75,9 @@ def anova_type_ii(
     ----------
     response : (n,) float
     covariates : mapping of name to (n,) float
-        Continuous; take logarithms beforehand where ratios matter.
+        Continuous. Take logarithms beforehand where ratios matter.
     interactions : bool
-        Whether products of two covariates are part of the full model.
+        Whether products of two covariates are part of the full model (default False).
 
     Returns
     -------
@@ -105,7 +105,7 @@ def anova_type_ii(
         raise ValueError("covariates is empty: give at least one")
     for name, x in {"response": y, **columns}.items():
         if y.ndim != 1 or x.shape != y.shape:
-            raise ValueError(f"{name} has shape {x.shape}: give (n,), one value an observation")
+            raise ValueError(f"{name} has shape {x.shape}: give (n,), one value per observation")
         if not np.isfinite(x).all():
             raise ValueError(f"{name} holds NaN or infinity: leave these observations out")
     main = list(columns)

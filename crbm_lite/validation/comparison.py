@@ -1,7 +1,8 @@
-r"""The five statistics of two samples of frames, compared under the conventions of the paper.
+r"""Compare the five statistics of two samples of frames, under the conventions of the paper.
 
-Statistics of test data are compared with those of frames that a model generates, and with those of
-the training data as the noise floor (RMSE, nRMSE and Pearson r: `crbm_lite.validation.scores`):
+The statistics of frames that a model generates are compared with those of the test data. The
+statistics of the training data give the noise floor. RMSE, nRMSE and Pearson r are those of
+`crbm_lite.validation.nrmse`.
 
 =====  ===================================  ==========================================
 v      :math:`\langle v_i \rangle`          mean activity, every neuron
@@ -12,7 +13,7 @@ hh     covariance of :math:`h_\mu, h_\nu`   all pairs mu < nu
 =====  ===================================  ==========================================
 
 At the optimum of the likelihood with the penalty :math:`\lambda \sum |w|` under Var(h) = 1, a model
-does not reproduce <v h> but
+does not reproduce <v h>. Instead,
 
 .. math::
 
@@ -21,14 +22,15 @@ does not reproduce <v h> but
     + \kappa_\mu \frac{\partial \mathrm{Var}_\mu}{\partial w_{i\mu}},
     \qquad \kappa_\mu = \tfrac{\lambda}{2} \sum_i |w_{i\mu}|,
 
-where w is not 0; where it is, the two sides may differ by up to :math:`\lambda`. The paper's score
+where w is not 0. Where w is 0, the two sides may differ by up to :math:`\lambda`. The paper's score
 keeps the sign term only, on entries with w != 0: that is `vh`. `vh_all_pairs` adds the entries with
-w = 0, of which only the excess beyond :math:`\pm\lambda` counts, and `vh_full_condition` keeps both
+w = 0, of which only the excess beyond :math:`\pm\lambda` counts. `vh_full_condition` keeps both
 terms.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,22 +38,25 @@ import numpy as np
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.validation.moments import SampleMoments, sample_moments
-from crbm_lite.validation.pairs import score_covariances_vv
-from crbm_lite.validation.scores import StatisticScore, score_entries
+from crbm_lite.validation.nrmse import StatisticScore, score_covariances_vv, score_entries
 
-__all__ = ["MomentScores", "compare_moments", "l1_variance_term"]
+__all__ = ["STATISTICS", "MomentScores", "compare_moments", "l1_variance_term"]
 
+#: Names of the five statistics.
+STATISTICS: tuple[str, ...] = ("v", "h", "vh", "vv", "hh")
+
+_LARGEST_ERROR = 0.05  # of an nRMSE; from here on a table says that it is not small
 _DERIVATIVE_STEP = 1e-4  # of the hidden input, in central differences of the variance
 
-_LABELS = (
-    ("v", "<v_i>"),
-    ("h", "<h_mu>"),
-    ("vh", "<v_i h_mu>"),
-    ("vv", "cov(v_i, v_j)"),
-    ("hh", "cov(h_mu, h_nu)"),
-    ("vh_all_pairs", "<v_i h_mu>, w = 0 too"),
-    ("vh_full_condition", "<v_i h_mu>, full L1"),
-)
+_LABELS = {
+    "v": "<v_i>",
+    "h": "<h_mu>",
+    "vh": "<v_i h_mu>",
+    "vv": "cov(v_i, v_j)",
+    "hh": "cov(h_mu, h_nu)",
+    "vh_all_pairs": "<v_i h_mu>, w = 0 too",
+    "vh_full_condition": "<v_i h_mu>, full L1",
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -63,12 +68,13 @@ class MomentScores:
     v, vv : StatisticScore
         Mean activities, and covariances of all pairs of neurons.
     h, vh, hh : StatisticScore or None
-        Means, raw products with neurons, and covariances of hidden units; None without any.
+        Means of hidden units, their raw products with neurons, and their covariances. None for a
+        model without hidden units.
     vh_all_pairs : StatisticScore or None
-        vh on every entry; where w = 0 only what exceeds lambda counts, so that the noise floor
-        (train against test, without that tolerance) can be undercut. None without weights.
+        vh on every entry. Where w = 0 only what exceeds lambda counts, so a model can do better
+        than the noise floor, which has no such tolerance. None without weights.
     vh_full_condition : StatisticScore or None
-        vh with both terms of the L1 condition; None without weights.
+        vh with both terms of the L1 condition. None without weights.
     """
 
     v: StatisticScore
@@ -79,31 +85,50 @@ class MomentScores:
     vh_all_pairs: StatisticScore | None = None
     vh_full_condition: StatisticScore | None = None
 
-    def table(self) -> str:
-        """Plain text with one statistic a line: RMSEs, nRMSE, Pearson r, number of entries.
+    @property
+    def score(self) -> float:
+        """Smallest of 1 - nRMSE over the five statistics: 1 is as good as the training data.
 
-        Where the training data are no nearer to the test data than shuffled entries, nRMSE has no
-        scale, and a line says so.
+        A statistic whose nRMSE has no scale on these data (`StatisticScore.has_scale`) is left
+        out. The score is -inf where an nRMSE is not defined, as for a model that lost all weights,
+        and where no statistic has a scale.
+        """
+        found = [getattr(self, name) for name in STATISTICS if getattr(self, name) is not None]
+        if not all(math.isfinite(score.nrmse) for score in found):
+            return -math.inf
+        return min((1 - score.nrmse for score in found if score.has_scale), default=-math.inf)
+
+    def table(self) -> str:
+        """Plain text, one line per statistic: RMSEs, nRMSE, Pearson r, number of entries.
+
+        Further lines say where an nRMSE has no scale, and where the generated frames are too few
+        to know it well.
         """
         header = (
-            f"{'statistic':<22}{'RMSE':>10}{'optimal':>10}{'shuffled':>10}{'nRMSE':>8}"
+            f"{'statistic':<22}{'RMSE':>10}{'optimal':>10}{'shuffled':>10}{'nRMSE':>8}{'+-':>7}"
             f"{'r':>8}{'r train':>9}{'entries':>15}"
         )
         lines = [header, "-" * len(header)]
-        for name, label in _LABELS:
-            score = getattr(self, name)
-            if score is not None:
-                lines.append(
-                    f"{label:<22}{score.rmse:>10.2e}{score.rmse_optimal:>10.2e}"
-                    f"{score.rmse_shuffled:>10.2e}{score.nrmse:>8.3f}{score.pearson_r:>8.3f}"
-                    f"{score.pearson_r_optimal:>9.3f}{score.n_entries:>15,}"
-                )
-        for name, label in _LABELS:
-            score = getattr(self, name)
-            if score is not None and score.rmse_optimal >= score.rmse_shuffled:
-                lines.append(
-                    f"{label}: nRMSE has no scale, training data are no nearer than shuffled ones"
-                )
+        scores = {name: getattr(self, name) for name in _LABELS if getattr(self, name) is not None}
+        for name, score in scores.items():
+            lines.append(
+                f"{_LABELS[name]:<22}{score.rmse:>10.2e}{score.rmse_optimal:>10.2e}"
+                f"{score.rmse_shuffled:>10.2e}{score.nrmse:>8.3f}{score.nrmse_error:>7.3f}"
+                f"{score.pearson_r:>8.3f}{score.pearson_r_optimal:>9.3f}{score.n_entries:>15,}"
+            )
+        compared = {_LABELS[name]: score for name, score in scores.items() if score.n_entries}
+        no_scale = [label for label, score in compared.items() if not score.has_scale]
+        if no_scale:
+            lines.append(
+                "nRMSE without a scale, shuffled entries are hardly farther from the test data "
+                f"than the training data are: {', '.join(no_scale)}"
+            )
+        uncertain = [x for x, score in compared.items() if score.nrmse_error > _LARGEST_ERROR]
+        if uncertain:
+            lines.append(
+                f"nRMSE with a sampling error above {_LARGEST_ERROR:g}, give more chains "
+                f"(n_chains) or let them run for longer (n_steps, n_saved): {', '.join(uncertain)}"
+            )
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -133,20 +158,22 @@ def compare_moments(
     Parameters
     ----------
     test, train, generated : (T, N) array, scipy.sparse, Recording, iterator or SampleMoments
-        Frames of the same N neurons, whole or (an iterator) piece by piece. Moments made by
+        Frames of the same N neurons, whole or, from an iterator, piece by piece. Moments made by
         `sample_moments` can be given to several comparisons without being made again.
     mean_h : callable, optional
-        (n, N) frames to (n, M) hidden means; not used for a source that is already SampleMoments.
+        Takes (n, N) frames and returns their (n, M) hidden means. It is not called for a source
+        that is SampleMoments already.
     weights : (N, M) array, optional
-        Weights w, which decide where <v h> is compared; without them everywhere, uncorrected.
+        The weights w decide where <v h> is compared. Without them it is compared everywhere,
+        uncorrected.
     l1 : float
-        lambda of the correction of <v h>.
+        lambda of the correction of <v h> (default 0).
     variance_term : (N, M) array, optional
-        kappa dVar/dw of `l1_variance_term`; without it `vh_full_condition` is None.
+        kappa dVar/dw of `l1_variance_term`. Without it `vh_full_condition` is None.
     random_state : int, Generator or None
-        Chooses the subsamples of the scatter plots; no number depends on it.
+        Chooses the subsamples of the scatter plots. No number depends on it.
     n_scatter : int
-        Entries in a scatter plot, at most.
+        Entries in a scatter plot, at most (default 20,000).
 
     Returns
     -------
@@ -179,7 +206,7 @@ def compare_moments(
         if (other.n_neurons, other.n_hidden) != (test.n_neurons, test.n_hidden):
             raise ValueError(
                 f"{name} has {other.n_neurons} neurons and {other.n_hidden} hidden units, test has "
-                f"{test.n_neurons} and {test.n_hidden}: give the same neurons and one `mean_h`."
+                f"{test.n_neurons} and {test.n_hidden}: give the same neurons and one `mean_h`"
             )
     scores = {
         "v": score_entries(test.mean_v, generated.mean_v, train.mean_v, rng, n_scatter=n_scatter),
@@ -216,16 +243,14 @@ def _score_vh(
     rng: np.random.Generator,
     n_scatter: int,
 ) -> dict[str, StatisticScore]:
-    """Scores of <v h>, all (N, M), under the corrections that the module's docstring lists."""
+    """Score <v h>, three (N, M) arrays, under the corrections that the module lists."""
     if weights is None:
         entries = (data.ravel(), model.ravel(), train.ravel())
         return {"vh": score_entries(*entries, rng, n_scatter=n_scatter)}
     weights = np.asarray(weights)
     for name, array in (("weights", weights), ("variance_term", variance_term)):
         if array is not None and np.shape(array) != data.shape:
-            raise ValueError(
-                f"{name} must have shape (N, M) = {data.shape}, got {np.shape(array)}."
-            )
+            raise ValueError(f"{name} has shape {np.shape(array)}: give (N, M), {data.shape}")
     connected = weights != 0
     corrected = model + l1 * np.sign(weights, dtype=np.float64)
     x, y, z = data[connected], corrected[connected], train[connected]
@@ -242,7 +267,7 @@ def _score_vh(
 
 
 def l1_variance_term(model, train: object, l1: float) -> np.ndarray:
-    r"""kappa_mu dVar_mu/dw_imu over the training data: the L1 condition's second term.
+    r"""Compute kappa_mu dVar_mu/dw_imu over the training data: the L1 condition's second term.
 
     With I the hidden input, Gamma the cumulant and averages over the training frames,
 

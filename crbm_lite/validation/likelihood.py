@@ -1,4 +1,4 @@
-r"""Normalised log-likelihood of reconstructing each neuron (nLLH, Eq. 18 of the paper).
+r"""How well each neuron is predicted: left out of what the model sees, and by reconstruction.
 
 With p_i(t) the probability that a model gives to neuron i being active in frame t,
 
@@ -6,12 +6,22 @@ With p_i(t) the probability that a model gives to neuron i being active in frame
 
     \mathrm{LLH}_i = \langle v_i \log p_i + (1 - v_i) \log(1 - p_i) \rangle_t, \qquad
     \mathrm{nLLH}_i = \frac{\mathrm{LLH}_i - \mathrm{LLH}_i^\mathrm{ind}}
-                           {-\mathrm{LLH}_i^\mathrm{ind}},
+                           {-\mathrm{LLH}_i^\mathrm{ind}}
 
-0 for the independent model, which knows the neuron's mean activity in the test data and nothing
-else, 1 for a perfect reconstruction, negative for worse than the mean. For a cRBM,
-p = E[v | h = E[h|v]]: the frame goes up to the hidden units and comes back down.
-Frames are taken in chunks; a (T, N) array of probabilities is never made.
+(Eq. 18 of the paper). The nLLH is 0 for the independent model, which knows the neuron's mean
+activity in the test data and nothing else. It is 1 for perfect probabilities, and negative where
+the mean alone would be better.
+
+Two probabilities are in use, and they answer different questions:
+
+- **Left out** (`left_out_nllh`): p = P(v_i = 1 | all other neurons). The model does not see the
+  neuron, so all models can be compared, and the sum of the LLH over neurons is the
+  pseudo-log-likelihood of a frame. A cRBM's is exact (`crbm_lite.core.left_out`).
+- **Reconstructed** (`nllh`, the paper's score of a cRBM): p = E[v | h = E[h|v]]. The frame goes up
+  to the hidden units and comes back down, so the model has seen the neuron that it predicts. Do not
+  compare this score with one that leaves the neuron out.
+
+Frames are taken in chunks: a (T, N) array of probabilities is never made.
 """
 
 from __future__ import annotations
@@ -22,12 +32,18 @@ from typing import Protocol
 
 import numpy as np
 
+from crbm_lite.core import left_out
 from crbm_lite.core.spikes import as_spikes
 
-__all__ = ["NormalisedLikelihood", "nllh", "nllh_given_probabilities"]
-
-_CLIP = 1e-7
-_CHUNK_BYTES = 2**26  # of float64 probabilities in memory at once
+__all__ = [
+    "NormalisedLikelihood",
+    "PredictsFromOthers",
+    "Reconstructs",
+    "left_out_log_likelihood",
+    "left_out_nllh",
+    "nllh",
+    "nllh_given_probabilities",
+]
 
 
 class Reconstructs(Protocol):
@@ -40,23 +56,33 @@ class Reconstructs(Protocol):
         """E[v|h], (n, N)."""
 
 
+class PredictsFromOthers(Protocol):
+    """A model that predicts a neuron from all the others, like GLM.
+
+    A model that predicts only K of the N neurons names them in an attribute ``neurons``.
+    """
+
+    def mean_v_given_others(self, v: np.ndarray) -> np.ndarray:
+        """P(v_i = 1 | all other neurons), (n, N) or (n, K)."""
+
+
 @dataclass(frozen=True, eq=False)
 class NormalisedLikelihood:
-    """nLLH of every neuron over T test frames; equations in `crbm_lite.validation.likelihood`.
+    """The nLLH of every neuron over T test frames; equations in `crbm_lite.validation.likelihood`.
 
     Attributes
     ----------
     nllh : (N,) float64
-        Normalised log-likelihood; NaN for the neurons left out.
+        Normalised log-likelihood; NaN for the neurons that are left out.
     log_likelihood : (N,) float64
-        LLH_i, average over frames, in nats; of every neuron, those left out too.
+        LLH_i of every neuron, those left out too: an average over frames, in nats.
     log_likelihood_independent : (N,) float64
         The same for the independent model.
     n_left_out : int
-        Neurons whose nLLH is not defined: silent in every test frame, or active in every one, for
-        both of which the independent model is already certain.
+        Neurons whose nLLH is not defined because the independent model is already certain: they are
+        silent in every test frame, or active in every one.
     median : float
-        Median over the neurons that are left; NaN without any.
+        Median over the neurons that have an nLLH; NaN without any.
     """
 
     nllh: np.ndarray = field(repr=False)
@@ -75,7 +101,7 @@ def nllh_given_probabilities(
     v: object,
     p: np.ndarray | Callable[[slice], np.ndarray],
 ) -> NormalisedLikelihood:
-    """Score any model's probabilities against binary activity, neuron by neuron.
+    """Score any model's probabilities against binary activity, neuron by neuron (Eq. 18).
 
     Parameters
     ----------
@@ -104,51 +130,34 @@ def nllh_given_probabilities(
     (array([0.585,   nan, 0.488]), 1)
     """
     v = as_spikes(v)
-    n_frames, n_neurons = v.shape
     if not callable(p):
         given = np.asarray(p)
-        if given.shape not in ((n_frames, n_neurons), (n_neurons,)):
+        if given.shape not in (v.shape, (v.n_neurons,)):
             raise ValueError(
-                f"p has shape {given.shape}: give one probability a frame and neuron, {v.shape}, "
-                f"or one a neuron, ({n_neurons},)."
+                f"p has shape {given.shape}: give one probability per frame and neuron, {v.shape}, "
+                f"or one per neuron, ({v.n_neurons},)"
             )
-        given = np.broadcast_to(given, v.shape)
-        p = given.__getitem__
-    total = np.zeros(n_neurons)
-    counts = np.zeros(n_neurons)
-    size = max(1, _CHUNK_BYTES // (8 * n_neurons))
-    for start in range(0, n_frames, size):
-        frames = slice(start, min(start + size, n_frames))
-        active = v.dense(frames) > 0
-        chunk = np.array(p(frames), dtype=np.float64)
-        if chunk.shape != active.shape:
-            raise ValueError(
-                f"p returned shape {chunk.shape} for {active.shape[0]} frames of {n_neurons} "
-                f"neurons; return {active.shape}."
-            )
-        if not ((chunk >= 0) & (chunk <= 1)).all():
-            raise ValueError("p must lie in [0, 1] and not be NaN; give probabilities, not logits.")
-        np.clip(chunk, _CLIP, 1.0 - _CLIP, out=chunk)
-        np.subtract(1.0, chunk, out=chunk, where=~active)
-        total += np.log(chunk, out=chunk).sum(axis=0)
-        counts += active.sum(axis=0)
-    log_likelihood = total / n_frames
-    mean = counts / n_frames
+        p = np.broadcast_to(given, v.shape).__getitem__
+    log_likelihood = left_out.mean_log_likelihood(v, p)
+    mean = v.activity()
     independent = _entropy_term(mean) + _entropy_term(1.0 - mean)
-    kept = (counts > 0) & (counts < n_frames)
-    score = np.full(n_neurons, np.nan)
+    kept = (mean > 0) & (mean < 1)
+    score = np.full(v.n_neurons, np.nan)
     score[kept] = (log_likelihood[kept] - independent[kept]) / -independent[kept]
     return NormalisedLikelihood(
         nllh=score,
         log_likelihood=log_likelihood,
         log_likelihood_independent=independent,
-        n_left_out=int(n_neurons - kept.sum()),
+        n_left_out=int(v.n_neurons - kept.sum()),
         median=float(np.median(score[kept])) if kept.any() else float("nan"),
     )
 
 
 def nllh(model: Reconstructs, v: object) -> NormalisedLikelihood:
-    """NLLH of a cRBM's reconstruction p = E[v | h = E[h|v]], Eq. 18.
+    """Score a cRBM's reconstruction p = E[v | h = E[h|v]], as the paper does (Eq. 18).
+
+    The reconstruction has seen the neuron that it predicts. To compare models, take
+    `left_out_nllh`.
 
     Parameters
     ----------
@@ -185,3 +194,86 @@ def nllh(model: Reconstructs, v: object) -> NormalisedLikelihood:
         return model.mean_v_given_h(model.mean_h_given_v(v.dense(frames)))
 
     return nllh_given_probabilities(v, p)
+
+
+def left_out_nllh(
+    model: PredictsFromOthers, v: object, others: object | None = None
+) -> NormalisedLikelihood:
+    """Score the probability of each neuron given all others, the neuron itself left out.
+
+    Parameters
+    ----------
+    model : CRBM, GLM, Ising, VAE or Independent
+        Or any model with `mean_v_given_others`.
+    v : (T, N) array of 0/1, scipy.sparse matrix or Recording
+        Test frames.
+    others : like `v`, optional
+        Frames in which the other neurons are read; by default `v` itself. With
+        ``crbm_lite.recordings.controls.shift_time(v)`` the others share no time with the neuron:
+        what a model scores then is what it knows of the neuron alone.
+
+    Returns
+    -------
+    NormalisedLikelihood
+        Of the N neurons, or of those that the model predicts, in the order of ``model.neurons``.
+
+    Raises
+    ------
+    ValueError
+        If `v` or `others` is not binary, does not fit the model, or differs in the number of
+        frames.
+
+    Examples
+    --------
+    Two neurons that fire together predict each other:
+
+    >>> from crbm_lite import CRBM
+    >>> pair = CRBM.from_parameters([[2.0], [2.0]], [-4, -4], [1], [1], [0], [0])
+    >>> together = [[0, 0], [1, 1], [0, 0], [1, 1]]
+    >>> score = left_out_nllh(pair, together)
+    >>> score.nllh.round(3), score.log_likelihood.round(3)
+    (array([0.817, 0.817]), array([-0.127, -0.127]))
+    """
+    spikes = as_spikes(v)
+    seen = spikes if others is None else as_spikes(others, "others")
+    if seen.shape != spikes.shape:
+        raise ValueError(f"others has shape {seen.shape}: give that of v, {spikes.shape}")
+    predicted = spikes
+    if hasattr(model, "neurons"):
+        predicted = as_spikes(spikes.to_csr()[:, model.neurons])
+
+    def p(frames: slice) -> np.ndarray:
+        return _mean_v_given_others(model, seen.dense(frames))
+
+    return nllh_given_probabilities(predicted, p)
+
+
+def _mean_v_given_others(model: PredictsFromOthers, v: np.ndarray) -> np.ndarray:
+    """P(v_i = 1 | all others): the model's own, or that of a cRBM's parameters."""
+    if hasattr(model, "mean_v_given_others"):
+        return model.mean_v_given_others(v)
+    spikes = as_spikes(v, n_neurons=len(model.fields_))
+    return left_out.mean_v_given_others(spikes, model.weights_, model.fields_, model.units)
+
+
+def left_out_log_likelihood(
+    model: PredictsFromOthers, v: object, others: object | None = None
+) -> np.ndarray:
+    """Average over frames of log P(v_i | all other neurons) of every neuron, in nats.
+
+    Its sum over neurons is the pseudo-log-likelihood of a frame. Parameters, Raises: see
+    `left_out_nllh`.
+
+    Returns
+    -------
+    (N,) float64
+        Silent neurons count too, unlike in an nLLH.
+
+    Examples
+    --------
+    >>> from crbm_lite import CRBM
+    >>> pair = CRBM.from_parameters([[2.0], [2.0]], [-4, -4], [1], [1], [0], [0])
+    >>> left_out_log_likelihood(pair, [[0, 0], [1, 1], [0, 0], [1, 1]]).round(3)
+    array([-0.127, -0.127])
+    """
+    return left_out_nllh(model, v, others).log_likelihood

@@ -15,17 +15,17 @@ and for hidden units represented by their conditional mean h = E[h|v]
     \langle h_\mu \rangle, \qquad \langle v_i h_\mu \rangle = \tfrac1T \sum_{t: v_i(t)=1} h_\mu(t),
     \qquad \langle h_\mu h_\nu \rangle - \langle h_\mu \rangle \langle h_\nu \rangle .
 
-Spikes are held as bits, one row of 64-bit words a neuron (N T / 8 bytes: 94 MB for 50,000 neurons
-and 15,000 frames), so that a co-activation count is a population count of the bitwise AND of two
-rows. Counts are integers and exact; a covariance has one rounding. The N x N covariances are only
-ever made tile by tile. Sums over frames run in a fixed order in float64, whatever the number of
-threads.
+Spikes are held as bits, one row of 64-bit words per neuron. That is N T / 8 bytes: 94 MB for 50,000
+neurons and 15,000 frames. A co-activation count is then the population count of the bitwise AND of
+two rows. Counts are integers and exact, and a covariance is rounded once. The N x N covariances are
+only ever made tile by tile. Sums over frames run in a fixed order in float64, whatever the number
+of threads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -33,7 +33,7 @@ from numba import njit
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.core.vector_code import population_count, trailing_zeros
 
-__all__ = ["SampleMoments", "sample_moments"]
+__all__ = ["MomentSums", "SampleMoments", "sample_moments"]
 
 _CHUNK_BYTES = 2**25  # of dense uint8 frames in memory at once
 
@@ -86,16 +86,16 @@ def _add_outer_products(d, out):
 
 @dataclass(frozen=True, eq=False)
 class SampleMoments:
-    """Moments of T frames of N neurons and, if given, of M hidden means; see `sample_moments`.
+    """The moments of T frames of N neurons and, if given, of M hidden means: `sample_moments`.
 
     Attributes
     ----------
     n_frames : int
-        T, the number of frames the averages run over.
+        T, the number of frames over which the averages run.
     spike_counts : (N,) int64
-        Frames in which each neuron is active.
+        Number of frames in which each neuron is active.
     words : (N, W) uint64
-        The frames as bits, 64 a word; bits that belong to no frame are 0.
+        The frames as bits, 64 per word. Bits that belong to no frame are 0.
     mean_h : (M,) float64 or None
         Average of h = E[h|v] over the frames.
     mean_vh : (N, M) float64 or None
@@ -121,15 +121,22 @@ class SampleMoments:
         """Number of hidden units M; 0 without hidden means."""
         return 0 if self.mean_h is None else len(self.mean_h)
 
+    def of_neurons(self, neurons: np.ndarray) -> SampleMoments:
+        """Keep the moments of some neurons, named by their indices."""
+        mean_vh = None if self.mean_vh is None else self.mean_vh[neurons]
+        counts, words = self.spike_counts[neurons], self.words[neurons]
+        return replace(self, spike_counts=counts, words=words, mean_vh=mean_vh)
+
     @property
     def mean_v(self) -> np.ndarray:
         """Fraction of frames in which each neuron is active, (N,) float64."""
         return self.spike_counts / self.n_frames
 
     def covariance_tile(self, rows: slice, columns: slice) -> np.ndarray:
-        """Covariances of the neurons `rows` with the neurons `columns`, float64.
+        """Compute the covariances of the neurons `rows` with the neurons `columns`, float64.
 
-        Computed on one thread without the interpreter's lock: plain threads make tiles in parallel.
+        One thread computes it without the interpreter's lock, so plain threads make tiles in
+        parallel.
 
         Examples
         --------
@@ -145,7 +152,7 @@ class SampleMoments:
         return out
 
     def covariance_of_pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Covariance of the neurons first[k] and second[k], (K,) float64.
+        """Compute the covariance of the neurons first[k] and second[k], (K,) float64.
 
         Examples
         --------
@@ -160,7 +167,7 @@ class SampleMoments:
 
 
 def _pack(dense: np.ndarray) -> np.ndarray:
-    """(n, N) of 0/1 to (N, ceil(n / 64)) words, frame t in bit t % 64 of word t // 64."""
+    """Turn (n, N) of 0/1 into (N, ceil(n / 64)) words, frame t in bit t % 64 of word t // 64."""
     n_frames, n_neurons = dense.shape
     n_words = -(-n_frames // 64)
     octets = np.zeros((n_neurons, 8 * n_words), dtype=np.uint8)
@@ -195,10 +202,74 @@ def _checked_h(h: np.ndarray, n_frames: int) -> np.ndarray:
     h = np.ascontiguousarray(h, dtype=np.float64)
     if h.ndim != 2 or len(h) != n_frames or not np.isfinite(h).all():
         raise ValueError(
-            f"mean_h must return a finite (n, M) array for n frames: got shape {h.shape} for "
-            f"{n_frames} frames{'' if np.isfinite(h).all() else ', with NaN or infinity'}."
+            f"mean_h returned shape {h.shape} for {n_frames} frames"
+            f"{'' if np.isfinite(h).all() else ', with NaN or infinity'}: return finite numbers, "
+            "(n, M) for n frames"
         )
     return h
+
+
+class MomentSums:
+    """Sums over frames that arrive piece by piece, and the moments that they make.
+
+    Parameters
+    ----------
+    mean_h : callable, optional
+        As in `sample_moments`.
+    name : str
+        What error messages call the source (default "v").
+    neurons : array of int, optional
+        The neurons of which moments are wanted (default: all). `mean_h` is given all of them.
+    """
+
+    def __init__(
+        self,
+        mean_h: Callable[[np.ndarray], np.ndarray] | None = None,
+        name: str = "v",
+        neurons: np.ndarray | None = None,
+    ) -> None:
+        self.mean_h, self.name, self.neurons = mean_h, name, neurons
+        self.n_frames = 0
+        self._words: list[np.ndarray] = []
+        self._shift = self._sum_d = self._sum_dd = self._sum_vh = None
+
+    def add(self, frames: np.ndarray) -> None:
+        """Add (n, N) uint8 frames of 0 and 1."""
+        packed = _pack(frames if self.neurons is None else frames[:, self.neurons])
+        if self._words and len(packed) != len(self._words[0]):
+            raise ValueError(
+                f"{self.name} has a piece of {len(packed)} neurons, the first has "
+                f"{len(self._words[0])}: give the same neurons in every piece"
+            )
+        self._words.append(packed)
+        self.n_frames += len(frames)
+        if self.mean_h is None:
+            return
+        h = _checked_h(self.mean_h(frames), len(frames))
+        if self._shift is None:
+            # Sums of deviations from a value near the mean lose no digits to the mean.
+            self._shift = h.mean(axis=0)
+            n_hidden = len(self._shift)
+            self._sum_d, self._sum_dd = np.zeros(n_hidden), np.zeros((n_hidden, n_hidden))
+            self._sum_vh = np.zeros((len(packed), n_hidden))
+        d = h - self._shift
+        self._sum_d += d.sum(axis=0)
+        _add_outer_products(d, self._sum_dd)
+        _add_active_rows(packed, h, self._sum_vh)
+
+    def moments(self) -> SampleMoments:
+        """Divide by the number of frames, which must be at least 1."""
+        if self.n_frames == 0:
+            raise ValueError(f"{self.name} holds no frames: give at least one")
+        words = np.concatenate(self._words, axis=1)
+        counts = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+        if self.mean_h is None:
+            return SampleMoments(self.n_frames, counts, words)
+        mean_vh = self._sum_vh / self.n_frames
+        mean_d = self._sum_d / self.n_frames
+        covariance_hh = self._sum_dd / self.n_frames - np.outer(mean_d, mean_d)
+        mean_h = self._shift + mean_d
+        return SampleMoments(self.n_frames, counts, words, mean_h, mean_vh, covariance_hh)
 
 
 def sample_moments(
@@ -207,7 +278,7 @@ def sample_moments(
     *,
     name: str = "v",
 ) -> SampleMoments:
-    """Moments of a sample source: a recording, an array, or frames that arrive piece by piece.
+    """Sum up the moments of a recording, an array, or frames that arrive piece by piece.
 
     Parameters
     ----------
@@ -215,9 +286,10 @@ def sample_moments(
         Time is the first axis. An iterator is consumed and never held in memory whole: give one
         for samples that a model generates.
     mean_h : callable, optional
-        Maps (n, N) uint8 frames to their hidden means E[h|v], (n, M): `model.mean_h_given_v`.
+        Takes (n, N) uint8 frames and returns their hidden means E[h|v], (n, M):
+        `model.mean_h_given_v`.
     name : str
-        What error messages call the source.
+        What error messages call the source (default "v").
 
     Returns
     -------
@@ -238,38 +310,7 @@ def sample_moments(
     >>> moments.mean_v, moments.mean_h, moments.mean_vh[:, 0]
     (array([0.75, 0.75, 0.  ]), array([1.5]), array([1.5, 1. , 0. ]))
     """
-    n_frames, words = 0, []
-    shift = sum_d = sum_dd = sum_vh = None
+    sums = MomentSums(mean_h, name)
     for chunk in _dense_chunks(v, name):
-        packed = _pack(chunk)
-        if words and len(packed) != len(words[0]):
-            raise ValueError(
-                f"{name}: a piece has {len(packed)} neurons, the first has {len(words[0])}; "
-                "give the same neurons in every piece."
-            )
-        words.append(packed)
-        n_frames += len(chunk)
-        if mean_h is None:
-            continue
-        h = _checked_h(mean_h(chunk), len(chunk))
-        if shift is None:
-            # Sums of deviations from a value near the mean lose no digits to the mean.
-            shift = h.mean(axis=0)
-            n_hidden = len(shift)
-            sum_d, sum_dd = np.zeros(n_hidden), np.zeros((n_hidden, n_hidden))
-            sum_vh = np.zeros((len(packed), n_hidden))
-        d = h - shift
-        sum_d += d.sum(axis=0)
-        _add_outer_products(d, sum_dd)
-        _add_active_rows(packed, h, sum_vh)
-    if n_frames == 0:
-        raise ValueError(f"{name} holds no frames; give at least one.")
-    all_words = np.concatenate(words, axis=1)
-    words.clear()
-    counts = np.bitwise_count(all_words).sum(axis=1, dtype=np.int64)
-    if mean_h is None:
-        return SampleMoments(n_frames, counts, all_words)
-    sum_vh /= n_frames
-    mean_d = sum_d / n_frames
-    covariance_hh = sum_dd / n_frames - np.outer(mean_d, mean_d)
-    return SampleMoments(n_frames, counts, all_words, shift + mean_d, sum_vh, covariance_hh)
+        sums.add(chunk)
+    return sums.moments()

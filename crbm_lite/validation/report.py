@@ -1,62 +1,56 @@
-"""Validation: whether a model generates what the brain does, and explains each neuron.
+"""Validate a model: how well it generates what the brain does, and predicts each neuron.
 
-`validate` lets a fitted model generate frames, compares their five statistics with those of test
-data (`crbm_lite.validation.comparison`; moments in `crbm_lite.validation.moments`; RMSE, nRMSE and
-Pearson r in `crbm_lite.validation.scores`) and scores the reconstruction of every neuron (nLLH, Eq.
-18, `crbm_lite.validation.likelihood`). The pieces are importable from here, for models that are not
-a cRBM.
+`validate` lets a fitted model generate frames and compares their five statistics with those of test
+data (`crbm_lite.validation.comparison`, with the moments of `crbm_lite.validation.moments` and the
+nRMSE of `crbm_lite.validation.nrmse`). It also scores every neuron
+(`crbm_lite.validation.likelihood`).
 
-The model's side, as in the paper: 300 chains start at random training frames, run for 100 saves
-without being looked at, and are then saved 50 times, 20 Gibbs steps apart: 15,000 frames. They are
-generated a few saves at a time and kept as bits, never as a whole.
+The frames are generated as in the paper: 300 chains start at random training frames, run for 100
+saves that are forgotten, and are then saved 50 times, 20 Gibbs steps apart. That makes 15,000
+frames. They are generated a few saves at a time and kept as bits.
+
+Frames of one chain resemble each other, so 15,000 frames may say less than it seems. The error that
+this leaves in every nRMSE is estimated from ten groups of chains: each group gives an nRMSE of its
+own, and their spread divided by the root of ten is the standard error of the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
-from crbm_lite.validation.likelihood import NormalisedLikelihood, nllh, nllh_given_probabilities
-from crbm_lite.validation.moments import SampleMoments, sample_moments
-from crbm_lite.validation.scores import JointDensity, StatisticScore
+from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh, nllh
+from crbm_lite.validation.moments import MomentSums, SampleMoments, sample_moments
+from crbm_lite.validation.nrmse import StatisticScore
 
-__all__ = [
-    "JointDensity",
-    "MomentScores",
-    "NormalisedLikelihood",
-    "SampleMoments",
-    "StatisticScore",
-    "ValidationReport",
-    "compare_moments",
-    "generated_frames",
-    "l1_variance_term",
-    "nllh",
-    "nllh_given_probabilities",
-    "sample_moments",
-    "validate",
-]
+__all__ = ["GroupsOfChains", "ValidationReport", "generated_frames", "validate"]
 
 _SAMPLE_BYTES = 2**26  # of generated uint8 frames in memory at once
+_N_GROUPS = 10  # of chains, whose spread gives the sampling error
+_N_NEURONS = 1000  # of which the groups' moments are formed, spread evenly over the recording
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ValidationReport(MomentScores):
-    """What `validate` returns: the scores of the five statistics and the nLLH of every neuron.
+    """What `validate` returns: the scores of the five statistics and those of every neuron.
 
     Attributes
     ----------
+    left_out : NormalisedLikelihood
+        Prediction of each neuron from all the others, on the test frames. Compare models by it.
     nllh : NormalisedLikelihood
-        Reconstruction of the test frames, neuron by neuron.
+        Reconstruction of the test frames, neuron by neuron (the paper's score).
     l1 : float
         lambda of the correction of <v h>.
     n_train, n_test, n_generated : int
         Frames behind the averages.
     """
 
+    left_out: NormalisedLikelihood
     nllh: NormalisedLikelihood
     l1: float
     n_train: int
@@ -64,21 +58,22 @@ class ValidationReport(MomentScores):
     n_generated: int
 
     def table(self) -> str:
-        """Plain text of fixed width: one statistic a line, then the nLLH and what was compared."""
+        """Plain text: one line per statistic, then the nLLH and the frames that were compared."""
         n_scored = len(self.nllh.nllh) - self.nllh.n_left_out
         return "\n".join(
             [
                 super().table(),
                 "",
-                f"median nLLH {self.nllh.median:.4f} over {n_scored:,} neurons "
-                f"({self.nllh.n_left_out:,} silent or always active in test left out)",
+                f"median nLLH {self.left_out.median:.4f} with the neuron left out, "
+                f"{self.nllh.median:.4f} reconstructed, over {n_scored:,} neurons "
+                f"({self.nllh.n_left_out:,} silent or always active in test do not count)",
                 f"frames: {self.n_test:,} test, {self.n_train:,} train, "
                 f"{self.n_generated:,} generated; lambda = {self.l1:g}",
             ]
         )
 
     def plot(self):
-        """Six panels like Fig. 2C-H: five densities of data against model, and the nLLH.
+        """Draw six panels like Fig. 2C-H: five densities of data against model, and the nLLH.
 
         Returns
         -------
@@ -98,15 +93,19 @@ def generated_frames(
     burn_in: int = 100,
     random_state: int | np.random.Generator | None = None,
 ) -> Iterator[np.ndarray]:
-    """Frames that a cRBM generates, a few saves of all chains at a time.
+    """Let a cRBM generate frames, a few saves of all chains at a time.
 
     Parameters
     ----------
     model : CRBM
     start : (n_chains, N) uint8
         Where the chains start.
-    n_saved, n_steps, burn_in : int
-        States saved of each chain, Gibbs steps between two of them, and saves forgotten at first.
+    n_saved : int
+        States saved of each chain (default 50).
+    n_steps : int
+        Gibbs steps between two saves (default 20).
+    burn_in : int
+        Saves that are forgotten at first (default 100).
     random_state : int, Generator or None
 
     Yields
@@ -131,6 +130,66 @@ def generated_frames(
         start, burn_in, n_saved = frames[-n_chains:], 0, n_saved - saves
 
 
+class GroupsOfChains:
+    """Moments of groups of chains, summed up while the generated frames pass by.
+
+    Parameters
+    ----------
+    n_chains : int
+        Frames come in whole saves of all chains, chain after chain.
+    n_neurons : int
+    mean_h : callable
+        As in `crbm_lite.validation.moments.sample_moments`.
+    """
+
+    def __init__(
+        self, n_chains: int, n_neurons: int, mean_h: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
+        self.n_chains = n_chains
+        n_some = min(n_neurons, _N_NEURONS)
+        self.neurons = np.unique(np.linspace(0, n_neurons - 1, n_some).astype(np.int64))
+        n_groups = min(_N_GROUPS, n_chains)
+        self.sums = [MomentSums(mean_h, "generated", self.neurons) for _ in range(n_groups)]
+
+    def watch(self, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Pass the pieces on, and add every chain's frames to the sums of its group."""
+        for frames in pieces:
+            group = np.arange(len(frames)) % self.n_chains % len(self.sums)
+            for g, sums in enumerate(self.sums):
+                sums.add(frames[group == g])
+            yield frames
+
+    def with_errors(
+        self,
+        scores: MomentScores,
+        test: SampleMoments,
+        train: SampleMoments,
+        weights: np.ndarray,
+        variance_term: np.ndarray | None = None,
+        l1: float = 0.0,
+    ) -> MomentScores:
+        """Add the standard error of every nRMSE to the scores of all chains.
+
+        The other parameters are those that made the scores (`compare_moments`).
+        """
+        if len(self.sums) < 2:
+            return scores
+        some = self.neurons
+        options = {"weights": weights[some], "l1": l1, "n_scatter": 1, "random_state": 0}
+        if variance_term is not None:
+            options["variance_term"] = variance_term[some]
+        data = test.of_neurons(some), train.of_neurons(some)
+        groups = [compare_moments(*data, sums.moments(), **options) for sums in self.sums]
+
+        def with_error(name: str, score: StatisticScore | None) -> StatisticScore | None:
+            if score is None:
+                return None
+            nrmse = [getattr(group, name).nrmse for group in groups]
+            return replace(score, nrmse_error=float(np.std(nrmse, ddof=1) / np.sqrt(len(nrmse))))
+
+        return MomentScores(**{k: with_error(k, score) for k, score in vars(scores).items()})
+
+
 def validate(
     model,
     train: object,
@@ -144,24 +203,27 @@ def validate(
     burn_in: int = 100,
     n_scatter: int = 20_000,
 ) -> ValidationReport:
-    """Validate a fitted cRBM on test data: five statistics and the nLLH, as in Fig. 2C-H.
+    """Validate a fitted cRBM on test data: five statistics, and each neuron's nLLH (Fig. 2C-H).
 
     Parameters
     ----------
     model : CRBM
         Fitted, or made by `CRBM.from_parameters`.
     train, test : (T, N) array of 0/1, scipy.sparse matrix or Recording
-        The data the model was fitted on, and frames it has not seen.
+        The frames that the model was fitted to, and frames that it has not seen.
     random_state : int, Generator or None
-        Chooses where chains start, drives them, and picks the points of the scatter plots.
+        Chooses where the chains start, drives them, and picks the points of the scatter plots.
     l1 : float, optional
-        lambda of the correction of <v h>; if not given the model's own `l1`, 0 after a refit or if
-        it has none.
-    n_chains, n_saved, n_steps, burn_in : int
-        Chains from random training frames (drawn without replacement if there are enough), states
-        saved of each, Gibbs steps between two saves, saves forgotten at first.
+        lambda of the correction of <v h> (default: the model's own `l1`, and 0 after a refit or for
+        a model without one).
+    n_chains : int
+        Chains from random training frames (default 300), drawn without replacement where there are
+        enough.
+    n_saved, n_steps, burn_in : int
+        States saved of each chain (default 50), Gibbs steps between two saves (default 20), and
+        saves that are forgotten at first (default 100).
     n_scatter : int
-        Entries in a scatter plot, at most.
+        Entries in a scatter plot, at most (default 20,000).
 
     Returns
     -------
@@ -176,9 +238,9 @@ def validate(
     rng = np.random.default_rng(random_state)
     for name, value in (("n_chains", n_chains), ("n_saved", n_saved), ("n_steps", n_steps)):
         if value < 1:
-            raise ValueError(f"{name} is {value}: give at least 1.")
+            raise ValueError(f"{name} is {value}: give at least 1")
     if burn_in < 0:
-        raise ValueError(f"burn_in is {burn_in}: give 0 or more.")
+        raise ValueError(f"burn_in is {burn_in}: give 0 or more")
     n_neurons = len(model.weights_)
     train = as_spikes(train, "train", n_neurons)
     test = as_spikes(test, "test", n_neurons)
@@ -195,19 +257,17 @@ def validate(
         burn_in=burn_in,
         random_state=rng,
     )
-    scores = compare_moments(
-        test,
-        train,
-        frames,
-        mean_h=model.mean_h_given_v,
-        weights=model.weights_,
-        l1=l1,
-        variance_term=l1_variance_term(model, train, l1) if l1 else np.zeros(model.weights_.shape),
-        random_state=rng,
-        n_scatter=n_scatter,
-    )
+    term = l1_variance_term(model, train, l1) if l1 else np.zeros(model.weights_.shape)
+    conditions = {"weights": model.weights_, "l1": l1, "variance_term": term}
+    mean_h = model.mean_h_given_v
+    data = sample_moments(test, mean_h, name="test"), sample_moments(train, mean_h, name="train")
+    groups = GroupsOfChains(n_chains, n_neurons, mean_h)
+    generated = sample_moments(groups.watch(frames), mean_h, name="generated")
+    scores = compare_moments(*data, generated, **conditions, random_state=rng, n_scatter=n_scatter)
+    scores = groups.with_errors(scores, *data, **conditions)
     return ValidationReport(
         **vars(scores),
+        left_out=left_out_nllh(model, test),
         nllh=nllh(model, test),
         l1=l1,
         n_train=n_train,

@@ -1,12 +1,26 @@
-r"""The grid over (M, lambda): many runs, each saved as it ends.
+r"""Choose M and lambda: a grid of many runs, each saved as it ends, and the rules that choose.
 
-A run trains one model on the training frames of one recording and validates it on the test frames;
-`crbm_lite.validation.grid_results` compares the runs and chooses.
+A run trains one model on one part of a recording and scores it on the rest. Give the training
+frames only: `grid_search` cuts them again, and the test frames are looked at once, after the
+choice. Two scores choose:
+
+- the mean left-out log-likelihood (`crbm_lite.validation.likelihood.left_out_log_likelihood`),
+  over frames and neurons, in nats. It needs no sampling and no normalisation Z.
+- the rule of the published code, the smallest of the five
+
+  .. math:: \min_{x \in \{v, h, vh, vv, hh\}} \bigl(1 - \mathrm{nRMSE}_x\bigr),
+
+  which is 1 where the model is as good as the training data and 0 where it is worthless
+  (`crbm_lite.validation.comparison.MomentScores.score`).
+
+A cell (M, lambda) of the grid has the median over its seeds and recordings, and the best cell is
+chosen. The paper's text names the median nLLH beside the five statistics: `GridSearch.table` shows
+all three choices.
 
 Runs go through joblib, so they spread over the cores of one machine or, inside
 ``joblib.parallel_config(backend="dask")``, over a cluster that shares the folder. The frames lie in
-the folder, too: a run is sent as a path, and what a lost worker was at is done by another. A run
-that raises does not keep the others from being done.
+the folder too: a run is sent as a path, and when a worker is lost another one does its run again. A
+run that raises an error does not stop the others.
 """
 
 from __future__ import annotations
@@ -17,27 +31,186 @@ import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 
+from crbm_lite.files.whole import write_whole
 from crbm_lite.model.cache import cached_fit, model_key
-from crbm_lite.model.files import write_whole
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import Recording, RecordingError, load_recording, save_recording
 from crbm_lite.recordings.splits import split_train_test
 from crbm_lite.training.hyperparameters import checked_schedule
-from crbm_lite.validation.grid_results import STATISTICS, GridSearch, Run
+from crbm_lite.validation.comparison import STATISTICS
+from crbm_lite.validation.likelihood import left_out_log_likelihood
 from crbm_lite.validation.report import validate
 
-__all__ = ["STATISTICS", "GridSearch", "Run", "RunsFailed", "grid_search"]
+__all__ = ["GridSearch", "Run", "RunsFailed", "grid_search"]
+
+_QUANTITIES = ("score", "left_out_log_likelihood", "median_nllh", "density", "seconds")
+_RULES = {
+    "left_out_log_likelihood": "left-out log-likelihood",
+    "score": "min (1 - nRMSE)",
+    "median_nllh": "median nLLH",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained and validated model of the grid.
+
+    Parameters
+    ----------
+    recording : str
+        Name of the recording.
+    n_hidden, l1, seed : int, float, int
+        M, lambda and the seed of training and validation.
+    nrmse : tuple of 5 floats
+        Of v, h, vh, vv and hh.
+    score : float
+        Smallest of 1 - nRMSE; -inf where it is not defined.
+    left_out_log_likelihood : float
+        Mean over held-out frames and all neurons, in nats.
+    median_nllh : float
+    density : float
+        Share of the weights that are not 0.
+    verdict : str
+        The fitted model's ``verdict_``.
+    seconds : float
+        Wall time of training and validation together.
+    """
+
+    recording: str
+    n_hidden: int
+    l1: float
+    seed: int
+    nrmse: tuple[float, float, float, float, float]
+    score: float
+    left_out_log_likelihood: float
+    median_nllh: float
+    density: float
+    verdict: str
+    seconds: float
+
+
+@dataclass(frozen=True, repr=False)
+class GridSearch:
+    """All runs of a grid.
+
+    Parameters
+    ----------
+    runs : tuple of Run
+        In the order recordings, n_hidden, l1, seeds.
+    n_hidden, l1 : tuple
+        The axes of the grid, ascending.
+    n_computed : int
+        Runs that this call computed because they were not in the folder.
+    """
+
+    runs: tuple[Run, ...]
+    n_hidden: tuple[int, ...]
+    l1: tuple[float, ...]
+    n_computed: int
+
+    def __repr__(self) -> str:
+        return (
+            f"GridSearch({len(self.runs)} runs, {len(self.n_hidden)} x {len(self.l1)} cells, "
+            f"{self.n_computed} computed now)"
+        )
+
+    def surface(self, quantity: str = "score") -> np.ndarray:
+        """Take the median over seeds and recordings in every cell (the lower of two middle ones).
+
+        Parameters
+        ----------
+        quantity : str
+            "score" (default), "left_out_log_likelihood", "median_nllh", "density", "seconds" or,
+            for its nRMSE, one of the five statistics.
+
+        Returns
+        -------
+        (len(n_hidden), len(l1)) float64
+
+        Raises
+        ------
+        ValueError
+            If there is no such quantity.
+        """
+        if quantity in STATISTICS:
+            values = [run.nrmse[STATISTICS.index(quantity)] for run in self.runs]
+        elif quantity in _QUANTITIES:
+            values = [getattr(run, quantity) for run in self.runs]
+        else:
+            raise ValueError(
+                f"quantity is {quantity!r}: give one of {', '.join((*_QUANTITIES, *STATISTICS))}"
+            )
+        cells = {cell: [] for cell in product(self.n_hidden, self.l1)}
+        for run, value in zip(self.runs, values, strict=True):
+            cells[run.n_hidden, run.l1].append(value)
+        # The lower of two middle values: a median of two must not average with an infinity.
+        medians = [sorted(x, key=_nan_first)[(len(x) - 1) // 2] for x in cells.values()]
+        return np.array(medians).reshape(len(self.n_hidden), len(self.l1))
+
+    def best(self, by: str = "left_out_log_likelihood") -> tuple[int, float]:
+        """Choose the cell with the largest surface: (n_hidden, l1).
+
+        Parameters
+        ----------
+        by : {"left_out_log_likelihood", "score", "median_nllh"}
+            The first one is the default.
+
+        Raises
+        ------
+        ValueError
+            If `by` is none of them, or no cell has a finite value.
+        """
+        if by not in _RULES:
+            raise ValueError(f"by is {by!r}: give one of {', '.join(_RULES)}")
+        surface = self.surface(by)
+        surface = np.where(np.isfinite(surface), surface, -np.inf)
+        if np.isneginf(surface).all():
+            raise ValueError(
+                f"{by} is not defined in any cell: all models lost their weights, or no statistic "
+                "has a scale; give a smaller l1 or more frames"
+            )
+        row, column = np.unravel_index(np.argmax(surface), surface.shape)
+        return self.n_hidden[row], self.l1[column]
+
+    def table(self) -> str:
+        """Plain text of fixed width: one line per cell, then what each rule chooses."""
+        surfaces = [
+            self.surface(q)
+            for q in (*STATISTICS, "score", "left_out_log_likelihood", "median_nllh", "density")
+        ]
+        lines = [
+            "   M    lambda  nRMSE" + "".join(f"{name:>6} " for name in STATISTICS)
+            + "   score  left out  nLLH  density"
+        ]  # fmt: skip
+        for i, j in product(range(len(self.n_hidden)), range(len(self.l1))):
+            *nrmse, score, left_out, nllh, density = (s[i, j] for s in surfaces)
+            cells = "".join(f"{x:6.2f} " for x in nrmse)
+            lines.append(
+                f"{self.n_hidden[i]:>4} {self.l1[j]:>9g}       {cells} {score:6.2f} "
+                f"{left_out:9.5f} {nllh:5.2f} {density:7.2f}"
+            )
+        for by, name in _RULES.items():
+            try:
+                n_hidden, l1 = self.best(by)
+                lines.append(f"best by {name}: M = {n_hidden}, lambda = {l1:g}")
+            except ValueError as error:
+                lines.append(f"none by {name}: {error}")
+        return "\n".join(lines)
+
+
+def _nan_first(value: float) -> tuple[bool, float]:
+    return (value == value, value)
 
 
 class RunsFailed(RuntimeError):
-    """Runs of a grid that raised an error; all others are saved in the folder."""
+    """Runs of a grid raised an error; all others are saved in the folder."""
 
 
 def grid_search(
@@ -53,25 +226,27 @@ def grid_search(
 ) -> GridSearch:
     """Train and validate a model for every (recording, M, lambda, seed).
 
-    A finished run is a JSON file in ``folder`` (its model lies in ``folder/models``, the frames in
-    ``folder/frames``), named by what determines it: spikes, hyperparameters, code and options of
-    the validation. A restarted search reads what is there and computes the rest; a damaged file is
-    computed anew.
+    A finished run is a JSON file in ``folder``; its model lies in ``folder/models``, the frames in
+    ``folder/frames``. The file is named by what determines the run: spikes, hyperparameters, code
+    and options of the validation. A restarted search reads what is there and computes the rest. A
+    damaged file is computed anew.
 
     Parameters
     ----------
     model : CRBM
-        The other hyperparameters; it is not changed.
+        Gives the other hyperparameters. It is not changed.
     recordings : Recording or mapping of name to Recording
-        Each is split by `crbm_lite.recordings.splits.split_train_test`.
+        The frames to choose on: training frames only. Each recording is cut by
+        `crbm_lite.recordings.splits.split_train_test` into frames that are fitted and frames that
+        score.
     n_hidden, l1, seeds : sequences
-        The grid; each without repetition.
+        The grid. No value may occur twice.
     folder : path
-        Where results are kept, made if need be.
+        Where results are kept. It is made if need be.
     n_jobs : int, optional
-        As joblib's: processes at a time, -1 for all cores; by default what
-        ``joblib.parallel_config`` says, else 1. On a Dask cluster leave it out, and let the
-        workers have one thread each.
+        Processes at a time, as in joblib, -1 for all cores (default: what
+        ``joblib.parallel_config`` says, else 1). On a Dask cluster leave it out, and give the
+        workers one thread each.
     validation : mapping, optional
         Options of `crbm_lite.validation.report.validate` (n_chains, n_saved, n_steps, burn_in).
 
@@ -82,13 +257,13 @@ def grid_search(
     Raises
     ------
     ValueError
-        If an axis of the grid is empty or repeats itself, if there is no recording, if one cannot
-        be split, or if a hyperparameter is impossible: before the first run.
+        If an axis of the grid is empty or repeats a value, if there is no recording, if one cannot
+        be split, or if a hyperparameter is impossible. This is raised before the first run.
     RunsFailed
-        If runs raised an error, after all others; each is named. The same call, or one without
-        them, finds the others done.
+        If runs raised an error. It is raised after all other runs are done, and names the failed
+        ones. The same call, or one without them, finds the others done.
     OSError
-        If the folder cannot be made or written, or is full: at once.
+        If the folder cannot be made or written, or is full. This is raised at once.
 
     Examples
     --------
@@ -134,8 +309,10 @@ def grid_search(
         name: [_store_frames(half, folder / "frames") for half in splits[name]]
         for name in {name for _, _, name, _ in missing}
     }
-    told = Parallel(n_jobs=n_jobs)(delayed(_compute_run)(*job, *frames[job[2]]) for job in missing)
-    failed = [text for text in told if text]
+    errors = Parallel(n_jobs=n_jobs)(
+        delayed(_compute_run)(*job, *frames[job[2]]) for job in missing
+    )
+    failed = [text for text in errors if text]
     if failed:
         more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
         raise RunsFailed(
@@ -158,7 +335,7 @@ def _split(name: str, recording: Recording) -> tuple[Recording, Recording]:
 
 
 def _store_frames(recording: Recording, folder: Path) -> Path:
-    """Write what a run needs of a recording, once; the file is named by its spikes."""
+    """Write what a run needs of a recording, once, to a file named by its spikes."""
     spikes = recording.spikes
     digest = hashlib.sha256(repr((spikes.shape, recording.rate_hz)).encode())
     digest.update(np.packbits(spikes))
@@ -177,7 +354,7 @@ _load_frames = lru_cache(maxsize=2)(load_recording)  # the runs of a recording f
 def _compute_run(
     path: Path, model: CRBM, name: str, validation: dict, train_path: Path, test_path: Path
 ) -> str:
-    """Train, validate and save one run; return what went wrong, if anything did."""
+    """Train, validate and save one run; return what went wrong, or an empty text."""
     began = time.perf_counter()
     try:
         train, test = _load_frames(train_path), _load_frames(test_path)
@@ -198,6 +375,8 @@ def _compute_run(
         l1=model.l1,
         seed=model.random_state,
         nrmse=tuple(float(getattr(report, x).nrmse) for x in STATISTICS),
+        score=report.score,
+        left_out_log_likelihood=float(left_out_log_likelihood(fitted, test).mean()),
         median_nllh=float(report.nllh.median),
         density=float(np.mean(fitted.weights_ != 0)),
         verdict=fitted.verdict_,
@@ -211,7 +390,8 @@ def _read_run(path: Path, model: CRBM, name: str) -> Run | None:
     """Read a finished run; None if there is none, or the file is damaged or of another run."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        run = Run(**(values | {"nrmse": tuple(map(float, values["nrmse"]))}))
+        run = Run(**values)
+        run = replace(run, nrmse=tuple(map(float, run.nrmse)))
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
     wanted = (name, model.n_hidden, model.l1, model.random_state)

@@ -132,8 +132,8 @@ def test_the_number_of_threads_changes_nothing(v, monkeypatch):
         ({"l2": np.nan}, "l2 is nan"),
         ({"neurons": [80]}, "0..79"),
         ({"neurons": [0.5]}, "integer indices"),
-        ({"frame_weights": np.ones(3)}, "frame_weights must be 900"),
-        ({"frame_weights": -np.ones(900)}, "not negative"),
+        ({"frame_weights": np.ones(3)}, r"frame_weights is of shape \(3,\)"),
+        ({"frame_weights": -np.ones(900)}, "negative numbers: give one number of 0 or more"),
     ],
 )
 def test_bad_arguments_are_named(v, arguments, message):
@@ -146,7 +146,7 @@ def test_bad_sweeps_and_wrong_neurons_are_named(v):
         sweep_l2(v, ())
     with pytest.raises(ValueError, match="n_folds is 1"):
         sweep_l2(v, n_folds=1)
-    with pytest.raises(ValueError, match="start must be a fit of the same neurons"):
+    with pytest.raises(ValueError, match="start is a fit of other neurons"):
         fit_glm(v, 1.0, start=fit_glm(v, 10.0, neurons=[0]))
     with pytest.raises(ValueError, match="80 features"):
         fit_glm(v, 100.0, neurons=[0]).nllh(v[:, :5])

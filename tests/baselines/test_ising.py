@@ -9,7 +9,7 @@ from numba import config, get_num_threads, set_num_threads
 from crbm_lite.baselines.glm import fit_glm
 from crbm_lite.baselines.graphical_lasso import graphical_lasso_couplings, sweep_alpha
 from crbm_lite.baselines.ising import Ising, fit_ising, sweep_ising_l2, symmetrised
-from crbm_lite.validation.report import compare_moments
+from crbm_lite.validation.comparison import compare_moments
 
 N = 12
 

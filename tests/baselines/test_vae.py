@@ -254,7 +254,7 @@ def test_another_backend_and_a_missing_package_are_told_and_the_environment_is_k
         "from crbm_lite.baselines.vae_network import keras_on_jax\n"
         "keras_on_jax()\n"
     )
-    assert "RuntimeError: Keras was imported with the backend 'torch'" in other.stderr
+    assert "RuntimeError: the backend of Keras is 'torch'" in other.stderr
     missing = in_a_fresh_process(
         "import sys\n"
         "sys.modules['keras'] = None\n"

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from benchmarks.selection_grid import COLUMNS, FILE, L1, N_HIDDEN, SEEDS
-from crbm_lite.validation.selection import STATISTICS
+from crbm_lite.validation.comparison import STATISTICS
 
 
 @pytest.fixture(scope="module")

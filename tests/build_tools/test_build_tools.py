@@ -1,6 +1,5 @@
 """The tools between the chapters and the site: what counts as unchanged, what is rewritten."""
 
-import api_sections
 import chapter_store
 import docstring_text
 import first_use
@@ -102,24 +101,6 @@ def test_staging_draws_plotly_without_a_kernel_and_hides_the_marker(book, tmp_pa
     assert 'src="../_static/vendor/plotly.min.js"' in first
     assert "<script src" not in second  # once a page
     assert 'aria-label="a &quot;line&quot;"' in first
-
-
-def test_every_section_of_the_api_has_its_modules():
-    package = chapter_store.REPOSITORY / "crbm_lite"
-    modules = {
-        ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__")
-        for path in package.rglob("*.py")
-    }
-    for title, names in api_sections.SECTIONS.items():
-        for name in names:
-            found = [m for m in modules if api_sections.section_of(m) == title]
-            assert any(m == name or (name[-1] == "*" and m.startswith(name[:-1])) for m in found), (
-                name
-            )
-    assert api_sections.section_of("importers.matlab") == "Recordings"
-    assert api_sections.section_of("nothing") == api_sections.REST
-    rest = {m for m in modules if api_sections.section_of(m) == api_sections.REST}
-    assert len(rest) < 0.2 * len(modules)
 
 
 def test_a_picture_tells_its_size(tmp_path):

@@ -44,11 +44,11 @@ PLACES = {
     "5D", "5E", "5F", "5-S1", "6", "6A", "6D", "6-S1", "Eq.5-6", "Eq.7-13", "Eq.14", "Eq.15-17",
     "Eq.20-21", "Eq.22", "Methods", "Discussion",
 }  # fmt: skip
-# Keys that chapters read from tables which benchmarks stored.
-STORED = re.compile(
-    r"(animals|convergence|conservation_crbm|lognormal_gain_larvae|runs|selection_larva"
-    r"|vae_disconnected)(_|$)"
-)
+# How the keys begin that chapters read from tables which benchmarks stored.
+STORED = (
+    "animals", "convergence", "conservation_crbm", "lognormal_gain_larvae", "runs",
+    "selection_larva", "vae_disconnected",
+)  # fmt: skip
 
 ROW = {
     "figure": "2H",
@@ -175,26 +175,21 @@ def test_every_link_of_the_ledger_leads_to_a_target_before_the_cell_that_printed
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("right", "wrong", "message"),
     [
-        ("paper:", "paper missing"),
-        ("key: ours", "accept must be"),
-        ("accept: [0.2, 0.3]", "accept must be"),
-        ("data: real", "data must say"),
+        ("  paper: p\n", "", "paper missing"),
+        ("accept: [0.2, 0.3]", "accept: [0.3, 0.2]", "accept must be"),
+        ("  accept: [0.2, 0.3]\n", "", "accept must be"),
+        ("data: real", "data: fish", "data must say"),
     ],
 )
-def test_a_malformed_row_is_refused_with_its_place(tmp_path, change, message):
+def test_a_malformed_row_is_refused_with_its_place(tmp_path, right, wrong, message):
     text = "- figure: 2H\n  claim: c\n  paper: p\n  key: ours\n  data: real\n  accept: [0.2, 0.3]\n"
     (tmp_path / "one.yml").write_text(text)
     assert len(claims.read_rows(tmp_path)["one.yml"]) == 1
-    wrong = {
-        "paper:": ("  paper: p\n", ""),
-        "key: ours": ("accept: [0.2, 0.3]", "accept: [0.3, 0.2]"),
-        "accept: [0.2, 0.3]": ("  accept: [0.2, 0.3]\n", ""),
-        "data: real": ("data: real", "data: fish"),
-    }[change]
-    (tmp_path / "one.yml").write_text(text.replace(*wrong))
-    with pytest.raises(claims.ClaimsError, match=f"claims/one.yml, row 1: .*{message}|{message}"):
+    assert right in text
+    (tmp_path / "one.yml").write_text(text.replace(right, wrong))
+    with pytest.raises(claims.ClaimsError, match=rf"^claims/one\.yml, row 1: {message}"):
         claims.read_rows(tmp_path)
 
 
@@ -222,10 +217,16 @@ def test_every_figure_that_the_book_shows_has_a_row():
     assert not PLACES - named
 
 
-def test_rows_that_are_read_from_a_stored_table_name_it():
-    for row in ledger_rows():
-        if any(STORED.match(key) for key in claims._keys(row)):
-            assert "stored" in row, row["claim"]
+@pytest.mark.parametrize("begin", STORED)
+def test_rows_that_are_read_from_a_stored_table_name_it(begin):
+    rows = [
+        row
+        for row in ledger_rows()
+        if any(re.match(rf"{begin}(_|$)", key) for key in claims._keys(row))
+    ]
+    assert rows, f"no key of the ledger begins with {begin}"
+    for row in rows:
+        assert "stored" in row, row["claim"]
 
 
 def test_a_stored_table_is_named_under_the_claim(tmp_path):

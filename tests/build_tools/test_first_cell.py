@@ -17,6 +17,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NOTEBOOKS = first_cell.notebooks()
 
 
+def test_the_notebooks_are_found():
+    assert NOTEBOOKS
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[p.stem for p in NOTEBOOKS])
 def test_every_chapter_begins_with_it(path):
     assert first_cell.has_it(path), "run python book/_build_tools/first_cell.py"

@@ -2,9 +2,11 @@
 
 import hashlib
 import http.server
+import io
 import os
 import threading
 
+import h5py
 import pytest
 import yaml
 
@@ -13,7 +15,16 @@ from crbm_lite.datasets import registry as datasets
 from crbm_lite.datasets.manifest import read_manifest
 from crbm_lite.datasets.registry import DatasetCorrupt, DatasetUnavailable, fetch, list_datasets
 
-GOOD = b"spikes of a small retina\n" * 100
+
+def hdf5_bytes():
+    """The image of a small HDF5 file."""
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        file["spikes"] = range(100)
+    return image.getvalue()
+
+
+GOOD = hdf5_bytes()
 SHA256 = hashlib.sha256(GOOD).hexdigest()
 
 
@@ -144,7 +155,7 @@ def test_two_who_ask_at_once_fetch_once(server, tmp_path):
 def test_a_wrong_download_is_refused_and_not_kept(served, server, tmp_path):
     (server.site / "wave.h5").write_bytes(served)
     manifest = write_manifest(tmp_path, f"{server.url}/wave.h5")
-    wrong = r"wave\.h5 .*(has 18 bytes|does not have the sha256).* \(of the manifest\)"
+    wrong = r"wave\.h5 .*(has 18 bytes|does not have the sha256).* \(by the manifest\)"
     with pytest.raises(DatasetCorrupt, match=wrong):
         fetch("retina", manifest=manifest)
     assert not list((tmp_path / "cache" / "retina").iterdir())
@@ -168,7 +179,7 @@ def test_without_a_hash_the_first_download_is_remembered(server, tmp_path):
     assert fetch("retina", manifest=manifest).path.read_bytes() == GOOD
     path.write_bytes(b"damaged again")
     (server.site / "wave.h5").write_bytes(b"something else by now")
-    with pytest.raises(DatasetCorrupt, match="of its first download"):
+    with pytest.raises(DatasetCorrupt, match="by its first download"):
         fetch("retina", manifest=manifest)
 
 
@@ -204,6 +215,57 @@ def test_a_cache_that_cannot_be_written(tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     manifest = write_manifest(tmp_path, "http://127.0.0.1:9/wave.h5")
     with pytest.raises(DatasetUnavailable, match=r"cannot be written .*CRBM_LITE_CACHE"):
+        fetch("retina", manifest=manifest)
+
+
+def test_a_full_disk_and_a_limit_on_files_say_what_to_do(server, tmp_path):
+    resource = pytest.importorskip("resource")
+    (server.site / "wave.h5").write_bytes(GOOD)
+    manifest = write_manifest(tmp_path, f"{server.url}/wave.h5")
+    part = tmp_path / "cache" / "retina" / ".wave.h5.part"
+    part.parent.mkdir(parents=True)
+    part.symlink_to("/dev/full")
+    with pytest.raises(DatasetUnavailable, match=r"No space left.*: make room there .*is kept\)"):
+        fetch("retina", manifest=manifest)
+    part.unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(DatasetUnavailable, match=r"too large\): raise the limit on the size"):
+            fetch("retina", manifest=manifest)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert part.stat().st_size == 1000
+    assert fetch("retina", manifest=manifest).path.read_bytes() == GOOD
+
+
+def test_a_page_in_the_place_of_an_unknown_recording_is_refused(server, tmp_path):
+    manifest = write_manifest(tmp_path, f"{server.url}/wave.h5", sha256=None, bytes=None)
+    for served in (b"<html>log in first</html>", GOOD[: len(GOOD) // 2]):
+        (server.site / "wave.h5").write_bytes(served)
+        with pytest.raises(DatasetCorrupt, match="is no whole HDF5 file"):
+            fetch("retina", manifest=manifest)
+        assert not list((tmp_path / "cache" / "retina").iterdir())
+
+
+def test_a_damaged_note_of_the_first_download_is_written_anew(server, tmp_path):
+    (server.site / "wave.h5").write_bytes(GOOD)
+    manifest = write_manifest(tmp_path, f"{server.url}/wave.h5", sha256=None, bytes=None)
+    note = fetch("retina", manifest=manifest).path.with_name("wave.h5.sha256")
+    note.write_text(SHA256[:20])
+    fetch("retina", manifest=manifest)
+    assert note.read_text().split()[0] == SHA256
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_not_read(make, tmp_path, monkeypatch):
+    manifest = write_manifest(tmp_path, "http://127.0.0.1:9/wave.h5")
+    own = tmp_path / "data" / "retina" / "wave.h5"
+    own.parent.mkdir(parents=True)
+    make(own)
+    monkeypatch.setenv("CRBM_LITE_DATA", str(tmp_path / "data"))
+    with pytest.raises(DatasetCorrupt, match="is no file: replace or remove it"):
         fetch("retina", manifest=manifest)
 
 
@@ -254,20 +316,25 @@ def test_fields_of_a_file_are_checked(change, message, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [", "not a YAML file"),
+        ("a: [", "is no YAML file"),
         ("- 1", "version: 1"),
         ("version: 2\ndatasets: {}", "version: 1"),
         ("version: 1", "datasets"),
-        ("version: 1\ndatasets: {a: 3}", "data set a needs the keys"),
+        (
+            "version: 1\ndatasets: {a: {description: d, licence: l, citation: c, chapters: [x], "
+            "files: {f: 1}}}",
+            "citation of data set a is 'c': give a list",
+        ),
+        ("version: 1\ndatasets: {a: 3}", "data set a is incomplete: give description"),
         (
             "version: 1\ndatasets: {a: {description: d, licence: l, citation: [c], chapters: [x], "
             "files: {}}}",
-            "at least one file",
+            "give at least one file",
         ),
         (
             "version: 1\ndatasets: {a: {description: d, licence: l, citation: [c], chapters: [x], "
             "files: {f: 1}}}",
-            "needs the keys url",
+            "is incomplete: give url",
         ),
     ],
 )
@@ -278,16 +345,16 @@ def test_files_that_are_no_manifest(text, message, tmp_path):
 
 
 def test_unknown_names_list_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match="no such data set"):
+    with pytest.raises(ValueError, match="give a data set, one of retinal-waves"):
         fetch("retina")
-    with pytest.raises(ValueError, match=r"has the files wave\.h5"):
+    with pytest.raises(ValueError, match=r"data set retina has, one of wave\.h5"):
         fetch("retina/other.h5", manifest=write_manifest(tmp_path, "https://example.org/x"))
 
 
 def test_several_files_have_no_single_path():
     entry = read_manifest()["retinal-waves"]
     dataset = datasets.Dataset(entry, {file.name: file.name for file in entry.files})
-    with pytest.raises(ValueError, match="has 3 files: use paths"):
+    with pytest.raises(ValueError, match=r"one of 3 .*: give paths\[name\]"):
         dataset.path  # noqa: B018
 
 

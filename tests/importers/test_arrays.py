@@ -163,9 +163,8 @@ class TestEveryFormat:
         assert f"{path}: key spikes" in str(caught.value)
         np.testing.assert_array_equal(importer(path, threshold=0.7).spikes, traces > 0.7)
         found = importer(path, kernel=GCAMP6F)
-        np.testing.assert_array_equal(
-            found.spikes, deconvolve(np.float32(traces), 2.5, GCAMP6F).spikes
-        )
+        expected = deconvolve(np.float32(traces), 2.5, GCAMP6F, discontinuities=[25]).spikes
+        np.testing.assert_array_equal(found.spikes, expected)
         np.testing.assert_allclose(found.dff, traces, rtol=1e-6)
         with pytest.raises(ValueError, match="threshold and kernel are given"):
             importer(path, threshold=0.7, kernel=GCAMP6F)
@@ -457,3 +456,15 @@ def test_the_calls_of_the_page_on_importers_fit_the_functions():
         options = [keyword.arg for keyword in call.keywords if keyword.arg != "format"]
         inspect.signature(function).bind(None, **dict.fromkeys(options))
         assert name == function.__name__ or hasattr(crbm_lite, name)
+
+
+def test_a_pause_is_given_to_the_deconvolution(tmp_path):
+    response = GCAMP6F.response(2.5)
+    traces = np.transpose([np.convolve(v, response)[:T] for v in SPIKES.T])
+    traces += 0.05 * np.random.default_rng(1).standard_normal((T, N)) + (TIMES_S > 60)[:, None]
+    path = write_npz(tmp_path / "a.npz", GOOD | {"spikes": traces})
+    found = import_numpy(path, kernel=GCAMP6F)
+    assert found.discontinuities.tolist() == [25]
+    expected = deconvolve(np.float32(traces), 2.5, GCAMP6F, discontinuities=[25]).spikes
+    np.testing.assert_array_equal(found.spikes, expected)
+    assert (found.spikes != deconvolve(np.float32(traces), 2.5, GCAMP6F).spikes).any()

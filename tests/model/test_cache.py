@@ -1,8 +1,5 @@
 """A trained model is found again exactly when it is the same run."""
 
-import os
-import subprocess
-import sys
 import threading
 import warnings
 
@@ -109,34 +106,6 @@ def test_of_two_that_want_the_same_model_one_trains(spikes, tmp_path, monkeypatc
     assert len(calls) == 1
     np.testing.assert_array_equal(models[0].weights_, models[1].weights_)
     assert [path.suffix for path in tmp_path.iterdir()] == [".h5"]  # no lock is left
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no flock, so both train")
-def test_the_lock_of_a_killed_process_does_not_hold(spikes, tmp_path, count_fits):
-    lock = tmp_path / f"{model_key(MODEL, spikes)}.lock"
-    code = (
-        "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX);"
-        "print('held', flush=True); time.sleep(600)"
-    )
-    words = [sys.executable, "-c", code, os.fspath(lock)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout.readline() == "held\n"
-        holder.kill()
-    cached_fit(MODEL, spikes, tmp_path)
-    assert len(count_fits) == 1
-    assert not lock.exists()
-
-
-def test_a_file_system_without_locks_is_no_obstacle(spikes, tmp_path, monkeypatch, count_fits):
-    fcntl = pytest.importorskip("fcntl")
-
-    def refuse(handle, how):
-        raise OSError(38, "Function not implemented")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    cached_fit(MODEL, spikes, tmp_path)
-    assert len(count_fits) == 1
-    assert [path.suffix for path in tmp_path.iterdir()] == [".h5"]
 
 
 def test_the_default_folder_is_the_one_for_downloads(spikes, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from crbm_lite.simulation.larva import (
 from crbm_lite.simulation.larva_recording import calcium_traces, simulate_recording
 from crbm_lite.simulation.planted import draw_spikes, draw_states, plant_recording
 from crbm_lite.simulation.projections import plan_projections
+from crbm_lite.validation.likelihood import nllh_given_probabilities
 
 
 def dwells(state):
@@ -71,19 +72,7 @@ class TestGroundTruth:
         assert j[0, 1] == pytest.approx(3.0 * 1.0 * 2 / 9)
         assert j[1, 1] == pytest.approx((1.0 + 4.0) * 2 / 9)
 
-    def test_nllh_by_hand(self):
-        spikes = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 1]])
-        p = self.truth.probability()
-        llh = np.mean(np.log(np.where(spikes == 1, p, 1 - p)), axis=0)
-        m = spikes.mean(axis=0)[:2]
-        alone = m * np.log(m) + (1 - m) * np.log(1 - m)
-        result = self.truth.nllh_per_neuron(spikes)
-        np.testing.assert_allclose(result[:2], (llh[:2] - alone) / -alone, rtol=1e-12)
-        assert np.isnan(result[2])  # always active: the independent model is certain
-
     def test_bad_input(self):
-        with pytest.raises(ValueError, match=r"spikes has shape \(2, 3\)"):
-            self.truth.nllh_per_neuron(np.zeros((2, 3)))
         with pytest.raises(ValueError, match="effects has 1 rows"):
             GroundTruth([0, 0], np.ones((1, 1)), [[True]], ("a",), ("x",))
         with pytest.raises(ValueError, match="states has shape"):
@@ -131,7 +120,7 @@ class TestPlanted:
         recording = plant_recording(random_state=seed)
         assert 0.038 < recording.activity.mean() < 0.052
         test = recording.select_frames(slice(2800, 4000))
-        nllh = test.truth.nllh_per_neuron(test.spikes)
+        nllh = nllh_given_probabilities(test.spikes, test.truth.probability).nllh
         assert 0.11 < np.nanmedian(nllh) < 0.15
 
     def test_members_fire_when_their_assembly_is_active(self, planted):
@@ -244,7 +233,7 @@ class TestLarva:
         assert np.corrcoef(trace)[0, 1] < -0.3
 
     def test_spikes_are_those_of_the_truth(self, larva):
-        nllh = larva.truth.nllh_per_neuron(larva.spikes)
+        nllh = nllh_given_probabilities(larva.spikes, larva.truth.probability).nllh
         members = np.setdiff1d(np.arange(larva.n_neurons), larva.truth.unassigned)
         assert np.median(nllh[members]) > 0.1
         assert abs(np.median(nllh[larva.truth.unassigned])) < 0.01

@@ -74,9 +74,9 @@ def test_averages_out_of_reach_are_refused():
 
 
 def test_shapes_and_sizes_are_checked():
-    with pytest.raises(ValueError, match="one entry a statistic"):
+    with pytest.raises(ValueError, match="give one average per statistic"):
         solve(STATES, [0.5])
-    with pytest.raises(ValueError, match="n_units must be between 1 and 20"):
+    with pytest.raises(ValueError, match="n_units is 40: give 1 to 20"):
         enumerate_states(40)
 
 

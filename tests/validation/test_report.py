@@ -16,18 +16,12 @@ import scipy.sparse
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.validation import moments
-from crbm_lite.validation import report as statistics
-from crbm_lite.validation.pairs import score_covariances_vv
-from crbm_lite.validation.report import (
-    compare_moments,
-    generated_frames,
-    l1_variance_term,
-    nllh,
-    nllh_given_probabilities,
-    sample_moments,
-    validate,
-)
-from crbm_lite.validation.scores import score_entries
+from crbm_lite.validation import report as report_module
+from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
+from crbm_lite.validation.likelihood import left_out_nllh, nllh, nllh_given_probabilities
+from crbm_lite.validation.moments import sample_moments
+from crbm_lite.validation.nrmse import StatisticScore, score_covariances_vv, score_entries
+from crbm_lite.validation.report import generated_frames, validate
 
 FIVE = ("v", "h", "vh", "vv", "hh")
 
@@ -58,6 +52,10 @@ class PlainCRBM:
         self.gamma_plus_, self.gamma_minus_, self.theta_plus_, self.theta_minus_ = (
             potential.parameters
         )
+
+    @property
+    def units(self):
+        return self.potential
 
     def hidden_input(self, v):
         return np.asarray(v, dtype=float) @ self.weights_
@@ -208,8 +206,8 @@ def test_moments_do_not_change_the_input():
         (iter([]), None, "spam holds no frames"),
         (iter([np.eye(3), np.eye(4)]), None, "4 neurons, the first has 3"),
         (iter([np.full((2, 3), 7, np.uint8)]), None, "spam"),
-        (np.eye(3), lambda v: np.zeros((2, 1)), "mean_h must return"),
-        (np.eye(3), lambda v: np.full((3, 1), np.nan), "mean_h must return"),
+        (np.eye(3), lambda v: np.zeros((2, 1)), "mean_h returned shape"),
+        (np.eye(3), lambda v: np.full((3, 1), np.nan), "mean_h returned shape"),
     ],
 )
 def test_bad_sources_are_named(source, mean_h, message):
@@ -302,7 +300,7 @@ def test_scores_of_nothing_and_of_constants_are_nan_without_warnings():
 
 
 def test_entries_of_different_lengths_are_refused():
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="give three lists of one length"):
         score_entries(np.ones(3), np.ones(3), np.ones(4), np.random.default_rng(0))
 
 
@@ -420,11 +418,44 @@ def test_a_scale_without_length_is_named_in_the_table():
     shared = rng.random((3, 4000, 1)) < 0.3
     rates = np.linspace(0.1, 0.4, 12) * np.where(shared, 2.0, 0.5)
     scores = compare_moments(*((rng.random((4000, 12)) < rates[k]).astype(int) for k in range(3)))
-    assert "no scale" not in scores.table()
+    assert "without a scale" not in scores.table()
     inverted = replace(scores.vv, rmse_shuffled=0.9 * scores.vv.rmse_optimal)
     table = replace(scores, vv=inverted).table()
-    assert "cov(v_i, v_j): nRMSE has no scale" in table
-    assert table.count("no scale") == 1
+    (line,) = (line for line in table.splitlines() if "without a scale" in line)
+    assert line.endswith("training data are: cov(v_i, v_j)")
+
+
+def a_score(nrmse, optimal=1.0, shuffled=2.0, n=1000):
+    rmse = shuffled - (1 - nrmse) * (shuffled - optimal)
+    return StatisticScore(rmse, optimal, shuffled, nrmse, 0.9, 0.9, n, density=None)
+
+
+def test_the_score_is_the_smallest_of_the_five_that_have_a_scale():
+    five = dict(zip(FIVE, map(a_score, (0.1, 0.2, 0.7, -0.3, 0.4))))
+    extra = {"vh_all_pairs": a_score(0.9), "vh_full_condition": a_score(0.95)}
+    assert MomentScores(**five, **extra).score == pytest.approx(0.3)
+    assert MomentScores(v=five["v"], vv=five["vv"]).score == pytest.approx(0.9)
+    for nrmse in (-25.8, 2.0):  # next to 0/0: says nothing, for better or worse
+        no_scale = a_score(nrmse, optimal=1.0, shuffled=1.01)
+        assert MomentScores(**(five | {"vh": no_scale})).score == pytest.approx(0.6)
+    assert MomentScores(**(five | {"vh": a_score(math.nan)})).score == -math.inf
+    assert MomentScores(v=no_scale, vv=no_scale).score == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("optimal", "shuffled", "n", "clear"),
+    [
+        (1.0, 1.05, 10_000, True),  # 7 standard errors of log RMSE
+        (1.0, 1.03, 10_000, False),  # 4
+        (1.0, 4.0, 10, True),  # 6
+        (1.0, 2.0, 10, False),  # 3
+        (0.0, 0.1, 10, True),
+        (0.0, 0.0, 10, False),
+        (1.2, 1.0, 10_000, False),
+    ],
+)
+def test_a_scale_is_five_standard_errors_long(optimal, shuffled, n, clear):
+    assert a_score(0.5, optimal, shuffled, n).has_scale is clear
 
 
 def test_models_without_hidden_units_have_two_statistics():
@@ -450,7 +481,7 @@ def test_sources_of_other_sizes_are_refused():
     v = correlated_spikes(50, 5, 0)
     with pytest.raises(ValueError, match="train has 4 neurons"):
         compare_moments(v, v[:, :4], v)
-    with pytest.raises(ValueError, match="weights must have shape"):
+    with pytest.raises(ValueError, match=r"weights has shape \(3, 5\): give \(N, M\), \(5, 3\)"):
         compare_moments(v, v, v, mean_h=hidden_means, weights=np.ones((3, 5)))
 
 
@@ -517,7 +548,7 @@ def test_nllh_of_the_mean_is_zero_and_of_the_truth_is_one():
 
 
 def test_nllh_of_a_model_is_that_of_its_reconstruction(monkeypatch):
-    from crbm_lite.validation import likelihood
+    from crbm_lite.core import left_out
 
     model = small_model()
     v = correlated_spikes(130, 6, 0)
@@ -527,7 +558,7 @@ def test_nllh_of_a_model_is_that_of_its_reconstruction(monkeypatch):
     p = 1.0 / (1.0 + np.exp(-(h @ weights.T + np.asarray(model.fields_, float))))
     expected = brute_force_nllh(v, p)
     for n_bytes in (2**26, 8 * 6 * 7):
-        monkeypatch.setattr(likelihood, "_CHUNK_BYTES", n_bytes)
+        monkeypatch.setattr(left_out, "_CHUNK_BYTES", n_bytes)
         np.testing.assert_allclose(nllh(model, v).nllh, expected, atol=1e-5)
 
 
@@ -543,7 +574,7 @@ def test_nllh_without_any_neuron_left_is_nan():
         (np.ones((3, 4)), "p has shape"),
         (np.full((5, 3), np.nan), "NaN"),
         (np.full((5, 3), -2.0), "not logits"),
-        (lambda frames: np.ones((2, 3)), "return"),
+        (lambda frames: np.ones((2, 3)), r"p has shape \(2, 3\) for frames 0 to 4"),
     ],
 )
 def test_bad_probabilities_are_refused(p, message):
@@ -568,7 +599,7 @@ class RecordedModel:
 
 def test_chains_continue_from_save_to_save_after_one_burn_in(monkeypatch):
     model, start = RecordedModel(), np.eye(4, 3, dtype=np.uint8)
-    monkeypatch.setattr(statistics, "_SAMPLE_BYTES", 2 * 4 * 3)
+    monkeypatch.setattr(report_module, "_SAMPLE_BYTES", 2 * 4 * 3)
     frames = list(generated_frames(model, start, n_saved=5, n_steps=7, burn_in=9, random_state=0))
     assert [len(f) for f in frames] == [8, 8, 4]
     assert [call[:4] for call in model.calls] == [(8, 4, 7, 9), (8, 4, 7, 0), (4, 4, 7, 0)]
@@ -627,6 +658,40 @@ def test_validate_equals_its_parts(truth_and_report):
     assert report.vh_all_pairs.n_entries == 18
     assert report.vh_full_condition.rmse == report.vh.rmse
     np.testing.assert_array_equal(report.nllh.nllh, nllh(model, test).nllh)
+    np.testing.assert_array_equal(report.left_out.nllh, left_out_nllh(model, test).nllh)
+
+
+def test_the_sampling_error_is_the_spread_over_seeds(truth_and_report):
+    model, train, test, _ = truth_and_report
+    short = {"n_chains": 40, "n_saved": 10, "n_steps": 1, "burn_in": 1}
+    reports = [validate(model, train, test, seed, **short) for seed in range(30)]
+    for name in ("v", "vh", "vv"):
+        scores = [getattr(report, name) for report in reports]
+        spread = np.std([score.nrmse for score in scores], ddof=1)
+        estimate = np.mean([score.nrmse_error for score in scores])
+        assert 0.6 < estimate / spread < 1.7, name
+
+
+def test_a_large_sampling_error_is_named_in_the_table(truth_and_report):
+    model, train, test, report = truth_and_report
+    assert 0 < report.vv.nrmse_error < 0.05
+    assert "sampling error" not in report.table()
+    few = replace(report, vv=replace(report.vv, nrmse_error=0.06))
+    (line,) = (line for line in few.table().splitlines() if "sampling error" in line)
+    assert line.endswith("(n_steps, n_saved): cov(v_i, v_j)")
+    one = validate(model, train, test, 0, n_chains=1, n_saved=20, n_steps=1, burn_in=0)
+    assert math.isnan(one.vv.nrmse_error)
+
+
+def test_errors_are_estimated_on_some_of_many_neurons(monkeypatch, truth_and_report):
+    model, train, test, _ = truth_and_report
+    short = {"n_chains": 20, "n_saved": 5, "n_steps": 1, "burn_in": 0}
+    whole = validate(model, train, test, 0, **short)
+    monkeypatch.setattr(report_module, "_N_NEURONS", 4)
+    some = validate(model, train, test, 0, **short)
+    assert some.vv.nrmse == whole.vv.nrmse
+    assert some.vv.nrmse_error != whole.vv.nrmse_error
+    assert some.h.nrmse_error == whole.h.nrmse_error
 
 
 def test_same_seed_same_report_and_other_seed_other_samples(truth_and_report):
@@ -668,7 +733,7 @@ def test_start_frames_are_training_frames(monkeypatch, truth_and_report):
         starts.append(start)
         return generated_frames(model, start, **keywords)
 
-    monkeypatch.setattr(statistics, "generated_frames", watched)
+    monkeypatch.setattr(report_module, "generated_frames", watched)
     few = train[:4]
     validate(model, few, test, 0, n_chains=30, n_saved=2, n_steps=1, burn_in=0)
     validate(model, few, test, 0, n_chains=4, n_saved=2, n_steps=1, burn_in=0)
@@ -689,7 +754,8 @@ def test_report_is_frozen_and_its_table_fixed_width(truth_and_report):
         score = getattr(report, name)
         assert f"{score.rmse:.2e}" in line
         assert f"{score.nrmse:.3f}" in line
-    assert f"{report.nllh.median:.4f}" in lines[-2]
+    assert f"median nLLH {report.left_out.median:.4f} with the neuron left out" in lines[-2]
+    assert f"{report.nllh.median:.4f} reconstructed" in lines[-2]
     assert str(report) == report.table()
 
 
@@ -702,7 +768,7 @@ def test_report_is_frozen_and_its_table_fixed_width(truth_and_report):
         ({"burn_in": -1}, "burn_in is -1"),
         ({"train": np.ones((5, 4))}, "train has 4"),
         ({"test": np.ones((5, 4))}, "test has 4"),
-        ({"test": np.full((5, 6), 0.5)}, "test must be binary"),
+        ({"test": np.full((5, 6), 0.5)}, "test holds 0.5"),
     ],
 )
 def test_bad_arguments_of_validate_are_named(truth_and_report, change, message):

@@ -15,6 +15,7 @@ from crbm_lite.recordings.recording import Recording
 from crbm_lite.recordings.splits import split_train_test
 from crbm_lite.simulation.planted import plant_recording
 from crbm_lite.validation import selection
+from crbm_lite.validation.likelihood import left_out_log_likelihood
 from crbm_lite.validation.report import validate
 from crbm_lite.validation.selection import GridSearch, Run, RunsFailed, grid_search
 
@@ -26,37 +27,36 @@ MODEL = CRBM(n_updates=20, batch_size=50, n_chains=20, n_gibbs=3)
 SHORT = {"n_chains": 20, "n_saved": 3, "n_steps": 2, "burn_in": 2}
 
 
-def a_run(n_hidden, l1, seed, nrmse, nllh=0.1):
-    return Run("r", n_hidden, l1, seed, tuple(nrmse), nllh, 0.5, "converged", 1.0)
-
-
-def test_the_score_is_the_minimum_of_the_five():
-    assert a_run(2, 0.1, 0, (0.1, 0.2, 0.7, -0.3, 0.4)).score == pytest.approx(0.3)
-    assert a_run(2, 0.1, 0, (0.1, 0.2, math.nan, -0.3, 0.4)).score == -math.inf
+def a_run(n_hidden, l1, seed, worst, nllh=0.1, left_out=-0.2):
+    nrmse, score = (worst, 0.0, 0.0, 0.0, 0.0), -math.inf if math.isnan(worst) else 1 - worst
+    return Run("r", n_hidden, l1, seed, nrmse, score, left_out, nllh, 0.5, "converged", 1.0)
 
 
 def test_the_best_cell_has_the_largest_median_over_seeds():
-    runs = [a_run(m, lam, seed, (worst, 0, 0, 0, 0), nllh)
-            for m, lam, worsts, nllh in [(2, 0.1, (0.5, 0.5, 0.5), 0.1),
-                                         (2, 0.2, (0.1, 0.6, 0.7), 0.2),
-                                         (4, 0.1, (0.9, 0.4, 0.3), 0.3),
-                                         (4, 0.2, (0.0, math.nan, math.nan), 0.4)]
+    runs = [a_run(m, lam, seed, worst, nllh, left_out)
+            for m, lam, worsts, nllh, left_out in [(2, 0.1, (0.5, 0.5, 0.5), 0.1, -0.3),
+                                                   (2, 0.2, (0.1, 0.6, 0.7), 0.2, -0.1),
+                                                   (4, 0.1, (0.9, 0.4, 0.3), 0.3, -0.2),
+                                                   (4, 0.2, (0.0, math.nan, math.nan), 0.4, -0.4)]
             for seed, worst in enumerate(worsts)]  # fmt: skip
     search = GridSearch(tuple(runs), (2, 4), (0.1, 0.2), 12)
     np.testing.assert_allclose(search.surface(), [[0.5, 0.4], [0.6, -np.inf]])
     assert np.isnan(search.surface("v")[1, 1])
-    assert search.best() == (4, 0.1)
+    assert search.best() == search.best("left_out_log_likelihood") == (2, 0.2)
+    assert search.best("score") == (4, 0.1)
     assert search.best("median_nllh") == (4, 0.2)
+    assert "best by left-out log-likelihood: M = 2, lambda = 0.2" in search.table()
     assert "best by min (1 - nRMSE): M = 4, lambda = 0.1" in search.table()
     assert "best by median nLLH: M = 4, lambda = 0.2" in search.table()
-    assert len(search.table().splitlines()) == 7
     with pytest.raises(ValueError, match="quantity is 'w'"):
         search.surface("w")
     with pytest.raises(ValueError, match="by is 'v'"):
         search.best("v")
-    lost = GridSearch((a_run(2, 0.1, 0, [math.nan] * 5),), (2,), (0.1,), 1)
-    with pytest.raises(ValueError, match="lost their weights"):
-        lost.best()
+    lost = GridSearch((a_run(2, 0.1, 0, math.nan),), (2,), (0.1,), 1)
+    with pytest.raises(ValueError, match=r"score is not defined .* lost their weights"):
+        lost.best("score")
+    assert lost.best() == (2, 0.1)
+    assert "none by min (1 - nRMSE): score is not defined" in lost.table()
 
 
 def test_a_run_is_a_fit_and_a_validation(tmp_path):
@@ -66,8 +66,10 @@ def test_a_run_is_a_fit_and_a_validation(tmp_path):
     model = model.set_params(progress=False).fit(train)
     report = validate(model, train, test, random_state=5, **SHORT)
     (run,) = search.runs
-    assert run.nrmse == tuple(getattr(report, x).nrmse for x in selection.STATISTICS)
+    assert run.nrmse == tuple(getattr(report, x).nrmse for x in ("v", "h", "vh", "vv", "hh"))
+    assert run.score == report.score
     assert run.median_nllh == report.nllh.median
+    assert run.left_out_log_likelihood == left_out_log_likelihood(model, test).mean()
     assert run.verdict == model.verdict_
     assert MODEL.n_hidden == CRBM().n_hidden
 
@@ -110,8 +112,10 @@ def test_a_restart_computes_only_what_is_missing(tmp_path, monkeypatch):
     assert grid_search(*arguments, validation=SHORT | {"n_saved": 4}).n_computed == 5
 
 
-OF_ANOTHER = json.dumps(vars(a_run(2, 0.01, 1, (0.1, 0.1, 0.1, 0.1, 0.1))))
-CUT_SHORT = json.dumps(vars(a_run(2, 0.01, 0, (0.1, 0.1))) | {"recording": "recording"})
+OF_ANOTHER = json.dumps(vars(a_run(2, 0.01, 1, 0.1)))
+CUT_SHORT = json.dumps(
+    vars(a_run(2, 0.01, 0, 0.1)) | {"recording": "recording", "nrmse": (0.1, 0.1)}
+)
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"seed": 1}', OF_ANOTHER, CUT_SHORT])

@@ -1,0 +1,14 @@
+from .deconvolution import GCAMP6F as GCAMP6F
+from .deconvolution import GCAMP6S as GCAMP6S
+from .deconvolution import CalciumKernel as CalciumKernel
+from .deconvolution import Deconvolution as Deconvolution
+from .deconvolution import deconvolve as deconvolve
+from .deconvolution import infer_kernel as infer_kernel
+from .preprocessing import FilteredRecordings as FilteredRecordings
+from .preprocessing import align_planes as align_planes
+from .preprocessing import as_finite_traces as as_finite_traces
+from .preprocessing import delta_f_over_f as delta_f_over_f
+from .preprocessing import filter_recordings as filter_recordings
+from .solver import solve_traces as solve_traces
+from .spike_scores import SpikeScore as SpikeScore
+from .spike_scores import score_spikes as score_spikes

@@ -1,0 +1,15 @@
+from .atlas import Atlas as Atlas
+from .atlas import load_atlas as load_atlas
+from .download import ContentRefused as ContentRefused
+from .download import DownloadFailed as DownloadFailed
+from .download import download_file as download_file
+from .manifest import SHA256 as SHA256
+from .manifest import DatasetEntry as DatasetEntry
+from .manifest import FileEntry as FileEntry
+from .manifest import read_manifest as read_manifest
+from .registry import Dataset as Dataset
+from .registry import DatasetCorrupt as DatasetCorrupt
+from .registry import DatasetUnavailable as DatasetUnavailable
+from .registry import fetch as fetch
+from .registry import list_datasets as list_datasets
+from .registry import load_retina as load_retina

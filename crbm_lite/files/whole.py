@@ -1,0 +1,143 @@
+"""Writing files whole or not at all, by one process at a time, and the folder of what is kept."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["cache_folder", "one_process_at_a_time", "whole_hdf5", "write_whole"]
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloads and trained models.
+
+    It is the one named by the environment variable CRBM_LITE_CACHE, else the system's cache folder
+    for crbm_lite.
+    """
+    import platformdirs
+
+    return Path(os.environ.get("CRBM_LITE_CACHE") or platformdirs.user_cache_dir("crbm_lite"))
+
+
+@contextmanager
+def one_process_at_a_time(path: Path) -> Iterator[None]:
+    """Let one process at a time make a file; the others wait until it has done so.
+
+    The lock is a file beside it, ``<name>.lock``, which is removed at the end. The system frees the
+    lock of a process however that ends, so nothing has to time out. Where there are no locks
+    (Windows, some network disks), or where nothing can be written, nobody waits.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with one_process_at_a_time(Path(folder) / "model.h5"):
+    ...         os.listdir(folder)
+    ['model.h5.lock']
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    handle = _locked(lock)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            lock.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def _locked(lock: Path) -> int | None:
+    """Wait for a lock and return the open file that holds it; None where there can be no lock."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    while True:
+        try:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError:  # a disk or folder that may only be read
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            # Whoever held it has removed its file: a lock on that one would exclude nobody.
+            if os.path.samestat(os.fstat(handle), lock.stat()):
+                return handle
+        except FileNotFoundError:  # removed, and not made again
+            pass
+        except OSError:  # a file system without locks
+            return handle
+        os.close(handle)
+
+
+@contextmanager
+def whole_hdf5(path: str | os.PathLike, **options: object) -> Iterator[h5py.File]:
+    """Open an HDF5 file to fill, which appears whole at the end, or not at all.
+
+    It is made in memory: on a full disk HDF5 fails untidily, and may take the process with it.
+
+    Parameters
+    ----------
+    path : path
+    **options
+        As `h5py.File` takes them, such as ``libver``.
+
+    Raises
+    ------
+    OSError
+        As `write_whole`.
+
+    Examples
+    --------
+    >>> import h5py, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with whole_hdf5(Path(folder) / "one.h5") as file:
+    ...         file["x"] = 7
+    ...     int(h5py.File(Path(folder) / "one.h5")["x"][()])
+    7
+    """
+    import h5py
+
+    image = io.BytesIO()
+    with h5py.File(image, "w", **options) as file:
+        yield file
+    write_whole(path, image.getbuffer())
+
+
+def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all: under a temporary name, onto the disk, then renamed.
+
+    A link is followed: the file that it names is replaced, and the link stays.
+
+    Raises
+    ------
+    OSError
+        If there is no room, no folder, or no right to write; what was there is still there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder) / "text", b"all of it")
+    ...     (Path(folder) / "text").read_bytes()
+    b'all of it'
+    """
+    real = Path(os.path.realpath(path))
+    part = real.with_name(f"{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, real)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno:  # the name that the user knows
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise

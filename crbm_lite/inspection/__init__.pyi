@@ -1,0 +1,14 @@
+from .advice import TRAINING as TRAINING
+from .advice import signal_components as signal_components
+from .cost import measured_cost as measured_cost
+from .findings import Finding as Finding
+from .findings import check_activity as check_activity
+from .findings import check_artefacts as check_artefacts
+from .findings import check_ceiling as check_ceiling
+from .findings import check_drift as check_drift
+from .findings import check_neurons as check_neurons
+from .findings import check_orientation as check_orientation
+from .findings import check_pairs as check_pairs
+from .findings import check_rate as check_rate
+from .report import RecordingReport as RecordingReport
+from .report import check_recording as check_recording

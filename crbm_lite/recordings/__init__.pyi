@@ -1,0 +1,15 @@
+from .controls import independent_frames as independent_frames
+from .controls import shift_time as shift_time
+from .files import load_recording as load_recording
+from .files import save_recording as save_recording
+from .ground_truth import GroundTruth as GroundTruth
+from .layouts import FORMAT as FORMAT
+from .layouts import VERSION as VERSION
+from .layouts import read_native as read_native
+from .layouts import read_published as read_published
+from .layouts import write_native as write_native
+from .layouts import write_published as write_published
+from .recording import Recording as Recording
+from .splits import Split as Split
+from .splits import split_recording as split_recording
+from .splits import split_train_test as split_train_test

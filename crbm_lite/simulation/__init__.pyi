@@ -1,0 +1,15 @@
+from .larva import REGION_NAMES as REGION_NAMES
+from .larva import AssemblyPlan as AssemblyPlan
+from .larva import draw_dwell_times as draw_dwell_times
+from .larva import plan_assemblies as plan_assemblies
+from .larva import plant_structure as plant_structure
+from .larva import sample_inside as sample_inside
+from .larva import sample_positions as sample_positions
+from .larva_recording import calcium_traces as calcium_traces
+from .larva_recording import simulate_recording as simulate_recording
+from .planted import draw_spikes as draw_spikes
+from .planted import draw_states as draw_states
+from .planted import plant_recording as plant_recording
+from .planted import shift_to_activity as shift_to_activity
+from .projections import draw_excitability as draw_excitability
+from .projections import plan_projections as plan_projections

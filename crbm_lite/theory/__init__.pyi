@@ -1,0 +1,9 @@
+from .maximum_entropy import MaximumEntropy as MaximumEntropy
+from .maximum_entropy import boltzmann as boltzmann
+from .maximum_entropy import enumerate_states as enumerate_states
+from .maximum_entropy import solve as solve
+from .maximum_entropy import with_hidden as with_hidden
+from .maximum_entropy import with_pairs as with_pairs
+from .random_machines import PhaseSample as PhaseSample
+from .random_machines import random_rbm as random_rbm
+from .random_machines import sample_phase as sample_phase

@@ -1,0 +1,71 @@
+"""The API reference and the floors of the house, made from the folders and their imports."""
+
+import api_pages
+import floor_plan
+import pytest
+
+# Who imports whom: work -> model -> core, and a door from core up to work inside a method.
+MODULES = {
+    "crbm_lite": '"""The package."""',
+    "crbm_lite.core": '"""Numbers: plain ones. And more."""',
+    "crbm_lite.core.units": '"""Units | halves."""\n'
+    "class Units:\n    def show():\n        import crbm_lite.work.show",
+    "crbm_lite.measures": '"""Measures."""',
+    "crbm_lite.model": '"""The model."""',
+    "crbm_lite.model.cache": '"""A cache."""\ndef g():\n    import crbm_lite.core.units',
+    "crbm_lite.model.model": '"""The estimator."""',
+    "crbm_lite.work": '"""Work, in all\nits forms."""',
+    "crbm_lite.work.inner": '"""Inner work."""',
+    "crbm_lite.work.inner.deep": '"""Deep."""',
+    "crbm_lite.work.show": '"""Show."""\nimport crbm_lite.model.model',
+    "crbm_lite.work._hidden": '"""Not for readers."""',
+}
+
+
+def test_sections_are_the_folders_the_model_first_then_from_the_top_floor_down():
+    assert list(api_pages.sections(MODULES).items()) == [
+        ("crbm_lite.model", ["crbm_lite.model.model", "crbm_lite.model.cache"]),
+        ("crbm_lite.work", ["crbm_lite.work.show"]),
+        ("crbm_lite.work.inner", ["crbm_lite.work.inner.deep"]),
+        ("crbm_lite.core", ["crbm_lite.core.units"]),
+        ("crbm_lite", ["crbm_lite.measures"]),
+    ]
+
+
+def test_an_import_inside_a_function_counts_and_a_door_upward_does_not():
+    assert floor_plan.folder_floors(MODULES) == {"core": 0, "measures": 0, "model": 1, "work": 2}
+    rows = floor_plan.table(MODULES).splitlines()
+    assert rows[2:] == ["| 2 | `work` |", "| 1 | `model` |", "| 0 | `core`, `measures` |"]
+
+
+@pytest.mark.parametrize(
+    ("docstring", "expected"),
+    [
+        ("Recordings: spikes and places.", ("Recordings", "Spikes and places.")),
+        ("Figures in\none style.\n\nMore.", ("Figures in one style", "")),
+        ("Data sets. By name.", ("Data sets", "By name.")),
+        ("", ("", "")),
+    ],
+)
+def test_a_section_is_titled_by_the_head_of_the_folders_docstring(docstring, expected):
+    assert api_pages.title_and_text(docstring) == expected
+
+
+def test_every_section_has_its_title_and_a_row_for_each_module():
+    text = api_pages.overview(MODULES)
+    assert "## Numbers\n\nPlain ones. And more.\n\n| module" in text
+    assert "## Work, in all its forms\n\n| module" in text
+    assert r"| [core.units](api/core.units.md) | Units \| halves. |" in text
+
+
+def test_every_module_of_the_package_gets_a_page_that_the_contents_name(tmp_path):
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "api.md").write_text("# API\n")
+    names = api_pages.write(tmp_path)
+    pages = {p.relative_to(tmp_path).with_suffix("").as_posix() for p in tmp_path.rglob("*.md")}
+    assert set(names) | {"reference/api"} == pages
+    assert len(names) == len(set(names))
+    assert names[0] == "reference/api/model.model"
+    listing = (tmp_path / "reference" / "api.md").read_text()
+    for name in names:
+        assert f"({name.removeprefix('reference/')}.md)" in listing

@@ -1,0 +1,89 @@
+"""Files appear whole or not at all, and one process at a time makes one."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from crbm_lite.files.whole import cache_folder, one_process_at_a_time, write_whole
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "old"
+    write_whole(path, b"old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=r"No space left on device: .*old"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["old"]
+
+
+def held_by_another_process(lock):
+    """A process that holds a lock until it is killed."""
+    code = (
+        "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX);"
+        "print('held', flush=True); time.sleep(600)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, lock], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock there")
+def test_a_second_process_waits_until_the_first_is_done_or_dead(tmp_path):
+    lock, entered = tmp_path / "file.lock", threading.Event()
+
+    def enter():
+        with one_process_at_a_time(tmp_path / "file"):
+            entered.set()
+
+    with held_by_another_process(lock) as holder:
+        thread = threading.Thread(target=enter)
+        thread.start()
+        assert not entered.wait(0.5)
+        holder.kill()
+        thread.join(60)
+    assert entered.is_set() and not lock.exists()
+
+
+def test_a_lock_that_was_removed_while_we_waited_is_taken_anew(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    lock, calls, flock = tmp_path / "file.lock", [], fcntl.flock
+
+    def removed_meanwhile(handle, how):
+        calls.append(handle)
+        if len(calls) == 1:
+            lock.unlink()
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
+    with one_process_at_a_time(tmp_path / "file"):
+        assert os.path.samestat(os.fstat(calls[1]), lock.stat())
+    assert len(calls) == 2 and not lock.exists()
+
+
+def test_where_there_are_no_locks_nobody_waits(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(handle, how):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with one_process_at_a_time(tmp_path / "file"):
+        pass
+    with one_process_at_a_time(tmp_path / "no folder" / "file"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_cache_folder_is_the_named_one_or_the_systems(monkeypatch, tmp_path):
+    monkeypatch.setenv("CRBM_LITE_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("CRBM_LITE_CACHE")
+    assert cache_folder().is_relative_to(Path.home()) and "crbm_lite" in cache_folder().parts
