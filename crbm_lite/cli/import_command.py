@@ -116,6 +116,7 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
               "no region.")  # fmt: skip
 @click.option("--neuropil", type=NUMBER, help="suite2p: share of Fneu to subtract from F.")
 @click.option("--um-per-pixel", type=POSITIVE, help="suite2p, CaImAn: makes um of pixels.")
+@click.option("--um-per-plane", type=POSITIVE, help="suite2p's combined: makes z of planes.")
 @click.option("--coordinate-unit", help="Of the positions, um by default.")
 @click.option("--series", help="NWB: which activity; units are spike times.")
 @click.option("--bin-s", type=POSITIVE, help="Spike times: width of a bin in seconds.")
@@ -158,10 +159,12 @@ def import_file(
         given["delimiter"] = "\t"
     data = _imported(source, format, all_cells, given)
     crbm_lite.save_recording(recording, data, overwrite=overwrite)
-    lost = _bins_with_several(data.provenance)
+    notes = _bins_with_several(data.provenance)
+    if data.coordinates is None and "coordinates" in data.provenance:
+        notes = f"coordinates are {data.provenance['coordinates']}"
     click.echo(f"{recording}: {data!r}", err=str(report) == "-")
-    if lost:
-        click.echo(lost, err=str(report) == "-")
+    if notes:
+        click.echo(notes, err=str(report) == "-")
     values = {
         "source": str(source), "recording": str(recording), "frames": data.n_frames,
         "neurons": data.n_neurons, "rate_hz": data.rate_hz, "activity": data.activity.mean(),

@@ -116,6 +116,7 @@ class ArrayOptions(ToBinary):
     stop_s: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.time_axis not in (0, 1):
             raise ValueError(f"time_axis is {self.time_axis!r}: give 0 (frames first) or 1")
         if self.trial_axis not in (None, 0, 1, 2):
@@ -164,6 +165,9 @@ def recording_from_arrays(
     rate_hz = None if options.rate_hz is None else as_rate_hz(options.rate_hz)
     used = _used_keys(path, arrays, options.keys)
     found = {field: arrays[key] for field, key in used.items()}
+    for field, value in found.items():
+        if np.ma.is_masked(value):
+            raise RecordingError(f"{path}: key {used[field]} has masked entries: fill them")
     provenance = {"source": path.name, "layout": layout, "keys": used}
     where = f"{path}: key {used['spikes']}"
     if _are_spike_times(found["spikes"], where, options):
@@ -174,7 +178,8 @@ def recording_from_arrays(
         values, starts = _frames(found["spikes"], where, options)
     names = _texts(path, used, found, "names")
     keep = neurons_left(as_left_out(options.leave_out), names, values.shape[1], where)
-    values, names = _kept(values.T, keep).T, None if names is None else _kept(names, keep)
+    names = tuple(map(str, range(keep.size))) if names is None and not keep.all() else names
+    values, names = _kept(values.T, keep).T, _kept(names, keep)
     if options.leave_out is None or not keep.all():
         check_no_labels(values, names, where, first_row=first_row)
     breaks = np.asarray(starts, dtype=np.int64)
@@ -229,7 +234,7 @@ def rate_given_times(
     RecordingError
         If the times are not T finite numbers that increase.
     """
-    times = np.asarray(times_s)
+    times = as_array(times_s, where)
     if times.dtype.kind not in "iuf" or times.size != max(times.shape, default=0):
         raise RecordingError(f"{where} has shape {times.shape}, dtype {times.dtype}: give "
                              "the time of each frame in seconds")  # fmt: skip

@@ -52,6 +52,9 @@ class ToBinary:
     kernel: CalciumKernel | None = None
     clip_negative: bool = False
 
+    def __post_init__(self) -> None:
+        as_flag(self.clip_negative, "clip_negative")
+
 
 @dataclass(frozen=True, eq=False)
 class Binarised:
@@ -114,7 +117,7 @@ def binarise(
     named = [name for name, value in vars(way).items() if value is not None and name in ways]
     if len(named) > 1:
         raise ValueError(f"{' and '.join(named)} are given: binarise in one way")
-    if as_flag(way.clip_negative, "clip_negative") and named != ["amplitude_fraction"]:
+    if way.clip_negative and named != ["amplitude_fraction"]:
         raise ValueError("clip_negative is True: give amplitude_fraction, which it is for")
     values = as_array(values, where)
     if values.ndim != 2 or 0 in values.shape or values.dtype.kind not in "biuf":

@@ -163,6 +163,8 @@ def read_published(
 ) -> dict:
     """Read the fields of a recording in the published layout; coordinates become micrometres.
 
+    The names of the neurons are their numbers in the file.
+
     Parameters
     ----------
     file : h5py.File
@@ -228,6 +230,7 @@ def read_published(
         "coordinates": 1000.0 * position_mm.T[keep],
         "labels": np.ascontiguousarray(labels[:, keep].T),
         "label_names": tuple(x.decode() for x in names),
+        "names": [str(i) for i in keep],
         "discontinuities": np.flatnonzero(step_s > 1.5 * frame_s) + 1,
         "provenance": {
             "source": Path(file.filename).name,

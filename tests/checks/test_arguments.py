@@ -84,6 +84,7 @@ WRONG = {  # values that no importer takes
     "stop_s": (NAN, INF, "1", [1], {}, 1e300, -5),
     "traces": (3, None, ["F"], "spks "),
     "um_per_pixel": (0, -1, NAN, INF, "1", [1], True),
+    "um_per_plane": (0, -1, NAN, "1"),
     "neuropil": (NAN, INF, "1", [1], {}, None),
     "accepted_only": ("no", None, 2),
     "keep_unlabelled": ("no", None), "dff": ("no", None),

@@ -102,6 +102,42 @@ class TestSuite2p:
         with pytest.raises(RecordingError, match=r"spks\.npy holds .* never binarised silently"):
             import_suite2p(folder)
 
+    def test_combined_planes_lie_apart(self, tmp_path):
+        """suite2p's combined adds the offset of a tile to med; the planes keep their own."""
+        rng = np.random.default_rng(0)
+        own = [[[30, 40], [50, 60]], [[30, 40], [55, 66], [7, 8]]]  # y, x in each plane
+        tiled = [*own[0], *[[y, x + 512] for y, x in own[1]]]
+        planes = [0, 0, 1, 1, 1]
+        for name, places, numbers in (("plane0", own[0], None), ("plane1", own[1], None),
+                                      ("combined", tiled, planes)):  # fmt: skip
+            stat = [{"med": list(place)} for place in places]
+            for roi, plane in zip(stat, numbers or ()):
+                roi["iplane"] = np.int64(plane)
+            (tmp_path / name).mkdir()
+            events = (rng.random((len(stat), 60)) < 0.2) * 3.0
+            for part, values in {"F": events + 9, "spks": events, "iscell": np.ones((len(stat), 2)),
+                                 "stat": np.array(stat, dtype=object)}.items():  # fmt: skip
+                np.save(tmp_path / name / f"{part}.npy", values)
+        combined = tmp_path / "combined"
+        right = [[20, 15, 0], [30, 25, 0], [20, 15, 40], [33, 27.5, 40], [4, 3.5, 40]]
+        options = {"rate_hz": 5.0, "um_per_pixel": 0.5, "um_per_plane": 40.0, **HALF}
+        recording = import_recording(combined, **options)
+        np.testing.assert_allclose(recording.coordinates, right)
+        assert recording.coordinate_unit == "um"
+        assert recording.names == ("0", "1", "2", "3", "4")
+        for left_out in ("um_per_plane", "um_per_pixel"):
+            recording = import_suite2p(combined, **options | {left_out: None})
+            assert recording.coordinates is None
+            assert "um_per_plane" in recording.provenance["coordinates"]
+        shutil.rmtree(tmp_path / "plane1")
+        assert import_suite2p(combined, **options).coordinates is None
+        assert import_suite2p(tmp_path / "plane0", **options).coordinates.shape == (2, 3)
+        np.save(tmp_path / "plane0/stat.npy", np.array([{"med": [1, 2]}] * 3, dtype=object))
+        (tmp_path / "plane1").mkdir()
+        np.save(tmp_path / "plane1/stat.npy", np.array([{"med": [1, 2]}] * 3, dtype=object))
+        with pytest.raises(RecordingError, match=r"plane0/stat\.npy describes 3 ROIs"):
+            import_suite2p(combined, **options)
+
     def test_several_planes(self, folder):
         (folder / "plane1").mkdir()
         (folder / "plane1/F.npy").write_bytes((folder / "plane0/F.npy").read_bytes())
@@ -116,7 +152,7 @@ class TestSuite2p:
         ("iscell.npy", np.full((5, 2), 0.7), "0 or 1"),
         ("iscell.npy", np.zeros((5, 2)), "no ROI a cell"),
         ("stat.npy", np.array([{"med": [1, 2]}] * 4, dtype=object), "describes 4 ROIs"),
-        ("stat.npy", np.array([{"mad": [1, 2]}] * 5, dtype=object), "key med of ROI 0"),
+        ("stat.npy", np.array([{"mad": [1, 2]}] * 5, dtype=object), "key med or iplane of ROI 0"),
         ("stat.npy", np.array([{"med": [1, np.nan]}] * 5, dtype=object), "coordinates holds NaN"),
         ("stat.npy", np.zeros(5), "not objects"),
         ("ops.npy", np.zeros(5), "not objects"),
