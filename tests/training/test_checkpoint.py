@@ -260,6 +260,29 @@ def test_a_checkpoint_that_something_else_changed_is_told_and_does_not_become_th
         other.write(IDENTITY, STATE)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="no locks there")
+def test_two_runs_cannot_write_to_one_checkpoint(data, unbroken, tmp_path, monkeypatch):
+    path, refused = tmp_path / "run.h5", []
+    plain = NumbaTrainer.one_update
+
+    def second_run_begins(self, *args, **kwargs):
+        if self.plan.update == 130 and not refused:
+            with pytest.raises(CheckpointError, match="in use by another run: give each run") as e:
+                CRBM(**HYPER).fit(data, checkpoint=path, resume=True)
+            refused.append(e)
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(NumbaTrainer, "one_update", second_run_begins)
+    assert bits(CRBM(**HYPER).fit(data, checkpoint=path, checkpoint_every=10)) == unbroken
+    assert len(refused) == 1
+    # the end of the first run, or its failure, lets go of the checkpoint
+    monkeypatch.setattr(NumbaTrainer, "one_update", None)
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="n_updates"):
+            CRBM(**HYPER | {"n_updates": 300}).fit(data, checkpoint=path, resume=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.h5", "run.h5.previous"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="links need rights there")
 def test_a_link_to_another_disk_stays_one(tmp_path):
     (tmp_path / "big").mkdir()
