@@ -113,8 +113,7 @@ def binarise(
     array([[0, 1],
            [1, 0]], dtype=uint8)
     """
-    ways = (*_WAYS, "kernel")
-    named = [name for name, value in vars(way).items() if value is not None and name in ways]
+    named = [name for name in (*_WAYS, "kernel") if getattr(way, name) is not None]
     if len(named) > 1:
         raise ValueError(f"{' and '.join(named)} are given: binarise in one way")
     if way.clip_negative and named != ["amplitude_fraction"]:

@@ -211,7 +211,7 @@ def _positions(path: Path, n_rois: int) -> tuple[np.ndarray | None, list[int]]:
     """(ROIs, 3) x, y, 0 in pixels and the plane of each, if there is a stat.npy."""
     if not path.exists():
         return None, []
-    objects = read_objects(path)
+    objects = read_objects(path, n_rois)
     if len(objects) != n_rois:
         raise RecordingError(f"{path} describes {len(objects)} ROIs, the traces have {n_rois}")
     positions, planes = np.zeros((n_rois, 3)), []

@@ -12,6 +12,7 @@ events, rate and positions in it.
 import pickle
 import shutil
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -261,6 +262,30 @@ class TestPlainObjects:
         path.write_bytes(head[: head.index(b"\n") + 1] + stream)
         with pytest.raises(RecordingError, match=r"stat\.npy"):
             read_objects(path)
+
+    @pytest.mark.parametrize(
+        "step", [b"}", b"(", b"]", b"}2", b"N\x94", b")\x85", b"cos\nsystem\n"]
+    )
+    def test_a_stream_of_many_steps_takes_little_memory(self, step, tmp_path):
+        path = tmp_path / "ops.npy"
+        np.save(path, {"a": 1})
+        head = path.read_bytes()[: path.read_bytes().index(b"\n") + 1]
+        path.write_bytes(head + b"\x80\x04" + step * 600_000 + b".")
+        tracemalloc.start()
+        try:
+            with pytest.raises(RecordingError, match=r"ops\.npy.*more than 500,600 steps"):
+                read_objects(path)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 120e6
+
+    def test_many_cells_and_many_files_of_a_movie_are_read(self, tmp_path):
+        cell = {"med": [1, 2], "lam": np.ones(9, np.float32)} | {f"k{i}": i / 7 for i in range(40)}
+        np.save(tmp_path / "stat.npy", np.array([dict(cell) for _ in range(3000)], dtype=object))
+        assert len(read_objects(tmp_path / "stat.npy", 3000)) == 3000
+        np.save(tmp_path / "ops.npy", {"filelist": [f"{i}.tif" for i in range(20_000)], "fs": 5.0})
+        assert read_objects(tmp_path / "ops.npy")[0]["fs"] == 5.0
 
 
 EVENTS = np.where(np.random.default_rng(1).random((4, 60)) < 0.1, 2.0, 0.0)
