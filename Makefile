@@ -31,7 +31,7 @@ help:
 	@echo "make book    build the website and print where it is (STRICT=1: warnings are errors)"
 	@echo "make test    unit tests, doctests, and every chapter under nbval (WORKERS=4: in four processes, not two)"
 	@echo "make test-browser   open every page of the built site in Chromium"
-	@echo "make bench   print the numbers of the README's table and write them to benchmarks/results (an hour)"
+	@echo "make bench   print the numbers of the page Numbers and write them to benchmarks/results (an hour)"
 	@echo "make lint    ruff and codespell"
 	@echo "make links   ask every address that the built website links to (needs the network)"
 	@echo "make clean   remove what was made, except the environment in .venv"

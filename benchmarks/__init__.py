@@ -1,1 +1,1 @@
-"""Numbers that the README names: `python -m benchmarks` or `python -m benchmarks.<name>`."""
+"""The numbers of the page Numbers: `python -m benchmarks` or `python -m benchmarks.<name>`."""

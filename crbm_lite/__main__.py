@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run `crbm_lite.cli.commands`; without the package click, say how to get it (exit code 2)."""
     try:
-        from crbm_lite.cli.commands import commands
+        from crbm_lite.cli.commands import command_line
     except KeyboardInterrupt:
         print("Error: interrupted", file=sys.stderr)
         sys.exit(130)
@@ -20,7 +20,7 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    commands(prog_name="crbm-lite")
+    command_line(prog_name="crbm-lite")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The API reference: one page for every module of the package, one section for every folder.
+"""Write the API reference: one page for every module of the package, one section for every folder.
 
 Nothing is listed by hand. A section is a folder, its title the head of the docstring in the
 folder's ``__init__.py``. The model comes first; then the folders follow from the top floor
@@ -18,7 +18,7 @@ LEFT_OUT = "set_fit_request, set_transform_request, set_score_request"
 
 
 def sections(modules: dict[str, str]) -> dict[str, list[str]]:
-    """The modules of each folder, in the order of the pages; `modules` are texts by dotted name.
+    """Sort the modules into folders, in the order of the pages; `modules` has texts by dotted name.
 
     A file beside the folders has its section under the name of the package.
     """
@@ -33,7 +33,7 @@ def sections(modules: dict[str, str]) -> dict[str, list[str]]:
 
 
 def _order(modules: dict[str, str]) -> Callable[[str], tuple]:
-    """A sort key of folders: the model, then floor by floor, a folder before those inside it."""
+    """Return a sort key of folders: the model, then floor by floor, a folder before its own."""
     level = floor_plan.folder_floors(modules)
 
     def place(folder: str) -> tuple:
@@ -44,7 +44,7 @@ def _order(modules: dict[str, str]) -> Callable[[str], tuple]:
 
 
 def title_and_text(docstring: str) -> tuple[str, str]:
-    """The head of a docstring as a title, up to its colon or full stop, and what follows it.
+    """Split the head of a docstring into a title, up to its colon or full stop, and what follows.
 
     >>> title_and_text("Recordings: spikes and places.")
     ('Recordings', 'Spikes and places.')
@@ -57,12 +57,12 @@ def title_and_text(docstring: str) -> tuple[str, str]:
 
 
 def short_name(module: str) -> str:
-    """The name of a module's page: its dotted name without the package."""
+    """Name the page of a module: its dotted name without the package."""
     return module.removeprefix(f"{house.PACKAGE}.")
 
 
 def page(module: str) -> str:
-    """The page of one module; Sphinx fills it from the docstrings."""
+    """Return the page of one module; Sphinx fills it from the docstrings."""
     return (
         f"# {short_name(module)}\n\n```{{eval-rst}}\n.. automodule:: {module}\n"
         f"   :members:\n   :ignore-module-all:\n   :exclude-members: {LEFT_OUT}\n```\n"
@@ -70,7 +70,7 @@ def page(module: str) -> str:
 
 
 def overview(modules: dict[str, str]) -> str:
-    """The tables of all sections, each module with the summary of its docstring."""
+    """Return the tables of all sections, each module with the summary of its docstring."""
     tables = []
     for folder, inside in sections(modules).items():
         title, text = title_and_text(_docstring(modules[folder]))

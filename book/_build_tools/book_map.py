@@ -1,7 +1,7 @@
-"""The map of the book: for each chapter its time, prerequisites, data, and what runs in the page.
+"""Make the map of the book: each chapter with its time, its data, and what runs in the page.
 
-All of it is read off the chapters and their last run, but for the prerequisites, which book/map.yml
-gives.
+Everything is read off the chapters and their last run, except the prerequisites: those stand in
+book/map.yml.
 """
 
 import re
@@ -29,7 +29,7 @@ FETCHED = re.compile(r"""\bfetch\(\s*["']([\w-]+)["']""")
 
 
 def parts() -> list[tuple[str, list[str]]]:
-    """The parts of the table of contents but the last, which is for looking things up."""
+    """Return the parts of the table of contents, without the reference pages."""
     toc = yaml.safe_load((chapter_store.BOOK / "_toc.yml").read_text(encoding="utf-8"))
     found = [(part["caption"], [c["file"] for c in part["chapters"]]) for part in toc["parts"]]
     return [(part, [f for f in files if not f.startswith("reference/")]) for part, files in found]
@@ -40,7 +40,7 @@ def prerequisites() -> dict[str, list[str]]:
 
 
 def data(code: str) -> str:
-    """Which recordings a chapter fetches."""
+    """Name the recordings that a chapter fetches."""
     names = list(dict.fromkeys(FETCHED.findall(code)))
     if "load_retina" in code:
         names.insert(0, "retinal-waves")
@@ -74,7 +74,7 @@ def _row(part: str, name: str, after: list[str]) -> str:
 
 
 def table() -> str:
-    """The map as a table, one row per chapter."""
+    """Return the map as a table, one row per chapter."""
     after = prerequisites()
     rows = [
         _row(part if k == 0 else "", name, after[name])

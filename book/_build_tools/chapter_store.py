@@ -1,11 +1,11 @@
-"""The store of executed chapters: one execution feeds both the tests and the website.
+"""Keep executed chapters: one execution feeds both the tests and the website.
 
-The tests run every chapter under nbval; what passes is written here with all its outputs, and the
-website is built from it. A chapter is *current* while its key is unchanged: the notebook, the
-library, the versions of the main packages, the stored tables that the notebook names and, for a
-chapter that fetches recordings, which of them are at hand.
+The tests run every chapter under nbval. A chapter that passes is written here with all its outputs,
+and the website is built from it. A chapter is *current* while its key is unchanged. The key is made
+from the notebook, the library, the versions of the main packages, the stored tables that the
+notebook names and, if it fetches recordings, from which of them are here.
 
-Run as a program it tells how many chapters are current, and exits with 1 if any is not.
+Run as a program, it prints how many chapters are current, and exits with 1 if one is not.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ TABLES = ("benchmarks/*.csv", "benchmarks/results/*", "book/**/*.json", "book/**
 
 @dataclass(frozen=True)
 class Run:
-    """What is kept beside an executed notebook."""
+    """Say when and how a notebook was executed; this is kept beside it."""
 
     key: str
     finished: str
@@ -58,7 +58,7 @@ class Run:
 
 
 def chapters() -> list[Path]:
-    """Every notebook of the book, in the order of the table of contents."""
+    """List the notebooks of the book, in the order of the table of contents."""
     toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
     listed = [BOOK / f"{name}.ipynb" for name in _files(toc)]
     return [path for path in listed if path.is_file()]
@@ -74,7 +74,7 @@ def _files(node) -> list[str]:
 
 
 def name_of(chapter: Path) -> str:
-    """The chapter's name in reports: its path in the book without the suffix."""
+    """Return a chapter's name in reports: its path in the book without the suffix."""
     return chapter.resolve().relative_to(BOOK).with_suffix("").as_posix()
 
 
@@ -92,7 +92,7 @@ def versions() -> dict[str, str]:
 
 
 def key(chapter: Path) -> str:
-    """The hash of everything that an executed chapter depends on."""
+    """Hash everything that an executed chapter depends on."""
     text = chapter.read_bytes()
     parts = [FORMAT, hashlib.sha256(text).hexdigest(), _library_hash(), versions()]
     parts.append(_tables_named_in(text))
@@ -102,7 +102,7 @@ def key(chapter: Path) -> str:
 
 
 def _tables_named_in(text: bytes) -> dict[str, str]:
-    """Hash of every stored table whose file name occurs in a notebook."""
+    """Hash every stored table whose file name occurs in a notebook."""
     files = sorted({path for pattern in TABLES for path in REPOSITORY.glob(pattern)})
     return {
         path.relative_to(REPOSITORY).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -124,7 +124,7 @@ def _library_hash() -> str:
 
 
 def _recordings_at_hand() -> list[str]:
-    """Which files of the manifest are here, with their sizes."""
+    """List the files of the manifest that are here, with their sizes."""
     from crbm_lite.datasets.registry import list_datasets
     from crbm_lite.files.whole import cache_folder
 
@@ -141,7 +141,7 @@ def _recordings_at_hand() -> list[str]:
 
 
 def last_run(chapter: Path) -> Run | None:
-    """The run whose outputs are stored, or None."""
+    """Return the run whose outputs are stored, or None."""
     try:
         run = Run(**json.loads(_run_path(chapter).read_text(encoding="utf-8")))
     except (FileNotFoundError, TypeError, json.JSONDecodeError):
@@ -150,7 +150,7 @@ def last_run(chapter: Path) -> Run | None:
 
 
 def current_run(chapter: Path) -> Run | None:
-    """The stored run if the chapter need not be executed again, otherwise None."""
+    """Return the stored run if the chapter need not be executed again, otherwise None."""
     run = last_run(chapter)
     return run if run is not None and run.key == key(chapter) else None
 

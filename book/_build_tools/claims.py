@@ -1,8 +1,8 @@
-"""The numbers of the run in the prose, and the ledger of the paper's claims.
+"""Bring the numbers of the run into the prose, and make the ledger of the paper's claims.
 
-Cells tagged `claims` print lines `key = number`. They are collected from the executed chapters,
-stand in for `{{ key }}` in the text, and are held against what book/claims/*.yml says of the paper.
-A row that a chapter reads from a table which a benchmark stored names the table under `stored`.
+Cells tagged `claims` print lines `key = number`. These are collected from the executed chapters,
+replace `{{ key }}` in the text, and are compared with what book/claims/*.yml says of the paper. The
+row of a number that a chapter reads from a benchmark's table names the table under `stored`.
 """
 
 import math
@@ -31,12 +31,12 @@ SIGNS = {"reproduced": ("yes", "✓"), OUTSIDE: ("no", "✗"), "not": ("none", "
 
 
 class ClaimsError(ValueError):
-    """A key or a row of the claims is missing, doubled or malformed."""
+    """Raised when a key or a row of the claims is missing, doubled or malformed."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """What a chapter printed: the digits as printed, the chapter's name, the cell's anchor."""
+    """Hold what a chapter printed: the digits, the chapter's name and the cell's anchor."""
 
     text: str
     chapter: str
@@ -44,7 +44,7 @@ class Number:
 
 
 def collect(notebooks: dict[str, nbformat.NotebookNode]) -> dict[str, Number]:
-    """Every `key = number` that the cells tagged `claims` printed, by key."""
+    """Collect every `key = number` that the cells tagged `claims` printed, by key."""
     found: dict[str, Number] = {}
     for chapter, notebook in notebooks.items():
         for cell in notebook.cells:
@@ -65,14 +65,14 @@ def collect(notebooks: dict[str, nbformat.NotebookNode]) -> dict[str, Number]:
 
 
 def _printed(cell: nbformat.NotebookNode) -> list[str]:
-    """The lines that a cell tagged `claims` printed; none of any other cell."""
+    """Return the lines that a cell tagged `claims` printed; none for any other cell."""
     if cell.cell_type != "code" or "claims" not in cell.metadata.get("tags", []):
         return []
     return "".join(o.text for o in cell.outputs if o.output_type == "stream").splitlines()
 
 
 def anchor_of(cell: nbformat.NotebookNode) -> str:
-    """Where the ledger's links to the numbers of a cell lead: a name made of the first number's."""
+    """Name the target of the ledger's links to the numbers of a cell, after the first number."""
     lines = _printed(cell)
     return "printed-" + lines[0].split("=")[0].strip().replace("_", "-") if lines else ""
 
@@ -97,7 +97,7 @@ def _is_number(text: str) -> bool:
 
 
 def as_read(text: str) -> str:
-    """A printed number as a text writes it: a true minus sign, a power of ten below a thousandth.
+    """Write a printed number as a text does: a true minus, powers of ten below a thousandth.
 
     >>> as_read("-0.98"), as_read("5.4e-46"), as_read("1e-04"), as_read("4.5e-01")
     ('−0.98', '5.4 × 10⁻⁴⁶', '10⁻⁴', '0.45')
@@ -114,13 +114,13 @@ def as_read(text: str) -> str:
 
 
 def used_keys(notebook: nbformat.NotebookNode) -> set[str]:
-    """The keys that the text of a chapter asks for, code and formulas left out."""
+    """Return the keys that the text of a chapter asks for, outside code and formulas."""
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     return {key for text in texts for key in USE.findall(CODE_OR_MATH.sub("", text))}
 
 
 def read_rows(folder: Path) -> dict[str, list[dict]]:
-    """The rows of every file of claims, by the file's name, checked."""
+    """Read and check the rows of every file of claims, by the name of the file."""
     rows = {}
     for path in sorted(folder.glob("*.yml")):
         rows[path.name] = yaml.safe_load(path.read_text(encoding="utf-8")) or []
@@ -173,10 +173,10 @@ def substitutions(
     *,
     in_part: bool = False,
 ) -> dict[str, str]:
-    """What MyST puts in place of `{{ key }}`.
+    """Return what MyST writes instead of `{{ key }}`.
 
-    A key that no chapter printed is an error, unless chapters ran only in part for want of a
-    recording (`in_part`): then it reads that it was not computed.
+    A key that no chapter printed is an error, unless chapters ran only in part because a recording
+    was missing (`in_part`). Then the text says that it was not computed.
     """
     asked = [(f"{name}.ipynb", key) for name, nb in notebooks.items() for key in used_keys(nb)]
     asked += [(f"claims/{f}", k) for f, own in rows.items() for row in own for k in _keys(row)]
@@ -189,7 +189,7 @@ def substitutions(
 
 
 def verdict(row: dict, numbers: dict[str, Number]) -> str:
-    """Whether our first number lies in the interval that the row accepts, both ends included."""
+    """Say whether our first number lies in the interval that the row accepts, ends included."""
     keys = _keys(row)
     if not keys:
         return "not reproducible here"
@@ -203,7 +203,7 @@ def verdict(row: dict, numbers: dict[str, Number]) -> str:
 
 
 def score(rows: dict[str, list[dict]], numbers: dict[str, Number]) -> str:
-    """How many claims got which verdict, in one line."""
+    """Count the verdicts, in one line."""
     verdicts = Counter(verdict(row, numbers) for own in rows.values() for row in own)
     listed = ", ".join(f"{count} {name}" for name, count in verdicts.most_common())
     return f"{verdicts.total()} claims: {listed}"
@@ -212,7 +212,7 @@ def score(rows: dict[str, list[dict]], numbers: dict[str, Number]) -> str:
 def ledger(
     rows: dict[str, list[dict]], numbers: dict[str, Number], order: Sequence[str] = ()
 ) -> str:
-    """The tables of reference/claims.md, one for every file of claims, in the order of chapters."""
+    """Return the tables of reference/claims.md, one per file of claims, in the chapters' order."""
     parts = {}
     for name, own in rows.items():
         chapters = [numbers[k].chapter for row in own for k in _keys(row) if k in numbers]
@@ -238,7 +238,7 @@ def _line(row: dict, numbers: dict[str, Number]) -> str:
 
 
 def _badge(said: str) -> str:
-    """A verdict that is seen at a glance: a sign and a colour around its first words."""
+    """Mark a verdict so that it is seen at a glance: a sign, and a colour on its first words."""
     start = next(start for start in SIGNS if said.startswith(start))
     name, sign = SIGNS[start]
     shown = start if name == "yes" else said.split(":")[0]
@@ -246,5 +246,5 @@ def _badge(said: str) -> str:
 
 
 def _link(key: str, numbers: dict[str, Number]) -> str:
-    """A number, linked to the cell that printed it."""
+    """Link a number to the cell that printed it."""
     return f"[{as_read(numbers[key].text)}](#{numbers[key].anchor})" if key in numbers else "–"

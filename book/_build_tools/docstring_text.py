@@ -1,7 +1,7 @@
-"""A Sphinx extension: docstrings are written to be read in a terminal too.
+"""Escape, as a Sphinx extension, what docstrings write for readers in a terminal.
 
-There |w| is a modulus and weights_ a name; to reStructuredText they are a substitution and a link.
-Both are escaped outside code and math, so that authors need not think of it.
+There |w| is a modulus and weights_ is a name. To reStructuredText they are a substitution and a
+link. Both are escaped outside code and math, so that authors need not think of it.
 """
 
 import re

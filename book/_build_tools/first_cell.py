@@ -1,4 +1,4 @@
-"""The first cell of every chapter: it installs the package where it is missing, as on Colab.
+"""Put the first cell into every chapter: it installs the package where it is missing.
 
     python book/_build_tools/first_cell.py          put it into every notebook of the book
     python book/_build_tools/first_cell.py --check  name the notebooks that lack it or hold another
@@ -25,13 +25,13 @@ except ModuleNotFoundError:
 
 
 def notebooks() -> list[Path]:
-    """Every notebook of the book."""
+    """List the notebooks of the book."""
     ours = (path for path in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
     return sorted(path for path in ours if "_build" not in path.parts)
 
 
 def cell() -> dict:
-    """The cell, as nbformat writes it."""
+    """Return the cell as nbformat writes it."""
     return {
         "cell_type": "code",
         "execution_count": None,
@@ -43,12 +43,12 @@ def cell() -> dict:
 
 
 def is_install(found: dict) -> bool:
-    """Whether a cell is an install cell, of this or an older text."""
+    """Say whether a cell is an install cell, with this text or an older one."""
     return "install" in found["metadata"].get("tags", [])
 
 
 def has_it(path: Path) -> bool:
-    """Whether the notebook begins with the cell, and has no second one."""
+    """Say whether the notebook begins with the cell and has no second one."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return bool(cells) and cells[0] == cell() and not any(map(is_install, cells[1:]))
 

@@ -1,4 +1,4 @@
-"""Links from the first use of a term, a symbol or an equation on a page to where it is explained.
+"""Link the first use of a term, a symbol or an equation on a page to where it is explained.
 
 Authors write plain text: "hidden unit", `$\\lambda$`, "Eq. 17". On the site's copy of a page the
 first of each becomes a link, to reference/glossary.md, symbols.md and equations.md. Headings, code,
@@ -26,7 +26,7 @@ INDEX = re.compile(r"_(\\mu|i|\{i\s?\\mu\}|\{ij\}|\{\\mu,\\pm\})|\((t|v|v,h)\)|\
 
 @dataclass
 class Reference:
-    """What can be linked: terms, symbols with their section, and labels of equations."""
+    """Hold what can be linked: terms, symbols with their section, and labels of equations."""
 
     terms: list[str]
     symbols: dict[str, str]  # normal form -> label of a section
@@ -35,14 +35,14 @@ class Reference:
 
 @dataclass
 class Page:
-    """What has been linked on one page so far."""
+    """Remember what has been linked on one page so far."""
 
     reference: Reference
     seen: set[str] = field(default_factory=set)
 
 
 def read(book: Path) -> Reference:
-    """Terms, symbols and equations of the book's reference pages."""
+    """Read terms, symbols and equations from the book's reference pages."""
     texts = {
         name: (book / "reference" / f"{name}.md").read_text(encoding="utf-8")
         for name in ("glossary", "symbols", "equations")
@@ -74,12 +74,12 @@ def _symbols(text: str) -> dict[str, str]:
 
 
 def normal_form(math: str) -> str:
-    """A symbol without the indices and arguments that texts leave out."""
+    """Strip from a symbol the indices and arguments that texts leave out."""
     return INDEX.sub("", math)
 
 
 def with_targets(symbols_page: str) -> str:
-    """The page of symbols with a target before every section."""
+    """Put a target before every section of the page of symbols."""
     return re.sub(
         r"^## (.+)$",
         lambda m: f"({section_label(m[1])})=\n{m[0]}",
@@ -89,7 +89,7 @@ def with_targets(symbols_page: str) -> str:
 
 
 def link(text: str, page: Page) -> str:
-    """A piece of Markdown with the first uses linked that `page` has not seen before."""
+    """Link in a piece of Markdown the first uses that `page` has not seen before."""
     pieces, at = [], 0
     for kept in KEPT.finditer(text):
         pieces += [_link_plain(text[at : kept.start()], page), kept[0]]

@@ -1,4 +1,4 @@
-"""The floors of the package's folders, read off its imports, for the architecture page and the API.
+"""Read the floors of the folders off their imports, for the architecture page and the API.
 
 A folder stands one floor above the highest that it imports. What a function imports when it is
 called counts too. What a method imports does not count where it would close a circle: those few
@@ -9,7 +9,7 @@ import house
 
 
 def folder_floors(modules: dict[str, str]) -> dict[str, int]:
-    """The floor of every folder, 0 for those that import nothing of ours.
+    """Return the floor of every folder, 0 for those that import nothing of ours.
 
     >>> folder_floors({"p.a.x": "import p.b.x", "p.b.x": "def f():\\n    import p.a.x"})
     {'a': 1, 'b': 0}
@@ -25,7 +25,7 @@ def folder_floors(modules: dict[str, str]) -> dict[str, int]:
 
 
 def table(modules: dict[str, str]) -> str:
-    """The floors as a Markdown table, the top floor first."""
+    """Return the floors as a Markdown table, the top floor first."""
     level = folder_floors(modules)
     rows = ["| floor | folders |", "|---|---|"]
     for floor in sorted(set(level.values()), reverse=True):
@@ -35,7 +35,7 @@ def table(modules: dict[str, str]) -> str:
 
 
 def counts(modules: dict[str, str]) -> str:
-    """How many modules and lines of code there are, in one sentence."""
+    """Say in one sentence how many modules and lines of code there are."""
     code = sum(map(house.lines_of_code, modules.values()))
     return (
         f"{len(modules)} modules with {code:,} lines of code; docstrings, comments and blank lines "

@@ -1,7 +1,7 @@
-"""Buttons that open a chapter on Binder or Colab.
+"""Add buttons that open a chapter on Binder or Colab.
 
 Both fetch the notebook from the public repository, so the buttons need its address: `Repository`
-under `[project.urls]` of pyproject.toml. Without one they would lead nowhere, and are left out.
+under `[project.urls]` of pyproject.toml. Without it they would lead nowhere, and are left out.
 Binder builds from binder/; on Colab a chapter's first cell installs the package.
 """
 
@@ -12,13 +12,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def repository_address(pyproject: Path = REPOSITORY / "pyproject.toml") -> str | None:
-    """The address of the public repository, None if the project names none."""
+    """Return the address of the public repository, or None if the project names none."""
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     return project.get("urls", {}).get("Repository")
 
 
 def with_buttons(config: dict, address: str | None) -> dict:
-    """The book's configuration, with buttons that work or without any."""
+    """Return the book's configuration, with buttons that work or without any."""
     buttons = dict(config.get("launch_buttons", {}))
     if address is None:
         buttons = {key: value for key, value in buttons.items() if not key.endswith("_url")}

@@ -1,10 +1,10 @@
-"""A Sphinx extension: take out of each page what it should not carry.
+"""Clean each page, as a Sphinx extension: take out what it should not carry, add what is missing.
 
 Jupyter Book loads the scripts of sphinx-thebe, twice and for no button of ours, and names a network
-address in every page; docutils marks the bibliography as a list without list items. And add what is
-missing: a table that scrolls in its box must be reachable by the keyboard, a link whose text is
-a formula needs words for those who hear the page, and a picture needs its size, so that the text
-does not jump when it arrives and book.css can keep its letters legible on a phone.
+address in every page. docutils marks the bibliography as a list without list items. On the other
+hand, a table that scrolls in its box must be reachable by the keyboard, and a link whose text is a
+formula needs words for those who hear the page. A picture needs its size, so that the text does not
+jump when it arrives, and so that book.css can keep its letters legible on a phone.
 """
 
 import re
@@ -19,12 +19,12 @@ PICTURE = re.compile(r'<img ([^>]*?src="(?:\.\./)*_images/([^"]+\.png)"[^>]*?) ?
 
 
 def size_of(png: Path) -> tuple[int, int]:
-    """Width and height in pixels, from the head of the file."""
+    """Read width and height in pixels from the head of the file."""
     return struct.unpack(">II", png.read_bytes()[16:24])
 
 
 def with_sizes(body: str, files: dict[str, Path]) -> str:
-    """A page whose pictures tell their size; `files` has them by their names on the site."""
+    """Give the pictures of a page their size; `files` has them by their names on the site."""
 
     def sized(found: re.Match) -> str:
         if "width=" in found[1] or found[2] not in files:

@@ -1,4 +1,4 @@
-"""A Sphinx extension: equations carry the paper's numbers.
+"""Give equations the paper's numbers, as a Sphinx extension.
 
 A label `eq-17` is the paper's Eq. 17. Three labels have names instead, listed here; where the
 paper's number is not known for certain it is a range.
@@ -13,7 +13,7 @@ NUMBERED = re.compile(r"eq-(\d+)")
 
 
 def number_of(label: str) -> str | None:
-    """The paper's number of a labelled equation, None for one of our own."""
+    """Return the paper's number of a labelled equation, or None for one of our own."""
     match = NUMBERED.fullmatch(label)
     return NAMED.get(label) or (match[1] if match else None)
 

@@ -1,6 +1,6 @@
-"""How long each page of the book takes to read: the words of its text, 200 a minute.
+"""Estimate how long each page of the book takes to read: 200 words per minute.
 
-Code is not counted: it is looked at rather than read.
+Code is not counted, because it is looked at rather than read.
 """
 
 import re
@@ -14,13 +14,13 @@ WORDS_A_MINUTE = 200
 
 
 def pages() -> list[Path]:
-    """All notebooks and Markdown pages, in the order of their paths."""
+    """List all notebooks and Markdown pages, in the order of their paths."""
     found = [*BOOK.rglob("*.ipynb"), *BOOK.rglob("*.md")]
     return sorted(p for p in found if ".ipynb_checkpoints" not in p.parts)
 
 
 def minutes(path: Path) -> float:
-    """Minutes to read a page, fenced code left out."""
+    """Return the minutes it takes to read a page, without its fenced code."""
     if path.suffix == ".ipynb":
         cells = nbformat.read(path, as_version=4).cells
         text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")

@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def _claims() -> tuple[dict[str, str], str]:
-    """What stands in for `{{ key }}` in the chapters, and the tables of the ledger."""
+    """Return what replaces `{{ key }}` in the chapters, and the tables of the ledger."""
     notebooks = {
         chapter_store.name_of(p): nbformat.read(chapter_store.executed_path(p), as_version=4)
         for p in chapter_store.chapters()
@@ -87,7 +87,7 @@ def _claims() -> tuple[dict[str, str], str]:
 
 
 def _link_pages(reference: first_use.Reference) -> None:
-    """First uses in the pages that are no notebooks, those that explain left out."""
+    """Link first uses in the Markdown pages, except those that explain."""
     for path in SOURCE.rglob("*.md"):
         if path.stem not in EXPLAINING:
             text = path.read_text(encoding="utf-8")
@@ -119,7 +119,7 @@ def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
 
 
 def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded: bool) -> str:
-    """A plotly figure that needs no kernel and no network; the page loads plotly.js once."""
+    """Draw a plotly figure without kernel and network; the page loads plotly.js once."""
     import plotly.io
 
     alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
@@ -148,7 +148,7 @@ def _stage_config(*, local: bool, substitutions: dict[str, str]) -> None:
 
 
 def _write_front_picture() -> None:
-    """The picture drawn by the cell tagged `front-page` of any chapter, for index.md to include."""
+    """Write the picture of the cell tagged `front-page`, for index.md to include."""
     text = ""
     for chapter in chapter_store.chapters():
         notebook = nbformat.read(chapter_store.executed_path(chapter), as_version=4)
@@ -163,14 +163,14 @@ def _write_front_picture() -> None:
 
 
 def _write_floors() -> None:
-    """The floors of the folders and the counts of the package, for the architecture page."""
+    """Write the floors of the folders and the counts of the package, for the architecture page."""
     modules = house.sources()
     text = f"{floor_plan.table(modules)}\n\n{floor_plan.counts(modules)}\n"
     (SOURCE / "_generated" / "floors.md").write_text(text, encoding="utf-8")
 
 
 def _write_api() -> None:
-    """The pages of the API, and their place in the table of contents."""
+    """Write the pages of the API and name them in the table of contents."""
     pages = [{"file": name} for name in api_pages.write(SOURCE)]
     path = SOURCE / "_toc.yml"
     toc = yaml.safe_load(path.read_text(encoding="utf-8"))

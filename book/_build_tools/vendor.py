@@ -1,8 +1,8 @@
-"""The site's JavaScript from other projects, so that a reader needs no network.
+"""Bring the JavaScript of other projects to the site, so that a reader needs no network.
 
-MathJax, RequireJS and the widget manager come from npm, by version and checksum, into build/vendor,
-once; plotly.js comes from the installed plotly. Without npm the site is built all the same and its
-pages ask the network for what is missing.
+MathJax, RequireJS and the widget manager come from npm into build/vendor, once, by version and
+checksum. plotly.js comes from the installed plotly. Without npm the site is built all the same, and
+its pages ask the network for what is missing.
 """
 
 import base64
@@ -20,7 +20,7 @@ VENDOR = REPOSITORY / "build" / "vendor"
 
 @dataclass(frozen=True)
 class Package:
-    """An npm package, its checksum, and what of it is kept: {path in the package: path here}."""
+    """Name an npm package, its checksum, and what to keep: {path in the package: path here}."""
 
     spec: str
     sha512: str
@@ -61,7 +61,7 @@ NOT_SERVED = ("axe.min.js", "*.map", "*.svg", "*.eot", "libembed*", "index.*", "
 
 
 def fetch() -> bool:
-    """Bring the packages into build/vendor, once; False, and why in a line, if it cannot be."""
+    """Bring the packages into build/vendor, once; if that fails, print why and return False."""
     complete = VENDOR / ".complete"
     wanted = "\n".join(f"{p.spec} {sorted(p.keep.items())}" for p in PACKAGES)
     if complete.is_file() and complete.read_text(encoding="utf-8") == wanted:
@@ -109,7 +109,7 @@ def _unpack(package: Package, archive: Path) -> None:
 
 
 def copy_to(folder: Path) -> bool:
-    """Put the site's JavaScript into `folder`; False if only plotly.js is there."""
+    """Put the site's JavaScript into `folder`; return False if only plotly.js is there."""
     fetched = fetch()
     if fetched:
         shutil.copytree(VENDOR, folder, ignore=shutil.ignore_patterns(*NOT_SERVED))

@@ -1,12 +1,12 @@
 r"""When assemblies switch on: transition points, states, order, components, time constants.
 
-A two-component Gaussian mixture per hidden unit gives its transition point, the mean of the two
-component means; the lower one is the inactive peak. With the participation ratio
+A mixture of two Gaussians is fitted to each hidden unit. Its transition point is the mean of their
+two means; the lower mean is the inactive peak. With the participation ratio
 PR(x) = (sum x^2)^2 / (n sum x^4), the number of active hidden units in a frame is
 
 .. math:: m(t) = M\, PR\bigl(h(t) - h_{inactive}\bigr).
 
-A period is one silence and the next burst; a time constant is the median over complete periods.
+A period is one silence and the next burst. A time constant is the median over complete periods.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
     "ward_order",
 ]
 
-_ROUNDING = 1e-6  # of float32
+_ROUNDING = 1e-6  # relative, of float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +41,10 @@ class HiddenStates:
     ----------
     activity : (T, M) float64
         Trace minus transition point, in standard deviations of h; NaN where a unit never switches.
-    active : (T, M) bool, activity > 0
+    active : (T, M) bool
+        Where activity > 0.
     transition_point, inactive_peak : (M,) float64
+        NaN where a unit never switches.
     """
 
     activity: np.ndarray
@@ -59,7 +61,7 @@ def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
     h : (T, M) float
         Hidden activity, for instance ``model.mean_h_given_v(test.spikes)``.
     random_state : int
-        Seed of the mixtures.
+        Seed of the mixtures (default 0).
 
     Returns
     -------
@@ -93,18 +95,18 @@ def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
 
 
 def n_active(h: np.ndarray, inactive_peak: np.ndarray) -> np.ndarray:
-    """Effective number m(t) of active hidden units in each frame (Fig. 2-S3).
-
-    Units whose inactive peak is NaN count as inactive; a frame without any deviation gives NaN.
+    """Compute the effective number m(t) of active hidden units in each frame (Fig. 2-S3).
 
     Parameters
     ----------
     h : (T, M) float
     inactive_peak : (M,) float
+        ``hidden_states(h).inactive_peak``; units where it is NaN count as inactive.
 
     Returns
     -------
-    (T,) float64, from 1 to M
+    (T,) float64
+        From 1 to M; NaN in a frame where no unit deviates from its inactive peak.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def n_active(h: np.ndarray, inactive_peak: np.ndarray) -> np.ndarray:
     h, peak = as_traces(h, "h"), np.asarray(inactive_peak)
     if peak.shape != h.shape[1:] or peak.dtype.kind not in "fiub" or np.isinf(peak).any():
         raise ValueError(
-            f"inactive_peak has shape {peak.shape}: give {h.shape[1]} numbers, "
+            f"inactive_peak has shape {peak.shape}: give {h.shape[1]} numbers, as in "
             "hidden_states(h).inactive_peak"
         )
     return effective_number(np.nan_to_num(h - peak), axis=1)
@@ -138,7 +140,7 @@ def ward_order(activity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order : (M,) int
         Units in the order of the dendrogram's leaves.
     linkage : (M - 1, 4) float64
-        As scipy.cluster.hierarchy gives it.
+        The tree, as `scipy.cluster.hierarchy.linkage` gives it.
 
     Raises
     ------
@@ -169,7 +171,7 @@ def ward_clusters(tree: np.ndarray, n_clusters: int) -> np.ndarray:
     tree : (M - 1, 4) float
         The linkage that `ward_order` gives.
     n_clusters : int
-        From 1 to M.
+        How many, from 1 to M.
 
     Returns
     -------
@@ -199,16 +201,17 @@ def ward_clusters(tree: np.ndarray, n_clusters: int) -> np.ndarray:
 
 
 def principal_variance(activity: np.ndarray) -> np.ndarray:
-    """Cumulative fraction of the variance in the first principal components (Fig. 4D).
+    """Compute the cumulative fraction of the variance in the first principal components (Fig. 4D).
 
     Parameters
     ----------
     activity : (T, M) float
-        NaN counts as no activity.
+        NaN counts as 0.
 
     Returns
     -------
-    (min(T, M),) float64, NaN if nothing varies
+    (min(T, M),) float64
+        NaN if nothing varies.
 
     Examples
     --------
@@ -217,16 +220,16 @@ def principal_variance(activity: np.ndarray) -> np.ndarray:
     """
     activity = np.nan_to_num(as_traces(activity, "activity"))
     variance = np.linalg.svd(activity - activity.mean(axis=0), compute_uv=False) ** 2
-    moves = variance.sum() > 0
-    return np.cumsum(variance) / variance.sum() if moves else np.full(len(variance), np.nan)
+    total = variance.sum()
+    return np.cumsum(variance) / total if total > 0 else np.full(len(variance), np.nan)
 
 
 def time_constants_s(
     active: np.ndarray, rate_hz: float, discontinuities: np.ndarray = ()
 ) -> np.ndarray:
-    """Median period of each unit or neuron: one silence and the next burst (Fig. 4F).
+    """Compute the median period of each unit or neuron, one silence and the next burst (Fig. 4F).
 
-    Intervals cut by a discontinuity or by the ends are dropped.
+    Periods cut by a discontinuity or by an end of the recording are dropped.
 
     Parameters
     ----------
@@ -234,7 +237,7 @@ def time_constants_s(
     rate_hz : float
         Frames per second.
     discontinuities : sequence of int
-        Frames d such that time jumps between d - 1 and d.
+        Frames d such that time jumps between d - 1 and d (default none).
 
     Returns
     -------
@@ -244,7 +247,7 @@ def time_constants_s(
     Raises
     ------
     ValueError
-        If the rate is not positive, or a discontinuity is no frame of the trace.
+        If the rate is not positive, or a discontinuity is not one of the frames.
 
     Examples
     --------
@@ -258,7 +261,7 @@ def time_constants_s(
     for unit in range(len(result)):
         periods = []
         for part in np.split(active[:, unit], cuts):
-            # Switching off begins a silence; the next time ends the burst that follows it.
+            # A period lasts from one switching off to the next: a silence and a burst.
             periods.extend(np.diff(np.flatnonzero(part[:-1] & ~part[1:])))
         if periods:
             result[unit] = np.median(periods) / rate_hz
@@ -278,7 +281,7 @@ def compare_time_constants(
     Returns
     -------
     median_hidden_units_s, median_neurons_s, p_value : float
-        Two-sided; NaN where a side holds no number.
+        The test is two-sided. A median of no numbers is NaN, and so is p_value with it.
 
     Raises
     ------

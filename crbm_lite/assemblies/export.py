@@ -1,7 +1,7 @@
 """Assemblies in files that other programs open: a table of neurons as CSV, arrays as HDF5.
 
-No equations. Both hold, neuron by neuron: its number, coordinates in micrometres, the names of its
-regions, and its weight in every assembly.
+Both hold for each neuron: its number and its name, its coordinates in the unit that they have, the
+names of its regions, and its weight in every assembly.
 """
 
 from __future__ import annotations
@@ -10,36 +10,68 @@ import csv
 import io
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from crbm_lite.checks.arrays import finite_places, finite_weights, region_members, region_names
+from crbm_lite.checks.arguments import as_text
+from crbm_lite.checks.arrays import (
+    check_unique,
+    finite_places,
+    finite_weights,
+    neuron_names,
+    region_members,
+    region_names,
+)
+from crbm_lite.files.csv_cells import cell_of_text
 from crbm_lite.files.whole import whole_hdf5, write_whole
 
 __all__ = ["export_csv", "export_hdf5"]
 
 
-def _region_of_neuron(
-    n_neurons: int, labels: object, label_names: Sequence[str] | None
-) -> list[str]:
-    """Names of each neuron's regions, several joined by a semicolon, none as an empty string."""
-    if labels is None:
-        return [""] * n_neurons
-    member = region_members(labels, n_neurons)
-    names = region_names(label_names, member.shape[1])
-    starts = member.indptr
-    return [
-        ";".join(names[r] for r in sorted(member.indices[starts[i] : starts[i + 1]]))
-        for i in range(n_neurons)
-    ]
+@dataclass(frozen=True)
+class _Neurons:
+    """What is known about each neuron; its name is "" and its regions () if there are none."""
+
+    weights: np.ndarray
+    coordinates: np.ndarray
+    unit: str
+    names: tuple[str, ...]
+    regions: list[tuple[str, ...]]
 
 
-def _checked(weights: np.ndarray, coordinates: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _checked(weights, coordinates, labels, label_names, names, coordinate_unit) -> _Neurons:
     weights = finite_weights(weights)
-    if coordinates is None:
-        return weights, np.full((len(weights), 3), np.nan)
-    return weights, finite_places(coordinates, len(weights))
+    n = len(weights)
+    places = np.full((n, 3), np.nan) if coordinates is None else finite_places(coordinates, n)
+    regions: list[tuple[str, ...]] = [()] * n
+    if labels is not None:
+        member = region_members(labels, n)
+        label_names = _writable(region_names(label_names, member.shape[1]), "label_names")
+        check_unique(label_names, "label_names")
+        for name in label_names:
+            if ";" in name:
+                raise ValueError(
+                    f"label_names holds {name!r}: give names without a semicolon, which separates "
+                    "the regions of a neuron"
+                )
+        per_neuron = np.split(member.indices, member.indptr[1:-1])
+        regions = [tuple(label_names[r] for r in sorted(found)) for found in per_neuron]
+    names = _writable(neuron_names(names, n) or ("",) * n, "names")
+    unit = as_text(coordinate_unit, "coordinate_unit", 'a unit, such as "um"')
+    _writable((unit,), "coordinate_unit")
+    return _Neurons(weights, places, unit, names, regions)
+
+
+def _writable(texts: tuple[str, ...], argument: str) -> tuple[str, ...]:
+    for text in texts:
+        if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+            raise ValueError(
+                f"{argument} holds {text!r}: give texts that a file can hold, in UTF-8 and without "
+                "a zero byte"
+            )
+    return texts
 
 
 def export_csv(
@@ -48,20 +80,31 @@ def export_csv(
     coordinates: np.ndarray | None,
     labels: object = None,
     label_names: Sequence[str] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    coordinate_unit: str = "um",
 ) -> Path:
-    """Write neuron, x_um, y_um, z_um, region and each assembly's weight to a CSV file.
+    """Write a CSV table with one row for each neuron; the file appears whole or not at all.
 
-    The file appears whole or not at all.
+    Its columns are neuron (the number, from 0), name, x, y and z with their unit (x_um), region,
+    and the weight in each assembly (w0, w1, ...). A spreadsheet program would run a text that
+    begins with =, +, - or @; such a text has an apostrophe in front, which
+    `crbm_lite.files.csv_cells.text_of_cell` takes off.
 
     Parameters
     ----------
     path : path of the file to make
     weights : (N, M) float
-    coordinates : (N, 3) float, um, or None
+    coordinates : (N, 3) float or None
         Without coordinates the three columns are nan.
     labels : (N, R) bool or scipy.sparse, optional
-        Without them the column region is empty; several regions are joined by a semicolon.
+        Without them the column region is empty; several regions are separated by a semicolon.
     label_names : sequence of R str, optional
+        Default "region 0", "region 1" and so on.
+    names : sequence of N str, optional
+        ``recording.names``; the column name is empty without them.
+    coordinate_unit : str
+        ``recording.coordinate_unit`` (default "um").
 
     Returns
     -------
@@ -71,27 +114,38 @@ def export_csv(
     Raises
     ------
     ValueError
-        If the shapes do not fit together, or weights or coordinates are not finite.
+        If the shapes do not fit together, weights or coordinates are not finite, a name occurs
+        twice or cannot be written, or a region has a semicolon in its name.
+    OSError
+        If the file cannot be written; what stood there before is still there.
 
     Examples
     --------
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "assemblies.csv"
-    >>> path = export_csv(file, [[0.5, 0.0]], np.zeros((1, 3)), [[True]], ["tectum"])
+    >>> path = export_csv(
+    ...     file, [[0.5, 0.0]], np.zeros((1, 3)), [[True]], ["tectum"], names=["roi 7"])
     >>> path.read_text().splitlines()
-    ['neuron,x_um,y_um,z_um,region,w0,w1', '0,0,0,0,tectum,0.5,0']
+    ['neuron,name,x_um,y_um,z_um,region,w0,w1', '0,roi 7,0,0,0,tectum,0.5,0']
     """
-    weights, places = _checked(weights, coordinates)
-    regions = _region_of_neuron(len(weights), labels, label_names)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = [f"w{k}" for k in range(weights.shape[1])]
-    writer.writerow(["neuron", "x_um", "y_um", "z_um", "region", *columns])
-    for i, (place, region, row) in enumerate(zip(places, regions, weights, strict=True)):
+    table = _checked(weights, coordinates, labels, label_names, names, coordinate_unit)
+    places = [f"{axis}_{table.unit}" for axis in "xyz"]
+    columns = [f"w{k}" for k in range(table.weights.shape[1])]
+    lines = [_csv_line(["neuron", "name", *places, "region", *columns])]
+    rows = zip(table.names, table.coordinates, table.regions, table.weights, strict=True)
+    for i, (name, place, regions, row) in enumerate(rows):
+        region = ";".join(map(cell_of_text, regions))
         numbers = (f"{x + 0.0:.9g}" for x in row)  # -0 becomes 0
-        writer.writerow([i, *(f"{x:.9g}" for x in place), region, *numbers])
-    write_whole(path, text.getvalue().encode())
+        cells = [i, cell_of_text(name), *(f"{x:.9g}" for x in place), region, *numbers]
+        lines.append(_csv_line(cells))
+    write_whole(path, "".join(lines).encode())
     return Path(path)
+
+
+def _csv_line(cells: list[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)  # ends in \r\n, so that it quotes cells with either sign
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def export_hdf5(
@@ -100,34 +154,50 @@ def export_hdf5(
     coordinates: np.ndarray | None,
     labels: object = None,
     label_names: Sequence[str] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    coordinate_unit: str = "um",
 ) -> Path:
-    """Write the same as arrays: neuron (N,), coordinates_um (N, 3), region (N,), weights (N, M).
+    """Write the same as arrays into an HDF5 file, which appears whole or not at all.
 
-    Parameters, Raises: see `export_csv`. An existing file is replaced.
+    Its datasets are neuron (N,), name (N,), coordinates (N, 3) with the attribute "unit", region
+    (N,), and weights (N, M).
+
+    Parameters
+    ----------
+    path, weights, coordinates, labels, label_names, names, coordinate_unit
+        As in `export_csv`.
 
     Returns
     -------
     pathlib.Path
         The file made.
 
+    Raises
+    ------
+    ValueError, OSError
+        As in `export_csv`.
+
     Examples
     --------
     >>> import h5py, tempfile
     >>> path = export_hdf5(Path(tempfile.mkdtemp()) / "assemblies.h5", [[0.5]], np.zeros((1, 3)))
     >>> with h5py.File(path) as file:
-    ...     sorted(file)
-    ['coordinates_um', 'neuron', 'region', 'weights']
+    ...     sorted(file), file["coordinates"].attrs["unit"]
+    (['coordinates', 'name', 'neuron', 'region', 'weights'], 'um')
     """
     import h5py
 
     from crbm_lite.files.hdf5 import write_dataset
 
-    weights, places = _checked(weights, coordinates)
-    regions = _region_of_neuron(len(weights), labels, label_names)
+    table = _checked(weights, coordinates, labels, label_names, names, coordinate_unit)
     with whole_hdf5(path) as file:
         file.attrs["format"] = "crbm_lite assemblies"
-        write_dataset(file, "neuron", np.arange(len(weights)))
-        write_dataset(file, "coordinates_um", places)
-        write_dataset(file, "weights", weights)
-        file["region"] = np.array(regions, dtype=h5py.string_dtype())
+        write_dataset(file, "neuron", np.arange(len(table.weights)))
+        write_dataset(file, "coordinates", table.coordinates)
+        file["coordinates"].attrs["unit"] = table.unit
+        write_dataset(file, "weights", table.weights)
+        texts = h5py.string_dtype()
+        file["name"] = np.array(table.names, dtype=texts)
+        file["region"] = np.array([";".join(regions) for regions in table.regions], dtype=texts)
     return Path(path)

@@ -1,12 +1,12 @@
 r"""Which assemblies are the same: between runs, over several seeds, and across the midline.
 
-Two assemblies are compared by Pearson's r of their weights over neurons; pairs are chosen one to
-one so that the sum of |r| is largest (Hungarian method). The sign does not count, as h and -h tell
-the same.
+Two assemblies are compared by Pearson's r of their weights over neurons. Pairs are chosen one to
+one so that the sum of |r| is largest (Hungarian method). The sign does not count, because h and -h
+say the same.
 
-For symmetry there is no neuron-to-neuron map, so weights are averaged over the k neurons nearest to
-a place: :math:`\bar w_\mu(x_i)` at each neuron's place, and :math:`\bar w_\mu(x_i')` at its mirror
-image across the plane x = midline. Assembly nu is the image of mu as far as the two correlate,
+No neuron has a partner on the other side, so weights are averaged over the k neurons nearest to a
+place: :math:`\bar w_\mu(x_i)` at each neuron's place, and :math:`\bar w_\mu(x_i')` at its mirror
+image across the plane x = midline. Assembly nu is the image of mu as far as the two correlate:
 
 .. math:: r_{\mu\nu} = \frac12\bigl[\mathrm{corr}_i(\bar w_\mu(x_i), \bar w_\nu(x_i'))
           + \mathrm{corr}_i(\bar w_\nu(x_i), \bar w_\mu(x_i'))\bigr].
@@ -51,13 +51,18 @@ class AssemblyMatch:
 
 
 def match_assemblies(first: np.ndarray, second: np.ndarray) -> AssemblyMatch:
-    """Match assemblies one to one so that the sum of |correlation| is largest (Hungarian).
+    """Match assemblies one to one so that the sum of |correlation| is largest (Hungarian method).
 
     Parameters
     ----------
     first : (N, M) float
     second : (N, K) float
-        Weights of another run, or ``truth.effects.toarray()``.
+        Weights of another run, or the planted ones, ``truth.effects``.
+
+    Returns
+    -------
+    AssemblyMatch
+        The smaller of M and K pairs.
 
     Raises
     ------
@@ -74,7 +79,9 @@ def match_assemblies(first: np.ndarray, second: np.ndarray) -> AssemblyMatch:
 
     first, second = finite_weights(first, "first"), finite_weights(second, "second")
     if len(first) != len(second):
-        raise ValueError(f"first has {len(first)} neurons, second {len(second)}: give the same")
+        raise ValueError(
+            f"first has {len(first)} neurons, second {len(second)}: give the same neurons in both"
+        )
     r = correlations_of_columns(first, second)
     rows, columns = linear_sum_assignment(-np.abs(r))
     best = np.argsort(-np.abs(r[rows, columns]), kind="stable")
@@ -89,8 +96,8 @@ class Stability:
     Parameters
     ----------
     correlation : (K, K, M) float64
-        Entry [a, b, mu] is |r| of assembly mu of run a with its match in run b, 0 without a match.
-        NaN on the diagonal and for hidden units without weights.
+        Entry [a, b, mu] is |r| of assembly mu of run a with its match in run b, 0 if it has none.
+        It is NaN for a = b and for hidden units without weights.
     """
 
     correlation: np.ndarray
@@ -106,19 +113,19 @@ class Stability:
         return np.isfinite(self.correlation).any(axis=1)
 
     def fraction_above(self, correlation: float = 0.5) -> float:
-        """Fraction of the assemblies of all runs whose mean |r| is larger; NaN without any."""
+        """Give the fraction of the assemblies of all runs whose mean |r| is larger; NaN if none."""
         if not self._used.any():
             return float("nan")
         return float((self.per_assembly[self._used] > correlation).mean())
 
 
 def stability(runs: Sequence[np.ndarray]) -> Stability:
-    """Match the assemblies of several runs, for instance of five seeds, pair by pair of runs.
+    """Match the assemblies of each run with those of every other, for instance over five seeds.
 
     Parameters
     ----------
     runs : sequence of K arrays (N, M)
-        Weights; runs with fewer hidden units than the largest count as padded by empty ones.
+        Weights. A run with fewer hidden units than the largest counts as if it had empty ones.
 
     Returns
     -------
@@ -139,7 +146,7 @@ def stability(runs: Sequence[np.ndarray]) -> Stability:
     """
     runs = [finite_weights(w, f"runs[{k}]") for k, w in enumerate(runs)]
     if len(runs) < 2:
-        raise ValueError(f"runs holds {len(runs)}: give the weights of at least two")
+        raise ValueError(f"runs holds {len(runs)}: give the weights of two runs or more")
     largest = max(w.shape[1] for w in runs)
     result = np.full((len(runs), len(runs), largest), np.nan)
     for a, first in enumerate(runs):
@@ -160,13 +167,14 @@ class SymmetricPairs:
     Parameters
     ----------
     pairs : (P, 2) int
-        Each the other's best image, best pair first; the one further left comes first.
+        Each assembly of a pair is the best image of the other. The best pair comes first, and of a
+        pair the one further left.
     correlation : (P,) float64
-        Of a pair.
+        r of each pair.
     bilateral : (B,) int
-        Assemblies whose best image is themselves, the most symmetric first.
+        Assemblies that are their own best image, the most symmetric first.
     image_correlation : (M, M) float64
-        All r of the module's docstring, symmetric; 0 for units without weights.
+        r of all pairs, as in the module's docstring; symmetric, and 0 for units without weights.
     """
 
     pairs: np.ndarray
@@ -178,7 +186,7 @@ class SymmetricPairs:
 def symmetric_pairs(
     weights: np.ndarray,
     coordinates: np.ndarray | None,
-    midline_um: float | None = None,
+    midline: float | None = None,
     min_correlation: float = 0.5,
     n_neighbours: int = 10,
 ) -> SymmetricPairs:
@@ -187,14 +195,14 @@ def symmetric_pairs(
     Parameters
     ----------
     weights : (N, M) float
-    coordinates : (N, 3) float, um
+    coordinates : (N, 3) float
         x runs from left to right.
-    midline_um : float, optional
-        x of the plane of symmetry; the median of x if not given.
+    midline : float, optional
+        x of the plane of symmetry, in the unit of the coordinates (default their median).
     min_correlation : float
-        Least r of a pair or of a symmetric assembly.
+        Least r of a pair or of a symmetric assembly (default 0.5).
     n_neighbours : int
-        Neurons over which weights are averaged, at most N of them.
+        Neurons over which weights are averaged, at most N of them (default 10).
 
     Returns
     -------
@@ -203,8 +211,8 @@ def symmetric_pairs(
     Raises
     ------
     ValueError
-        If there are no coordinates, they do not fit or are not finite, or all neurons share one
-        x: then there are no sides. If the midline or the number of neighbours makes no sense.
+        If there are no coordinates, they do not fit or are not finite, all neurons share one x, so
+        that there are no sides, the midline is not finite, or n_neighbours is not positive.
 
     Examples
     --------
@@ -219,15 +227,15 @@ def symmetric_pairs(
 
     weights = finite_weights(weights, "weights").astype(np.float64)
     places = finite_places(coordinates, len(weights))
-    if n_neighbours < 1 or not (midline_um is None or np.isfinite(midline_um)):
+    if n_neighbours < 1 or not (midline is None or np.isfinite(midline)):
         raise ValueError(
-            f"n_neighbours is {n_neighbours}, midline_um {midline_um}: give one neighbour or more, "
-            "and a finite x"
+            f"n_neighbours is {n_neighbours}, midline {midline}: give one neighbour or more, and a "
+            "finite x"
         )
     if np.ptp(places[:, 0]) == 0:
-        raise ValueError("coordinates have one x only: there is no left and right")
+        raise ValueError("coordinates has one x only: give neurons on the left and on the right")
     image = places.copy()
-    image[:, 0] = 2 * (np.median(places[:, 0]) if midline_um is None else midline_um) - image[:, 0]
+    image[:, 0] = 2 * (np.median(places[:, 0]) if midline is None else midline) - image[:, 0]
     n, k = len(places), min(n_neighbours, len(places))
     tree = cKDTree(places)
     smooth = []

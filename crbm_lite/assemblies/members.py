@@ -1,14 +1,14 @@
 r"""Which neurons work together, and where they sit: assemblies from the weights.
 
-An assembly is :math:`\{i : |w_{i\mu}| > threshold\}`; with threshold 0 it is the neurons whose
+An assembly is :math:`\{i : |w_{i\mu}| > threshold\}`. With threshold 0 it has the neurons whose
 weight is not exactly zero. The weights may be those of a cRBM or of any other method.
 
-- Strong weights (Fig. 2J, K): with the threshold at the (1 - 1/M) quantile of all
-  :math:`|w_{i\mu}|`, one is expected for each neuron. A method that assigns neurons to assemblies
-  gives most neurons about one; chance, the entries of W in random order, follows a binomial
-  distribution.
-- Regions of an assembly: with the occupancy o of R regions by a column of W, the effective number
-  is R times its participation ratio, :math:`(\sum_r o_r^2)^2 / \sum_r o_r^4`, from 1 to R.
+- Strong weights (Fig. 2J, K): if the threshold is the (1 - 1/M) quantile of all
+  :math:`|w_{i\mu}|`, one strong weight is expected for each neuron. A method that assigns neurons
+  to assemblies gives most neurons about one. By chance, with the entries of W in random order, the
+  number follows a binomial distribution.
+- Regions of an assembly: a column of W occupies R regions by o. Their effective number is R times
+  the participation ratio of o, :math:`(\sum_r o_r^2)^2 / \sum_r o_r^4`, from 1 to R.
 """
 
 from __future__ import annotations
@@ -33,13 +33,17 @@ __all__ = [
 
 
 def membership(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:
-    """Tell which neuron belongs to which assembly, (N, M) bool.
+    """Tell which neuron belongs to which assembly.
 
     Parameters
     ----------
     weights : (N, M) float
     threshold : float, not negative
-        On |w|; 0 is every weight that is not exactly zero.
+        |w| that a member exceeds (default 0: every weight that is not exactly zero counts).
+
+    Returns
+    -------
+    (N, M) bool
 
     Raises
     ------
@@ -53,12 +57,21 @@ def membership(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:
            [ True, False]])
     """
     if not threshold >= 0:
-        raise ValueError(f"threshold is {threshold}: give a number that is not negative")
+        raise ValueError(f"threshold is {threshold}: give a number of 0 or more")
     return np.abs(finite_weights(weights)) > threshold
 
 
 def assembly_sizes(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:
-    """Count the neurons of each assembly, (M,) int.
+    """Count the neurons of each assembly.
+
+    Parameters
+    ----------
+    weights, threshold
+        As in `membership`.
+
+    Returns
+    -------
+    (M,) int64
 
     Examples
     --------
@@ -69,7 +82,18 @@ def assembly_sizes(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:
 
 
 def embedding(weights: np.ndarray, threshold: float = 0.0, at_least: int = 1) -> float:
-    """Fraction of neurons in at least some number of assemblies (Fig. 2-S4).
+    """Give the fraction of neurons that are in `at_least` assemblies or more (Fig. 2-S4).
+
+    Parameters
+    ----------
+    weights, threshold
+        As in `membership`.
+    at_least : int
+        Number of assemblies (default 1).
+
+    Returns
+    -------
+    float
 
     Examples
     --------
@@ -81,15 +105,16 @@ def embedding(weights: np.ndarray, threshold: float = 0.0, at_least: int = 1) ->
 
 @dataclass(frozen=True, eq=False)
 class StrongWeights:
-    """Number of strong weights of each neuron, and by chance.
+    """How many strong weights each neuron has, and how many by chance.
 
-    Attributes
+    Parameters
     ----------
     threshold : float
-        The (1 - 1/M) quantile of abs(w).
+        The (1 - 1/M) quantile of |w|.
     per_neuron : (N,) int64
+        Strong weights of each neuron.
     shuffled : (n_shuffles, N) int64
-        The same for shuffled W.
+        The same with the entries of W in random order.
     """
 
     threshold: float
@@ -103,7 +128,7 @@ class StrongWeights:
 
     @property
     def fraction_without_shuffled(self) -> float:
-        """The same by chance, near (1 - 1/M)^M."""
+        """The same fraction by chance, near (1 - 1/M)^M."""
         return float(np.mean(self.shuffled == 0))
 
 
@@ -115,9 +140,11 @@ def strong_weights(
     Parameters
     ----------
     weights : (N, M) array
-        Of any method, M at least 2.
+        Weights of any method; M is 2 or more.
     n_shuffles : int
+        How often the entries of W are put in random order (default 20).
     random_state : int, Generator or None
+        Seed of the random order (default None, another one each time).
 
     Returns
     -------
@@ -126,11 +153,11 @@ def strong_weights(
     Raises
     ------
     ValueError
-        If `weights` has fewer than two columns or is not finite, or there is no shuffle.
+        If weights has fewer than two columns or is not finite, or n_shuffles is not positive.
 
     Examples
     --------
-    Every neuron in one of two assemblies:
+    Every neuron is in one of two assemblies:
 
     >>> strong_weights(np.repeat(np.eye(2), 5, axis=0), random_state=0).per_neuron
     array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
@@ -143,7 +170,7 @@ def strong_weights(
         )
     rng = np.random.default_rng(random_state)
     magnitude = np.abs(weights)
-    # Among tied weights "at the threshold" is no less strong: W of 0 and 1 must count its ones.
+    # Weights at the threshold count, so that the ones of a W of 0 and 1 are strong.
     threshold = float(np.quantile(magnitude, 1 - 1 / weights.shape[1], method="higher"))
     strong = magnitude >= threshold if threshold > 0 else magnitude > 0
     shuffled = np.array(
@@ -158,7 +185,7 @@ def strong_weights(
 def regional_occupancy(
     weights: np.ndarray, labels: object, definition: str = "mean_absolute"
 ) -> np.ndarray:
-    """How much of each assembly lies in each region.
+    """Measure how much of each assembly lies in each region.
 
     Parameters
     ----------
@@ -166,19 +193,20 @@ def regional_occupancy(
     labels : (N, R) bool array or scipy.sparse matrix
         Which neuron lies in which region, as in ``recording.labels``.
     definition : {"mean_absolute", "signed_sum"}
-        The mean of |w| over a region's neurons, scaled to sum 1 over regions (the published
-        code), or the sum of w over the region (the paper's text).
+        "mean_absolute" (default) is the mean of |w| over a region's neurons, scaled to sum 1 over
+        regions, as in the published code. "signed_sum" is the sum of w over the region, as in the
+        paper's text.
 
     Returns
     -------
     (R, M) float64
-        A mean over nothing is NaN: that of an empty region, and a whole column where an assembly
-        has no weights in any region. A sum over nothing is 0.
+        The mean over an empty region is NaN, and so is the whole column of an assembly without
+        weights in any region. The sum over an empty region is 0.
 
     Raises
     ------
     ValueError
-        If there are no labels, they do not fit, or the definition is unknown.
+        If there are no labels, they do not fit the weights, or the definition is unknown.
 
     Examples
     --------
@@ -200,7 +228,7 @@ def regional_occupancy(
 def effective_regions(
     weights: np.ndarray, labels: object, definition: str = "mean_absolute"
 ) -> np.ndarray:
-    """Effective number of regions of each assembly, R PR of its occupancy.
+    """Count the regions of each assembly: R times the participation ratio of its occupancy.
 
     Parameters
     ----------
@@ -215,7 +243,7 @@ def effective_regions(
     Raises
     ------
     ValueError
-        As `regional_occupancy`.
+        As in `regional_occupancy`.
 
     Examples
     --------
@@ -232,32 +260,36 @@ def compactness(
     n_shuffles: int = 100,
     random_state: int | np.random.Generator = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Radius of gyration of each assembly, and its rank among random sets of the same size.
+    """Measure the radius of gyration of each assembly and compare it with random sets of neurons.
 
     Parameters
     ----------
     member : (N, M) bool
-    coordinates : (N, 3) float, um
+        Which neuron belongs to which assembly, as `membership` tells.
+    coordinates : (N, 3) float
     n_shuffles : int
-        Draws of as many neurons from all positions.
+        Random sets of as many neurons (default 100).
     random_state : int or numpy.random.Generator
+        Seed of the random sets (default 0).
 
     Returns
     -------
-    radius_um : (M,) float64
+    radius : (M,) float64
+        In the unit of the coordinates.
     p_value : (M,) float64
-        Share of draws, the assembly among them, that are as compact. NaN below two members.
+        Share of sets, the assembly among them, that are as compact. Both are NaN for fewer than two
+        members.
 
     Raises
     ------
     ValueError
         If there are no coordinates, they are not finite or do not fit, member is not (N, M) of 0
-        and 1, or there is no draw.
+        and 1, or n_shuffles is not positive.
 
     Examples
     --------
     >>> line = np.c_[np.arange(50.0), np.zeros((50, 2))]
-    >>> radius_um, p = compactness(np.arange(50)[:, None] < 5, line)
+    >>> radius, p = compactness(np.arange(50)[:, None] < 5, line)
     >>> bool(p[0] < 0.05)
     True
     """
@@ -265,8 +297,8 @@ def compactness(
     binary = member.dtype.kind in "biuf" and np.isin(member, (0, 1)).all()
     if member.ndim != 2 or not binary or n_shuffles < 1:
         raise ValueError(
-            f"member has shape {member.shape}, n_shuffles is {n_shuffles}: give (N, M) membership, "
-            "0 or 1, and one draw or more"
+            f"member has shape {member.shape}, n_shuffles is {n_shuffles}: give (N, M) of 0 and 1, "
+            "and one random set or more"
         )
     member = member.astype(bool)
     places = finite_places(coordinates, len(member))

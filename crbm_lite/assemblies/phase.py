@@ -1,15 +1,16 @@
 r"""Which phase a recording's hidden activity is in, from the number of active hidden units m(t).
 
-With :math:`m(t) = M\,PR(h(t) - h_{inactive})` (`crbm_lite.assemblies.dynamics.n_active`), the three
-phases of a machine with M hidden units are told apart by the median of m(t):
+The median of :math:`m(t) = M\,PR(h(t) - h_{inactive})` (`crbm_lite.assemblies.dynamics.n_active`)
+distinguishes three phases of a machine with M hidden units:
 
-- ferromagnetic: one hidden unit at a time, median m below 2;
-- compositional: several out of many, :math:`1 \ll m \ll M`;
-- spin glass: all take part a little, median m / M of at least 1/3.
+- ferromagnetic: one hidden unit is active at a time, and the median is below 2;
+- compositional: several out of many are active, :math:`1 \ll m \ll M`;
+- spin glass: all take part a little, and the median of m / M is 1/3 or more.
 
-The last bound is what units without assemblies give: for independent Gaussian deviations
+Units without assemblies give the last bound: for independent Gaussian deviations
 :math:`PR \to \langle x^2\rangle^2 / \langle x^4\rangle = 1/3` as M grows. So m / M = 1/3 is a
-floor of noise, not a third of the units switched on, and a verdict needs M of 10 or more.
+floor of noise and does not mean that a third of the units is switched on. For M below 10 the two
+bounds come too close for a verdict.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _LEAST_UNITS = 10
 
 @dataclass(frozen=True)
 class Phase:
-    """The phase, and the two medians it rests on.
+    """The phase, and the two medians that it rests on.
 
     Parameters
     ----------
@@ -35,9 +36,9 @@ class Phase:
     median_active : float
         Median of m(t) over frames, in hidden units.
     median_fraction : float
-        The same over M.
+        The same, divided by M.
     n_hidden : int
-        M.
+        M, the hidden units that have weights.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Phase:
 
 
 def phase_given_active(active: np.ndarray, n_hidden: int) -> Phase:
-    """Tell the phase from the number of active hidden units in each frame (Fig. 2-S3).
+    """Find the phase from the number of active hidden units in each frame (Fig. 2-S3).
 
     Parameters
     ----------
@@ -59,14 +60,13 @@ def phase_given_active(active: np.ndarray, n_hidden: int) -> Phase:
     Returns
     -------
     Phase
-        "undetermined" with fewer than 10 hidden units, where the bounds meet, or without any
-        number in `active`.
+        Its name is "undetermined" for fewer than 10 hidden units, or if `active` holds no number.
 
     Raises
     ------
     ValueError
-        If m(t) is not (T,) numbers or negative, `n_hidden` is no positive integer, or some m(t)
-        exceeds it.
+        If active does not hold (T,) numbers or one is negative, n_hidden is no positive integer,
+        or some m(t) exceeds it.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def phase_given_active(active: np.ndarray, n_hidden: int) -> Phase:
         )
     active = active[np.isfinite(active)].astype(np.float64)
     if (active < 0).any():
-        raise ValueError(f"active holds {active.min():.3g}: m(t) is not negative")
+        raise ValueError(f"active holds {active.min():.3g}: give m(t), which is not negative")
     if (
         not isinstance(n_hidden, int | np.integer)
         or n_hidden < 1

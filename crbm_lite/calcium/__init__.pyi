@@ -6,8 +6,7 @@ from .deconvolution import deconvolve as deconvolve
 from .deconvolution import infer_kernel as infer_kernel
 from .preprocessing import FilteredRecordings as FilteredRecordings
 from .preprocessing import align_planes as align_planes
-from .preprocessing import as_traces as as_traces
-from .preprocessing import check_positive as check_positive
+from .preprocessing import as_finite_traces as as_finite_traces
 from .preprocessing import delta_f_over_f as delta_f_over_f
 from .preprocessing import filter_recordings as filter_recordings
 from .solver import solve_traces as solve_traces

@@ -1,8 +1,8 @@
-"""Around the deconvolution of calcium traces: dF/F, alignment of planes, the paper's filters.
+"""Before and after the deconvolution: dF/F, alignment of planes, the paper's filters.
 
-dF/F = (F - F_base) / (F_base - F0) with a running baseline F_base and the overall background F0;
-planes imaged one after another are interpolated to common times; neurons without a region and
-recordings with too little activity are removed, and what was removed is reported.
+dF/F is (F - F_base) / (F_base - F0), with a running baseline F_base and the overall background F0.
+Planes that were imaged one after another are interpolated to common times. Neurons without a region
+and recordings with too little activity are removed, with a report of what was removed.
 """
 
 from __future__ import annotations
@@ -12,40 +12,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_array, as_number, as_rate_hz
+from crbm_lite.checks.arrays import as_discontinuities
 from crbm_lite.recordings.files import Recording
 
 __all__ = [
     "FilteredRecordings",
     "align_planes",
-    "as_traces",
-    "check_positive",
+    "as_finite_traces",
     "delta_f_over_f",
     "filter_recordings",
 ]
 
 
-def as_traces(values: object, name: str, n_frames: int = 3) -> np.ndarray:
-    """Check traces (T, N): finite real numbers, at least so many frames."""
-    traces = np.asarray(values)
+def as_finite_traces(values: object, name: str, n_frames: int = 3) -> np.ndarray:
+    """Return traces (T, N) of any real dtype, after a check that they are finite and long enough.
+
+    Unlike `crbm_lite.checks`, this neither copies nor casts: traces may be as large as memory.
+    """
+    traces = as_array(values, name)
     if traces.ndim != 2 or traces.shape[0] < n_frames or traces.shape[1] < 1:
         raise ValueError(
-            f"{name} has shape {traces.shape}: expected (T, N), time first, with T >= {n_frames}"
+            f"{name} has shape {traces.shape}: give (T, N), time first, with T >= {n_frames}"
         )
-    if not np.issubdtype(traces.dtype, np.number) or np.iscomplexobj(traces):
-        raise ValueError(f"{name} has dtype {traces.dtype}: expected real numbers")
-    bad = ~np.isfinite(traces).all(axis=0)
+    if traces.dtype.kind not in "iuf":
+        raise ValueError(f"{name} has dtype {traces.dtype}: give real numbers")
+    bad = ~np.isfinite(traces)
     if bad.any():
+        neurons, frames = np.flatnonzero(bad.any(axis=0)), np.flatnonzero(bad.any(axis=1))
         raise ValueError(
-            f"{name} holds NaN or infinity in {bad.sum()} neurons (first: {bad.argmax()}): leave "
-            "them out or fill the gaps before"
+            f"{name} holds NaN or infinity in {neurons.size} neurons (first: {neurons[0]}) and "
+            f"{frames.size} frames (first: {frames[0]}): give traces without, leave out the "
+            "neurons or the frames, or fill the gaps"
         )
     return traces
-
-
-def check_positive(value: float, name: str) -> None:
-    """Raise if an argument is not one positive number."""
-    if not (np.isscalar(value) and np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {value!r}: give a positive number")
 
 
 def delta_f_over_f(
@@ -55,8 +55,9 @@ def delta_f_over_f(
     *,
     window_s: float = 40.0,
     quantile: float = 0.1,
+    discontinuities: Sequence[int] | np.ndarray = (),
 ) -> np.ndarray:
-    """Relative change of fluorescence, dF/F = (F - F_base) / (F_base - F0).
+    """Compute the relative change of fluorescence, dF/F = (F - F_base) / (F_base - F0).
 
     Parameters
     ----------
@@ -65,10 +66,12 @@ def delta_f_over_f(
     rate_hz : float
         Frames per second.
     background : float or (N,) float
-        F0, what the camera shows where no neuron is.
+        F0, what the camera shows where there is no neuron; default 0.
     window_s, quantile : float
-        F_base is this quantile of F in a window of this length around each frame; at the ends the
-        first or last value is repeated.
+        F_base is this quantile of F (default 0.1) in a window of this length around each frame
+        (default 40 s). At the ends of a stretch its first or last value is repeated.
+    discontinuities : sequence of int
+        Frames d such that time jumps between d - 1 and d; no window reaches across.
 
     Returns
     -------
@@ -88,37 +91,47 @@ def delta_f_over_f(
     """
     from scipy.ndimage import percentile_filter
 
-    fluorescence = as_traces(fluorescence, "fluorescence")
-    check_positive(rate_hz, "rate_hz")
-    check_positive(window_s, "window_s")
+    fluorescence = as_finite_traces(fluorescence, "fluorescence")
+    window_s = as_number(window_s, "window_s", "the length of the window", positive=True)
+    window = max(1, round(window_s * as_rate_hz(rate_hz)))
     if not 0 <= quantile <= 1:
-        raise ValueError(f"quantile is {quantile}: expected a number from 0 to 1")
+        raise ValueError(f"quantile is {quantile}: give a number from 0 to 1")
     n_frames, n_neurons = fluorescence.shape
+    cuts = as_discontinuities(discontinuities, n_frames)
     background = np.asarray(background, dtype=np.float64)
     if background.shape not in ((), (n_neurons,)):
         raise ValueError(
             f"background has shape {background.shape}: give one number, or one for each neuron"
         )
     background = np.broadcast_to(background, n_neurons)
-    width = min(n_frames, max(1, round(window_s * rate_hz)))
     dff = np.empty(fluorescence.shape, dtype=np.float32)
     for i in range(n_neurons):
         trace = np.ascontiguousarray(fluorescence[:, i], dtype=np.float64)
-        base = percentile_filter(trace, 100 * quantile, size=width, mode="nearest")
+        base = np.concatenate([
+            percentile_filter(part, 100 * quantile, size=min(len(part), window), mode="nearest")
+            for part in np.split(trace, cuts)
+        ])  # fmt: skip
         if not (base > background[i]).all():
             raise ValueError(
                 f"fluorescence of neuron {i} has a baseline down to {base.min():g}, background is "
-                f"{background[i]:g}: dF/F needs F_base > F0, check the background or leave it out"
+                f"{background[i]:g}: give F_base > F0, correct the background or leave it out"
             )
         dff[:, i] = (trace - base) / (base - background[i])
     return dff
 
 
-def align_planes(traces: np.ndarray, rate_hz: float, delay_s: np.ndarray) -> np.ndarray:
+def align_planes(
+    traces: np.ndarray,
+    rate_hz: float,
+    delay_s: np.ndarray,
+    *,
+    discontinuities: Sequence[int] | np.ndarray = (),
+) -> np.ndarray:
     """Interpolate neurons of planes that were imaged one after another to common times.
 
-    Sample t of neuron i was taken at t / rate_hz + delay_s[i]; linear interpolation gives its value
-    at t / rate_hz. Before a neuron's first sample that sample is taken.
+    Sample t of neuron i was taken at t / rate_hz + delay_s[i]. Linear interpolation gives its value
+    at t / rate_hz. In the first frame of a stretch, where there is no earlier sample, the sample of
+    that frame is taken.
 
     Parameters
     ----------
@@ -126,7 +139,9 @@ def align_planes(traces: np.ndarray, rate_hz: float, delay_s: np.ndarray) -> np.
     rate_hz : float
         Volumes per second.
     delay_s : (N,) float
-        When in the volume each neuron's plane is imaged, 0 <= delay_s < 1 / rate_hz.
+        When in the volume the plane of each neuron is imaged, 0 <= delay_s < 1 / rate_hz.
+    discontinuities : sequence of int
+        Frames d such that time jumps between d - 1 and d.
 
     Returns
     -------
@@ -142,20 +157,20 @@ def align_planes(traces: np.ndarray, rate_hz: float, delay_s: np.ndarray) -> np.
     >>> align_planes(np.array([[0.0], [1.0], [2.0]]), rate_hz=2.0, delay_s=[0.125]).ravel()
     array([0.  , 0.75, 1.75], dtype=float32)
     """
-    traces = as_traces(traces, "traces")
-    check_positive(rate_hz, "rate_hz")
+    traces, rate_hz = as_finite_traces(traces, "traces"), as_rate_hz(rate_hz)
     delay_s = np.asarray(delay_s, dtype=np.float64)
     if delay_s.shape != traces.shape[1:]:
         raise ValueError(f"delay_s has shape {delay_s.shape}: give one for each neuron")
     if not ((delay_s >= 0) & (delay_s * rate_hz < 1)).all():
         raise ValueError(
-            f"delay_s runs from {delay_s.min():g} to {delay_s.max():g} s: expected at least 0 and "
+            f"delay_s runs from {delay_s.min():g} to {delay_s.max():g} s: give at least 0 and "
             f"less than the {1 / rate_hz:g} s of a volume"
         )
     late = delay_s * rate_hz
     aligned = np.empty(traces.shape, dtype=np.float32)
-    aligned[0] = traces[0]
     aligned[1:] = (1 - late) * traces[1:] + late * traces[:-1]
+    firsts = np.append(0, as_discontinuities(discontinuities, len(traces)))
+    aligned[firsts] = traces[firsts]
     return aligned
 
 
@@ -166,11 +181,11 @@ class FilteredRecordings:
     Parameters
     ----------
     kept : tuple of Recording
-        Recordings that are active enough, neurons without a region removed.
+        The recordings that are active enough, without neurons that have no region.
     kept_index : tuple of int
         Their place among the recordings given.
     n_unlabelled : tuple of int
-        Neurons without a region, for each recording given.
+        The number of neurons without a region in each recording given.
     activity : tuple of float
         Spikes per neuron and frame of each recording given, over its neurons with a region.
     min_activity : float
@@ -183,7 +198,7 @@ class FilteredRecordings:
     min_activity: float
 
     def table(self) -> str:
-        """Plain text, one recording a line: neurons removed, activity, kept or why not."""
+        """Return a text with one line per recording: neurons removed, activity, kept or why not."""
         lines = ["recording  neurons removed  activity  verdict"]
         for i, (n_removed, activity) in enumerate(
             zip(self.n_unlabelled, self.activity, strict=True)
@@ -196,15 +211,16 @@ class FilteredRecordings:
 def filter_recordings(
     recordings: Sequence[Recording], min_activity: float = 0.02
 ) -> FilteredRecordings:
-    """Apply the paper's filters: neurons with a region, recordings with enough activity.
+    """Apply the paper's filters, which keep neurons with a region and recordings with activity.
 
-    Neurons without any region label are removed (a recording without labels keeps all), then
-    recordings with fewer than `min_activity` spikes per neuron and frame.
+    First neurons without any region label are removed; a recording without labels keeps all. Then
+    recordings with fewer than `min_activity` spikes per neuron and frame are removed.
 
     Parameters
     ----------
     recordings : sequence of Recording
     min_activity : float
+        Default 0.02, the paper's.
 
     Returns
     -------
@@ -231,7 +247,7 @@ def filter_recordings(
         labels = recording.labels
         if labels is not None and not labels.any(axis=1).all():
             if not labels.any():
-                raise ValueError(f"recordings[{i}]: no neuron has a region, check its labels")
+                raise ValueError(f"recordings[{i}] has no neuron with a region: correct its labels")
             recording = recording.select_neurons(labels.any(axis=1))
         n_unlabelled.append(recordings[i].n_neurons - recording.n_neurons)
         activities.append(float(recording.activity.mean()))

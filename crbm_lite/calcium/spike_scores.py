@@ -1,4 +1,4 @@
-"""Found against true spikes: hits and false alarms, within so many frames. No equations."""
+"""Found spikes against true ones: hits and false alarms within some frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ __all__ = ["SpikeScore", "score_spikes"]
 
 @dataclass(frozen=True)
 class SpikeScore:
-    """Found against true spikes: the share found, and the share of the found that is false."""
+    """The share of the true spikes that was found, and the share of the found ones that is false.
+
+    Parameters
+    ----------
+    hit_rate, false_alarm_fraction : float
+        NaN where there are no true, or no found, spikes.
+    n_true, n_found : int
+    """
 
     hit_rate: float
     false_alarm_fraction: float
@@ -21,15 +28,16 @@ class SpikeScore:
 
 
 def score_spikes(true: np.ndarray, found: np.ndarray, tolerance: int = 0) -> SpikeScore:
-    """Compare found with true spikes, within so many frames.
+    """Compare found with true spikes.
 
-    A true spike is hit if the neuron has a found one at most `tolerance` frames away, a found one
-    is false if it has no true one so near. A share of nothing is NaN.
+    A true spike is hit if its neuron has a found one at most `tolerance` frames away. A found spike
+    is false if its neuron has no true one as near as that.
 
     Parameters
     ----------
     true, found : (T, N) 0/1
-    tolerance : int, >= 0
+    tolerance : int
+        In frames, 0 (default) or more.
 
     Returns
     -------
@@ -49,7 +57,7 @@ def score_spikes(true: np.ndarray, found: np.ndarray, tolerance: int = 0) -> Spi
 
     true, found = np.asarray(true) > 0, np.asarray(found) > 0
     if true.ndim != 2 or true.shape != found.shape:
-        raise ValueError(f"true has shape {true.shape}, found {found.shape}: expected (T, N) both")
+        raise ValueError(f"true has shape {true.shape}, found {found.shape}: give (T, N) both")
     if tolerance < 0:
         raise ValueError(f"tolerance is {tolerance}: give 0 or more frames")
     near_true, near_found = (

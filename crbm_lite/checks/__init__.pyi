@@ -17,6 +17,7 @@ from .arrays import check_rows as check_rows
 from .arrays import check_unique as check_unique
 from .arrays import finite_places as finite_places
 from .arrays import finite_weights as finite_weights
+from .arrays import neuron_names as neuron_names
 from .arrays import read_only as read_only
 from .arrays import region_members as region_members
 from .arrays import region_names as region_names

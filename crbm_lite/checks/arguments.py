@@ -89,12 +89,16 @@ def as_array(values: object, name: str) -> np.ndarray:
     >>> as_array([[1, 2], [3, 4]], "coordinates").shape
     (2, 2)
     """
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked entries: fill them, or leave them out")
     try:
         array = np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{name} is no array: its rows have different lengths") from error
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} has masked entries: fill them, or leave them out")
+    if array.dtype == object and hasattr(values, "dtypes"):  # a table of pandas, of its own types
+        kinds = {getattr(dtype, "kind", "O") for dtype in np.atleast_1d(values.dtypes)}
+        if kinds <= set("biuf"):
+            return values.to_numpy(dtype=np.float64, na_value=np.nan)
     return array
 
 

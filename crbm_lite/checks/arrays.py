@@ -20,6 +20,7 @@ __all__ = [
     "check_unique",
     "finite_places",
     "finite_weights",
+    "neuron_names",
     "read_only",
     "region_members",
     "region_names",
@@ -145,6 +146,19 @@ def region_names(names: object, n_regions: int) -> tuple[str, ...]:
             f"label_names has {len(names)} entries, labels {n_regions} columns: "
             "give one name for each column"
         )
+    return names
+
+
+def neuron_names(names: object, n_neurons: int) -> tuple[str, ...] | None:
+    """Names of the N neurons, None where there are none; ValueError unless there are N."""
+    if names is None:
+        return None
+    names = as_texts(names, "names")
+    if len(names) != n_neurons:
+        raise ValueError(
+            f"names has {len(names)} entries: give one for each of {n_neurons} neurons"
+        )
+    check_unique(names, "names")
     return names
 
 

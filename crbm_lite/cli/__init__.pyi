@@ -1,3 +1,8 @@
+from .commands import command_line as command_line
+from .commands import export as export
+from .commands import fetch as fetch
+from .commands import inspect as inspect
+from .commands import validate as validate
 from .exit import EXIT_CODES as EXIT_CODES
 from .exit import FILE as FILE
 from .exit import Commands as Commands

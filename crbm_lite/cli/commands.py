@@ -1,8 +1,8 @@
 """The command line: import, inspect, train, validate, export and fetch without a notebook.
 
-No equations. Every command is a few calls of the library; what goes wrong becomes one line on
-stderr and an exit code (`crbm_lite.cli.exit`). `crbm_lite.cli.import_command` brings foreign files
-in, `crbm_lite.cli.train_command` trains. These four modules need the package click.
+Every command is a few calls of the library. What goes wrong becomes one line on stderr and an exit
+code (`crbm_lite.cli.exit`). `crbm_lite.cli.import_command` brings foreign files in, and
+`crbm_lite.cli.train_command` trains. These four modules need the package click.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from crbm_lite.cli.exit import (
 from crbm_lite.cli.import_command import POSITIVE, import_file, load
 from crbm_lite.cli.train_command import train
 
+__all__ = ["command_line", "export", "fetch", "inspect", "validate"]
+
 _recording = click.argument("recording", type=FILE)
 
 
@@ -45,7 +47,7 @@ _recording = click.argument("recording", type=FILE)
     + "\n".join(f"{n:>5}  {text}" for n, text in EXIT_CODES.items()),
 )
 @click.version_option(crbm_lite.__version__, message="crbm-lite %(version)s")
-def commands() -> None:
+def command_line() -> None:
     """Train compositional restricted Boltzmann machines on neural recordings.
 
     A RECORDING is a file of `crbm-lite import` or crbm_lite.save_recording, one in the layout of
@@ -55,11 +57,11 @@ def commands() -> None:
     """
 
 
-commands.add_command(import_file)
-commands.add_command(train)
+command_line.add_command(import_file)
+command_line.add_command(train)
 
 
-@commands.command(
+@command_line.command(
     epilog=examples(
         "crbm-lite inspect larva.h5",
         "crbm-lite inspect larva.h5 --no-cost --report findings.json",
@@ -89,7 +91,7 @@ def inspect(
         raise Failed("a problem was found", 4)
 
 
-@commands.command(
+@command_line.command(
     epilog=examples(
         "crbm-lite validate model.h5 larva.h5",
         "crbm-lite validate model.h5 larva.h5 --require 0.8 --report scores.json",
@@ -98,9 +100,11 @@ def inspect(
 @click.argument("model", type=FILE)
 @_recording
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@click.option("--n-saved", default=50, show_default=True, help="Saved states a chain.")
-@click.option("--burn-in", default=100, show_default=True, help="Saves forgotten at first.")
-@click.option("--require", type=float, help="Least min (1 - nRMSE); else exit code 4.")
+@click.option("--n-saved", default=50, show_default=True, help="States that each chain saves.")
+@click.option(
+    "--burn-in", default=100, show_default=True, help="Saved states that are left out at first."
+)
+@click.option("--require", type=float, help="Exit code 4 if min (1 - nRMSE) is below.")
 @report_option
 def validate(
     model: Path, recording: Path, seed: int, n_saved: int, burn_in: int, require: float | None,
@@ -126,7 +130,7 @@ def validate(
         raise Failed(f"min (1 - nRMSE) is {worst:.3f}, below {require:g}", 4)
 
 
-@commands.command(
+@command_line.command(
     epilog=examples(
         "crbm-lite export model.h5 larva.h5 assemblies.csv",
         "crbm-lite export model.h5 larva.h5 assemblies.h5 --overwrite",
@@ -139,7 +143,7 @@ def validate(
 def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
     """Write the assemblies of MODEL with the places of RECORDING's neurons.
 
-    OUTPUT ends in .csv (a row a neuron) or .h5 (arrays).
+    OUTPUT ends in .csv (one row per neuron) or .h5 (arrays).
     """
     from crbm_lite.assemblies.export import export_csv, export_hdf5
     from crbm_lite.model.model import CRBM
@@ -156,11 +160,14 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
             f"{model} has {len(weights)} neurons and {recording} {data.n_neurons}: give the "
             "recording that the model was trained on", 3,
         )  # fmt: skip
-    writers[output.suffix](output, weights, data.coordinates, data.labels, data.label_names)
+    writers[output.suffix](
+        output, weights, data.coordinates, data.labels, data.label_names,
+        names=data.names, coordinate_unit=data.coordinate_unit,
+    )  # fmt: skip
     click.echo(f"{output}: {weights.shape[0]:,} neurons, {weights.shape[1]} assemblies")
 
 
-@commands.command(
+@command_line.command(
     epilog=examples(
         "crbm-lite fetch",
         "crbm-lite fetch retinal-waves",

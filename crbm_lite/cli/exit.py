@@ -1,7 +1,4 @@
-"""What commands share: how help looks, exit codes, one line on stderr, a JSON report.
-
-No equations.
-"""
+"""What the commands share: how help looks, exit codes, one line on stderr, a JSON report."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ EXIT_CODES: Mapping[int, str] = {
     4: "done, but look at it: not converged, a problem found, a score too low",
     5: "a file cannot be written: it exists, no space, no right",
     6: "a data set cannot be had, or is not what the manifest says",
-    130: "interrupted (Ctrl-C; for train SIGTERM and SIGHUP, too): go on with train --resume",
+    130: "interrupted (Ctrl-C; train also by SIGTERM and SIGHUP): go on with train --resume",
 }
 
 
@@ -82,7 +79,7 @@ class Commands(click.Group):
 
 
 def check_writable(path: Path | None, *others: Path | None) -> None:
-    """Tell before hours of work that a result could not be written; `path` may be - or None.
+    """Fail before hours of work if a result could not be written; `path` may be - or None.
 
     `others` are the command's other files, which it must not replace.
     """

@@ -1,7 +1,7 @@
 """`crbm-lite import`: from a file of your laboratory to a recording that every command reads.
 
-No equations. The options are the arguments of `crbm_lite.importers`, and messages that name an
-argument are told in options. Needs the package click.
+The options are the arguments of `crbm_lite.importers`, and messages that name an argument name the
+option instead. This needs the package click.
 """
 
 from __future__ import annotations
@@ -27,11 +27,9 @@ from crbm_lite.importers.arrays import FIELDS
 
 __all__ = ["POSITIVE", "import_file", "load"]
 
-# How the importers call the choice of all cells rather than those that the tool accepted.
-_ALL = {
-    "suite2p": {"cells_only": False},
-    "caiman": {"accepted_only": False},
-    "published": {"keep_unlabelled": True},
+# How the importers call the choice of all cells.
+_ALL = {"published": {"keep_unlabelled": True}} | {
+    tool: {"accepted_only": False} for tool in ("suite2p", "caiman", "nwb", "phy")
 }
 _ENDINGS = (".h5", ".hdf5")
 
@@ -95,32 +93,41 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
         "crbm-lite import suite2p/plane0 mine.h5 --amplitude-fraction 0.5",
         "crbm-lite import suite2p/plane0 mine.h5 --traces F --kernel gcamp6s",
         "crbm-lite import mine.nwb mine.h5 --series units --bin-s 0.05",
+        "crbm-lite import sorted/ mine.h5 --bin-s 0.02",
         "crbm-lite import spikes.csv mine.h5 --format spike_times --bin-s 0.05",
     ),
 )
 @click.argument("source", type=FILE)
 @click.argument("recording", type=FILE)
 @click.option("--format", type=click.Choice(list(FORMATS)),
-              help="By default told from the ending and, for HDF5, from the keys.")  # fmt: skip
+              help="By default found from the ending and, for HDF5, from the keys.")  # fmt: skip
 @click.option("--rate-hz", type=POSITIVE, help="Frames per second, where SOURCE has none.")
 @click.option("--key", "keys", type=_Key(), multiple=True,
               help=f"Where SOURCE keeps what; NAME is one of {', '.join(FIELDS)}.")  # fmt: skip
 @click.option("--time-axis", type=click.IntRange(0, 1), help="1 if SOURCE has neurons first.")
 @click.option("--threshold", type=NUMBER, help="Active above it; 0 for spike counts.")
 @click.option("--amplitude-fraction", type=POSITIVE, help="For deconvolved events, such as 0.5.")
+@click.option("--clip-negative", is_flag=True, default=None,
+              help="Slightly negative events become 0.")  # fmt: skip
 @click.option("--kernel", type=_Kernel(),
               help="For dF/F: gcamp6s, gcamp6f or RISE_S,DECAY_S.")  # fmt: skip
 @click.option("--traces", help="suite2p: spks or F. CaImAn: S, F_dff or C.")
-@click.option("--all-cells", is_flag=True, help="Also cells that suite2p or CaImAn refused, or of "
+@click.option("--all-cells", is_flag=True, help="Also cells that the tool rejected, or that lie in "
               "no region.")  # fmt: skip
 @click.option("--neuropil", type=NUMBER, help="suite2p: share of Fneu to subtract from F.")
 @click.option("--um-per-pixel", type=POSITIVE, help="suite2p, CaImAn: makes um of pixels.")
+@click.option("--um-per-plane", type=POSITIVE, help="suite2p's combined: makes z of planes.")
 @click.option("--coordinate-unit", help="Of the positions, um by default.")
 @click.option("--series", help="NWB: which activity; units are spike times.")
 @click.option("--bin-s", type=POSITIVE, help="Spike times: width of a bin in seconds.")
 @click.option("--start-s", type=NUMBER, help="Spike times: where the first bin begins.")
 @click.option("--stop-s", type=NUMBER, help="Spike times: where the recording ends.")
+@click.option("--sample-rate-hz", type=POSITIVE, help="phy: samples per second.")
 @click.option("--time-column", help="CSV: the column with the times in seconds.")
+@click.option("--header/--no-header", default=None,
+              help="CSV: whether the first row holds names.")  # fmt: skip
+@click.option("--leave-out", multiple=True, metavar="NAME",
+              help="A column that is no neuron: its name, or number from 0.")  # fmt: skip
 @click.option("--delimiter", help="CSV: what separates columns; \\t is a tabulator.")
 @click.option("--overwrite", is_flag=True, help="Replace RECORDING.")
 @report_option
@@ -130,9 +137,9 @@ def import_file(
 ) -> None:  # fmt: skip
     """Read SOURCE, a file of another program, and write RECORDING, which every command reads.
 
-    SOURCE is a NumPy, MATLAB, CSV, HDF5 or NWB file, results of CaImAn, a folder of suite2p or a
-    list of spike times. RECORDING ends in .h5 and appears whole or not at all. What is not 0 and 1
-    becomes so only as you say: --threshold, --amplitude-fraction or --kernel.
+    SOURCE is a NumPy, MATLAB, CSV, HDF5 or NWB file, results of CaImAn, a folder of suite2p or phy,
+    or a list of spike times. RECORDING ends in .h5 and appears whole or not at all. What is not 0
+    and 1 becomes so only as you say: --threshold, --amplitude-fraction or --kernel.
     """
     if recording.suffix not in _ENDINGS:
         raise click.UsageError(f"{recording} must end in {' or '.join(_ENDINGS)}")
@@ -143,17 +150,21 @@ def import_file(
             raise Failed(f"{recording} is the source itself: choose another name", 5)
         if not overwrite:
             raise Failed(f"{recording} exists: --overwrite it, or choose another name", 5)
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if "leave_out" in given:
+        given["leave_out"] = [name for name in given["leave_out"] if name]
     if keys:
         given["keys"] = dict(keys)
     if options["delimiter"] == "\\t":
         given["delimiter"] = "\t"
     data = _imported(source, format, all_cells, given)
     crbm_lite.save_recording(recording, data, overwrite=overwrite)
-    lost = _bins_with_several(data.provenance)
+    notes = _bins_with_several(data.provenance)
+    if data.coordinates is None and "coordinates" in data.provenance:
+        notes = f"coordinates are {data.provenance['coordinates']}"
     click.echo(f"{recording}: {data!r}", err=str(report) == "-")
-    if lost:
-        click.echo(lost, err=str(report) == "-")
+    if notes:
+        click.echo(notes, err=str(report) == "-")
     values = {
         "source": str(source), "recording": str(recording), "frames": data.n_frames,
         "neurons": data.n_neurons, "rate_hz": data.rate_hz, "activity": data.activity.mean(),
@@ -164,12 +175,12 @@ def import_file(
 
 
 def load(path: Path, rate_hz: float | None = None) -> crbm_lite.Recording:
-    """Load any recording that needs no word on how to read it, calcium traces left out.
+    """Load any recording that needs no option, without its calcium traces.
 
     Raises
     ------
     Failed
-        With the line of ``crbm-lite import`` to type, if a foreign file needs such a word.
+        With the line of ``crbm-lite import`` to type, if a foreign file needs an option.
     """
     given = {} if rate_hz is None else {"rate_hz": rate_hz}
     try:
@@ -216,7 +227,7 @@ def _imported(source: Path, format: str | None, all_cells: bool, given: dict) ->
 
 
 def as_options(error: Exception) -> str:
-    """Say in options what a message of the library says in arguments.
+    """Name options where a message of the library names arguments.
 
     Examples
     --------
@@ -224,11 +235,19 @@ def as_options(error: Exception) -> str:
     'pass --threshold 0 or --key spikes=..., with --time-axis 1'
     """
     text = re.sub(r"keys=\{'(\w+)': \.\.\.\}", r"--key \1=...", str(error))
-    text = re.sub(r"(cells|accepted)_only=False|keep_unlabelled=True", "--all-cells", text)
+    text = re.sub(r"leave_out=\[(.*?)\]", _leave_out, text)
+    text = text.replace("header=True", "--header").replace("header=False", "--no-header")
+    text = text.replace("clip_negative=True", "--clip-negative")
+    text = re.sub(r"accepted_only=False|keep_unlabelled=True", "--all-cells", text)
     text = re.sub(r"kernel=[\w.]*GCAMP6S", "--kernel gcamp6s", text)
     names = "|".join(p.name for p in import_file.params if p.opts[0].startswith("--"))
     pattern = rf"(?<!--key )(?<![-\w])({names})=(?=\S)"
     return re.sub(pattern, lambda found: f"--{found[1].replace('_', '-')} ", text)
+
+
+def _leave_out(found: re.Match) -> str:
+    names = found[1].split(", ") if found[1] else ["''"]
+    return " ".join(f"--leave-out {name}" for name in names)
 
 
 def _bins_with_several(provenance: dict) -> str:

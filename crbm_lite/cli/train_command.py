@@ -1,6 +1,6 @@
 """`crbm-lite train`: a run that can be left alone, killed, and gone on with.
 
-No equations. Needs the package click.
+This needs the package click.
 """
 
 from __future__ import annotations
@@ -53,12 +53,14 @@ _SECONDS_IN_A_LOG = "10"
 @click.option("--n-hidden", default=200, show_default=True, help="Hidden units M.")
 @click.option("--l1", default=0.02, show_default=True, help="Penalty lambda on sum |w|.")
 @click.option("--n-updates", default=200_000, show_default=True, help="Gradient updates.")
-@click.option("--batch-size", default=100, show_default=True, help="Frames a batch.")
+@click.option("--batch-size", default=100, show_default=True, help="Frames per batch.")
 @click.option("--n-chains", default=100, show_default=True, help="Persistent chains.")
-@click.option("--n-gibbs", default=15, show_default=True, help="Gibbs steps an update.")
+@click.option("--n-gibbs", default=15, show_default=True, help="Gibbs steps per update.")
 @click.option("--learning-rate", default=5e-3, show_default=True)
 @click.option("--final-learning-rate", default=1e-5, show_default=True)
-@click.option("--jump-every", default=3, show_default=True, help="Gibbs steps a sweep of jumps.")
+@click.option(
+    "--jump-every", default=3, show_default=True, help="Gibbs steps between two sweeps of jumps."
+)
 @click.option("--refit", default=0.0, show_default=True, help="Share of updates without penalty.")
 @click.option("--average-from", default=0.5, show_default=True, help="Share of the updates.")
 @click.option("--init", default="pca", show_default=True, type=click.Choice(["pca", "random"]))
@@ -141,7 +143,7 @@ def train(
 
 
 def _is_same(kept: crbm_lite.CRBM, wanted: crbm_lite.CRBM) -> bool:
-    """Whether two models have the same hyperparameters; files of version 1 do not tell the seed."""
+    """Whether two models have the same hyperparameters; files of version 1 have no seed."""
     there, here = kept.get_params(), wanted.get_params()
     unknown = {"progress"} | ({"random_state"} if kept.random_state is None else set())
     return all(there[name] == here[name] for name in here if name not in unknown)
@@ -150,7 +152,7 @@ def _is_same(kept: crbm_lite.CRBM, wanted: crbm_lite.CRBM) -> bool:
 def _fit(
     estimator: crbm_lite.CRBM, data: crbm_lite.Recording, checkpoint: Path, every: int, resume: bool
 ) -> list[str]:
-    """Fit, tell the warnings on stderr as they come, each once, and return them."""
+    """Fit, print each warning once on stderr as it comes, and return the warnings."""
     from sklearn.exceptions import ConvergenceWarning
 
     told: dict[str, str] = {}

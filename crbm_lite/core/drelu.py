@@ -6,9 +6,9 @@ r"""The hidden potential: double rectified linear units (dReLU, Eq. 13 of the pa
            + \theta_+ \max(h,0) + \theta_- \min(h,0)
 
 Given an input I, a hidden unit has the density :math:`P(h|I) \propto \exp(-U(h) + hI)`: a mixture
-of two truncated Gaussians, one on each side of zero. Everything here (cumulant, mean, variance,
-samples, partial moments) follows from the halves (`crbm_lite.core.truncated_gaussian`); draws are
-made in `crbm_lite.core.sample_hidden`. All arithmetic is float64.
+of two truncated Gaussians, one on each side of zero. The cumulant, mean, variance and partial
+moments follow from those halves (`crbm_lite.core.truncated_gaussian`), and draws are made in
+`crbm_lite.core.sample_hidden`. All arithmetic is in float64.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit, prange
 
-from crbm_lite.core.sample_hidden import sample_given_input
+from crbm_lite.core.sample_hidden import sample_h_given_input
 from crbm_lite.core.truncated_gaussian import TAIL, half_weight, tail_moment_ratio
+
+__all__ = ["PARAMETERS", "DReLU", "cumulant", "mean_and_variance", "mixture", "partial_moments"]
+
+PARAMETERS = ("gamma_plus", "gamma_minus", "theta_plus", "theta_minus")
 
 
 @njit(cache=True, error_model="numpy")
 def mixture(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
-    """Return (log Z+, log Z-, m+, m-, v+, v-): log weights, |means|, variances of the halves."""
+    """Return log Z+, log Z-, m+, m-, v+, v-: log weights, |means| and variances of the halves."""
     log_plus, m_plus, v_plus = half_weight(theta_plus - inp, gamma_plus)
     log_minus, m_minus, v_minus = half_weight(inp - theta_minus, gamma_minus)
     return (
@@ -40,14 +44,14 @@ def mixture(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
 
 @njit(cache=True, error_model="numpy")
 def cumulant(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
-    """Gamma(I) = log(Z+ + Z-)."""
+    """Compute Gamma(I) = log(Z+ + Z-)."""
     log_plus, log_minus, _, _, _, _ = mixture(inp, gamma_plus, gamma_minus, theta_plus, theta_minus)
     return max(log_plus, log_minus) + math.log1p(math.exp(-abs(log_plus - log_minus)))
 
 
 @njit(cache=True, error_model="numpy")
 def mean_and_variance(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
-    """Gamma'(I) and Gamma''(I): every term of the variance is positive, so nothing cancels."""
+    """Compute Gamma'(I) and Gamma''(I), of which every term is positive, so nothing cancels."""
     log_plus, log_minus, m_plus, m_minus, v_plus, v_minus = mixture(
         inp, gamma_plus, gamma_minus, theta_plus, theta_minus
     )
@@ -60,7 +64,7 @@ def mean_and_variance(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
 
 @njit(cache=True, error_model="numpy")
 def _raw_half_moments(d, gamma):
-    """Log weight and raw moments E[h^n], n = 1..4, of one half (h counted positive)."""
+    """Return the log weight and E[|h|^n], n = 1..4, of one half."""
     log_z, mean, variance = half_weight(d, gamma)
     x = d / math.sqrt(gamma)
     s = 1.0 / math.sqrt(gamma)
@@ -95,7 +99,7 @@ def partial_moments(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out):
 def _evaluate(
     inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out_cumulant, out_mean, out_var
 ):
-    """Cumulant, mean and variance of every (t, mu); an output of zero rows is not wanted."""
+    """Fill cumulant, mean and variance of every (t, mu); an output of zero rows is not wanted."""
     for t in prange(inp.shape[0]):
         for mu in range(inp.shape[1]):
             g_p, g_m, t_p, t_m = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
@@ -117,10 +121,10 @@ class DReLU:
     Parameters
     ----------
     gamma_plus, gamma_minus : array_like, shape (M,)
-        Curvatures of the potential for h > 0 and h < 0; positive.
+        The curvatures of the potential for h > 0 and h < 0, which are positive.
     theta_plus, theta_minus : array_like, shape (M,)
-        Slopes at zero on either side. :math:`\theta_+ < 0 < \theta_-` is a double well,
-        :math:`\theta_- < 0 < \theta_+` a soft threshold.
+        The slopes just above and just below zero. :math:`\theta_+ < 0 < \theta_-` makes a double
+        well, :math:`\theta_- < 0 < \theta_+` a soft threshold.
 
     Raises
     ------
@@ -141,21 +145,21 @@ class DReLU:
     theta_minus: np.ndarray
 
     def __post_init__(self) -> None:
-        for name in ("gamma_plus", "gamma_minus", "theta_plus", "theta_minus"):
+        for name in PARAMETERS:
             value = np.array(getattr(self, name), dtype=np.float64, ndmin=1)
             if value.ndim != 1 or not np.isfinite(value).all():
-                raise ValueError(f"{name} must be a finite array of shape (M,), got {value!r}.")
+                raise ValueError(f"{name} is {value!r}: give M finite numbers")
             if name.startswith("gamma") and (value <= 0).any():
                 unit = int(np.argmax(value <= 0))
                 raise ValueError(
-                    f"{name}[{unit}] = {value[unit]}: curvatures must be positive, "
-                    "else P(h|I) has no normalisation."
+                    f"{name} of unit {unit} is {value[unit]}: give positive curvatures, otherwise "
+                    "P(h|I) cannot be normalised"
                 )
             value.flags.writeable = False
             object.__setattr__(self, name, value)
         sizes = {len(parameter) for parameter in self.parameters}
         if len(sizes) != 1:
-            raise ValueError(f"the four parameters must have one length M, got lengths {sizes}.")
+            raise ValueError(f"the parameters have the lengths {sizes}: give M of each")
 
     @property
     def parameters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -168,17 +172,17 @@ class DReLU:
         return len(self.gamma_plus)
 
     def _inputs(self, inputs: np.ndarray, name: str = "inputs") -> tuple[np.ndarray, tuple]:
-        """Contiguous float64 (T, M) view of (..., M) inputs and the shape to give back."""
+        """View inputs (..., M) as contiguous float64 (T, M); return the shape to give back, too."""
         array = np.asarray(inputs, dtype=np.float64)
         if array.ndim == 0 or array.shape[-1] != self.n_hidden:
             raise ValueError(
-                f"{name} must have shape (..., M) with M = {self.n_hidden} hidden units, "
-                f"got {array.shape}."
+                f"{name} has shape {array.shape}: give (..., {self.n_hidden}), one entry for each "
+                "hidden unit"
             )
         return np.ascontiguousarray(array).reshape(-1, self.n_hidden), array.shape
 
     def potential(self, h: np.ndarray) -> np.ndarray:
-        """Potential U(h) of Eq. 13; (..., M) to (..., M).
+        """Compute the potential U(h) of Eq. 13; (..., M) to (..., M).
 
         Examples
         --------
@@ -191,7 +195,7 @@ class DReLU:
         return (quadratic + self.theta_plus * up + self.theta_minus * down).reshape(shape)
 
     def cumulant(self, inputs: np.ndarray) -> np.ndarray:
-        """Cumulant generating function Gamma(I) = log of the integral of exp(-U(h) + hI).
+        """Compute Gamma(I), the log of the integral of exp(-U(h) + hI); (..., M) to (..., M).
 
         Examples
         --------
@@ -206,22 +210,22 @@ class DReLU:
         return out.reshape(shape)
 
     def mean_and_variance(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """E[h|I] and Var[h|I] in one pass; each (..., M)."""
+        """Compute E[h|I] and Var[h|I] in one pass, both (..., M)."""
         rows, shape = self._inputs(inputs)
         mean, variance = np.empty_like(rows), np.empty_like(rows)
         _evaluate(rows, *self.parameters, _NOT_WANTED, mean, variance)
         return mean.reshape(shape), variance.reshape(shape)
 
     def mean(self, inputs: np.ndarray) -> np.ndarray:
-        """E[h|I] = Gamma'(I)."""
+        """Compute E[h|I] = Gamma'(I); (..., M) to (..., M)."""
         return self.mean_and_variance(inputs)[0]
 
     def variance(self, inputs: np.ndarray) -> np.ndarray:
-        """Var[h|I] = Gamma''(I)."""
+        """Compute Var[h|I] = Gamma''(I); (..., M) to (..., M)."""
         return self.mean_and_variance(inputs)[1]
 
     def mode(self, inputs: np.ndarray) -> np.ndarray:
-        """Most probable h given I; of two equal wells, the positive one.
+        """Find the most probable h given I; of two equal wells, the positive one.
 
         Examples
         --------
@@ -235,14 +239,14 @@ class DReLU:
         return np.where(up_wins, up / self.gamma_plus, down / self.gamma_minus).reshape(shape)
 
     def sample(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Exact independent draws of P(h|I), one an input.
+        """Draw h from P(h|I), exactly and independently, once for each input.
 
         Parameters
         ----------
         inputs : array_like, shape (..., M)
         rng : numpy.random.Generator
-            Gives one 64-bit key; the draws are then a function of (key, position), the same for
-            any number of threads.
+            It gives one 64-bit key. The draws are a function of the key and their position, the
+            same for any number of threads.
 
         Examples
         --------
@@ -255,5 +259,5 @@ class DReLU:
         rows, shape = self._inputs(inputs)
         out = np.empty_like(rows)
         key = rng.integers(0, 2**64, dtype=np.uint64)
-        sample_given_input(rows, *self.parameters, key, out)
+        sample_h_given_input(rows, *self.parameters, key, out)
         return out.reshape(shape)

@@ -18,25 +18,92 @@ distribution.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
 from crbm_lite.core.random_numbers import hash64, uniform01
-from crbm_lite.core.vector_code import AHEAD, exp_f32, request_row
+from crbm_lite.core.vector_code import ROWS_AHEAD, exp_f32, request_row
 
+__all__ = [
+    "BIN_EDGES",
+    "BIN_WIDTH",
+    "EVEN_SHARE",
+    "N_BINS",
+    "REACH",
+    "PackedColumns",
+    "Proposal",
+    "bin_of",
+    "blocks_of_chains",
+    "columns_of",
+    "count_values",
+    "empty_counts",
+    "jump_sweep",
+    "proposal_given_counts",
+]
+
+N_BINS = 96
+REACH = 4.0  # the histogram covers |h| < sinh(4) = 27 standard deviations
+BIN_WIDTH = 2.0 * REACH / N_BINS
+BIN_EDGES = np.sinh(np.linspace(-REACH, REACH, N_BINS + 1))  # bins are even in asinh(h)
+EVEN_SHARE = 0.02  # share of the proposals spread evenly over the bins
 _F = np.float32
-_N_BINS = 96
-_REACH = 4.0  # the histogram covers |h| < sinh(4) = 27 standard deviations
-_BIN = 2.0 * _REACH / _N_BINS
-_EDGES = np.sinh(np.linspace(-_REACH, _REACH, _N_BINS + 1))  # bins are even in asinh(h)
 _LARGEST_ODDS = np.float32(2.0**60)
-_FLOOR = 0.02  # share of the proposals spread evenly over the bins
+
+
+class PackedColumns(NamedTuple):
+    """The weights that are not zero, hidden unit by hidden unit.
+
+    Attributes
+    ----------
+    starts : ndarray of int64, shape (M + 1,)
+        Where the units begin in the other two.
+    neurons : ndarray of int32
+    weights : ndarray of float32
+    """
+
+    starts: np.ndarray
+    neurons: np.ndarray
+    weights: np.ndarray
+
+
+class Proposal(NamedTuple):
+    """The histogram from which new values of h are proposed, flat within a bin.
+
+    Attributes
+    ----------
+    cumulative : ndarray, shape (M, bins)
+        Cumulative probabilities.
+    log_density : ndarray, shape (M, bins)
+    """
+
+    cumulative: np.ndarray
+    log_density: np.ndarray
+
+
+class _Offers(NamedTuple):
+    """One jump for every hidden unit of every chain.
+
+    Attributes
+    ----------
+    value : ndarray of float32, shape (M, padded chains)
+        The proposed h.
+    step : ndarray of float32, shape (M, padded chains)
+        Its distance from the present h, times the factor on W.
+    log_ratio : ndarray of float64, shape (M, padded chains)
+        The log of the acceptance ratio, without the part of the neurons.
+    """
+
+    value: np.ndarray
+    step: np.ndarray
+    log_ratio: np.ndarray
 
 
 @njit(cache=True)
-def _bin_of(h):
-    return math.floor((math.asinh(h) + _REACH) / _BIN)
+def bin_of(h):
+    """Find the bin of a value of h; below 0 or above the last where it lies out of reach."""
+    return math.floor((math.asinh(h) + REACH) / BIN_WIDTH)
 
 
 @njit(cache=True)
@@ -44,32 +111,33 @@ def count_values(h, counts):
     """Add values h (samples, M) to counts (M, bins) of asinh(h)."""
     for t in range(h.shape[0]):
         for mu in range(h.shape[1]):
-            b = _bin_of(h[t, mu])
-            if 0 <= b < _N_BINS:
+            b = bin_of(h[t, mu])
+            if 0 <= b < N_BINS:
                 counts[mu, b] += 1.0
 
 
 def empty_counts(n_hidden: int) -> np.ndarray:
-    """Counts (M, bins) of no values: every bin alike."""
-    return np.full((n_hidden, _N_BINS), 1.0 / _N_BINS)
+    """Make counts (M, bins) of no values: every bin alike."""
+    return np.full((n_hidden, N_BINS), 1.0 / N_BINS)
 
 
-def proposal_given_counts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cumulative probabilities and log densities (M, bins) of the proposal: flat within a bin."""
+def proposal_given_counts(counts: np.ndarray) -> Proposal:
+    """Propose values as often as they were counted (M, bins), and a few evenly over the bins."""
     share = counts / counts.sum(axis=1, keepdims=True)
-    share = (1.0 - _FLOOR) * share + _FLOOR / _N_BINS
+    share = (1.0 - EVEN_SHARE) * share + EVEN_SHARE / N_BINS
     cumulative = np.cumsum(share, axis=1)
-    return cumulative / cumulative[:, -1:], np.log(share / np.diff(_EDGES))
+    return Proposal(cumulative / cumulative[:, -1:], np.log(share / np.diff(BIN_EDGES)))
 
 
 @njit(cache=True)
-def columns_of(row_nnz, columns, values, rows_a_tile, n_hidden):
-    """Transpose packed rows: (starts (M + 1,), neurons, values) of every hidden unit."""
+def columns_of(packed, rows_per_tile, n_hidden):
+    """Transpose packed rows (`crbm_lite.core.sample_visible.PackedRows`)."""
+    n_nonzero, columns, values = packed
     starts = np.zeros(n_hidden + 1, np.int64)
-    for i in range(row_nnz.shape[0]):
-        if i % rows_a_tile == 0:
+    for i in range(n_nonzero.shape[0]):
+        if i % rows_per_tile == 0:
             k = i * n_hidden
-        for _ in range(row_nnz[i]):
+        for _ in range(n_nonzero[i]):
             starts[columns[k] + 1] += 1
             k += 1
     for mu in range(n_hidden):
@@ -77,16 +145,16 @@ def columns_of(row_nnz, columns, values, rows_a_tile, n_hidden):
     neurons = np.empty(starts[n_hidden], np.int32)
     weights = np.empty(starts[n_hidden], np.float32)
     position = starts[:-1].copy()
-    for i in range(row_nnz.shape[0]):
-        if i % rows_a_tile == 0:
+    for i in range(n_nonzero.shape[0]):
+        if i % rows_per_tile == 0:
             k = i * n_hidden
-        for _ in range(row_nnz[i]):
+        for _ in range(n_nonzero[i]):
             mu = columns[k]
             neurons[position[mu]] = i
             weights[position[mu]] = values[k]
             position[mu] += 1
             k += 1
-    return starts, neurons, weights
+    return PackedColumns(starts, neurons, weights)
 
 
 @njit(inline="always")
@@ -98,41 +166,42 @@ def _potential(h, gamma_plus, gamma_minus, theta_plus, theta_minus):
 
 @njit(inline="always")
 def _within_reach(odds):
-    """Odds of a spike, held at |a| < 41 so that products of two stay finite in float32."""
+    """Hold the odds of a spike at |a| < 41, so that products of two stay finite in float32."""
     return min(odds, _LARGEST_ODDS)
 
 
 @njit(inline="always")
 def _log_proposal(h, log_density):
-    """Log density of the histogram proposal at h, -inf outside its reach."""
-    b = _bin_of(h)
-    return log_density[b] if 0 <= b < _N_BINS else -np.inf
+    """Look up the log density of the proposal at h: -inf where it lies out of reach."""
+    b = bin_of(h)
+    return log_density[b] if 0 <= b < N_BINS else -np.inf
 
 
 @njit(inline="always")
 def _propose(cumulative, key):
-    """A value from the histogram: uniform within its bin."""
-    b = min(np.searchsorted(cumulative, uniform01(key, 0)), _N_BINS - 1)
-    return _EDGES[b] + (_EDGES[b + 1] - _EDGES[b]) * uniform01(key, 1)
+    """Draw a value from the histogram, evenly within its bin."""
+    b = min(np.searchsorted(cumulative, uniform01(key, 0)), N_BINS - 1)
+    return BIN_EDGES[b] + (BIN_EDGES[b + 1] - BIN_EDGES[b]) * uniform01(key, 1)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def _propose_jumps(
-    cumulative, log_density, gamma_plus, gamma_minus, theta_plus, theta_minus, scale, n_chains, key,
-    h, value, step, log_ratio,
-):  # fmt: skip
-    """Draw the proposals of a sweep, and the part of their odds that the neurons do not enter.
+def _propose_jumps(proposal, potential, scale, n_chains, key, h, offers):
+    """Draw the offers of a sweep.
 
     Parameters
     ----------
-    cumulative, log_density : float64 (M, bins), see ``proposal_given_counts``
+    proposal : Proposal
+    potential : tuple of four float64 (M,), see Eq. 13
     scale : float
         Factor on W (annealing).
+    n_chains : int
+    key : uint64
     h : float32 (M, padded chains)
-    value, step, log_ratio : float32, float32, float64 (M, padded chains)
-        Set to the proposed h, to its distance from h times ``scale``, and to the log acceptance
-        ratio without the neurons.
+    offers : _Offers; overwritten
     """
+    cumulative, log_density = proposal
+    gamma_plus, gamma_minus, theta_plus, theta_minus = potential
+    value, step, log_ratio = offers
     for mu in prange(h.shape[0]):
         gp, gm, tp, tm = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
         for c in range(h.shape[1]):
@@ -149,84 +218,112 @@ def _propose_jumps(
             )
 
 
+@njit(inline="always")
+def _move_inputs(a, neurons, weights, first, last, step):
+    """Add w_i step to the inputs a of the neurons that a hidden unit has, entries first to last."""
+    for k in range(first, last):
+        request_row(a[neurons[min(k + ROWS_AHEAD, last - 1)]])
+        row = a[neurons[k]]
+        for j in range(row.shape[0]):
+            row[j] += weights[k] * step[j]
+
+
+@njit(inline="always")
+def _move_odds(odds, neurons, weights, first, last, step):
+    """Multiply the odds of the neurons that a hidden unit has by e^(w_i step)."""
+    for k in range(first, last):
+        request_row(odds[neurons[min(k + ROWS_AHEAD, last - 1)]])
+        row = odds[neurons[k]]
+        for j in range(row.shape[0]):
+            row[j] = _within_reach(row[j] * exp_f32(weights[k] * step[j]))
+
+
+@njit(inline="always")
+def _add_log_gain(odds, neurons, weights, first, last, step, largest, log_ratio, product):
+    """Add what the neurons say to a jump: sum_i log (1 + odds_i e^(w_i step)) / (1 + odds_i).
+
+    The ratios are multiplied, four neurons at a time, and the logarithm of their product is taken
+    before it could overflow; the last product is left in ``product``. No ``step`` exceeds
+    ``largest``.
+    """
+    product[:] = 1.0
+    exponent = _F(0.0)
+    one = _F(1.0)
+    end = last - 1
+    for k in range(first, last, 4):
+        # a missing neuron has weight 0 and contributes 1
+        k1, k2, k3 = min(k + 1, end), min(k + 2, end), min(k + 3, end)
+        w0 = weights[k]
+        w1 = weights[k1] if k + 1 <= end else _F(0.0)
+        w2 = weights[k2] if k + 2 <= end else _F(0.0)
+        w3 = weights[k3] if k + 3 <= end else _F(0.0)
+        growth = (abs(w0) + abs(w1) + abs(w2) + abs(w3)) * largest
+        exponent += growth
+        if exponent > _F(500.0):
+            for j in range(step.shape[0]):
+                log_ratio[j] += math.log(product[j])
+            product[:] = 1.0
+            exponent = growth
+        for ahead in range(k + ROWS_AHEAD, min(k + ROWS_AHEAD + 4, last)):
+            request_row(odds[neurons[ahead]])
+        r0, r1, r2, r3 = odds[neurons[k]], odds[neurons[k1]], odds[neurons[k2]], odds[neurons[k3]]
+        for j in range(step.shape[0]):
+            first_pair = (
+                (one + _within_reach(r0[j] * exp_f32(w0 * step[j])))
+                * (one + _within_reach(r1[j] * exp_f32(w1 * step[j])))
+            ) / ((one + r0[j]) * (one + r1[j]))
+            second_pair = (
+                (one + _within_reach(r2[j] * exp_f32(w2 * step[j])))
+                * (one + _within_reach(r3[j] * exp_f32(w3 * step[j])))
+            ) / ((one + r2[j]) * (one + r3[j]))
+            product[j] *= np.float64(first_pair) * np.float64(second_pair)
+
+
 @njit(cache=True, parallel=True, error_model="numpy", fastmath={"contract", "nsz"})
-def _accept_jumps(
-    fields, starts, neurons, weights, scale, n_chains, key, value, steps, log_ratios, h, odds,
-    n_accepted,
-):  # fmt: skip
-    """Offer every hidden unit of every chain its jump, in the order of the units.
+def _accept_jumps(fields, columns, scale, n_chains, key, offers, h, odds, n_accepted):
+    """Make every offer to its hidden unit and chain, in the order of the units.
 
     Parameters
     ----------
     fields : float32 (N,)
-    starts, neurons, weights : columns of W, see ``columns_of``
-    scale, n_chains, key, value, steps, log_ratios : as in ``_propose_jumps``
+    columns : PackedColumns
+    scale, n_chains, key, offers : as in ``_propose_jumps``
     h : float32 (M, padded chains); updated
     odds : float32 (blocks, N, chains of a block); scratch
         A thread takes whole blocks of chains. How many there are changes no bit.
-    n_accepted : int64 (blocks, M); accepted jumps, set
+    n_accepted : int64 (blocks, M)
+        Overwritten with the numbers of accepted jumps.
     """
+    starts, neurons, weights = columns
+    value, steps, log_ratios = offers
     n_hidden = h.shape[0]
     n_lanes = odds.shape[2]  # not a constant: unrolled loops do not vectorise
     for block in prange(odds.shape[0]):
-        first = block * n_lanes
-        a = odds[block]  # a_i of the neurons, then e^a: one exponential less a neuron and jump
+        lane = block * n_lanes
+        a = odds[block]  # a_i of the neurons, then e^(a_i): saves an exponential for every jump
         step = np.empty(n_lanes, np.float32)
         product = np.empty(n_lanes)
         a[:] = np.reshape(fields, (-1, 1))
         for mu in range(n_hidden):
             for j in range(n_lanes):
-                step[j] = h[mu, first + j] * _F(scale)
-            for k in range(starts[mu], starts[mu + 1]):
-                request_row(a[neurons[min(k + AHEAD, starts[mu + 1] - 1)]])
-                row = a[neurons[k]]
-                for j in range(n_lanes):
-                    row[j] += weights[k] * step[j]
+                step[j] = h[mu, lane + j] * _F(scale)
+            _move_inputs(a, neurons, weights, starts[mu], starts[mu + 1], step)
         for i in range(a.shape[0]):
             for j in range(n_lanes):
                 a[i, j] = _within_reach(exp_f32(a[i, j]))
         for mu in range(n_hidden):
             n_accepted[block, mu] = 0
-            if starts[mu] == starts[mu + 1]:
+            first, last = starts[mu], starts[mu + 1]
+            if first == last:
                 continue
-            step[:] = steps[mu, first : first + n_lanes]
-            log_ratio = log_ratios[mu, first : first + n_lanes]
-            product[:] = 1.0
+            step[:] = steps[mu, lane : lane + n_lanes]
+            log_ratio = log_ratios[mu, lane : lane + n_lanes]
             largest = _F(0.0)
             for c in range(n_chains):
                 largest = max(largest, abs(steps[mu, c]))
-            exponent = _F(0.0)
-            for k in range(starts[mu], starts[mu + 1], 4):
-                # four neurons at a time; a missing one has weight 0 and contributes 1
-                last = starts[mu + 1] - 1
-                k1, k2, k3 = min(k + 1, last), min(k + 2, last), min(k + 3, last)
-                w0 = weights[k]
-                w1 = weights[k1] if k + 1 <= last else _F(0.0)
-                w2 = weights[k2] if k + 2 <= last else _F(0.0)
-                w3 = weights[k3] if k + 3 <= last else _F(0.0)
-                growth = (abs(w0) + abs(w1) + abs(w2) + abs(w3)) * largest
-                exponent += growth
-                if exponent > _F(500.0):  # take the logarithm before the product overflows
-                    for j in range(n_lanes):
-                        log_ratio[j] += math.log(product[j])
-                    product[:] = 1.0
-                    exponent = growth
-                for ahead in range(k + AHEAD, min(k + AHEAD + 4, last + 1)):
-                    request_row(a[neurons[ahead]])
-                r0, r1, r2, r3 = a[neurons[k]], a[neurons[k1]], a[neurons[k2]], a[neurons[k3]]
-                for j in range(n_lanes):
-                    one = _F(1.0)
-                    first_pair = (
-                        (one + _within_reach(r0[j] * exp_f32(w0 * step[j])))
-                        * (one + _within_reach(r1[j] * exp_f32(w1 * step[j])))
-                    ) / ((one + r0[j]) * (one + r1[j]))
-                    second_pair = (
-                        (one + _within_reach(r2[j] * exp_f32(w2 * step[j])))
-                        * (one + _within_reach(r3[j] * exp_f32(w3 * step[j])))
-                    ) / ((one + r2[j]) * (one + r3[j]))
-                    product[j] *= np.float64(first_pair) * np.float64(second_pair)
+            _add_log_gain(a, neurons, weights, first, last, step, largest, log_ratio, product)
             for j in range(n_lanes):
-                c = first + j
+                c = lane + j
                 u = uniform01(hash64(key, mu * n_chains + c), 2)
                 if c < n_chains and math.log(u) < log_ratio[j] + math.log(product[j]):
                     h[mu, c] = value[mu, c]
@@ -234,23 +331,19 @@ def _accept_jumps(
                 else:
                     step[j] = 0.0
             if n_accepted[block, mu]:
-                for k in range(starts[mu], starts[mu + 1]):
-                    request_row(a[neurons[min(k + AHEAD, starts[mu + 1] - 1)]])
-                    row = a[neurons[k]]
-                    for j in range(n_lanes):
-                        row[j] = _within_reach(row[j] * exp_f32(weights[k] * step[j]))
+                _move_odds(a, neurons, weights, first, last, step)
 
 
 def blocks_of_chains(n_padded: int, n_threads: int) -> int:
-    """Blocks that share out padded chains, 8 or a multiple of it each, among the threads."""
+    """Choose the number of blocks that share out padded chains, 8 or a multiple of it in each."""
     eights = n_padded // 8
     return min(n for n in range(1, eights + 1) if eights % n == 0 and n >= min(n_threads, eights))
 
 
 def jump_sweep(
     fields: np.ndarray,
-    columns: tuple[np.ndarray, np.ndarray, np.ndarray],
-    proposal: tuple[np.ndarray, np.ndarray],
+    columns: PackedColumns,
+    proposal: Proposal,
     potential: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     scale: float,
     n_chains: int,
@@ -263,28 +356,24 @@ def jump_sweep(
     Parameters
     ----------
     fields : ndarray of float32, shape (N,)
-    columns : tuple
-        Columns of W, see ``columns_of``.
-    proposal : tuple
-        See ``proposal_given_counts``.
-    potential : tuple of four float64 arrays, shape (M,)
+    columns : PackedColumns
+    proposal : Proposal
+    potential : four float64 arrays, shape (M,), see Eq. 13
     scale : float
         Factor on W (annealing).
     n_chains : int
     key : uint64
-        Random key of this sweep.
+        The random key of this sweep.
     h : ndarray of float32, shape (M, padded chains); updated
     odds : ndarray of float32, shape (blocks, N, padded chains / blocks); scratch
 
     Returns
     -------
     ndarray of int64, shape (M,)
-        Accepted jumps of every unit, over the chains.
+        The number of accepted jumps of every unit, over the chains.
     """
-    value, step, log_ratio = np.empty_like(h), np.empty_like(h), np.empty(h.shape)
+    offers = _Offers(np.empty_like(h), np.empty_like(h), np.empty(h.shape))
     n_accepted = np.zeros((len(odds), len(h)), np.int64)
-    _propose_jumps(*proposal, *potential, scale, n_chains, key, h, value, step, log_ratio)
-    _accept_jumps(
-        fields, *columns, scale, n_chains, key, value, step, log_ratio, h, odds, n_accepted
-    )
+    _propose_jumps(proposal, tuple(potential), scale, n_chains, key, h, offers)
+    _accept_jumps(fields, columns, scale, n_chains, key, offers, h, odds, n_accepted)
     return n_accepted.sum(axis=0)

@@ -7,11 +7,13 @@ import numpy as np
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
 
+__all__ = ["MAX_EXACT_NEURONS", "all_states", "log_partition_ais"]
+
 MAX_EXACT_NEURONS = 22
 
 
 def all_states(n_neurons: int) -> np.ndarray:
-    """Every binary vector, shape (2^N, N), uint8.
+    """List every binary vector: shape (2^N, N), uint8.
 
     Raises
     ------
@@ -25,8 +27,8 @@ def all_states(n_neurons: int) -> np.ndarray:
     """
     if n_neurons > MAX_EXACT_NEURONS:
         raise ValueError(
-            f"2^{n_neurons} states are too many to enumerate (at most {MAX_EXACT_NEURONS} neurons);"
-            ' use method="ais".'
+            f"n_neurons is {n_neurons}: the states of at most {MAX_EXACT_NEURONS} neurons can be "
+            'enumerated; use method="ais"'
         )
     bits = np.arange(n_neurons - 1, -1, -1)
     return ((np.arange(2**n_neurons)[:, None] >> bits) & 1).astype(np.uint8)
@@ -41,7 +43,7 @@ def log_partition_ais(
     n_chains: int = 200,
     n_temperatures: int = 1000,
 ) -> tuple[float, float]:
-    r"""Annealed importance sampling (Neal 2001) from independent neurons to the model.
+    r"""Estimate log Z by annealed importance sampling (Neal 2001) from independent neurons.
 
     The path scales the weights: :math:`\log\tilde P_\beta(v) = g \cdot v + \sum_\mu
     \Gamma_\mu(\beta I_\mu)`, whose partition function at beta = 0 is known.
@@ -57,7 +59,7 @@ def log_partition_ais(
     Returns
     -------
     log_partition, standard_error : float
-        The estimate and its standard error over the chains.
+        The estimate, and its standard error over the chains.
     """
     w32, f32 = np.ascontiguousarray(weights, np.float32), np.asarray(fields, np.float32)
     chains = GibbsChains(*weights.shape, n_chains, int(rng.integers(2**63)), jump_every=0)

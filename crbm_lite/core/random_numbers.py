@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+__all__ = ["hash32", "hash64", "uniform01"]
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MUL1 = np.uint64(0xBF58476D1CE4E5B9)
 _MUL2 = np.uint64(0x94D049BB133111EB)
@@ -20,7 +22,7 @@ _TWO_M53 = 2.0**-53
 
 @njit(cache=True)
 def hash64(key, counter):
-    """64 random bits for (key, counter), both uint64."""
+    """Return 64 random bits for (key, counter), both uint64."""
     z = np.uint64(key) + (np.uint64(counter) + np.uint64(1)) * _GOLDEN
     z = (z ^ (z >> np.uint64(30))) * _MUL1
     z = (z ^ (z >> np.uint64(27))) * _MUL2
@@ -29,13 +31,13 @@ def hash64(key, counter):
 
 @njit(cache=True)
 def uniform01(key, counter):
-    """A float64 in the open interval (0, 1), 53 random bits."""
+    """Return a float64 in the open interval (0, 1), made of 53 random bits."""
     return (np.float64(hash64(key, counter) >> np.uint64(11)) + 0.5) * _TWO_M53
 
 
 @njit(cache=True)
 def hash32(counter, key0, key1):
-    """32 random bits for a uint32 counter under two uint32 keys; vectorises over the counter."""
+    """Return 32 random bits for a uint32 counter and two uint32 keys; loops of it vectorise."""
     x = np.uint32(counter + key0)
     x = np.uint32(np.uint32(x ^ np.uint32(x >> np.uint32(16))) * _M1)
     x = np.uint32(np.uint32(x ^ np.uint32(x >> np.uint32(15))) * _M2)

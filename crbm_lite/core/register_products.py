@@ -1,9 +1,9 @@
-"""Register-blocked products W h, written in LLVM's vector types for the way down.
+"""Products W h that stay in registers, written in LLVM's vector types.
 
-No equations: sums g_i + sum_mu w_imu h_mu stay in registers while mu runs, which a loop over chains
-cannot express: four neurons and 32 chains for a dense W, one neuron and 64 chains for its packed
-rows. LLVM maps a vector of 16 floats to one AVX-512 register, two of AVX or four of NEON. Fused
-multiply-adds in the order of mu: the same bits whatever the number of threads.
+The sums g_i + sum_mu w_imu h_mu stay in registers while mu runs, which a loop over chains cannot
+express: four neurons and 32 chains for a dense W, one neuron and 64 chains for packed rows. LLVM
+maps a vector of 16 floats to one register of AVX-512, two of AVX or four of NEON. Fused
+multiply-adds run in the order of mu, so the bits are the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 16  # floats of one AVX-512 register, and chains that one thread moves together
+__all__ = ["LANES", "add_product", "packed_product"]
+
+LANES = 16  # floats of one AVX-512 register
 _FLOAT, _INT = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 
@@ -34,7 +36,7 @@ def _in_all_lanes(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
 
 
 def _sums_over(builder: ir.IRBuilder, n: ir.Value, start: list, factors: object) -> list:
-    """Sums over k < n of the products of the pairs of vectors ``factors(k)``, from ``start``."""
+    """Add the products of the pairs of vectors ``factors(k)`` to ``start``, for k < n."""
     before = builder.block
     loop, after = builder.append_basic_block("over_k"), builder.append_basic_block("done")
     zero = ir.Constant(_INT, 0)
@@ -65,7 +67,7 @@ def _sums_over(builder: ir.IRBuilder, n: ir.Value, start: list, factors: object)
 
 
 def _product(n_rows: int, n_vectors: int) -> object:
-    """Intrinsic ``f(w, w_stride, h, h_stride, n_hidden, out, out_stride)`` on raw addresses.
+    """Make an intrinsic ``f(w, w_stride, h, h_stride, n_hidden, out, out_stride)`` of addresses.
 
     out[r, c] += sum_mu w[r, mu] h[mu, c] for r < n_rows, c < 16 n_vectors; strides in floats.
     """
@@ -106,7 +108,7 @@ def _product(n_rows: int, n_vectors: int) -> object:
 
 
 def _packed_product(n_vectors: int) -> object:
-    """Intrinsic ``f(field, columns, values, n_entries, h, h_stride, out)`` on raw addresses.
+    """Make an intrinsic ``f(field, columns, values, n_entries, h, h_stride, out)`` of addresses.
 
     out[c] = field + sum_k values[k] h[columns[k], c] for c < 16 n_vectors; columns are uint16.
     """
@@ -150,7 +152,7 @@ _packed_one_vector = _packed_product(1)
 
 @njit(inline="always")
 def packed_product(field, start, end, columns, values, h, out):
-    """out[c] = field + sum_k values[k] h[columns[k], c] for start <= k < end, all (padded) chains.
+    """Set out[c] = field + sum_k values[k] h[columns[k], c], start <= k < end, all padded chains.
 
     ``columns`` is uint16, ``values``, ``h`` (M, chains) and ``out`` (chains,) are float32.
     """
@@ -168,7 +170,7 @@ def packed_product(field, start, end, columns, values, h, out):
 
 @njit(inline="always")
 def add_product(weights, first, n_rows, h, out):
-    """out[r, c] += (W h)[first + r, c] for n_rows <= 4 neurons and all (padded) chains.
+    """Add (W h)[first + r, c] to out[r, c] for n_rows <= 4 neurons and all padded chains.
 
     ``weights`` (N, M), ``h`` (M, chains) and ``out`` (4, chains) are float32 and C-contiguous, the
     number of chains a multiple of 16.

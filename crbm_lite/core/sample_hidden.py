@@ -1,11 +1,11 @@
 r"""Exact draws of a hidden unit given its input: h ~ P(h|I), proportional to exp(-U(h) + hI).
 
-P(h|I) is a mixture of two truncated Gaussians (`crbm_lite.core.drelu`). A draw decides the side of
-zero, then draws from that half by rejection, which is exact however far the tail.
+P(h|I) is a mixture of two truncated Gaussians (`crbm_lite.core.drelu`). A draw first decides the
+side of zero and then draws from that half by rejection, which is exact however far the tail lies.
 
-The side needs P(h > 0 | I) = Z+/(Z+ + Z-), and the two logarithms of Z are what a draw costs. So
-they are first read from a table of cubics, to 2e-11, and formed exactly only for the few draws that
-fall so near to the probability that the table cannot tell. The distribution is the exact one.
+The side needs P(h > 0 | I) = Z+/(Z+ + Z-), and the two logarithms of Z make the cost of a draw. So
+they are read from a table of cubics, to 2e-11. The few draws that fall too near to the probability
+for the table are decided by the exact logarithms, and the distribution is the exact one.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ from numba import njit, prange
 from crbm_lite.core.random_numbers import hash64, uniform01
 from crbm_lite.core.truncated_gaussian import half_weight, log_half, sample_half
 
-_CHAINS_A_BLOCK = 4  # chains that one thread sums and draws for together
+__all__ = [
+    "sample_h_given_input",
+    "sample_h_given_partial_input",
+    "sample_one",
+    "scales_of",
+    "sum_partial_input",
+]
+
+_CHAINS_PER_BLOCK = 4  # chains that one thread sums and draws for together
 _UNDECIDED = 1e-7  # far above the table's error
 
 
 @njit(inline="always")
 def scales_of(gamma_plus, gamma_minus):
-    """Per-unit constants of ``sample_one``: 1/sqrt(g+), 1/sqrt(g-), log(g+/g-)/2."""
+    """Compute the constants that ``sample_one`` needs: 1/sqrt(g+), 1/sqrt(g-), log(g+/g-)/2."""
     return (
         1.0 / math.sqrt(gamma_plus),
         1.0 / math.sqrt(gamma_minus),
@@ -34,10 +42,7 @@ def scales_of(gamma_plus, gamma_minus):
 
 @njit(inline="always")
 def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, scales, key):
-    """One exact draw of P(h|I); ``key`` is a 64-bit random key used up by this draw.
-
-    ``scales`` is what ``scales_of`` returns for the unit.
-    """
+    """Draw h from P(h|I) with a 64-bit random key of its own; ``scales`` as ``scales_of`` gives."""
     d_plus, d_minus = theta_plus - inp, inp - theta_minus
     scale_plus, scale_minus, half_log_ratio = scales
     difference = (
@@ -56,8 +61,8 @@ def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, scales, ke
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def sample_given_input(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key, out):
-    """Draw h given inputs I, both (T, M); (t, mu) uses the random key of counter t M + mu."""
+def sample_h_given_input(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key, out):
+    """Draw h given inputs I, both (T, M); frame t and unit mu use the random number t M + mu."""
     n_hidden = inp.shape[1]
     for t in prange(inp.shape[0]):
         for mu in range(n_hidden):
@@ -73,8 +78,8 @@ def sample_given_input(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, ke
 
 
 @njit(inline="always")
-def _sum_of_shares(partial_input, first, last, total):
-    """total[c - first, :] = hidden inputs of chains first..last: the tiles' shares in order."""
+def _sum_some(partial_input, first, last, total):
+    """Set total[c - first, :] to the hidden inputs of chains first..last, tile after tile."""
     total[:] = 0.0
     for tile in range(partial_input.shape[0]):
         for c in range(first, last):
@@ -84,18 +89,20 @@ def _sum_of_shares(partial_input, first, last, total):
 
 
 @njit(cache=True, parallel=True)
-def sum_shares(partial_input, out):
-    """Hidden inputs of all chains, out (chains, M) float64, from the tiles' shares."""
+def sum_partial_input(partial_input, out):
+    """Sum the tiles' parts of the hidden inputs: out (chains, M) float64."""
     n_chains = out.shape[0]
-    for block in prange((n_chains + _CHAINS_A_BLOCK - 1) // _CHAINS_A_BLOCK):
-        first = block * _CHAINS_A_BLOCK
-        last = min(first + _CHAINS_A_BLOCK, n_chains)
-        _sum_of_shares(partial_input, first, last, out[first:last])
+    for block in prange((n_chains + _CHAINS_PER_BLOCK - 1) // _CHAINS_PER_BLOCK):
+        first = block * _CHAINS_PER_BLOCK
+        last = min(first + _CHAINS_PER_BLOCK, n_chains)
+        _sum_some(partial_input, first, last, out[first:last])
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def sample_hidden(partial_input, scale, gamma_plus, gamma_minus, theta_plus, theta_minus, key, h):
-    """Draw h given the summed inputs, times ``scale``: h (M, padded chains) float32.
+def sample_h_given_partial_input(
+    partial_input, scale, gamma_plus, gamma_minus, theta_plus, theta_minus, key, h
+):
+    """Draw h given ``scale`` times the sum of the tiles' inputs: h (M, padded chains) float32.
 
     ``scale`` is 1 in a model and the inverse temperature in annealing.
     """
@@ -103,11 +110,11 @@ def sample_hidden(partial_input, scale, gamma_plus, gamma_minus, theta_plus, the
     scales = np.empty((n_hidden, 3))
     for mu in range(n_hidden):
         scales[mu] = scales_of(gamma_plus[mu], gamma_minus[mu])
-    for block in prange((n_chains + _CHAINS_A_BLOCK - 1) // _CHAINS_A_BLOCK):
-        total = np.empty((_CHAINS_A_BLOCK, n_hidden))
-        first = block * _CHAINS_A_BLOCK
-        last = min(first + _CHAINS_A_BLOCK, n_chains)
-        _sum_of_shares(partial_input, first, last, total)
+    for block in prange((n_chains + _CHAINS_PER_BLOCK - 1) // _CHAINS_PER_BLOCK):
+        total = np.empty((_CHAINS_PER_BLOCK, n_hidden))
+        first = block * _CHAINS_PER_BLOCK
+        last = min(first + _CHAINS_PER_BLOCK, n_chains)
+        _sum_some(partial_input, first, last, total)
         for mu in range(n_hidden):
             for c in range(first, last):
                 h[mu, c] = sample_one(

@@ -1,21 +1,22 @@
-"""Numba kernels of the Gibbs sampler: one pass over W per step, shared by training and sampling.
+"""Draws of v given h, and the hidden inputs of the new v: one pass over W for each Gibbs step.
 
-Layout. Neurons are cut into tiles whose size depends on N alone; a thread takes whole tiles, every
+Layout. Neurons are cut into tiles whose size depends on N alone. A thread takes whole tiles, every
 tile has its own partial sums, and these are added in a fixed order, so the number of threads
-changes no bit. Chains sit on the last, contiguous axis (padded to a multiple of 16), which is what
-the inner loops vectorise over. W is read as packed rows: for every neuron the columns and values of
-its non-zero weights.
+changes no bit. Chains lie on the last, contiguous axis (padded to a multiple of 16), over which the
+inner loops vectorise. W is read as packed rows: for every neuron the columns and values of its
+weights that are not zero.
 
-The visible pass computes the input g_i + sum_mu w_imu h_mu of a neuron in all chains, draws its
-spikes, and adds its row of W to the inputs of the chains in which it spikes while the row is in
-cache. A random byte and a coarse exponential decide a spike unless the byte's 1/256 of the unit
-interval comes near to the probability; then 53 more bits and a float64 exponential do. What is
-inexact is the float32 input, to 1e-7 of its size.
+The pass computes the input g_i + sum_mu w_imu h_mu of a neuron in all chains, draws its spikes and,
+while its row of W is in the cache, adds the row to the inputs of the chains in which it spikes. A
+random byte and a coarse exponential decide a spike, unless the probability lies near the 1/256 of
+the unit interval for which the byte stands; then 53 more bits and a float64 exponential decide. The
+only thing that is inexact is the float32 input, to 1e-7 of its size.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -24,54 +25,82 @@ from crbm_lite.core.random_numbers import hash32, hash64
 from crbm_lite.core.register_products import LANES, add_product, packed_product
 from crbm_lite.core.vector_code import (
     COARSE_ERROR,
-    UNASKED,
+    SPARE_PLACES,
     exp_coarse,
     nonzero_places,
     pack_nonzero,
 )
 
+__all__ = [
+    "PackedRows",
+    "add_row",
+    "pack_rows",
+    "padded_chains",
+    "partial_input_given_batch",
+    "partial_input_given_v",
+    "sample_v_given_h",
+    "sample_v_given_h_dense",
+    "tile_rows",
+]
+
 _F = np.float32
 _U = np.uint64
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 _AT_A_TIME = 16  # neurons compared before the first is decided
-_CHAIN = 0xFFFFFFFF  # the bits of a place that tell the chain
+_CHAIN = 0xFFFFFFFF  # the bits of a place that hold the chain
 _SURELY_BELOW = _F(256.0 / (1.0 + COARSE_ERROR))
 _SURELY_ABOVE = _F(256.0 * (1.0 + COARSE_ERROR))
 
 
+class PackedRows(NamedTuple):
+    """The weights that are not zero, neuron by neuron; a tile of neurons starts where W's does.
+
+    Attributes
+    ----------
+    n_nonzero : ndarray of int64, shape (N,)
+    columns : ndarray of uint16, shape (N M,)
+    values : ndarray of float32, shape (N M,)
+    """
+
+    n_nonzero: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+
+
 def tile_rows(n_neurons: int) -> int:
-    """Neurons in a tile: about 64 tiles, between 32 and 4,096 rows; a function of N only."""
+    """Choose the number of neurons in a tile, between 32 and 4,096: about 64 tiles for every N."""
     return int(min(max(-(-n_neurons // 64), 32), 4096))
 
 
 def padded_chains(n_chains: int) -> int:
-    """Number of chains rounded up to a multiple of 16 (one AVX-512 register of float32)."""
+    """Round the number of chains up to a multiple of 16 (one AVX-512 register of float32)."""
     return -(-n_chains // LANES) * LANES
 
 
 @njit(cache=True, parallel=True)
-def pack_rows(weights, rows_a_tile, row_nnz, columns, values):
-    """Pack W (N, M) into row_nnz (N,), columns and values (N M,): a tile starts where W's does."""
+def pack_rows(weights, rows_per_tile, packed):
+    """Fill ``packed`` rows with the entries of W (N, M) float32 that are not zero."""
     n_neurons, n_hidden = weights.shape
-    for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
-        first = tile * rows_a_tile
+    n_nonzero, columns, values = packed
+    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+        first = tile * rows_per_tile
         start = first * n_hidden
-        for i in range(first, min(n_neurons, first + rows_a_tile)):
+        for i in range(first, min(n_neurons, first + rows_per_tile)):
             end = pack_nonzero(weights[i], start, columns, values)
-            row_nnz[i] = end - start
+            n_nonzero[i] = end - start
             start = end
 
 
 @njit(inline="always")
 def add_row(share, start, end, columns, values):
-    """share[mu] += w_mu of one neuron's packed row."""
+    """Add w_mu of one neuron's packed row to share[mu]."""
     for k in range(start, end):
         share[columns[k]] += values[k]
 
 
 @njit(error_model="numpy", fastmath=_FAST)
-def _compare(first, inputs, key, words, random_bytes, v):
-    """Compare probabilities of a few neurons with random bytes: v = 0, 1, or 2 if still open."""
+def _compare_with_bytes(first, inputs, key, words, random_bytes, v):
+    """Compare the probabilities of a few neurons with random bytes: v is 0, 1, or 2 if open."""
     key0, key1 = np.uint32(key & _U(0xFFFFFFFF)), np.uint32(key >> _U(32))
     n_words = words.shape[1]
     for r in range(v.shape[0]):
@@ -88,10 +117,10 @@ def _compare(first, inputs, key, words, random_bytes, v):
 
 
 @njit(inline="always")
-def _decide(first, inputs, n_chains, key, random_bytes, v, undecided, active):
-    """Decide what ``_compare`` left open; return the number of spikes, their places in ``active``.
+def _decide_the_open(first, inputs, n_chains, key, random_bytes, v, undecided, active):
+    """Decide what ``_compare_with_bytes`` left open; return how many spikes ``active`` holds.
 
-    A place is 2^32 times the row of v plus the chain.
+    A spike is given by its place: 2^32 times the row of v plus the chain.
     """
     n_candidates = nonzero_places(v, n_chains, active)
     n_undecided = 0
@@ -114,76 +143,80 @@ def _decide(first, inputs, n_chains, key, random_bytes, v, undecided, active):
 
 
 @njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
-def sample_visible(
-    fields, row_nnz, columns, values, h, n_chains, rows_a_tile, key, v, partial_input
-):
-    """One way down and up: v given h, and the tiles' shares of the new hidden inputs.
+def sample_v_given_h(fields, packed, h, n_chains, rows_per_tile, key, v, partial_input):
+    """Draw v given h, and sum each tile's part of the new hidden inputs.
 
-    Neurons are compared several at a time before any is decided: the branches of the second part,
-    which the processor cannot foresee, would else make it wait for the arithmetic of the first.
+    Several neurons are compared before any is decided. The branches of the second part, which the
+    processor cannot foresee, would otherwise make it wait for the arithmetic of the first.
 
     Parameters
     ----------
     fields : float32 (N,)
-    row_nnz, columns, values : packed rows of W, see ``pack_rows``
+    packed : PackedRows
     h : float32 (M, padded chains)
-    n_chains, rows_a_tile : int
+    n_chains, rows_per_tile : int
     key : uint64
-        Random key of this step.
+        The random key of this step.
     v : uint8 (N, padded chains)
         Overwritten with the spikes.
-    partial_input : float32 (tiles, chains, M); overwritten
+    partial_input : float32 (tiles, chains, M)
+        Overwritten with the parts of I = vW.
     """
     n_neurons, n_hidden, n_padded = fields.shape[0], h.shape[0], h.shape[1]
-    for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
+    n_nonzero, columns, values = packed
+    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
         words = np.empty((_AT_A_TIME, (n_padded // 4 + 15) // 16 * 16), np.uint32)
         random_bytes = words.view(np.uint8)
         inputs = np.empty((_AT_A_TIME, n_padded), np.float32)
         starts = np.empty(_AT_A_TIME + 1, np.int64)
-        active = np.empty(_AT_A_TIME * n_padded + UNASKED, np.int64)
+        active = np.empty(_AT_A_TIME * n_padded + SPARE_PLACES, np.int64)
         undecided = np.empty_like(active)
         share = partial_input[tile]
         share[:] = 0
-        begin = tile * rows_a_tile * n_hidden
-        last = min(n_neurons, (tile + 1) * rows_a_tile)
-        for first in range(tile * rows_a_tile, last, _AT_A_TIME):
+        begin = tile * rows_per_tile * n_hidden
+        last = min(n_neurons, (tile + 1) * rows_per_tile)
+        for first in range(tile * rows_per_tile, last, _AT_A_TIME):
             n_rows = min(_AT_A_TIME, last - first)
             starts[0] = begin
             for r in range(n_rows):
-                starts[r + 1] = starts[r] + row_nnz[first + r]
+                starts[r + 1] = starts[r] + n_nonzero[first + r]
                 packed_product(
                     fields[first + r], starts[r], starts[r + 1], columns, values, h, inputs[r]
                 )
             begin = starts[n_rows]
             rows = v[first : first + n_rows]
-            _compare(first, inputs, key, words, random_bytes, rows)
-            n_active = _decide(first, inputs, n_chains, key, random_bytes, rows, undecided, active)
+            _compare_with_bytes(first, inputs, key, words, random_bytes, rows)
+            n_active = _decide_the_open(
+                first, inputs, n_chains, key, random_bytes, rows, undecided, active
+            )
             for j in range(n_active):
                 r, c = active[j] >> 32, active[j] & _CHAIN
                 add_row(share[c], starts[r], starts[r + 1], columns, values)
 
 
 @njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
-def sample_visible_dense(fields, weights, h, n_chains, rows_a_tile, key, v, partial_input):
-    """As ``sample_visible`` for a W (N, M) without zeros: four neurons share the loads of h."""
+def sample_v_given_h_dense(fields, weights, h, n_chains, rows_per_tile, key, v, partial_input):
+    """Do as ``sample_v_given_h`` with a W (N, M) read whole: four neurons share the loads of h."""
     n_neurons, n_hidden, n_padded = fields.shape[0], h.shape[0], h.shape[1]
-    for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
+    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
         words = np.empty((4, (n_padded // 4 + 15) // 16 * 16), np.uint32)
         random_bytes = words.view(np.uint8)
         inputs = np.empty((4, n_padded), np.float32)
-        active = np.empty(4 * n_padded + UNASKED, np.int64)
+        active = np.empty(4 * n_padded + SPARE_PLACES, np.int64)
         undecided = np.empty_like(active)
         share = partial_input[tile]
         share[:] = 0
-        last = min(n_neurons, (tile + 1) * rows_a_tile)
-        for first in range(tile * rows_a_tile, last, 4):
+        last = min(n_neurons, (tile + 1) * rows_per_tile)
+        for first in range(tile * rows_per_tile, last, 4):
             n_rows = min(4, last - first)
             for r in range(n_rows):
                 inputs[r, :] = fields[first + r]
             add_product(weights, first, n_rows, h, inputs)
             rows = v[first : first + n_rows]
-            _compare(first, inputs, key, words, random_bytes, rows)
-            n_active = _decide(first, inputs, n_chains, key, random_bytes, rows, undecided, active)
+            _compare_with_bytes(first, inputs, key, words, random_bytes, rows)
+            n_active = _decide_the_open(
+                first, inputs, n_chains, key, random_bytes, rows, undecided, active
+            )
             for j in range(n_active):
                 w, chain_share = weights[first + (active[j] >> 32)], share[active[j] & _CHAIN]
                 for mu in range(n_hidden):
@@ -191,36 +224,38 @@ def sample_visible_dense(fields, weights, h, n_chains, rows_a_tile, key, v, part
 
 
 @njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
-def input_given_visible(row_nnz, columns, values, n_chains, rows_a_tile, v, partial_input):
-    """The tiles' shares of the hidden inputs of given spikes v (N, padded chains)."""
-    n_neurons, n_hidden = row_nnz.shape[0], partial_input.shape[2]
-    for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
-        active = np.empty(v.shape[1] + UNASKED, np.int64)
+def partial_input_given_v(packed, n_chains, rows_per_tile, v, partial_input):
+    """Sum each tile's part of the hidden inputs of given spikes v (N, padded chains)."""
+    n_nonzero, columns, values = packed
+    n_neurons, n_hidden = n_nonzero.shape[0], partial_input.shape[2]
+    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+        active = np.empty(v.shape[1] + SPARE_PLACES, np.int64)
         share = partial_input[tile]
         share[:] = 0
-        first = tile * rows_a_tile
+        first = tile * rows_per_tile
         start = first * n_hidden
-        for i in range(first, min(n_neurons, first + rows_a_tile)):
-            end = start + row_nnz[i]
+        for i in range(first, min(n_neurons, first + rows_per_tile)):
+            end = start + n_nonzero[i]
             for j in range(nonzero_places(v[i : i + 1], n_chains, active)):
                 add_row(share[active[j]], start, end, columns, values)
             start = end
 
 
 @njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
-def input_given_batch(row_nnz, columns, values, starts, frames, rows_a_tile, partial_input):
-    """As ``input_given_visible`` for a batch of data, partial_input (tiles, batch, M).
+def partial_input_given_batch(packed, starts, frames, rows_per_tile, partial_input):
+    """Do as ``partial_input_given_v`` for a batch of data, with partial_input (tiles, batch, M).
 
     Neuron i is active in frames[starts[i]:starts[i + 1]] of the batch.
     """
-    n_neurons, n_hidden = row_nnz.shape[0], partial_input.shape[2]
-    for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
+    n_nonzero, columns, values = packed
+    n_neurons, n_hidden = n_nonzero.shape[0], partial_input.shape[2]
+    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
         share = partial_input[tile]
         share[:] = 0
-        first = tile * rows_a_tile
+        first = tile * rows_per_tile
         start = first * n_hidden
-        for i in range(first, min(n_neurons, first + rows_a_tile)):
-            end = start + row_nnz[i]
+        for i in range(first, min(n_neurons, first + rows_per_tile)):
+            end = start + n_nonzero[i]
             for j in range(starts[i], starts[i + 1]):
                 add_row(share[frames[j]], start, end, columns, values)
             start = end

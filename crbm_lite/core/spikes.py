@@ -1,9 +1,9 @@
-"""Binary spike matrices: one check and one form, compressed sparse rows (a row is a frame).
+"""Binary spike matrices: one check and one form, compressed sparse rows with one row per frame.
 
-At 3-5 % activity CSR holds 4 bytes a spike, 16 % of a uint8 matrix at 4 %, and both phases of
-training read it row by row. Bits would take 12.5 % whatever the activity, but every pass over the
-spikes would have to look at the silent 96 %, too. What is summed over the frames of a neuron (V'h)
-reads the transposed form, `SpikesByNeuron`.
+The form takes 4 bytes for each spike, 16 % of a uint8 matrix at an activity of 4 %, and both phases
+of training read it row by row. Bits would take 12.5 % whatever the activity, but every pass over
+the spikes would have to look at the silent 96 %, too. Sums over the frames of a neuron (V'h) read
+the transposed form, `SpikesByNeuron`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,20 @@ import numpy as np
 import scipy.sparse
 from numba import njit, prange
 
+__all__ = [
+    "Spikes",
+    "SpikesByNeuron",
+    "SpikesError",
+    "as_spikes",
+    "frames_given_neuron",
+    "input_given_spikes",
+    "tiles",
+    "weight_sums",
+]
+
 _TILE = 2**21  # entries of a dense matrix looked at together
 _ROWS = 1024  # rows worked on together: temporaries of 1.6 MB at M = 200
-_FRAMES_A_GROUP = 50  # frames of data that read W together
+_FRAMES_PER_GROUP = 50  # frames of data that read W together
 _CACHED_ENTRIES = 65_536  # of W, 256 kB: a share of the cache
 
 
@@ -35,7 +46,7 @@ class Spikes:
     frame_starts : ndarray of int64, shape (T + 1,)
         Where the frames begin in ``neurons``.
     neurons : ndarray of int32
-        Active neurons, frame after frame, ascending within a frame.
+        The active neurons, frame after frame, ascending within a frame.
     n_neurons : int
     """
 
@@ -61,26 +72,26 @@ class Spikes:
         return digest.hexdigest()
 
     def activity(self) -> np.ndarray:
-        """Mean of v over the frames, shape (N,), float64."""
+        """Average v over the frames: shape (N,), float64."""
         count = np.zeros(self.n_neurons, np.int64)
         for first in range(0, len(self.neurons), _TILE):  # bincount makes 64-bit copies
             count += np.bincount(self.neurons[first : first + _TILE], minlength=self.n_neurons)
         return count / self.n_frames
 
     def by_neuron(self) -> SpikesByNeuron:
-        """The transposed matrix."""
+        """Transpose the matrix."""
         frames = np.arange(self.n_frames)
         return SpikesByNeuron(
             *frames_given_neuron(self.frame_starts, self.neurons, frames, self.n_neurons)
         )
 
     def to_csr(self, dtype: type = np.float32) -> scipy.sparse.csr_array:
-        """The same matrix as a scipy array with ones of ``dtype``."""
+        """Return the same matrix as a scipy array with ones of ``dtype``."""
         ones = np.ones(len(self.neurons), dtype)
         return scipy.sparse.csr_array((ones, self.neurons, self.frame_starts), shape=self.shape)
 
     def inputs(self, weights: np.ndarray, frames: np.ndarray | None = None) -> np.ndarray:
-        """Products v W with weights (N, M) for all or chosen frames: (frames, M) float64."""
+        """Compute v W with weights (N, M) for all or chosen frames: (frames, M) float64."""
         if frames is None:
             frames = np.arange(self.n_frames)
         out = np.empty((len(frames), weights.shape[1]))
@@ -88,13 +99,13 @@ class Spikes:
         return out
 
     def input_tiles(self, weights: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Frames and their products v W, float64, a thousand frames after the other."""
+        """Yield a thousand frames after the other, with their products v W in float64."""
         frames = np.arange(self.n_frames)
         for some in tiles(self.n_frames):
             yield some, self.inputs(weights, frames[some])
 
     def dense(self, frames: slice | np.ndarray = slice(None)) -> np.ndarray:
-        """Chosen frames as uint8 (frames, N)."""
+        """Return all or chosen frames as uint8 (frames, N)."""
         index = np.arange(self.n_frames)[frames]
         out = np.zeros((len(index), self.n_neurons), np.uint8)
         for row, t in enumerate(index):
@@ -104,18 +115,19 @@ class Spikes:
 
 @njit(cache=True, parallel=True, error_model="numpy")
 def input_given_spikes(frame_starts, neurons, frames, weights, out):
-    """Hidden inputs I = vW of chosen frames of a CSR recording: out (frames, M) float64.
+    """Compute I = vW of chosen frames of a recording: out (frames, M) float64.
 
-    A few dozen frames share the rows of W that are in cache; each adds its neurons in their order.
+    A few dozen frames share the rows of W that are in the cache. Each frame adds its neurons in
+    their order.
     """
     n_neurons, n_hidden = weights.shape
-    rows_a_tile = max(_CACHED_ENTRIES // max(n_hidden, 1), 1)
-    for group in prange((frames.shape[0] + _FRAMES_A_GROUP - 1) // _FRAMES_A_GROUP):
-        first = group * _FRAMES_A_GROUP
-        last = min(first + _FRAMES_A_GROUP, frames.shape[0])
+    rows_per_tile = max(_CACHED_ENTRIES // max(n_hidden, 1), 1)
+    for group in prange((frames.shape[0] + _FRAMES_PER_GROUP - 1) // _FRAMES_PER_GROUP):
+        first = group * _FRAMES_PER_GROUP
+        last = min(first + _FRAMES_PER_GROUP, frames.shape[0])
         next_spike = frame_starts[frames[first:last]]
         out[first:last] = 0.0
-        for end_of_tile in range(rows_a_tile, n_neurons + rows_a_tile, rows_a_tile):
+        for end_of_tile in range(rows_per_tile, n_neurons + rows_per_tile, rows_per_tile):
             for row in range(first, last):
                 total, end = out[row], frame_starts[frames[row] + 1]
                 k = next_spike[row - first]
@@ -129,7 +141,7 @@ def input_given_spikes(frame_starts, neurons, frames, weights, out):
 
 @njit(cache=True)
 def frames_given_neuron(frame_starts, neurons, frames, n_neurons):
-    """Transpose chosen frames of a CSR recording: (starts (N + 1,), rows) of the active neurons."""
+    """Transpose chosen frames: neuron i is active in rows[starts[i]:starts[i + 1]] of them."""
     starts = np.zeros(n_neurons + 1, np.int64)
     for t in frames:
         for k in range(frame_starts[t], frame_starts[t + 1]):
@@ -166,14 +178,14 @@ class SpikesByNeuron:
     neuron_starts : ndarray of int64, shape (N + 1,)
         Where the neurons begin in ``frames``.
     frames : ndarray of int32
-        Frames in which a neuron spikes, ascending.
+        The frames in which a neuron spikes, ascending.
     """
 
     neuron_starts: np.ndarray
     frames: np.ndarray
 
     def sums(self, y: np.ndarray, neurons: slice) -> np.ndarray:
-        """Rows ``neurons`` of V'y, for y (T, k) float32, summed in float64.
+        """Compute the rows ``neurons`` of V'y, for y (T, k) float32, summed in float64.
 
         Examples
         --------
@@ -189,12 +201,12 @@ class SpikesByNeuron:
 
 
 def tiles(n_rows: int) -> list[slice]:
-    """Slices of at most 1,024 rows, in which arrays of all neurons or frames are worked on."""
+    """Cut rows into slices of at most 1,024, so that temporary arrays stay small."""
     return [slice(i, min(i + _ROWS, n_rows)) for i in range(0, n_rows, _ROWS)]
 
 
 def weight_sums(activity: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean input W' <v> and sum |w| of every hidden unit, (M,) float64, without a copy of W."""
+    """Sum W' <v> and |w| of every hidden unit, both (M,) float64, without a copy of W."""
     offset, size = np.zeros((2, weights.shape[1]))
     for tile in tiles(len(weights)):
         w = weights[tile].astype(np.float64)
@@ -219,7 +231,7 @@ def _from_sparse(v: scipy.sparse.sparray, name: str) -> Spikes:
 
 
 def _from_dense(v: np.ndarray, name: str) -> Spikes:
-    """Some frames at a time: whole-brain masks and 64-bit indices would outweigh the recording."""
+    """Read some frames at a time: masks and 64-bit indices of all would outweigh the recording."""
     rows = max(1, _TILE // max(v.shape[1], 1))
     starts, n_spikes = range(0, max(len(v), 1), rows), 0
     for first in starts:
@@ -244,19 +256,19 @@ def _from_dense(v: np.ndarray, name: str) -> Spikes:
 def _check_values(values: np.ndarray, name: str) -> None:
     if values.dtype.kind not in "biuf":
         raise SpikesError(
-            f"{name} has dtype {values.dtype}; pass 0/1 as bool, an integer or a float type"
-            + (". Complex data not supported." if values.dtype.kind == "c" else ".")
+            f"{name} has dtype {values.dtype}: give 0 and 1 as bool, an integer or a float type"
+            + (". Complex data not supported." if values.dtype.kind == "c" else "")
         )
     if values.dtype.kind == "f" and np.isnan(values).any():
         raise SpikesError(
-            f"{name} contains NaN: remove or fill the frames concerned before binarising."
+            f"{name} holds NaN: fill those frames, or leave them out, before you binarise"
         )
     wrong = (values != 0) & (values != 1)
     if wrong.any():
         example = values[wrong].flat[0]
         raise SpikesError(
-            f"{name} must be binary (0 or 1) but contains {example!r} and {wrong.sum()} such values"
-            " in all: binarise it first, for example v = (counts > 0), or deconvolve dF/F."
+            f"{name} holds {example!s}, and {wrong.sum()} such values in all: give only 0 and 1, "
+            "for example counts > 0, or deconvolve dF/F"
         )
 
 
@@ -269,9 +281,9 @@ def as_spikes(v: object, name: str = "v", n_neurons: int | None = None) -> Spike
         with such an attribute ``spikes`` (a ``Recording``)
         Never changed.
     name : str
-        Its name in error messages.
+        The name of v in error messages.
     n_neurons : int, optional
-        Number of neurons the model has.
+        The number of neurons that v must have, that of a model.
 
     Raises
     ------
@@ -286,27 +298,32 @@ def as_spikes(v: object, name: str = "v", n_neurons: int | None = None) -> Spike
     array([1, 0, 1], dtype=int32)
     """
     v = getattr(v, "spikes", v)
+    if np.ma.is_masked(v):
+        raise SpikesError(f"{name} has masked entries: fill them, or leave them out.")
     if isinstance(v, Spikes):
         spikes = v
     elif scipy.sparse.issparse(v):
         spikes = _from_sparse(v, name)
     else:
         array = np.asarray(v)
+        kinds = {getattr(dtype, "kind", "O") for dtype in getattr(v, "dtypes", "O")}
+        if array.dtype == object and kinds <= set("biuf"):  # a table of pandas, of its own types
+            array = v.to_numpy(dtype=np.float32, na_value=np.nan)
         if array.ndim != 2:
             raise SpikesError(
-                f"{name} must have shape (frames, neurons), got {array.shape}. Reshape your data: "
-                "one frame is v[None, :], one neuron is v[:, None]."
+                f"{name} has shape {array.shape}: give (frames, neurons). Reshape your data: one "
+                "frame is v[None, :], one neuron is v[:, None]"
             )
         spikes = _from_dense(array, name)
     if 0 in spikes.shape:
         missing = "feature(s)" if spikes.n_frames else "sample(s)"
         raise SpikesError(
-            f"{name} is empty: 0 {missing} (shape={spikes.shape}) while a minimum of 1 is required;"
-            " samples are frames, features are neurons."
+            f"{name} is empty: it has 0 {missing} (shape={spikes.shape}) while a minimum of 1 is "
+            "required; samples are frames, features are neurons"
         )
     if n_neurons is not None and spikes.n_neurons != n_neurons:
         raise SpikesError(
             f"{name} has {spikes.n_neurons} features (neurons), but the model is expecting "
-            f"{n_neurons} features as input; select the same neurons as in fit."
+            f"{n_neurons} features as input: give the neurons of fit"
         )
     return spikes

@@ -1,10 +1,11 @@
-r"""The standard half: one side of a hidden unit's density, as a function of one variable.
+r"""The truncated Gaussian, which is one side of a hidden unit's density, in its standard form.
 
 .. math:: Z(x) = \int_0^\infty \exp(-z^2/2 - xz)\,dz = \sqrt{\pi/2}\;\mathrm{erfcx}(x/\sqrt2),
 
 with :math:`x = (\theta_+ - I)/\sqrt{\gamma_+}` on the positive side of Eq. 13 and
 :math:`x = (I - \theta_-)/\sqrt{\gamma_-}` on the negative one. Its mean :math:`m(x)` obeys
 :math:`Z(x) = 1/(x + m(x))`; for x > 3 it comes from a continued fraction without cancellation.
+Draws of it are made by rejection.
 """
 
 from __future__ import annotations
@@ -15,6 +16,17 @@ import numpy as np
 from numba import njit
 
 from crbm_lite.core.random_numbers import uniform01
+
+__all__ = [
+    "LOG_SQRT_PI_OVER_2",
+    "SQRT_HALF",
+    "TAIL",
+    "half_moments",
+    "half_weight",
+    "normal_quantile",
+    "sample_half",
+    "tail_moment_ratio",
+]
 
 _SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
 LOG_SQRT_PI_OVER_2 = 0.5 * math.log(math.pi / 2.0)
@@ -27,7 +39,7 @@ _BINS_PER_UNIT = 64
 
 @njit(cache=True, error_model="numpy")
 def tail_moment_ratio(x, n):
-    """Ratio E[z^n] / E[z^(n-1)] of the standard half for x > 3, by backward recursion.
+    """Compute E[z^n] / E[z^(n-1)] of the standard half for x > 3, by backward recursion.
 
     r_n = n / (x + r_{n+1}) has positive terms only, hence no cancellation.
     """
@@ -91,17 +103,18 @@ def log_half(d, gamma, inverse_root):
 
 
 @njit(inline="always")
-def _ratio(r, p0, p1, p2, p3, p4, p5, p6, p7, q1, q2, q3, q4, q5, q6, q7):
+def _rational(r, p0, p1, p2, p3, p4, p5, p6, p7, q1, q2, q3, q4, q5, q6, q7):
+    """Divide two polynomials of degree 7 in r; the constant of the lower one is 1."""
     top = ((((((p7 * r + p6) * r + p5) * r + p4) * r + p3) * r + p2) * r + p1) * r + p0
     return top / (((((((q7 * r + q6) * r + q5) * r + q4) * r + q3) * r + q2) * r + q1) * r + 1.0)
 
 
 @njit(cache=True, error_model="numpy")
 def normal_quantile(p):
-    """Inverse of the Gaussian distribution function, to 1e-15 (Wichura 1988, AS 241)."""
+    """Invert the Gaussian distribution function, to 1e-15 (Wichura 1988, AS 241)."""
     q = p - 0.5
     if abs(q) <= 0.425:
-        return q * _ratio(
+        return q * _rational(
             0.180625 - q * q,
             3.3871328727963666080, 133.14166789178437745, 1971.5909503065514427,
             13731.693765509461125, 45921.953931549871457, 67265.770927008700853,
@@ -112,7 +125,7 @@ def normal_quantile(p):
         )  # fmt: skip
     r = math.sqrt(-math.log(min(p, 1.0 - p)))
     if r <= 5.0:
-        z = _ratio(
+        z = _rational(
             r - 1.6,
             1.42343711074968357734, 4.63033784615654529590, 5.76949722146069140550,
             3.64784832476320460504, 1.27045825245236838258, 0.241780725177450611770,
@@ -122,7 +135,7 @@ def normal_quantile(p):
             1.05075007164441684324e-9,
         )  # fmt: skip
     else:
-        z = _ratio(
+        z = _rational(
             r - 5.0,
             6.65790464350110377720, 5.46378491116411436990, 1.78482653991729133580,
             0.296560571828504891230, 0.0265321895265761230930, 1.24266094738807843860e-3,
@@ -136,9 +149,9 @@ def normal_quantile(p):
 
 @njit(cache=True, error_model="numpy")
 def sample_half(x, key):
-    """One draw of the standard half: z > 0 with density proportional to exp(-z^2/2 - xz).
+    """Draw z > 0 with a density proportional to exp(-z^2/2 - xz).
 
-    Rejection from a Gaussian where it is centred above zero, else from the best exponential
+    Proposals come from a Gaussian where that is centred above zero, else from the best exponential
     (Robert 1995).
     """
     counter = 1

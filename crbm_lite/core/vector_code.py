@@ -21,9 +21,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 __all__ = [
-    "AHEAD",
     "COARSE_ERROR",
-    "UNASKED",
+    "ROWS_AHEAD",
+    "SPARE_PLACES",
     "exp_coarse",
     "exp_f32",
     "nonzero_places",
@@ -34,12 +34,12 @@ __all__ = [
 ]
 
 _LANES = 16  # entries of one mask
-UNASKED = 4  # positions written from a mask before it is asked how many it has
+SPARE_PLACES = 4  # places written from a mask before its bits are counted
 _ONE = np.uint64(1)
 _ALL = np.uint64((1 << _LANES) - 1)
 COARSE_ERROR = 2e-3  # bound on the relative error of ``exp_coarse``
 _F = np.float32
-AHEAD = 16  # rows between the request and the visit
+ROWS_AHEAD = 16  # rows between the request and the visit
 _LINE = 16  # float32 of a cache line
 
 
@@ -54,7 +54,7 @@ def _trailing_zeros(typingctx, x):
 
 @intrinsic
 def population_count(typingctx, x):
-    """Number of set bits of a 64-bit word; LLVM vectorises a loop of these."""
+    """Count the set bits of a 64-bit word; LLVM vectorises a loop of these."""
 
     def codegen(context, builder, signature, args):
         return builder.ctpop(args[0])
@@ -64,12 +64,12 @@ def population_count(typingctx, x):
 
 @njit(inline="always")
 def trailing_zeros(x):
-    """Position of the lowest set bit of a 64-bit word; 64 if there is none."""
+    """Find the position of the lowest set bit of a 64-bit word; 64 if there is none."""
     return np.int64(_trailing_zeros(x))
 
 
 def _nonzero_of(element: ir.Type) -> object:
-    """Intrinsic ``f(address)``: bit k is 1 where the k-th of the 16 entries from there is not 0."""
+    """Make an intrinsic ``f(address)``: bit k tells whether the k-th of 16 entries is not 0."""
     vector = ir.VectorType(element, _LANES)
 
     @intrinsic
@@ -94,17 +94,17 @@ _nonzero_floats = _nonzero_of(ir.FloatType())
 
 @njit(inline="always")
 def nonzero_places(rows, n_entries, out):
-    """Write the places of the bytes that are not zero in a few rows; return how many.
+    """Write the places of the bytes that are not zero in a few rows; return how many there are.
 
-    A place is 2^32 times the row plus the column. Where spikes lie is noise that a processor cannot
-    foresee, and a wrong guess costs it more than a few superfluous positions.
+    A place is 2^32 times the row plus the column. A processor cannot foresee where spikes lie, and
+    a wrong guess costs it more than a few superfluous places.
 
     Parameters
     ----------
     rows : uint8 (n_rows, n_padded), the latter a multiple of 16
     n_entries : int
         Columns in use.
-    out : int64 (n_rows * n_padded + UNASKED,)
+    out : int64 (n_rows * n_padded + SPARE_PLACES,)
     """
     n_rows, n_padded = rows.shape
     address, n_found = rows.ctypes.data, 0
@@ -116,10 +116,10 @@ def nonzero_places(rows, n_entries, out):
             if start + 64 > n_entries:
                 mask &= (_ONE << np.uint64(max(n_entries - start, 0))) - _ONE
             place, end = (r << 32) + start, n_found + np.int64(population_count(mask))
-            for k in range(n_found, n_found + UNASKED):
+            for k in range(n_found, n_found + SPARE_PLACES):
                 out[k] = place + trailing_zeros(mask)
                 mask &= mask - _ONE
-            for k in range(n_found + UNASKED, end):
+            for k in range(n_found + SPARE_PLACES, end):
                 out[k] = place + trailing_zeros(mask)
                 mask &= mask - _ONE
             n_found = end
@@ -163,7 +163,7 @@ def _float_of_bits(typingctx, x):
 
 @njit(inline="always")
 def _fraction_and_power(x):
-    """Return f in [-1/2, 1/2] and 2^n with 2^(f + n) = exp(x), clipped to 2^-126 .. 2^126."""
+    """Split exp(x) = 2^(f + n), clipped to 2^-126 .. 2^126: f in [-1/2, 1/2] and 2^n."""
     y = min(max(x * _F(1.4426950408889634), _F(-126.0)), _F(126.0))
     n = np.floor(y + _F(0.5))
     return y - n, _float_of_bits((np.int32(n) + np.int32(127)) << np.int32(23))
@@ -171,7 +171,7 @@ def _fraction_and_power(x):
 
 @njit(inline="always")
 def exp_f32(x):
-    """Exponential, relative error 2e-7, clipped to 2^-126 .. 2^126."""
+    """Compute exp(x) with a relative error of 2e-7, clipped to 2^-126 .. 2^126."""
     f, power = _fraction_and_power(x)
     p = _F(1.5403530393381609e-4)
     p = p * f + _F(1.3333558146428443e-3)
@@ -185,7 +185,7 @@ def exp_f32(x):
 
 @njit(inline="always")
 def exp_coarse(x):
-    """Exponential by the best parabola for 2^f: relative error 1.8e-3, clipped alike."""
+    """Compute exp(x) by the best parabola for 2^f: relative error 1.8e-3, clipped alike."""
     f, power = _fraction_and_power(x)
     return ((_F(0.23842894) * f + _F(0.70344801)) * f + _F(1.00044314)) * power
 

@@ -1,9 +1,10 @@
+from .csv_cells import cell_of_text as cell_of_text
+from .csv_cells import text_of_cell as text_of_cell
 from .errors import FAILURES as FAILURES
 from .errors import FileError as FileError
 from .errors import RecordingError as RecordingError
 from .errors import named_failures as named_failures
 from .errors import one_line as one_line
-from .hdf5 import RecordingError as RecordingError
 from .hdf5 import check_fits as check_fits
 from .hdf5 import check_sound as check_sound
 from .hdf5 import get_dataset as get_dataset

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import h5py
 
 __all__ = [
-    "RecordingError",
     "check_fits",
     "check_sound",
     "get_dataset",

@@ -1,7 +1,7 @@
 """One way in for every format: `import_recording` finds out what a file is and calls its importer.
 
-No equations. A folder is suite2p's; the endings .npy, .npz, .mat, .csv, .nwb tell their own format;
-an HDF5 file, of whatever other ending, is told by its keys.
+A folder is phy's if it holds spike_times.npy, else suite2p's. The endings .npy, .npz, .mat, .csv
+and .nwb say their own format. An HDF5 file of any other ending is recognised by its keys.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 from crbm_lite.checks.arguments import as_path
 from crbm_lite.files.hdf5 import open_hdf5, read_attribute
 from crbm_lite.importers.arrays import errors_name
-from crbm_lite.recordings.files import Recording
+from crbm_lite.importers.phy import is_phy
+from crbm_lite.recordings.recording import Recording
 
 __all__ = ["FORMATS", "format_of", "import_recording"]
 
@@ -28,6 +29,7 @@ FORMATS = {
     "suite2p": ("suite2p", "import_suite2p"),
     "caiman": ("caiman", "import_caiman"),
     "nwb": ("nwb", "import_nwb"),
+    "phy": ("phy", "import_phy"),
     "spike_times": ("spike_times", "import_spike_times"),
     "published": ("published", "import_published"),
     "retinal_waves": ("retinal_waves", "import_retinal_waves"),
@@ -47,13 +49,13 @@ def import_recording(
 
     Parameters
     ----------
-    path : path of the file, or of suite2p's folder
+    path : path of the file, or of the folder of suite2p or phy
     format : str, optional
-        A key of `FORMATS`. If not given, it is told from the ending and, for HDF5, from the keys;
-        a list of spike times in a text file must be named, as "spike_times".
+        A key of `FORMATS`. If not given, it is found from the ending and, for HDF5, from the
+        keys. Only a list of spike times in a text file must be named, as "spike_times".
     **options
-        Those of the format's own importer; the most important are ``rate_hz``, ``keys`` and the
-        way in which activity becomes 0/1: ``threshold``, ``amplitude_fraction`` or ``kernel``.
+        The options of the format's own importer. The most important are ``rate_hz``, ``keys`` and
+        the way in which activity becomes 0/1: ``threshold``, ``amplitude_fraction``, ``kernel``.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def import_recording(
     FileNotFoundError
         If there is no such file or folder.
     ValueError
-        If the format is unknown, a bin width is missing, or as the importer.
+        If the format is unknown, a bin width is missing, or the importer refuses the file.
     TypeError
         If the importer has no such option.
 
@@ -73,7 +75,7 @@ def import_recording(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "mine.csv"
-    ...     _ = path.write_text("0,1\n1,1\n0,0\n")
+    ...     _ = path.write_text("1,0\n1,1\n0,0\n")
     ...     import_recording(path, rate_hz=2.5)
     Recording(3 frames x 2 neurons, 2.5 Hz, 1.2 s, activity 0.500)
     """
@@ -93,11 +95,11 @@ def import_recording(
 
 
 def format_of(path: str | os.PathLike) -> str:
-    """Tell the format of a file from its ending and, for HDF5, from its keys.
+    """Find the format of a file from its ending and, for HDF5, from its keys.
 
     Parameters
     ----------
-    path : path of the file, or of suite2p's folder
+    path : path of the file, or of the folder of suite2p or phy
 
     Returns
     -------
@@ -109,7 +111,7 @@ def format_of(path: str | os.PathLike) -> str:
     FileNotFoundError
         If there is no such file or folder.
     RecordingError
-        A ValueError: damaged, or of an ending that tells no format.
+        A ValueError: the file is damaged, or its ending belongs to no format.
 
     Examples
     --------
@@ -120,6 +122,8 @@ def format_of(path: str | os.PathLike) -> str:
     """
     path = as_path(path)
     with errors_name(path):
+        if is_phy(path):
+            return "phy"
         if path.is_dir():
             return "suite2p"
         ending = path.suffix.lower()
@@ -127,7 +131,9 @@ def format_of(path: str | os.PathLike) -> str:
             return _ENDINGS[ending]
         if ending not in _HDF5_ENDINGS and not _is_hdf5(path):
             known = ", ".join([*_ENDINGS, *_HDF5_ENDINGS])
-            raise ValueError(f"the ending {ending!r} tells no format ({known}): pass format=...")
+            raise ValueError(
+                f"the ending {ending!r} belongs to no format ({known}): pass format=..."
+            )
         with open_hdf5(path) as file:
             mark = read_attribute(file, "format")
             if isinstance(mark, bytes) and mark.startswith(_OWN.encode()):
@@ -152,6 +158,6 @@ def _importer(format: str) -> Callable[..., Recording]:
 
         return load_recording
     if not isinstance(format, str) or format not in FORMATS:
-        raise ValueError(f"format is {format!r}: expected one of {', '.join(FORMATS)}")
+        raise ValueError(f"format is {format!r}: give one of {', '.join(FORMATS)}")
     module, function = FORMATS[format]
     return getattr(importlib.import_module(f"crbm_lite.importers.{module}"), function)

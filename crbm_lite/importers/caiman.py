@@ -1,6 +1,6 @@
 """Importer of CaImAn's results (HDF5, as ``cnm.save`` writes them).
 
-No equations. Keys: ``estimates/S`` (deconvolved events), ``F_dff`` (dF/F) and ``C`` (denoised
+Keys: ``estimates/S`` (deconvolved events), ``F_dff`` (dF/F) and ``C`` (denoised
 fluorescence), all (components, frames); ``estimates/A`` the footprints (sparse, pixels in order F),
 ``estimates/idx_components`` the accepted components; ``params/data/fr`` the frame rate and
 ``params/data/dims``. What is missing, CaImAn writes as the text NoneType. CaImAn need not be
@@ -15,36 +15,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_flag, as_path, as_rate_hz
+from crbm_lite.checks.arguments import as_path
 from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_array, read_strings
 from crbm_lite.importers.arrays import errors_name
-from crbm_lite.importers.binarise import binarise
-from crbm_lite.importers.footprints import (
-    centres_given_footprints,
-    check_um_per_pixel,
-    kept_places,
-)
-from crbm_lite.recordings.files import Recording
+from crbm_lite.importers.cells import CellOptions, centres_given_footprints, recording_of_cells
+from crbm_lite.importers.options import takes_options_of
+from crbm_lite.recordings.recording import Recording
 
 if TYPE_CHECKING:
     import h5py
 
-    from crbm_lite.calcium.deconvolution import CalciumKernel
-
 __all__ = ["import_caiman"]
 
 
-def import_caiman(
-    path: str | os.PathLike,
-    *,
-    traces: str = "S",
-    rate_hz: float | None = None,
-    accepted_only: bool = True,
-    um_per_pixel: float | None = None,
-    threshold: float | np.ndarray | None = None,
-    amplitude_fraction: float | None = None,
-    kernel: CalciumKernel | None = None,
-) -> Recording:
+@takes_options_of(CellOptions)
+def import_caiman(path: str | os.PathLike, *, traces: str = "S", **options: object) -> Recording:
     """Import a results file of CaImAn.
 
     Parameters
@@ -54,14 +39,6 @@ def import_caiman(
         Deconvolved events, which need `amplitude_fraction` or `threshold`; dF/F, which needs
         `kernel` (or `threshold`); denoised fluorescence in arbitrary units, which needs
         `threshold`.
-    rate_hz : float, optional
-        Frames per second; ``params/data/fr`` if not given.
-    accepted_only : bool
-        Whether to keep only the accepted components, where the file says which.
-    um_per_pixel : float, optional
-        Makes micrometres of the positions; without it ``coordinate_unit`` is "pixel".
-    threshold, amplitude_fraction, kernel
-        See `crbm_lite.importers.binarise.binarise`.
 
     Returns
     -------
@@ -92,11 +69,8 @@ def import_caiman(
     Recording(3 frames x 2 neurons, 30 Hz, 0.1 s, activity 0.333)
     """
     if traces not in ("S", "F_dff", "C"):
-        raise ValueError(f"traces is {traces!r}: expected 'S', 'F_dff' or 'C'")
-    check_um_per_pixel(um_per_pixel)
-    as_flag(accepted_only, "accepted_only")
-    rate_hz = None if rate_hz is None else as_rate_hz(rate_hz)
-    path = as_path(path)
+        raise ValueError(f"traces is {traces!r}: give 'S', 'F_dff' or 'C'")
+    path, given = as_path(path), CellOptions(**options)
     with errors_name(path), open_hdf5(path) as file:
         key = f"estimates/{traces}"
         if not _is_given(file, key) and "estimates" in file:
@@ -106,33 +80,27 @@ def import_caiman(
             )
         values = read_array(file, key, 2)
         keep = np.arange(values.shape[0])
-        if accepted_only and not _is_none(file, "estimates/idx_components"):
+        if given.accepted_only and not _is_none(file, "estimates/idx_components"):
             keep = _accepted(file, values.shape[0])
+        rate_hz = given.rate_hz
         if rate_hz is None:
             rate = read_array(file, "params/data/fr")
             rate_hz = float(rate) if rate.size == 1 else np.nan
             if not 0 < rate_hz < np.inf:
                 raise RecordingError(f"{path}: key params/data/fr is no rate: pass rate_hz=...")
-        binary = binarise(
-            np.ascontiguousarray(values[keep].T), f"{path}: key {key}", rate_hz,
-            threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
-        )  # fmt: skip
         positions = None
         if isinstance(file.get("estimates/A"), type(file["estimates"])):
             positions = _positions(file, values.shape[0])
-        return Recording(
-            binary.spikes,
-            rate_hz=rate_hz,
-            **kept_places(positions, keep, um_per_pixel),
-            dff=binary.dff,
-            provenance={
-                "source": path.name,
-                "layout": "CaImAn",
-                "traces": traces,
-                "neurons": f"{keep.size} of {values.shape[0]} components kept",
-                "spikes": binary.note,
-            },
-        )
+        provenance = {
+            "source": path.name,
+            "layout": "CaImAn",
+            "traces": traces,
+            "neurons": f"{keep.size} of {values.shape[0]} components kept",
+        }
+        return recording_of_cells(
+            values[keep].T, f"{path}: key {key}", rate_hz, given,
+            keep=keep, positions=positions, provenance=provenance,
+        )  # fmt: skip
 
 
 def _is_given(file: h5py.File, key: str) -> bool:

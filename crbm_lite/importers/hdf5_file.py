@@ -1,6 +1,6 @@
 """Importer of HDF5 files of any layout: the user names the keys.
 
-No equations. Keys are paths, such as ``session/traces``.
+Keys are paths, such as ``session/traces``.
 """
 
 from __future__ import annotations
@@ -11,45 +11,30 @@ from typing import TYPE_CHECKING
 
 from crbm_lite.checks.arguments import as_path
 from crbm_lite.files.hdf5 import get_dataset, open_hdf5, read_array, read_strings
-from crbm_lite.importers.arrays import errors_name, recording_from_arrays
-from crbm_lite.recordings.files import Recording
+from crbm_lite.importers.arrays import (
+    OF_SPIKE_TIMES,
+    ArrayOptions,
+    errors_name,
+    recording_from_arrays,
+)
+from crbm_lite.importers.options import takes_options_of
+from crbm_lite.recordings.recording import Recording
 
 if TYPE_CHECKING:
     import h5py
-    import numpy as np
-
-    from crbm_lite.calcium.deconvolution import CalciumKernel
 
 __all__ = ["import_hdf5"]
 
-_MOST_KEYS = 1000  # of a file's keys, those that messages may name
+_MOST_KEYS = 1000  # that messages may name
 
 
-def import_hdf5(
-    path: str | os.PathLike,
-    *,
-    keys: Mapping[str, str] | None = None,
-    rate_hz: float | None = None,
-    time_axis: int = 0,
-    coordinate_unit: str = "um",
-    threshold: float | np.ndarray | None = None,
-    amplitude_fraction: float | None = None,
-    kernel: CalciumKernel | None = None,
-) -> Recording:
+@takes_options_of(ArrayOptions, without=OF_SPIKE_TIMES)
+def import_hdf5(path: str | os.PathLike, **options: object) -> Recording:
     """Import an HDF5 file with named keys.
 
     Parameters
     ----------
     path : path of the file
-    keys : mapping, optional
-        Which key is what, see `crbm_lite.importers.arrays`.
-    rate_hz : float, optional
-        Frames per second, where the file holds neither rate_hz nor times_s.
-    time_axis : {0, 1}
-        1 if the file has neurons first.
-    coordinate_unit : str
-    threshold, amplitude_fraction, kernel
-        How activity that is not 0/1 becomes so, see `crbm_lite.importers.binarise.binarise`.
 
     Returns
     -------
@@ -80,13 +65,9 @@ def import_hdf5(
            [1, 0],
            [0, 0]], dtype=uint8)
     """
-    path = as_path(path)
+    path, given = as_path(path), ArrayOptions(**options)
     with errors_name(path), open_hdf5(path) as file:
-        return recording_from_arrays(
-            path, _Datasets(file), "HDF5 with named keys",
-            keys=keys, rate_hz=rate_hz, time_axis=time_axis, coordinate_unit=coordinate_unit,
-            threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
-        )  # fmt: skip
+        return recording_from_arrays(path, _Datasets(file), "HDF5 with named keys", given)
 
 
 class _Datasets(Mapping):

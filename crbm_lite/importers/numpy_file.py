@@ -1,7 +1,7 @@
 """Importer of NumPy files: a .npz of named arrays, or a .npy of the activity alone.
 
-No equations. Pickled objects are never loaded (``allow_pickle=False``): arrays of numbers and of
-fixed-length texts are all that is read.
+Arrays of numbers and of texts of fixed length are all that is read. Pickled objects are never
+loaded (``allow_pickle=False``).
 """
 
 from __future__ import annotations
@@ -9,46 +9,30 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crbm_lite.checks.arguments import as_path
 from crbm_lite.files.hdf5 import RecordingError, check_fits
-from crbm_lite.importers.arrays import errors_name, recording_from_arrays
-from crbm_lite.recordings.files import Recording
-
-if TYPE_CHECKING:
-    from crbm_lite.calcium.deconvolution import CalciumKernel
+from crbm_lite.importers.arrays import (
+    OF_SPIKE_TIMES,
+    ArrayOptions,
+    errors_name,
+    recording_from_arrays,
+)
+from crbm_lite.importers.options import takes_options_of
+from crbm_lite.recordings.recording import Recording
 
 __all__ = ["import_numpy", "load_npy"]
 
 
-def import_numpy(
-    path: str | os.PathLike,
-    *,
-    keys: Mapping[str, str] | None = None,
-    rate_hz: float | None = None,
-    time_axis: int = 0,
-    coordinate_unit: str = "um",
-    threshold: float | np.ndarray | None = None,
-    amplitude_fraction: float | None = None,
-    kernel: CalciumKernel | None = None,
-) -> Recording:
-    """Import a .npz or .npy file.
+@takes_options_of(ArrayOptions, without=OF_SPIKE_TIMES)
+def import_numpy(path: str | os.PathLike, **options: object) -> Recording:
+    """Import a .npz or .npy file; the one array of a .npy is the spikes.
 
     Parameters
     ----------
     path : path of the file
-    keys : mapping, optional
-        Which key is what, see `crbm_lite.importers.arrays`. The one array of a .npy is "spikes".
-    rate_hz : float, optional
-        Frames per second, where the file holds neither rate_hz nor times_s.
-    time_axis : {0, 1}
-        1 if the file has neurons first.
-    coordinate_unit : str
-    threshold, amplitude_fraction, kernel
-        How activity that is not 0/1 becomes so, see `crbm_lite.importers.binarise.binarise`.
 
     Returns
     -------
@@ -73,7 +57,7 @@ def import_numpy(
     ...     import_numpy(path, keys={"spikes": "counts"}, rate_hz=2.5, threshold=0)
     Recording(3 frames x 2 neurons, 2.5 Hz, 1.2 s, activity 0.333)
     """
-    path = as_path(path)
+    path, given = as_path(path), ArrayOptions(**options)
     with errors_name(path):
         with path.open("rb") as stream:
             magic = stream.read(6)
@@ -83,11 +67,7 @@ def import_numpy(
             arrays, layout = _Archive(path), "npz"
         else:
             raise RecordingError(f"{path}: neither a .npz nor a .npy file, or it is empty")
-        return recording_from_arrays(
-            path, arrays, layout,
-            keys=keys, rate_hz=rate_hz, time_axis=time_axis, coordinate_unit=coordinate_unit,
-            threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
-        )  # fmt: skip
+        return recording_from_arrays(path, arrays, layout, given)
 
 
 def load_npy(path: Path) -> np.ndarray:

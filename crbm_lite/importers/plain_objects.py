@@ -1,6 +1,6 @@
 """Numbers and texts out of pickled .npy files, without unpickling them.
 
-No equations. A pickle is a program: loading one can run anything. suite2p stores its settings and
+A pickle is a program: loading one can run anything. suite2p stores its settings and
 its cells as pickled dictionaries all the same, so here the stream is read opcode by opcode (with
 `pickletools`, which executes nothing) onto a stack of our own. Lists, tuples, dictionaries, numbers
 and texts are built as they are, and arrays and scalars of NumPy from their bytes. Whatever else

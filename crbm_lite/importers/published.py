@@ -1,7 +1,7 @@
 """Importer of the published zebrafish recordings (HDF5, layout in `crbm_lite.recordings.layouts`).
 
-`crbm_lite.recordings.files.load_recording` recognises this layout by itself and makes the paper's
-choices; here they can be made otherwise. No equations.
+`crbm_lite.recordings.files.load_recording` recognises this layout by itself and makes the choices
+of the paper. Here you can make others.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import os
 
 from crbm_lite.checks.arguments import as_flag, as_path
 from crbm_lite.files.hdf5 import open_hdf5
-from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.layouts import read_published
+from crbm_lite.recordings.recording import Recording
 
 __all__ = ["import_published"]
 
@@ -55,7 +55,8 @@ def import_published(
     --------
     >>> from pathlib import Path
     >>> import tempfile
-    >>> from crbm_lite.recordings.files import Recording, save_recording
+    >>> from crbm_lite.recordings.files import save_recording
+    >>> from crbm_lite.recordings.recording import Recording
     >>> fish = Recording([[0, 1], [1, 0]], 2.5, coordinates=[[0, 0, 0], [10, 20, 30]],
     ...                  labels=[[1], [0]], label_names=["tectum"])
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +66,7 @@ def import_published(
     """
     if coordinates not in ("ZBrainCoordinates", "Coordinates"):
         raise ValueError(
-            f"coordinates is {coordinates!r}: expected 'ZBrainCoordinates' or 'Coordinates'"
+            f"coordinates is {coordinates!r}: give 'ZBrainCoordinates' or 'Coordinates'"
         )
     as_flag(keep_unlabelled, "keep_unlabelled")
     as_flag(dff, "dff")

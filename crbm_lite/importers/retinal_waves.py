@@ -4,7 +4,7 @@ Keys: ``spikes``, the spike times in seconds of all units one after the other; `
 number of spikes of each unit; ``epos`` (2, N), electrode positions in micrometres; ``names``; and
 ``summary/duration`` in seconds.
 
-The spike times are binned by `crbm_lite.importers.binning`. No equations.
+The spike times are binned by `crbm_lite.importers.binning`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from crbm_lite.checks.arguments import as_path
 from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_array, read_strings
 from crbm_lite.importers.binning import as_bin_s, bin_spike_times
-from crbm_lite.recordings.files import Recording
+from crbm_lite.recordings.recording import Recording
 
 __all__ = ["import_retinal_waves"]
 
@@ -34,9 +34,9 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
     Returns
     -------
     Recording
-        ``rate_hz`` is 1 / bin_s; coordinates are the electrodes' (x, y) with z = 0; units that
-        share an electrode's name get a suffix. ``provenance`` tells how many bins held more than
-        one spike, which binarising loses.
+        ``rate_hz`` is 1 / bin_s; coordinates are the (x, y) of the electrodes, with z = 0;
+        units that share an electrode's name get a suffix. ``provenance`` says how many bins held
+        more than one spike, which binarising loses.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
     path = as_path(path)
     bin_s = as_bin_s(bin_s)
     with open_hdf5(path) as file:
-        times_s = np.asarray(read_array(file, "spikes", 1), dtype=np.float64)
+        times_s = read_array(file, "spikes", 1)
         counts = read_array(file, "sCount", 1)
         position_um = read_array(file, "epos", 2)
         stop_s = None
@@ -110,13 +110,13 @@ def _check(filename: str, times_s: np.ndarray, counts: np.ndarray, position: np.
         raise RecordingError(f"{filename}: key /spikes is empty")
     if position.shape != (2, counts.size):
         raise RecordingError(
-            f"{filename}: key /epos has shape {position.shape}, expected "
+            f"{filename}: key /epos has shape {position.shape}: give "
             f"(2, {counts.size}), one electrode for each entry of sCount"
         )
 
 
 def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Tell units of one name apart by a running number: a, b, b becomes a, b:1, b:2."""
+    """Number the units that share a name: a, b, b becomes a, b:1, b:2."""
     total, seen, out = Counter(names), Counter(), []
     for name in names:
         seen[name] += 1

@@ -10,38 +10,36 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_flag, as_number, as_path, as_rate_hz
+from crbm_lite.checks.arguments import as_number, as_path
 from crbm_lite.files.hdf5 import RecordingError
 from crbm_lite.importers.arrays import errors_name
-from crbm_lite.importers.binarise import binarise
-from crbm_lite.importers.footprints import check_um_per_pixel, kept_places
+from crbm_lite.importers.cells import CellOptions, recording_of_cells
 from crbm_lite.importers.numpy_file import load_npy
+from crbm_lite.importers.options import takes_options_of
 from crbm_lite.importers.plain_objects import as_numbers, read_objects
-from crbm_lite.recordings.files import Recording
-
-if TYPE_CHECKING:
-    from crbm_lite.calcium.deconvolution import CalciumKernel
+from crbm_lite.recordings.recording import Recording
 
 __all__ = ["import_suite2p"]
 
+_MOSAIC = (
+    "left out: the planes lie side by side here; pass um_per_pixel and um_per_plane, and keep the "
+    "folders plane0, plane1, ... beside combined"
+)
 
+
+@takes_options_of(CellOptions)
 def import_suite2p(
     folder: str | os.PathLike,
     *,
     traces: str = "spks",
-    rate_hz: float | None = None,
-    cells_only: bool = True,
     neuropil: float = 0.7,
-    um_per_pixel: float | None = None,
-    threshold: float | np.ndarray | None = None,
-    amplitude_fraction: float | None = None,
-    kernel: CalciumKernel | None = None,
+    um_per_plane: float | None = None,
+    **options: object,
 ) -> Recording:
-    """Import the output of suite2p for one plane.
+    """Import the output of suite2p, of one plane or of several combined.
 
     Parameters
     ----------
@@ -51,21 +49,19 @@ def import_suite2p(
     traces : {"spks", "F"}
         suite2p's deconvolved events, which need `amplitude_fraction` or `threshold`; or
         the fluorescence, as dF/F, which needs `kernel` (or `threshold`).
-    rate_hz : float, optional
-        Frames per second of the plane; "fs" of ops.npy or settings.npy if not given.
-    cells_only : bool
-        Whether to keep only what iscell.npy calls a cell.
     neuropil : float
-        Share of Fneu that is subtracted from F.
-    um_per_pixel : float, optional
-        Makes micrometres of the positions; without it ``coordinate_unit`` is "pixel".
-    threshold, amplitude_fraction, kernel
-        See `crbm_lite.importers.binarise.binarise`.
+        Share of Fneu that is subtracted from F (default 0.7).
+    um_per_plane : float, optional
+        Distance of neighbouring planes, for the folder ``combined``: z is the plane's number times
+        this.
 
     Returns
     -------
     Recording
-        Coordinates (x, y, 0) from stat's "med"; names are suite2p's numbers of the ROIs.
+        Coordinates (x, y, 0) from stat's "med"; names are suite2p's numbers of the ROIs. The folder
+        ``combined`` lays its planes side by side: there x and y are those of the folders of the
+        planes. Without these, or without `um_per_plane` and `um_per_pixel`, there are no
+        coordinates, and the provenance says so.
 
     Raises
     ------
@@ -88,42 +84,40 @@ def import_suite2p(
     [[0, 0], [1, 1], [0, 0], [0, 0]]
     """
     if traces not in ("spks", "F"):
-        raise ValueError(f"traces is {traces!r}: expected 'spks' or 'F'")
-    check_um_per_pixel(um_per_pixel)
-    as_flag(cells_only, "cells_only")
+        raise ValueError(f"traces is {traces!r}: give 'spks' or 'F'")
     neuropil = as_number(neuropil, "neuropil", "the share of Fneu to subtract")
-    rate_hz = None if rate_hz is None else as_rate_hz(rate_hz)
-    folder = as_path(folder, "folder")
+    if um_per_plane is not None:
+        distance = "the distance of neighbouring planes in um"
+        um_per_plane = as_number(um_per_plane, "um_per_plane", distance, positive=True)
+    given, folder = CellOptions(**options), as_path(folder, "folder")
     with errors_name(folder):
         plane = _plane(folder)
-        raw = _matrix(plane / f"{traces}.npy")
+        path = plane / f"{traces}.npy"
+        raw = _matrix(path)
         n_rois = raw.shape[0]
-        keep = _cells(plane / "iscell.npy", n_rois) if cells_only else np.arange(n_rois)
-        rate_hz = _rate(plane) if rate_hz is None else rate_hz
+        keep = _cells(plane / "iscell.npy", n_rois) if given.accepted_only else np.arange(n_rois)
+        rate_hz = _rate(plane) if given.rate_hz is None else given.rate_hz
+        provenance = {
+            "source": f"{plane.parent.name}/{plane.name}",
+            "layout": "suite2p",
+            "traces": traces,
+            "neurons": f"{keep.size} of {n_rois} ROIs kept"
+            + (": those that iscell.npy calls cells" if given.accepted_only else ""),
+        }
         values = raw[keep]
         if traces == "F":
             values = _dff(plane, values, keep, raw.shape, rate_hz, neuropil)
-        where = f"{plane / f'{traces}.npy'}" + (" (as dF/F)" if traces == "F" else "")
-        binary = binarise(
-            np.ascontiguousarray(values.T), where, rate_hz,
-            threshold=threshold, amplitude_fraction=amplitude_fraction, kernel=kernel,
+            provenance["neuropil"] = neuropil
+        positions, planes = _positions(plane / "stat.npy", n_rois)
+        if len(set(planes)) > 1:
+            positions = None
+            if um_per_plane is not None and given.um_per_pixel is not None:
+                positions = _apart(plane.parent, planes, um_per_plane / given.um_per_pixel)
+            provenance["coordinates"] = _MOSAIC if positions is None else "planes apart"
+        return recording_of_cells(
+            values.T, f"{path} (as dF/F)" if traces == "F" else f"{path}", rate_hz, given,
+            keep=keep, positions=positions, provenance=provenance, is_dff=traces == "F",
         )  # fmt: skip
-        positions = _positions(plane / "stat.npy", n_rois)
-        return Recording(
-            binary.spikes,
-            rate_hz=rate_hz,
-            **kept_places(positions, keep, um_per_pixel),
-            dff=np.ascontiguousarray(values.T) if traces == "F" else binary.dff,
-            provenance={
-                "source": f"{plane.parent.name}/{plane.name}",
-                "layout": "suite2p",
-                "traces": traces,
-                "neurons": f"{keep.size} of {n_rois} ROIs kept"
-                + (": those that iscell.npy calls cells" if cells_only else ""),
-                "spikes": binary.note,
-            }
-            | ({"neuropil": neuropil} if traces == "F" else {}),
-        )
 
 
 def _plane(folder: Path) -> Path:
@@ -144,7 +138,7 @@ def _matrix(path: Path) -> np.ndarray:
     array = _load(path)
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "iuf":
         raise RecordingError(
-            f"{path} has shape {array.shape}, dtype {array.dtype}: expected (ROIs, frames)"
+            f"{path} has shape {array.shape}, dtype {array.dtype}: give (ROIs, frames)"
         )
     return array
 
@@ -159,12 +153,12 @@ def _cells(path: Path, n_rois: int) -> np.ndarray:
     array = _load(path)
     if array.ndim != 2 or array.shape[0] != n_rois or not np.isin(array[:, 0], (0, 1)).all():
         raise RecordingError(
-            f"{path} has shape {array.shape}: expected a row for each of {n_rois} ROIs that begins "
-            "with 0 or 1 (pass cells_only=False to keep all)"
+            f"{path} has shape {array.shape}: give one row for each of {n_rois} ROIs that begins "
+            "with 0 or 1 (pass accepted_only=False to keep all)"
         )
     keep = np.flatnonzero(array[:, 0])
     if keep.size == 0:
-        raise RecordingError(f"{path} calls no ROI a cell: pass cells_only=False to keep all")
+        raise RecordingError(f"{path} calls no ROI a cell: pass accepted_only=False to keep all")
     return keep
 
 
@@ -213,18 +207,34 @@ def _dff(
         raise RecordingError(f"{plane / 'F.npy'} less {neuropil:g} Fneu: {error}") from error
 
 
-def _positions(path: Path, n_rois: int) -> np.ndarray | None:
-    """(ROIs, 3) x, y, 0 in pixels, if there is a stat.npy."""
+def _positions(path: Path, n_rois: int) -> tuple[np.ndarray | None, list[int]]:
+    """(ROIs, 3) x, y, 0 in pixels and the plane of each, if there is a stat.npy."""
     if not path.exists():
-        return None
+        return None, []
     objects = read_objects(path)
     if len(objects) != n_rois:
         raise RecordingError(f"{path} describes {len(objects)} ROIs, the traces have {n_rois}")
-    positions = np.zeros((n_rois, 3))
+    positions, planes = np.zeros((n_rois, 3)), []
     for i, roi in enumerate(objects):
         try:
             y, x = as_numbers(roi["med"])
+            planes.append(int(as_numbers(roi.get("iplane", 0)).item()))
         except Exception as error:
-            raise RecordingError(f"{path}: key med of ROI {i} is no (y, x) pair") from error
+            raise RecordingError(
+                f"{path}: key med or iplane of ROI {i} is no (y, x) pair and no number"
+            ) from error
         positions[i, :2] = x, y
-    return positions
+    return positions, planes
+
+
+def _apart(folder: Path, planes: list[int], step: float) -> np.ndarray | None:
+    """(ROIs, 3) x, y in each one's own plane, and z; None if the planes' folders do not fit."""
+    found = np.zeros((len(planes), 3))
+    for plane in set(planes):
+        rows = np.flatnonzero(np.array(planes) == plane)
+        path = folder / f"plane{plane}" / "stat.npy"
+        if not path.exists():
+            return None
+        own, _ = _positions(path, rows.size)
+        found[rows] = own + [0.0, 0.0, step * plane]
+    return found

@@ -1,107 +1,124 @@
-r"""The compositional Restricted Boltzmann Machine as a scikit-learn estimator.
+r"""The compositional Restricted Boltzmann Machine, whole: training, conditionals, samples, files.
 
 .. math::
 
     E(v,h) = -\sum_i g_i v_i + \sum_\mu U_\mu(h_\mu) - \sum_{i\mu} w_{i\mu} v_i h_\mu,
     \qquad P(v,h) = e^{-E(v,h)}/Z
 
-with binary neurons v (T, N), real hidden units h (T, M) and dReLU potentials U (Eq. 13). The
-marginal is
-:math:`\log P(v) = g \cdot v + \sum_\mu \Gamma_\mu(I_\mu) - \log Z` with :math:`I = vW`.
+with binary neurons v (T, N), real hidden units h (T, M) and dReLU potentials U (Eq. 13). From it
+follow the conditionals P(h|v) (Eq. 8) and P(v|h) (Eq. 11) and, with :math:`I = vW`, the marginal
+:math:`\log P(v) = g \cdot v + \sum_\mu \Gamma_\mu(I_\mu) - \log Z`.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
-from crbm_lite.core.drelu import DReLU
-from crbm_lite.core.spikes import as_spikes
-from crbm_lite.model.conditionals import POTENTIALS
-from crbm_lite.model.generation import Generation
-from crbm_lite.model.model_files import Kept
-from crbm_lite.training import hyperparameters
+from crbm_lite.core.drelu import PARAMETERS, DReLU
+from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.core.partition import all_states, log_partition_ais
+from crbm_lite.core.spikes import Spikes, SpikesError, as_spikes
+from crbm_lite.model.files import ModelFileError, arrays_of, read_model, result_of, write_model
+from crbm_lite.training.certificate import Certificate
+from crbm_lite.training.hyperparameters import (
+    check_sampling,
+    check_trainable,
+    checked_schedule,
+    hyperparameters_as_json,
+)
+from crbm_lite.training.monitors import History
+from crbm_lite.training.resume import find_run
+from crbm_lite.training.run import train
+
+__all__ = ["CRBM"]
+
+_PILOT_CHAINS, _PILOT_SAVES, _PILOT_STEPS = 64, 10, 5  # 5 Gibbs steps from one save to the next
 
 
-class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
-    """Compositional Restricted Boltzmann Machine.
+class CRBM(TransformerMixin, BaseEstimator):
+    """Compositional Restricted Boltzmann Machine, a scikit-learn estimator.
 
     Parameters
     ----------
-    n_hidden : int
-        Number of hidden units M.
-    l1 : float
-        Penalty lambda on sum |w| under Var(h) = 1.
-    n_updates : int
-        Number of gradient updates; each costs the same however long the recording is.
-    batch_size : int
-        Frames of data that an update looks at.
-    n_chains : int
-        Persistent chains, which give the model's averages.
-    n_gibbs : int
-        Gibbs steps of every chain in an update.
-    learning_rate : float
-        RMSprop's learning rate at the beginning.
-    final_learning_rate : float
-        The learning rate at the end, to which it decays geometrically.
-    decay_start : float
-        Share of the updates after which the decay begins.
-    beta2 : float
-        Share of the past in RMSprop's running mean of squared gradients.
-    epsilon : float
-        Floor of the root of that mean.
-    init : {"pca", "random"}
-        Warm start from sparse-rotated principal components (falls back to random where it does not
-        reproduce the data's activity), or small random weights.
-    jump_every : int
-        Gibbs steps from one sweep of jumps between the hidden units' wells to the next; 0: none.
-    ramp : float
-        Share of the updates over which lambda is raised from zero.
-    refit : float
-        Share of the updates, at the end, that are made without penalty on the weights that are left
-        by then, while zeros stay zeros: the relaxed lasso (Meinshausen 2007). It takes out the bias
-        of the penalty. The paper has none, 0.
-    average_from : float
-        Share of the updates after which the parameters are averaged: the model returned is their
-        mean, which takes out the swings of parameters and chains around the optimum. 1: the last
-        parameters.
-    random_state : int, numpy.random.Generator or None
-        Same seed and data give the same bits for any number of threads.
-    progress : bool
-        Show a progress bar.
-    backend : {"numba", "jax", "jax-tf32", "jax-bf16"}
-        The CPU, or all devices of JAX (extra ``jax``) with float32 or rounded, faster products.
+    n_hidden : int, default 200
+        The number of hidden units M, an upper bound on the number of assemblies: units that the
+        data do not need end without weights.
+    l1 : float, default 0.02
+        The penalty lambda on sum |w| under Var(h) = 1. A larger one gives sparser weights and thus
+        smaller assemblies; where it is too large, all weights end at zero.
+    n_updates : int, default 200,000
+        The number of gradient updates. The cost of one does not grow with the length of the
+        recording.
+    batch_size : int, default 100
+        The number of frames of data that an update looks at.
+    n_chains : int, default 100
+        The number of persistent Markov chains. Their frames give the averages of the model.
+    n_gibbs : int, default 15
+        The number of Gibbs steps by which an update moves every chain.
+    learning_rate : float, default 5e-3
+        The learning rate of RMSprop at the beginning.
+    final_learning_rate : float, default 1e-5
+        The learning rate at the end, towards which it decays geometrically.
+    decay_start : float, default 0.25
+        The share of the updates after which the decay begins.
+    beta2 : float, default 0.999
+        The share of its past that RMSprop's running mean of squared gradients keeps in an update.
+    epsilon : float, default 1e-6
+        A number added to the root of that mean, so that no step divides by zero.
+    init : {"pca", "random"}, default "pca"
+        Where training begins. "pca" takes sparse rotated principal components, and small random
+        weights where those do not reproduce the activity of the data; "random" takes small random
+        weights at once.
+    jump_every : int, default 3
+        The number of Gibbs steps from one sweep of jumps between the wells of the hidden units to
+        the next. 0 means no jumps.
+    ramp : float, default 0.0
+        The share of the updates over which the penalty rises from zero.
+    refit : float, default 0.0
+        The share of the updates, at the end, that fit the weights which are left by then without a
+        penalty, while zeros stay zeros. This relaxed lasso (Meinshausen 2007) takes out the bias of
+        the penalty. The paper has no refit.
+    average_from : float, default 0.5
+        The share of the updates after which the parameters are averaged. The model is their mean,
+        which takes out the swings of the last parameters around the optimum. 1 means the last
+        parameters themselves.
+    random_state : int, numpy.random.Generator or None, default None
+        The seed. The same seed and data give the same bits for any number of threads.
+    progress : bool, default True
+        Whether to show a progress bar.
+    backend : {"numba", "jax", "jax-tf32", "jax-bf16"}, default "numba"
+        What computes: the CPU, or all devices of JAX (extra ``jax``) with products in float32 or
+        in rounded, faster numbers.
 
     Attributes
     ----------
     weights_ : ndarray of float32, shape (N, M)
-        W: log-odds that a unit of h adds to a neuron; most are exactly 0.
+        W, the log-odds that a unit of h adds to a neuron. Most weights are exactly 0.
     fields_ : ndarray, shape (N,)
-        g: log-odds of the neurons where all h are 0.
-    gamma_plus_ : ndarray, shape (M,)
-        Curvature of the potentials above 0 (Eq. 13).
-    gamma_minus_ : ndarray, shape (M,)
-        Curvature below 0.
-    theta_plus_ : ndarray, shape (M,)
-        Slope just above 0.
-    theta_minus_ : ndarray, shape (M,)
-        Slope just below 0.
+        g, the log-odds of the neurons where all h are 0.
+    gamma_plus_, gamma_minus_ : ndarray, shape (M,)
+        The curvatures of the potentials above and below 0 (Eq. 13).
+    theta_plus_, theta_minus_ : ndarray, shape (M,)
+        The slopes of the potentials just above and just below 0.
     verdict_ : str
         "converged", "not converged", "collapsed", "diverged" or "interrupted".
     converged_ : bool
         Whether the verdict is "converged".
     certificate_ : Certificate
-        Stationarity and what failed.
+        How stationary the parameters are, and what failed.
     history_ : History
-        Monitors of the run.
+        What was monitored during the run.
     chains_ : ndarray of uint8, shape (n_chains, N)
-        Spikes of the chains at the end.
+        The spikes of the chains at the end.
     n_features_in_ : int
-        Number of neurons N.
+        The number of neurons N.
 
     Examples
     --------
@@ -154,11 +171,13 @@ class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
         self.backend = backend
 
     def __sklearn_tags__(self) -> object:
-        """What scikit-learn may feed: sparse matrices too, and the dtype is not kept."""
+        """Tell scikit-learn that v may be sparse, and that h is float64 whatever v is."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+    # ------------------------------------------------------------------ training
 
     def fit(
         self,
@@ -169,51 +188,58 @@ class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
         checkpoint_every: int = 1000,
         resume: bool = False,
     ) -> CRBM:
-        """Train on spikes v (T, N): bool, uint8 or 0/1 numbers, scipy.sparse, or a Recording.
+        """Train on spikes.
 
-        SIGINT (Ctrl-C, or the stop button of a notebook) ends the training after the update in hand
+        SIGINT (Ctrl-C, or the stop button of a notebook) ends the training after the present update
         with the model as it is and the verdict "interrupted"; a second one interrupts at once.
 
         Parameters
         ----------
+        v : Recording, (T, N) array of bool, uint8 or 0/1 numbers, or scipy.sparse matrix
+            Spikes, one row per frame.
+        y : None
+            Ignored; scikit-learn passes it.
         checkpoint : path, optional
-            File to which the state of the run is written (`crbm_lite.training.checkpoint`).
-        checkpoint_every : int
-            Updates from one checkpoint to the next.
-        resume : bool
-            Go on where the run of the same data and hyperparameters was left: from `checkpoint`, or
-            without one from where ``fit`` of this model was interrupted. The end is the same, bit
-            for bit, as without the break. Where nothing was left the run begins.
+            The file to which the state of the run is written (`crbm_lite.training.checkpoint`).
+        checkpoint_every : int, default 1000
+            The number of updates from one checkpoint to the next.
+        resume : bool, default False
+            Whether to go on where the run of the same data and hyperparameters stopped: from
+            `checkpoint`, or without one from where ``fit`` of this model was interrupted. The end
+            is the same, bit for bit, as without the break. If no run has stopped, one begins.
+
+        Returns
+        -------
+        CRBM
+            The model itself.
 
         Raises
         ------
-        ValueError
-            If v is not binary, is empty, never spikes, or has fewer frames than a batch; if a
-            hyperparameter is impossible.
+        SpikesError
+            A ValueError: v is not binary, is empty, never spikes, or has fewer frames than a batch.
+        HyperparameterError
+            A ValueError: a hyperparameter is impossible.
         CheckpointError
-            If the checkpoint is damaged and the one before it, too, or belongs to another run.
+            If the checkpoint and the one before it are damaged, or belong to another run.
         FileExistsError
             If there is a checkpoint already and `resume` is False.
         OSError
-            If the checkpoint cannot be written, told before the training begins.
+            If the checkpoint cannot be written; this is tried before the training begins.
 
         Warns
         -----
         ConvergenceWarning
             If the verdict is not "converged".
         CheckpointWarning
-            If a checkpoint could not be written later on, as on a full disk: the training goes on.
+            If a checkpoint cannot be written later on, as on a full disk: the training goes on.
         """
         from tqdm.auto import tqdm
 
-        from crbm_lite.training.resume import find_run
-        from crbm_lite.training.run import train
-
-        schedule = hyperparameters.checked_schedule(self)
+        schedule = checked_schedule(self)
         spikes = as_spikes(v)
-        hyperparameters.check_recording(spikes, self.batch_size)
-        left = getattr(self, "_left", None)  # by an interruption
-        run = find_run(self, spikes, checkpoint, checkpoint_every, resume, left)
+        check_trainable(spikes, self.batch_size)
+        interrupted = getattr(self, "_interrupted_run", None)
+        run = find_run(self.get_params(), spikes, checkpoint, checkpoint_every, resume, interrupted)
         with tqdm(total=self.n_updates, disable=not self.progress, unit="update") as bar:
             result = train(
                 spikes, self.n_hidden, schedule, self.init, run.seed, bar,
@@ -225,7 +251,7 @@ class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
         self.certificate_ = result.certificate
         self.verdict_ = result.verdict
         self.converged_ = result.verdict == "converged"
-        self._left = None if result.state is None else (run.identity, result.state)
+        self._interrupted_run = None if result.state is None else (run.identity, result.state)
         if not self.converged_:
             reasons = "; ".join(result.certificate.failed) or "; ".join(result.history.events)
             if self.verdict_ == "interrupted":
@@ -241,7 +267,7 @@ class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
         self, weights: np.ndarray, fields: np.ndarray, *potential: np.ndarray
     ) -> None:
         self.weights_, self.fields_ = weights, fields
-        for name, value in zip(POTENTIALS, potential, strict=True):
+        for name, value in zip(PARAMETERS, potential, strict=True):
             setattr(self, f"{name}_", value)
         self.n_features_in_ = len(fields)
 
@@ -255,7 +281,14 @@ class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
         theta_plus: np.ndarray,
         theta_minus: np.ndarray,
     ) -> CRBM:
-        """A model with given parameters: W (N, M), g (N,) and Eq. 13's potentials (M,); l1 is 0.
+        """Make a model of given parameters, without training; its l1 is 0.
+
+        Parameters
+        ----------
+        weights : array_like, shape (N, M)
+        fields : array_like, shape (N,)
+        gamma_plus, gamma_minus, theta_plus, theta_minus : array_like, shape (M,)
+            The potentials of Eq. 13.
 
         Raises
         ------
@@ -268,14 +301,329 @@ class CRBM(Generation, Kept, TransformerMixin, BaseEstimator):
         fields = np.array(fields, dtype=np.float64)
         if weights.ndim != 2 or fields.shape != weights.shape[:1]:
             raise ValueError(
-                f"weights must be (N, M) and fields (N,), got {weights.shape} and {fields.shape}."
+                f"weights has shape {weights.shape} and fields {fields.shape}: give (N, M) and (N,)"
             )
         if units.n_hidden != weights.shape[1]:
             raise ValueError(
-                f"weights have M = {weights.shape[1]} columns but the potentials {units.n_hidden}."
+                f"weights has {weights.shape[1]} columns for {units.n_hidden} potentials: give one "
+                "column for each hidden unit"
             )
-        if not (np.isfinite(weights).all() and np.isfinite(fields).all()):
-            raise ValueError("weights and fields must be finite.")
+        for name, values in (("weights", weights), ("fields", fields)):
+            if not np.isfinite(values).all():
+                raise ValueError(f"{name} holds NaN or infinity: give finite numbers")
         model = cls(n_hidden=weights.shape[1], l1=0.0)
         model._set_parameters(weights, fields, *(np.array(x) for x in units.parameters))
+        return model
+
+    # ------------------------------------------------------------------ conditionals
+
+    @property
+    def units(self) -> DReLU:
+        """The potentials of the hidden units."""
+        check_is_fitted(self, "weights_")
+        return DReLU(*(getattr(self, f"{name}_") for name in PARAMETERS))
+
+    def _spikes(self, v: object, name: str = "v") -> Spikes:
+        """Check spikes of the neurons of this model."""
+        check_is_fitted(self, "weights_")
+        return as_spikes(v, name, self.n_features_in_)
+
+    def hidden_input(self, v: object) -> np.ndarray:
+        """Compute the inputs I = vW of the hidden units.
+
+        Parameters
+        ----------
+        v : spikes (T, N), in any form that ``fit`` takes
+
+        Returns
+        -------
+        ndarray of float64, shape (T, M)
+
+        Raises
+        ------
+        SpikesError
+            A ValueError: v is not binary, is empty, or has other neurons than the model.
+        """
+        return self._spikes(v).inputs(self.weights_)
+
+    def mean_h_given_v(self, v: object) -> np.ndarray:
+        """Compute E[h|v] (Eq. 8), shape (T, M), as float64; v and errors as in `hidden_input`."""
+        return self.units.mean(self.hidden_input(v))
+
+    def transform(self, v: object) -> np.ndarray:
+        """Compute E[h|v]: scikit-learn's name of `mean_h_given_v`."""
+        return self.mean_h_given_v(v)
+
+    def var_h_given_v(self, v: object) -> np.ndarray:
+        """Compute Var[h|v], shape (T, M), as float64; v and errors as in `hidden_input`."""
+        return self.units.variance(self.hidden_input(v))
+
+    def sample_h_given_v(self, v: object, rng: np.random.Generator) -> np.ndarray:
+        """Draw h from P(h|v), once for each frame: shape (T, M), float64."""
+        return self.units.sample(self.hidden_input(v), rng)
+
+    def mean_v_given_h(self, h: np.ndarray) -> np.ndarray:
+        """Compute P(v_i = 1 | h) (Eq. 11), shape (T, N), as float64.
+
+        Parameters
+        ----------
+        h : array_like, shape (T, M)
+
+        Raises
+        ------
+        ValueError
+            If h has another number of hidden units.
+        """
+        h = self._hidden_values(np.atleast_2d(np.asarray(h, dtype=np.float64)))
+        inputs = h @ self.weights_.T + self.fields_
+        return 0.5 * (1.0 + np.tanh(0.5 * inputs))
+
+    def _hidden_values(self, h: object, n_frames: int | None = None) -> np.ndarray:
+        """Check values (T, M) of h."""
+        h = np.asarray(h, dtype=np.float64)
+        wanted = ("T" if n_frames is None else n_frames, self.units.n_hidden)
+        if h.ndim != 2 or h.shape[1] != wanted[1] or n_frames not in (None, len(h)):
+            raise ValueError(
+                f"h has shape {h.shape}: give ({wanted[0]}, {wanted[1]}) values, one row per frame "
+                "and one column per hidden unit"
+            )
+        return h
+
+    def sample_v_given_h(self, h: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw v from P(v|h), once for each row of h (T, M): shape (T, N), uint8."""
+        p = self.mean_v_given_h(h)
+        return (rng.random(p.shape) < p).astype(np.uint8)
+
+    def reconstruct(self, v: object) -> np.ndarray:
+        """Compute E[v | E[h|v]], shape (T, N): the probabilities that the nLLH scores."""
+        return self.mean_v_given_h(self.mean_h_given_v(v))
+
+    # ------------------------------------------------------------------ energies
+
+    def energy(self, v: object, h: np.ndarray) -> np.ndarray:
+        """Compute E(v, h) for spikes v (T, N) and hidden values h (T, M): shape (T,).
+
+        Raises
+        ------
+        ValueError
+            If h does not have one row per frame and one column per hidden unit; for v as in
+            `hidden_input`.
+        """
+        spikes = self._spikes(v)
+        h = self._hidden_values(h, spikes.n_frames)
+        interaction = (spikes.inputs(self.weights_) * h).sum(axis=1)
+        return (
+            self.units.potential(h).sum(axis=1) - spikes.to_csr(float) @ self.fields_ - interaction
+        )
+
+    def free_energy(self, v: object) -> np.ndarray:
+        r"""Compute :math:`F(v) = -g \cdot v - \sum_\mu \Gamma_\mu(I_\mu)`, shape (T,).
+
+        P(v) = exp(-F(v))/Z. The forms of v and the errors are those of `hidden_input`.
+        """
+        spikes = self._spikes(v)
+        cumulants = self.units.cumulant(spikes.inputs(self.weights_)).sum(axis=1)
+        return -(spikes.to_csr(float) @ self.fields_) - cumulants
+
+    def log_partition(
+        self,
+        method: str = "exact",
+        *,
+        n_chains: int = 200,
+        n_temperatures: int = 1000,
+        random_state: int | np.random.Generator | None = None,
+    ) -> float:
+        """Compute log Z, exactly or by annealed importance sampling.
+
+        Parameters
+        ----------
+        method : {"exact", "ais"}, default "exact"
+            "exact" adds all 2^N states, for at most 22 neurons.
+        n_chains, n_temperatures : int, default 200 and 1000
+            Of the annealed importance sampling (`crbm_lite.core.partition`).
+        random_state : int, numpy.random.Generator or None, default None
+
+        Raises
+        ------
+        ValueError
+            For another method, or for too many neurons to enumerate.
+        """
+        units = self.units
+        if method == "exact":
+            energies = -self.free_energy(all_states(self.n_features_in_))
+            top = energies.max()
+            return float(top + np.log(np.exp(energies - top).sum()))
+        if method == "ais":
+            estimate, _ = log_partition_ais(
+                self.weights_, self.fields_, units, np.random.default_rng(random_state),
+                n_chains=n_chains, n_temperatures=n_temperatures,
+            )  # fmt: skip
+            return estimate
+        raise ValueError(f'method is {method!r}: give "exact" or "ais"')
+
+    # ------------------------------------------------------------------ samples
+
+    def sample(
+        self,
+        n_samples: int,
+        *,
+        n_chains: int = 300,
+        n_steps: int = 20,
+        burn_in: int = 100,
+        start: object | None = None,
+        random_state: int | np.random.Generator | None = None,
+    ) -> np.ndarray:
+        """Generate frames by block Gibbs sampling with jumps (Eq. 8 and 11).
+
+        Jumps between the wells of the hidden units are proposed from the values that h takes in a
+        few other chains (`crbm_lite.core.jumps`), so that the sampling stays exact.
+
+        Parameters
+        ----------
+        n_samples : int
+            The number of frames wanted.
+        n_chains : int, default 300
+            The number of chains, at most ``n_samples``. Every ``n_steps`` steps all of them are
+            saved.
+        n_steps : int, default 20
+            The number of Gibbs steps from one save to the next.
+        burn_in : int, default 100
+            The number of saves that are left out at the beginning.
+        start : spikes (n_chains, N), optional
+            Where the chains begin. By default they begin where those of the training ended, or at
+            independent neurons if there are none.
+        random_state : int, numpy.random.Generator or None, default None
+
+        Returns
+        -------
+        ndarray of uint8, shape (n_samples, N)
+            Save by save: the last ``n_chains`` rows are the present state of the chains.
+
+        Raises
+        ------
+        HyperparameterError
+            A ValueError: a number is impossible.
+        SpikesError
+            A ValueError: `start` does not hold one frame of spikes for each chain.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crbm_lite import CRBM
+        >>> pair = CRBM.from_parameters(np.full((2, 1), 3.0), [-6, -6], [1], [1], [0], [0])
+        >>> v = pair.sample(1000, random_state=0)
+        >>> bool((v[:, 0] == v[:, 1]).mean() > 0.9)
+        True
+        """
+        units = self.units
+        check_sampling(n_samples, n_chains, n_steps, burn_in)
+        rng = np.random.default_rng(random_state)
+        n_chains = min(n_chains, n_samples)
+        if start is None:
+            start = self._starting_frames(n_chains, rng)
+        first = self._spikes(start, "start")
+        if first.n_frames != n_chains:
+            raise SpikesError(
+                f"start has {first.n_frames} frames for {n_chains} chains: give one frame for each"
+            )
+        weights = np.ascontiguousarray(self.weights_, np.float32)
+        fields = self.fields_.astype(np.float32)
+        chains = GibbsChains(*weights.shape, n_chains, int(rng.integers(2**63)), self.jump_every)
+        chains.set_weights(weights)
+        if self.jump_every:
+            chains.propose_from(self._pilot_values(weights, fields, rng))
+        chains.set_spikes(first.dense())
+        chains.step(burn_in * n_steps, weights, fields, units.parameters)
+        saves = []
+        for _ in range(-(-n_samples // n_chains)):
+            chains.step(n_steps, weights, fields, units.parameters)
+            saves.append(chains.spikes())
+        return np.concatenate(saves)[:n_samples]
+
+    def _starting_frames(self, n_chains: int, rng: np.random.Generator) -> np.ndarray:
+        if hasattr(self, "chains_"):
+            return self.chains_[rng.integers(len(self.chains_), size=n_chains)]
+        p = 1.0 / (1.0 + np.exp(-self.fields_))
+        return (rng.random((n_chains, len(p))) < p).astype(np.uint8)
+
+    def _pilot_values(
+        self, weights: np.ndarray, fields: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Values of h (samples, M) in other chains, from which jumps are proposed."""
+        pilot = GibbsChains(
+            *weights.shape, _PILOT_CHAINS, int(rng.integers(2**63)), self.jump_every
+        )
+        pilot.set_weights(weights)
+        pilot.set_spikes(self._starting_frames(_PILOT_CHAINS, rng))
+        values = []
+        for _ in range(_PILOT_SAVES):
+            pilot.step(_PILOT_STEPS, weights, fields, self.units.parameters)
+            values.append(self.units.sample(pilot.inputs(), rng))
+        return np.concatenate(values)
+
+    # ------------------------------------------------------------------ files
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the model to an HDF5 file (`crbm_lite.model.files`), whole or not at all.
+
+        Returns
+        -------
+        pathlib.Path
+            The file made.
+
+        Raises
+        ------
+        OSError
+            If the folder does not exist or cannot be written.
+
+        Warns
+        -----
+        UserWarning
+            If random_state is a generator, which no file can keep; an int is kept.
+        """
+        check_is_fitted(self, "weights_")
+        hyper = hyperparameters_as_json(self.get_params())
+        if hyper["random_state"] is None and self.random_state is not None:
+            warnings.warn(
+                "random_state is a generator, which a model file does not keep: the loaded model "
+                "has random_state=None. The parameters are not affected; to keep it use an int.",
+                stacklevel=2,
+            )
+        arrays = {"weights": self.weights_, "fields": self.fields_}
+        arrays |= {name: getattr(self, f"{name}_") for name in PARAMETERS}
+        attributes: dict[str, object] = {"hyperparameters": hyper}
+        if hasattr(self, "chains_"):
+            arrays["chains"] = self.chains_
+            arrays |= arrays_of("history", self.history_)
+            arrays |= arrays_of("certificate", self.certificate_)
+            attributes["verdict"] = self.verdict_
+        return write_model(path, arrays, attributes)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> CRBM:
+        """Read a model that ``save`` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ModelFileError
+            A ValueError: the file is no model, is damaged, or is of another version.
+        """
+        arrays, attributes = read_model(path)
+        try:
+            model = cls(**attributes["hyperparameters"])
+            checked = cls.from_parameters(
+                arrays["weights"], arrays["fields"], *(arrays[name] for name in PARAMETERS)
+            )
+            potential = (getattr(checked, f"{name}_") for name in PARAMETERS)
+            model._set_parameters(checked.weights_, checked.fields_, *potential)
+            if "verdict" in attributes:
+                model.chains_ = arrays["chains"]
+                model.history_ = result_of(History, "history", arrays)
+                model.certificate_ = result_of(Certificate, "certificate", arrays)
+                model.verdict_ = attributes["verdict"]
+                model.converged_ = model.verdict_ == "converged"
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFileError(f"{path} is incomplete or damaged: {error!r}") from error
         return model

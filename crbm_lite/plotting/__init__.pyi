@@ -5,13 +5,12 @@ from .dynamics import plot_periods as plot_periods
 from .dynamics import plot_traces as plot_traces
 from .dynamics import plot_variance as plot_variance
 from .dynamics import plot_ward as plot_ward
-from .figures import PALETTE as PALETTE
+from .figures import VIEWS as VIEWS
 from .figures import brain_scatter as brain_scatter
 from .figures import nllh_distribution as nllh_distribution
 from .figures import plot_validation as plot_validation
 from .figures import raster as raster
 from .figures import score_density as score_density
-from .figures import style as style
 from .regions import region_matrix as region_matrix
 from .style import COLOR_DATA as COLOR_DATA
 from .style import COLOR_MODEL as COLOR_MODEL
@@ -24,4 +23,6 @@ from .style import STYLE_FILE as STYLE_FILE
 from .style import diverging_colormap as diverging_colormap
 from .style import own_axes as own_axes
 from .style import sequential_colormap as sequential_colormap
-from .style import style as style
+from .style import style_context as style_context
+from .style import unit_symbol as unit_symbol
+from .style import use_style as use_style

@@ -1,7 +1,7 @@
-"""Plates of assemblies: maximum projections like Fig. 3, one a unit or a left/right pair.
+"""Plates of assemblies: maximum projections like Fig. 3, one for each unit or left/right pair.
 
-No equations live here. A maximum projection draws neurons in the order of |w|, so that the largest
-weight along a line of sight is what is seen.
+A maximum projection draws neurons in the order of |w|, so that the largest weight along a line of
+sight is what is seen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from crbm_lite.checks.arrays import as_indices, finite_places, finite_weights
 from crbm_lite.plotting.figures import VIEWS, brain_scatter
-from crbm_lite.plotting.style import style
+from crbm_lite.plotting.style import style_context
 
 __all__ = ["assembly_plates"]
 
@@ -22,22 +22,26 @@ def assembly_plates(
     coordinates: np.ndarray | None,
     units: Sequence[int | tuple[int, ...]],
     view: str = "dorsal",
+    coordinate_unit: str = "um",
 ) -> np.ndarray:
     """Draw a maximum projection for each assembly, or group of assemblies, in a list (Fig. 3).
 
     Parameters
     ----------
     weights : (N, M) float
-    coordinates : (N, 3) float, um
+    coordinates : (N, 3) float, in `coordinate_unit`
     units : sequence of int or tuple of int
-        Hidden units to draw; those of a tuple share a plate, as the pairs of
-        `crbm_lite.assemblies.matching.symmetric_pairs` do, and a neuron has its largest weight
+        Hidden units to draw. Those of a tuple share a plate, as the pairs of
+        `crbm_lite.assemblies.matching.symmetric_pairs` do; there a neuron has its largest weight
         among them.
     view : {"dorsal", "lateral", "frontal"}
+        Projection along z, x or y (default "dorsal").
+    coordinate_unit : str
+        Unit of the coordinates, ``recording.coordinate_unit`` (default "um").
 
     Returns
     -------
-    numpy.ndarray of matplotlib.axes.Axes, one a plate
+    numpy.ndarray of matplotlib.axes.Axes, one for each plate
 
     Raises
     ------
@@ -67,15 +71,17 @@ def assembly_plates(
         values.append(w[np.arange(len(w)), np.abs(w).argmax(axis=1)])
     drawn = np.abs(np.concatenate(values))
     limit = float(np.quantile(drawn[drawn > 0], 0.99)) if drawn.any() else 1.0
-    across, up = np.ptp(places, axis=0)[list(VIEWS[view][:2])]
-    n_columns = min(4, len(groups))
+    across, up = np.ptp(places, axis=0)[list(VIEWS[view])]
+    columns, width = (4, 2.0) if up > 0.6 * across else (3, 3.2)
+    n_columns = min(columns, len(groups))
     n_rows = -(-len(groups) // n_columns)
-    height = float(np.clip(1.9 * up / max(across, 1e-9), 0.9, 3.8)) + 0.5
-    with style():
+    height = float(np.clip(0.95 * width * up / max(across, 1e-9), 0.9, 3.8)) + 0.5
+    tall = height * n_rows > 3.0
+    with style_context():
         figure, grid = plt.subplots(
             n_rows,
             n_columns,
-            figsize=(2.0 * n_columns + 1.0, height * n_rows + 0.4),
+            figsize=(width * n_columns + 1.0, height * n_rows + 0.4),
             squeeze=False,
             sharex=True,
             sharey=True,
@@ -83,12 +89,14 @@ def assembly_plates(
         )
         axes = grid.ravel()[: len(groups)]
         for ax, group, value in zip(axes, groups, values, strict=True):
-            brain_scatter(places, value, ax, view=view, limit=limit)
+            options = {"view": view, "limit": limit, "coordinate_unit": coordinate_unit}
+            brain_scatter(places, value, ax, **options)
             points = ax.collections[0]
             points.colorbar.remove()  # one for all, below
             ax.set_title("HU " + " + ".join(map(str, group)))
             ax.label_outer()
         for ax in grid.ravel()[len(groups) :]:
             ax.remove()
-        figure.colorbar(points, ax=axes, label="weight", shrink=0.6, aspect=30, extend="both")
+        look = {"shrink": 0.6, "aspect": 30} if tall else {"aspect": 12}
+        figure.colorbar(points, ax=axes, label="weight", extend="both", **look)
     return axes

@@ -1,8 +1,7 @@
 """Panels of the dynamics of hidden units: those of Fig. 4, and m(t) of Fig. 2-S3.
 
-No equations live here: `crbm_lite.assemblies.dynamics` and `crbm_lite.assemblies.phase` compute
-what is drawn. Hidden activity is drawn about its transition point, so that a unit is active above
-0.
+`crbm_lite.assemblies.dynamics` and `crbm_lite.assemblies.phase` compute what is drawn. The activity
+of a hidden unit is drawn about its transition point: the unit is active above 0.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from crbm_lite.plotting.style import (
     PALETTE,
     diverging_colormap,
     own_axes,
-    style,
+    style_context,
 )
 
 if TYPE_CHECKING:
@@ -51,11 +50,12 @@ def plot_ward(activity: np.ndarray, rate_hz: float, n_clusters: int = 1) -> np.n
     Parameters
     ----------
     activity : (T, M) float
-        Trace minus transition point; NaN and constant units are drawn at 0.
+        Trace minus transition point; units that are NaN or constant are drawn at 0.
     rate_hz : float
         Frames per second.
     n_clusters : int
-        Clusters to cut the tree into: its branches have their colours, lines part the rest.
+        Clusters to cut the tree into (default 1). Each has a colour in the tree; lines separate
+        them in the other two panels.
 
     Returns
     -------
@@ -79,20 +79,20 @@ def plot_ward(activity: np.ndarray, rate_hz: float, n_clusters: int = 1) -> np.n
     order, tree = ward_order(activity)
     cluster = ward_clusters(tree, n_clusters)
     n_units = len(order)
-    of_node = [{c} for c in cluster.tolist()]
+    clusters_of_node = [{c} for c in cluster.tolist()]
     for a, b in tree[:, :2].astype(int):
-        of_node.append(of_node[a] | of_node[b])
+        clusters_of_node.append(clusters_of_node[a] | clusters_of_node[b])
 
     def color(node: int) -> str:
-        own = of_node[node]
-        return COLOR_DATA if len(own) > 1 or n_clusters == 1 else PALETTE[min(own) % 6]
+        below = clusters_of_node[node]
+        return COLOR_DATA if len(below) > 1 or n_clusters == 1 else PALETTE[min(below) % 6]
 
     drawn = np.nan_to_num(activity)[:, order]
     image = {"cmap": diverging_colormap(), "aspect": "auto", "origin": "lower"}
     limit = max(float(np.quantile(np.abs(drawn), 0.99)), 1e-9)
     extent = (0, len(drawn) / rate_hz, -0.5, n_units - 0.5)
     edges = np.flatnonzero(np.diff(cluster[order])) + 0.5
-    with style():
+    with style_context():
         size = {"figsize": (11, 3.6), "width_ratios": (1, 5, 4), "layout": "constrained"}
         axes = plt.subplots(1, 3, **size)[1]
         dendrogram(tree, ax=axes[0], orientation="left", no_labels=True, link_color_func=color)
@@ -117,7 +117,7 @@ def plot_ward(activity: np.ndarray, rate_hz: float, n_clusters: int = 1) -> np.n
 def plot_traces(
     activity: np.ndarray, rate_hz: float, units: Sequence[int], ax: Axes | None = None
 ) -> Axes:
-    """Draw a few hidden units one above the other, their active times highlighted (Fig. 4B).
+    """Draw a few hidden units one above the other and highlight when they are active (Fig. 4B).
 
     Parameters
     ----------
@@ -128,6 +128,7 @@ def plot_traces(
     units : sequence of int
         Hidden units, from the top down (or a mask, or a slice).
     ax : matplotlib.axes.Axes, optional
+        Made if not given.
 
     Returns
     -------
@@ -151,7 +152,7 @@ def plot_traces(
     time_s = np.arange(len(traces)) / rate_hz
     step = max(float(np.ptp(traces, axis=0).max()), 1e-9) * 1.05
     places = -step * np.arange(len(units))
-    with style():
+    with style_context():
         ax = own_axes(ax, figsize=(8, 0.8 * len(units) + 0.8))
         for place, trace in zip(places, traces.T, strict=True):
             ax.axhline(place, color="0.75", linewidth=0.6)
@@ -168,10 +169,13 @@ def plot_traces(
 def plot_variance(activity: np.ndarray, ax: Axes | None = None) -> Axes:
     """Draw the cumulative variance of the principal components of hidden activity (Fig. 4D).
 
+    The dashed line is that of components with equal variance.
+
     Parameters
     ----------
     activity : (T, M) float
     ax : matplotlib.axes.Axes, optional
+        Made if not given.
 
     Returns
     -------
@@ -183,7 +187,7 @@ def plot_variance(activity: np.ndarray, ax: Axes | None = None) -> Axes:
     'variance explained'
     """
     share = principal_variance(activity)
-    with style():
+    with style_context():
         ax = own_axes(ax, figsize=(3.6, 3))
         count = np.arange(1, len(share) + 1)
         ax.plot(count, share, "o-", markersize=3, color=COLOR_MODEL)
@@ -202,6 +206,7 @@ def plot_density(activity: np.ndarray, ax: Axes | None = None) -> Axes:
         Trace minus transition point; units with NaN are left out. Each unit is scaled by the
         standard deviation of its trace.
     ax : matplotlib.axes.Axes, optional
+        Made if not given.
 
     Returns
     -------
@@ -216,7 +221,7 @@ def plot_density(activity: np.ndarray, ax: Axes | None = None) -> Axes:
     spread = activity.std(axis=0)
     kept = np.isfinite(spread) & (spread > 0)
     pooled = (activity[:, kept] / spread[kept]).ravel()
-    with style():
+    with style_context():
         ax = own_axes(ax, figsize=(3.6, 3))
         if pooled.size:
             bins = np.linspace(*np.quantile(pooled, [0.001, 0.999]), 81)
@@ -234,6 +239,7 @@ def plot_periods(hidden_units_s: np.ndarray, neurons_s: np.ndarray, ax: Axes | N
     hidden_units_s, neurons_s : array of float
         As `crbm_lite.assemblies.dynamics.time_constants_s` gives them; NaN is left out.
     ax : matplotlib.axes.Axes, optional
+        Made if not given.
 
     Returns
     -------
@@ -251,7 +257,7 @@ def plot_periods(hidden_units_s: np.ndarray, neurons_s: np.ndarray, ax: Axes | N
     }
     values = [as_durations_s(x, "time constants") for x in (hidden_units_s, neurons_s)]
     pooled = np.concatenate(values)
-    with style():
+    with style_context():
         ax = own_axes(ax, figsize=(3.6, 3))
         if pooled.size:
             low, high = pooled.min() / 1.2, pooled.max() * 1.2
@@ -274,8 +280,9 @@ def plot_active_units(active: np.ndarray, n_hidden: int, ax: Axes | None = None)
     active : (T,) float
         m(t); NaN is left out.
     n_hidden : int
-        M.
+        M, the hidden units that have weights.
     ax : matplotlib.axes.Axes, optional
+        Made if not given.
 
     Returns
     -------
@@ -288,7 +295,7 @@ def plot_active_units(active: np.ndarray, n_hidden: int, ax: Axes | None = None)
     """
     phase = phase_given_active(active, n_hidden)
     share = np.asarray(active, dtype=np.float64) / n_hidden
-    with style():
+    with style_context():
         ax = own_axes(ax, figsize=(4.5, 3))
         ax.hist(share[np.isfinite(share)], bins=np.linspace(0, 1, 51), color=COLOR_MODEL)
         ax.axvspan(0, FERROMAGNETIC_BELOW / n_hidden, color="0.85", zorder=0, linewidth=0)

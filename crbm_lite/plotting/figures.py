@@ -1,7 +1,7 @@
 """Figures that several chapters share: validation, rasters, neurons in the brain.
 
-No equations live here. Every function draws into the axes it is given, or makes its own, and
-returns them. The style and the palette are those of `crbm_lite.plotting.style`.
+Every function draws into the axes it is given, or makes its own, and returns them. Style and
+palette are those of `crbm_lite.plotting.style`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from crbm_lite.plotting.style import (
     COLOR_DATA,
     COLOR_MODEL,
     COLOR_POSITIVE,
-    PALETTE,
     diverging_colormap,
     own_axes,
     sequential_colormap,
-    style,
+    style_context,
+    unit_symbol,
 )
 
 if TYPE_CHECKING:
@@ -31,16 +31,15 @@ if TYPE_CHECKING:
     from crbm_lite.validation.report import ValidationReport
 
 __all__ = [
-    "PALETTE",
+    "VIEWS",
     "brain_scatter",
     "nllh_distribution",
     "plot_validation",
     "raster",
     "score_density",
-    "style",
 ]
 
-# Title and axis symbol of the five statistics; spikes and h are numbers without unit.
+# Title and axis symbol of the five statistics; spikes and h have no unit.
 _STATISTICS = {
     "v": ("mean activity", r"$\langle v_i \rangle$ (per frame)"),
     "h": ("mean hidden activity", r"$\langle h_\mu \rangle$ (s.d. of h)"),
@@ -48,15 +47,15 @@ _STATISTICS = {
     "vv": ("pairs of neurons", r"cov$(v_i, v_j)$ (per frame$^2$)"),
     "hh": ("pairs of hidden units", r"cov$(h_\mu, h_\nu)$ (variance of h)"),
 }
-# Columns across, up and along the line of sight: x left to right, y tail to nose, z belly to back.
-VIEWS = {"dorsal": (0, 1, 2), "lateral": (1, 2, 0), "frontal": (0, 2, 1)}
+# Coordinates drawn across and up: x runs left to right, y tail to nose, z belly to back.
+VIEWS = {"dorsal": (0, 1), "lateral": (1, 2), "frontal": (0, 2)}
 
 
 def score_density(score: StatisticScore, name: str, ax: Axes | None = None) -> Axes:
     """Draw data against model for one statistic, like a panel of Fig. 2C-G.
 
-    The entries are drawn as points where they are few, else as the logarithm of their density; the
-    line is the identity, and the title gives Pearson's r and the nRMSE.
+    Up to 2,000 entries are drawn as points, more as the logarithm of their density. The line is the
+    identity, and the title gives Pearson's r and the nRMSE.
 
     Parameters
     ----------
@@ -64,6 +63,7 @@ def score_density(score: StatisticScore, name: str, ax: Axes | None = None) -> A
     name : {"v", "h", "vh", "vv", "hh"}
         Which statistic it is, for the labels.
     ax : matplotlib.axes.Axes, optional
+        Made if not given.
 
     Returns
     -------
@@ -84,13 +84,13 @@ def score_density(score: StatisticScore, name: str, ax: Axes | None = None) -> A
     'r = 1.00, nRMSE = −0.06'
     """
     if name not in _STATISTICS:
-        raise ValueError(f"name is {name!r}: give one of {', '.join(_STATISTICS)}.")
+        raise ValueError(f"name is {name!r}: give one of {', '.join(_STATISTICS)}")
     from matplotlib.colors import LogNorm
 
     title, symbol = _STATISTICS[name]
     density = score.density
     low, high = density.edges[[0, -1]]
-    with style():
+    with style_context():
         ax = own_axes(ax, figsize=(3.2, 3.2))
         if 0 < score.n_entries <= len(density.data) and score.n_entries <= 2000:
             ax.scatter(density.data, density.model, s=6, color=COLOR_MODEL, rasterized=True)
@@ -107,14 +107,15 @@ def score_density(score: StatisticScore, name: str, ax: Axes | None = None) -> A
 
 
 def nllh_distribution(likelihood: NormalisedLikelihood, ax: Axes | None = None) -> Axes:
-    """Histogram of the nLLH over neurons, like Fig. 2H: 0 is the independent model, 1 perfect.
+    """Draw a histogram of the nLLH over neurons, like Fig. 2H.
 
-    Values below -1 are counted in the first bin.
+    The independent model has 0, a perfect one 1. Values below -1 are counted in the first bin.
 
     Parameters
     ----------
     likelihood : NormalisedLikelihood
     ax : matplotlib.axes.Axes, optional
+        Made if not given.
 
     Returns
     -------
@@ -129,7 +130,7 @@ def nllh_distribution(likelihood: NormalisedLikelihood, ax: Axes | None = None) 
     'neurons (count)'
     """
     values = np.clip(likelihood.nllh[np.isfinite(likelihood.nllh)], -1.0, 1.0)
-    with style():
+    with style_context():
         ax = own_axes(ax, figsize=(3.2, 3.2))
         bins = np.linspace(values.min(initial=-0.1), 1.0, 61)
         ax.hist(values, bins=bins, color=COLOR_MODEL)
@@ -141,7 +142,12 @@ def nllh_distribution(likelihood: NormalisedLikelihood, ax: Axes | None = None) 
 
 
 def plot_validation(report: ValidationReport) -> np.ndarray:
-    """Draw six panels like Fig. 2C-H (`ValidationReport.plot`).
+    """Draw the five statistics and the nLLH, six panels like Fig. 2C-H.
+
+    Parameters
+    ----------
+    report : ValidationReport
+        Its method ``plot`` calls this function.
 
     Returns
     -------
@@ -149,7 +155,7 @@ def plot_validation(report: ValidationReport) -> np.ndarray:
     """
     import matplotlib.pyplot as plt
 
-    with style():
+    with style_context():
         axes = plt.subplots(2, 3, figsize=(9.6, 6.4))[1].ravel()
     for ax, name in zip(axes, _STATISTICS):
         score_density(getattr(report, name), name, ax)
@@ -165,7 +171,7 @@ def raster(
     order: np.ndarray | None = None,
     color: str = COLOR_DATA,
 ) -> Axes:
-    """Spikes of many neurons over time, one row a neuron.
+    """Draw the spikes of many neurons over time, one row for each neuron.
 
     Parameters
     ----------
@@ -173,10 +179,11 @@ def raster(
     rate_hz : float
         Frames per second.
     ax : matplotlib.axes.Axes, optional
+        Made if not given.
     order : (K,) int or (N,) bool, optional
-        Neurons to draw, from the bottom up; all of them in their own order if not given.
+        Neurons to draw, from the bottom up; by default all of them in their own order.
     color : str
-        Of the spikes.
+        Colour of the spikes (default black).
 
     Returns
     -------
@@ -205,7 +212,7 @@ def raster(
     rows = row_of_neuron[spikes.neurons]
     frames = np.repeat(np.arange(n_frames), np.diff(spikes.frame_starts))[rows >= 0]
     rows = rows[rows >= 0]
-    with style():
+    with style_context():
         ax = own_axes(ax)
         ax.plot(frames / rate_hz, rows, linestyle="none", marker=",", color=color, rasterized=True)
         ax.set(xlim=(0, n_frames / rate_hz), ylim=(-0.5, len(drawn) - 0.5))
@@ -221,29 +228,31 @@ def brain_scatter(
     view: str = "dorsal",
     label: str = "weight",
     limit: float | None = None,
-    unit: str = "µm",
+    coordinate_unit: str = "um",
 ) -> Axes:
     """Draw neurons at their places, coloured by a signed value: their weight to a hidden unit.
 
-    In a projection the strongest values are drawn last, so that each place shows its maximum; in
+    In a projection the strongest values are drawn last, so that each place shows its maximum. In
     perspective neurons fade towards zero.
 
     Parameters
     ----------
     coordinates : (N, 3) float
-        x, y, z of each neuron, in `unit`.
+        x, y, z of each neuron, in `coordinate_unit`.
     values : (N,) float
         Blue below 0, vermilion above; NaN and infinity are not drawn.
     ax : matplotlib.axes.Axes, optional
-        For view "3d", axes made with `projection="3d"`.
+        For view "3d", axes made with `projection="3d"`. Made if not given.
     view : {"dorsal", "lateral", "frontal", "3d"}
-        Projection along z, x or y, or perspective; x runs from left to right, y from tail to nose.
+        Projection along z, x or y, or perspective (default "dorsal"); x runs from left to right, y
+        from tail to nose.
     label : str
-        What the values are; written at the colour bar.
+        What the values are; written at the colour bar (default "weight").
     limit : float, optional
-        |value| at which colours saturate; the 99.5th percentile of |values| != 0 if not given.
-    unit : str
-        Unit of the coordinates.
+        |value| at which colours saturate; by default the 99.5th percentile of the |values| that are
+        not 0.
+    coordinate_unit : str
+        Unit of the coordinates, ``recording.coordinate_unit`` (default "um").
 
     Returns
     -------
@@ -265,7 +274,7 @@ def brain_scatter(
         raise ValueError(f"values has shape {values.shape}: give (N,) numbers, some of them finite")
     coordinates, values = finite_places(coordinates, len(values)), values.astype(np.float64)
     if view not in {*VIEWS, "3d"}:
-        raise ValueError(f"view is {view!r}: give one of {', '.join(VIEWS)} or 3d.")
+        raise ValueError(f"view is {view!r}: give one of {', '.join(VIEWS)} or 3d")
     order = np.argsort(np.abs(values))[: np.isfinite(values).sum()]  # NaN come last
     values, places = values[order], coordinates[order]
     if limit is None:
@@ -278,23 +287,34 @@ def brain_scatter(
         "cmap": diverging_colormap(),
         "vmin": -limit,
         "vmax": limit,
-        "s": float(np.clip(2e4 / max(len(values), 1), 1.0, 20.0)),
         "rasterized": True,
     }
-    names = [f"{axis} ({unit})" for axis in "xyz"]
-    with style():
+    extent = np.ptp(coordinates, axis=0)
+    names = [f"{axis} ({unit_symbol(coordinate_unit)})" for axis in "xyz"]
+    with style_context():
         if view == "3d":
             ax = own_axes(ax, subplot_kw={"projection": "3d"})
-            alpha = np.clip(np.abs(values) / limit, 0.1, 1.0)  # see through what is near zero
-            drawing |= {"alpha": alpha, "edgecolors": "face", "linewidths": 0.0}
-            points = ax.scatter(*places.T, depthshade=False, **drawing)
+            drawing |= {"s": _marker_area(ax, extent[:2], len(values)), "edgecolors": "face"}
+            alpha = np.clip(np.abs(values) / limit, 0.2, 1.0)  # see through what is near zero
+            points = ax.scatter(*places.T, depthshade=False, alpha=alpha, linewidths=0.0, **drawing)
             ax.set(xlabel=names[0], ylabel=names[1], zlabel=names[2])
-            ax.set_box_aspect(np.maximum(np.ptp(coordinates, axis=0), 1e-9))
+            ax.set_box_aspect(np.maximum(extent, 1e-9))
+            ax.locator_params(nbins=4)  # more would collide on the shorter axes
+            ax.tick_params(pad=0)
         else:
             ax = own_axes(ax)
-            across, up, _ = VIEWS[view]
+            across, up = VIEWS[view]
+            drawing["s"] = _marker_area(ax, extent[[across, up]], len(values))
             points = ax.scatter(places[:, across], places[:, up], **drawing)
             ax.set(xlabel=names[across], ylabel=names[up], aspect="equal")
         pad = 0.2 if view == "3d" else 0.02  # room for the label of the third axis
         ax.figure.colorbar(points, ax=ax, label=label, shrink=0.7, pad=pad)
     return ax
+
+
+def _marker_area(ax: Axes, extent: np.ndarray, n_neurons: int) -> float:
+    """Area of a marker in points squared: all together fill most of the rectangle of the brain."""
+    room = 72 * ax.figure.get_size_inches() * ax.get_position().size
+    extent = np.maximum(extent, 0.05 * max(extent.max(), 1e-9))  # a plane seen from its edge
+    rectangle = extent * (room / extent).min()
+    return float(np.clip(0.75 * rectangle.prod() / n_neurons, 1.0, 20.0))

@@ -1,6 +1,7 @@
-"""A matrix of brain regions to point at: names on hover, in the order given.
+"""The region matrix: squares in a colour scale, which name their regions when pointed at.
 
-No equations. The figure is plotly's; it takes the width that the page has.
+The figure is plotly's and takes the width that the page has. Its colour scale is
+`crbm_lite.plotting.style.SEQUENTIAL`, over log10 of the values.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_texts
+from crbm_lite.checks.arrays import check_unique
+from crbm_lite.plotting.interactive.html import html_text
 from crbm_lite.plotting.style import SEQUENTIAL
 
 if TYPE_CHECKING:
@@ -27,21 +31,23 @@ def region_matrix(
     short_names: Sequence[str] | None = None,
     height_px: int = 600,
 ) -> Figure:
-    """Draw the logarithm of a region matrix as squares that tell their names and value.
+    """Draw the logarithm of a region matrix; pointing at a square shows its names and value.
 
     Parameters
     ----------
     matrix : (Q, R) array
         Values above 0 are coloured by log10; zeros and NaN stay empty.
     names : sequence of R str
-        Of the columns, and of the rows without `row_names`; underscores are shown as spaces.
+        Names of the columns, and of the rows if there are no `row_names`; underscores are shown as
+        spaces.
     label : str
         What the values are, with their unit if they have one.
     row_names : sequence of Q str, optional
-        For a matrix that is not of regions with regions; it then fills the figure.
+        For a matrix whose rows are no regions, such as animals; it then fills the figure.
     short_names : sequence of R str, optional
-        Written along the axes in place of `names`, which still show on hover.
+        Written along the axes instead of `names`, which still show on hover.
     height_px : int
+        Height of the figure (default 600).
 
     Returns
     -------
@@ -51,7 +57,7 @@ def region_matrix(
     ------
     ValueError
         If names and matrix do not fit, a name occurs twice, the matrix holds infinity or no
-        numbers, or nothing is above 0.
+        numbers, or no value is above 0.
 
     Examples
     --------
@@ -63,22 +69,23 @@ def region_matrix(
 
     values = np.asarray(matrix)
     if values.dtype.kind not in "fiub" or np.isinf(values).any():
-        raise ValueError("matrix holds infinity or no numbers: give (Q, R) finite values, or NaN.")
-    if names is None:
-        raise ValueError("names is None: give the name of each column.")
+        raise ValueError("matrix holds infinity or no numbers: give (Q, R) finite values, or NaN")
     values = values.astype(np.float64)
-    columns = [str(name).replace("_", " ") for name in names]
-    rows = columns if row_names is None else [str(name).replace("_", " ") for name in row_names]
+    columns = _shown_names(names, "names")
+    rows = columns if row_names is None else _shown_names(row_names, "row_names")
     if values.shape != (len(rows), len(columns)):
         raise ValueError(
-            f"matrix has shape {values.shape} for {len(rows)} row and {len(columns)} column names."
+            f"matrix has shape {values.shape}: give {len(rows)} rows and {len(columns)} columns, "
+            "one for each name"
         )
-    if len(set(columns)) < len(columns) or len(set(rows)) < len(rows):
-        raise ValueError("names holds a name twice: rows and columns are told apart by them.")
-    if short_names is not None and len(short_names) != len(columns):
-        raise ValueError(f"short_names has {len(short_names)} entries for {len(columns)} names.")
+    short = columns
+    if short_names is not None:
+        short = tuple(html_text(name) for name in as_texts(short_names, "short_names"))
+    if len(short) != len(columns):
+        raise ValueError(f"short_names has {len(short)} entries: give {len(columns)}, as in names")
     if not (values > 0).any():
-        raise ValueError("matrix has no value above 0: there is nothing to show.")
+        raise ValueError("matrix has no value above 0: give one that has something to show")
+    scale = f"log10 {html_text(label)}"
     logs = np.log10(values, out=np.full_like(values, np.nan), where=values > 0)
     figure = go.Figure(
         go.Heatmap(
@@ -86,20 +93,29 @@ def region_matrix(
             x=columns,
             y=rows,
             colorscale=list(SEQUENTIAL),
-            hovertemplate=f"%{{y}}<br>%{{x}}<br>log10 {label}: %{{z}}<extra></extra>",
+            meta=scale,
+            hovertemplate="%{y}<br>%{x}<br>%{meta}: %{z}<extra></extra>",
             colorbar={
-                "title": {"text": f"log10 {label}", "side": "top"},
+                "title": {"text": scale, "side": "top"},
                 "orientation": "h", "y": 1.02, "yanchor": "bottom", "thickness": 12,
             },
         )
     )  # fmt: skip
     margin = {"t": 60, "l": 10, "r": 10, "b": 10}
     figure.update_layout(height=height_px, margin=margin, plot_bgcolor="white")
-    short = columns if short_names is None else [str(name) for name in short_names]
-    ticks = {"tickfont": {"size": 9}, "automargin": True, "constrain": "domain", "showgrid": False}
+    ticks = {
+        "type": "category",  # names may look like numbers or dates
+        "tickfont": {"size": 9}, "automargin": True, "constrain": "domain", "showgrid": False,
+    }  # fmt: skip
     written = {"tickmode": "array", "tickvals": columns, "ticktext": short}
     figure.update_xaxes(tickangle=90, **written, **ticks)
     figure.update_yaxes(autorange="reversed", constraintoward="top", **ticks)
     if row_names is None:
         figure.update_yaxes(scaleanchor="x", **written)
     return figure
+
+
+def _shown_names(names: Sequence[str], argument: str) -> tuple[str, ...]:
+    shown = tuple(html_text(name.replace("_", " ")) for name in as_texts(names, argument))
+    check_unique(shown, argument)  # rows and columns are told apart by their names
+    return shown

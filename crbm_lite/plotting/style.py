@@ -1,9 +1,10 @@
-"""The figure style and the palette, one for the whole package and its book.
+"""The figure style, the palette and the colour scales, one for the whole package and its book.
 
-No equations. Colours mean the same thing in every figure: data black, model blue, positive weights
-vermilion, negative weights blue. The style lives in `crbm_lite/plotting/crbm_lite.mplstyle`; it is
-applied while a function of `crbm_lite.plotting.figures` draws, and leaves matplotlib's global
-settings alone.
+Colours mean the same thing in every figure: data are black, the model is blue, positive weights are
+vermilion and negative weights are blue. Amounts, such as the entries of a region matrix, run from
+pale to dark blue (`SEQUENTIAL`). The style lives in `crbm_lite/plotting/crbm_lite.mplstyle`. The
+functions of `crbm_lite.plotting` apply it while they draw and leave matplotlib's global settings
+alone; `use_style` sets these, for figures of your own.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ __all__ = [
     "diverging_colormap",
     "own_axes",
     "sequential_colormap",
-    "style",
+    "style_context",
+    "unit_symbol",
+    "use_style",
 ]
 
 STYLE_FILE = Path(__file__).with_name("crbm_lite.mplstyle")
@@ -42,25 +45,41 @@ COLOR_POSITIVE = PALETTE[1]
 COLOR_NEGATIVE = PALETTE[0]
 # Signed values, negative to positive.
 SIGNED = (COLOR_NEGATIVE, "#E6E6E6", COLOR_POSITIVE)
-# One hue, from little to much. Its palest differs from the page, where nothing is; and the negative
-# that the book shows on a dark page still has the strongest contrast where there is most.
+# One hue, from little to much. The palest differs from the page, which shows where nothing is. A
+# dark page of the book shows the negative; there, too, contrast is strongest where there is most.
 SEQUENTIAL = ("#C3DAEA", PALETTE[0], "#062A44")
 
 
-@contextmanager
-def style() -> Iterator[None]:
-    """Apply the package's figure style inside a with-block.
+def use_style() -> None:
+    """Draw all figures that follow in the package's style: one line at the top of a notebook.
 
     Examples
     --------
     >>> import matplotlib
-    >>> with style():
+    >>> with matplotlib.rc_context():  # as it was, afterwards
+    ...     use_style()
     ...     matplotlib.rcParams["axes.spines.top"]
     False
     """
     import matplotlib.style
 
-    # A notebook's backend is loaded by the first figure and switches interactive mode on; leaving
+    matplotlib.style.use(STYLE_FILE)
+
+
+@contextmanager
+def style_context() -> Iterator[None]:
+    """Apply the package's figure style inside a with-block.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> with style_context():
+    ...     matplotlib.rcParams["axes.spines.top"]
+    False
+    """
+    import matplotlib.style
+
+    # The first figure of a notebook loads a backend, which switches interactive mode on. Leaving
     # the context would switch it off again, and no later figure would be shown.
     with matplotlib.style.context(STYLE_FILE):
         try:
@@ -71,7 +90,7 @@ def style() -> Iterator[None]:
 
 
 def own_axes(ax: Axes | None, **keywords) -> Axes:
-    """The axes given, or new ones made with `keywords` of ``plt.subplots``.
+    """Return the axes given, or make new ones with `keywords` of ``plt.subplots``.
 
     Examples
     --------
@@ -83,8 +102,19 @@ def own_axes(ax: Axes | None, **keywords) -> Axes:
     return plt.subplots(**keywords)[1] if ax is None else ax
 
 
+def unit_symbol(coordinate_unit: str) -> str:
+    """Write a unit of coordinates as an axis shows it.
+
+    Examples
+    --------
+    >>> unit_symbol("um"), unit_symbol("pixel")
+    ('µm', 'pixel')
+    """
+    return "µm" if coordinate_unit == "um" else coordinate_unit
+
+
 def diverging_colormap() -> Colormap:
-    """Colours for signed values: negative blue, zero light grey, positive vermilion.
+    """Make colours for signed values: negative blue, zero light grey, positive vermilion.
 
     Examples
     --------
@@ -98,7 +128,7 @@ def diverging_colormap() -> Colormap:
 
 
 def sequential_colormap() -> Colormap:
-    """Colours for amounts: little pale blue, much dark blue.
+    """Make colours for amounts, from pale blue (little) to dark blue (much).
 
     Examples
     --------

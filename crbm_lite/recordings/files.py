@@ -113,7 +113,7 @@ def save_recording(
     """
     writers = {"crbm_lite": write_native, "published": write_published}
     if not isinstance(layout, str) or layout not in writers:
-        raise ValueError(f"layout is {layout!r}: expected one of {', '.join(writers)}")
+        raise ValueError(f"layout is {layout!r}: give one of {', '.join(writers)}")
     path = as_path(path)
     if not isinstance(recording, Recording):
         raise ValueError(f"recording is a {type(recording).__name__}: give a Recording")

@@ -24,6 +24,8 @@ import numpy as np
 import scipy.sparse
 from scipy.special import expit
 
+from crbm_lite.checks.arguments import as_array, as_numbers
+
 __all__ = ["GroundTruth"]
 
 # Numbers in one tile of probabilities: 2**22 float64 are 34 MB.
@@ -68,16 +70,16 @@ class GroundTruth:
     structure_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        base = np.asarray(self.base_logit, dtype=np.float64)
+        base = as_numbers(self.base_logit, "base_logit")
         effects = scipy.sparse.csr_array(self.effects, dtype=np.float64)
-        states = np.asarray(self.states, dtype=bool)
+        states = as_array(self.states, "states").astype(bool)
         if effects.shape[0] != base.size:
             raise ValueError(
                 f"effects has {effects.shape[0]} rows but base_logit holds {base.size} neurons"
             )
         if states.ndim != 2 or states.shape[1] != effects.shape[1]:
             raise ValueError(
-                f"states has shape {states.shape}; expected (T, K) with K = {effects.shape[1]} "
+                f"states has shape {states.shape}: give (T, K) with K = {effects.shape[1]} "
                 "columns, as effects has"
             )
         for field in ("names", "kinds"):
@@ -126,12 +128,12 @@ class GroundTruth:
         return np.flatnonzero(np.diff(self.effects.indptr) == 0)
 
     def coupling_factor(self) -> tuple[np.ndarray, np.ndarray]:
-        r"""Factor and scales of the couplings that the assemblies make, of the form of Eq. 17.
+        r"""Return the couplings that the assemblies make, as the factors and scales of Eq. 17.
 
-        :math:`J_{ij} = \sum_k c_{ik} c_{jk} \mathrm{Var}(s_k)`: the planted memberships and
-        switching in the place of weights and hidden units.
-        `crbm_lite.connectivity.regions.region_connectivity` averages it over regions: the ceiling
-        of what a model of the spikes can find.
+        :math:`J_{ij} = \sum_k c_{ik} c_{jk} \mathrm{Var}(s_k)`: the planted effects stand where
+        Eq. 17 has weights, and the planted states where it has hidden units.
+        `crbm_lite.connectivity.regions.region_connectivity` averages J over regions. That is the
+        most that a model of the spikes can find.
 
         Returns
         -------
@@ -142,7 +144,7 @@ class GroundTruth:
         return self.effects.toarray(), self.states.var(axis=0)
 
     def probability(self, frames: np.ndarray | slice | None = None) -> np.ndarray:
-        """Probability of a spike, the module's equation.
+        """Compute the probability of a spike (the module's equation).
 
         Parameters
         ----------

@@ -1,7 +1,9 @@
 r"""Train/test splits of a recording by whole segments (the paper's Methods).
 
-The recording is cut into S = 10 segments of floor(T / S) frames, the last takes the rest. Every
-choice of 3 test segments (120 of them) gets the score
+The recording is cut into S = 10 segments of floor(T / S) frames; the last one takes the rest. Where
+time jumps within a quarter of a segment from a border, the border moves there, so that no trial
+shorter than half a segment is cut into train and test. Each of the 120 choices of 3 test segments
+gets the score
 
 .. math:: \mathrm{RMSE}_i\bigl(\langle v_i\rangle\bigr) \times \mathrm{RMSE}_{i<j}\bigl(
           \langle v_i v_j\rangle - \langle v_i\rangle\langle v_j\rangle\bigr)
@@ -9,7 +11,7 @@ choice of 3 test segments (120 of them) gets the score
 of train against test, and the choice of rank 11 (ascending, counted from 0) is taken: neither the
 easiest split nor a hard one.
 
-How the 120 scores need no N x N array. With :math:`C^s_{ij}` the co-activation counts of segment s,
+The 120 scores need no N x N array. With :math:`C^s_{ij}` the co-activation counts of segment s,
 :math:`a = \langle v\rangle_{test}`, :math:`b = \langle v\rangle_{train}`, and weights
 :math:`w_s = 1/T_{test}` or :math:`-1/T_{train}`, the covariances differ by
 :math:`\sum_s w_s C^s_{ij} - (a_i a_j - b_i b_j)`. The sum of its squares over all i and j is
@@ -19,8 +21,8 @@ How the 120 scores need no N x N array. With :math:`C^s_{ij}` the co-activation 
 
 where :math:`G_{ss'} = \sum_{ij} C^s_{ij} C^{s'}_{ij}
 = \sum_{t \in s, t' \in s'} (v_t \cdot v_{t'})^2` is accumulated once, from overlaps of frames, in
-integers. Taking off i = j and halving leaves the pairs i < j. All N neurons of a whole brain are
-used unless a subsample is asked for.
+integers. What is left without i = j, halved, is the sum over the pairs i < j. All N neurons of a
+whole brain are used unless you ask for a subsample.
 """
 
 from __future__ import annotations
@@ -127,7 +129,7 @@ def split_recording(
     n_frames, n_all = spikes.shape
     if not 1 <= n_test < n_segments:
         raise ValueError(
-            f"n_test is {n_test} of {n_segments} segments: expected 1 to "
+            f"n_test is {n_test} of {n_segments} segments: give 1 to "
             f"{n_segments - 1}, so that train and test both have frames"
         )
     n_choices = comb(n_segments, n_test)
@@ -156,7 +158,7 @@ def split_recording(
             f"{spikes.shape[1]} neurons: the score needs pairs, at least 2"
         )
 
-    bounds = np.append(np.arange(n_segments) * (n_frames // n_segments), n_frames)
+    bounds = _segments(n_frames, n_segments, getattr(recording, "discontinuities", ()))
     choices = np.array(list(combinations(range(n_segments), n_test)))
     is_test = np.zeros((n_choices, n_segments), dtype=bool)
     np.put_along_axis(is_test, choices, True, axis=1)
@@ -182,7 +184,7 @@ def split_recording(
 def split_train_test(
     recording: Recording, split: Split | None = None
 ) -> tuple[Recording, Recording]:
-    """Cut a recording into train and test; where segments are joined, time is discontinuous.
+    """Cut a recording into train and test; time is discontinuous where segments are joined.
 
     Parameters
     ----------
@@ -213,9 +215,20 @@ def split_train_test(
     if n_frames != recording.n_frames:
         raise ValueError(
             f"split is of {n_frames} frames, recording has {recording.n_frames}: "
-            "split this recording"
+            "give the split of this recording"
         )
     return recording.select_frames(split.train_frames), recording.select_frames(split.test_frames)
+
+
+def _segments(n_frames: int, n_segments: int, discontinuities: np.ndarray) -> np.ndarray:
+    """Return the first frame of each segment, and T."""
+    length = n_frames // n_segments
+    bounds = np.append(np.arange(n_segments) * length, n_frames)
+    if len(discontinuities):
+        distance = np.abs(bounds[1:-1, None] - discontinuities)
+        nearest = discontinuities[distance.argmin(axis=1)]
+        bounds[1:-1] = np.where(distance.min(axis=1) <= length // 4, nearest, bounds[1:-1])
+    return bounds
 
 
 def _rmse_of_choices(

@@ -8,11 +8,11 @@ and kappa_mu = lambda sum_i |w_imu| / 2, stationarity reads
     G_w - \kappa\,\partial\mathrm{Var}/\partial w = \lambda\,\mathrm{sign}(w) \ (w \ne 0), \qquad
     |G_w - \kappa\,\partial\mathrm{Var}/\partial w| \le \lambda \ (w = 0).
 
-The data's side is exact (all frames); the model's is sampled by the training chains and, after a
-long run, by twice as many that start from frames of the data. Half of the chains against the other
-half gives the sampling noise, which is taken out of the residual; sampling goes on until the noise
-is small against what is tolerated, or long enough. The condition without kappa, as the paper
-reports it, is given beside.
+The data's side is exact, since it takes all frames. The model's side is sampled by the training
+chains and, after a long run, by twice as many that start from frames of the data. One half of the
+chains against the other gives the sampling noise, which is taken out of the residual. Sampling goes
+on until the noise is small against what is tolerated, or until it has taken long enough. The
+condition without kappa, as the paper reports it, is given beside.
 
 Stationarity alone does not say that a model is any good: W = 0 is stationary, and so is a W of a
 few entries. With C the covariances <v_i v_j> - <v_i><v_j> over i < j, data against model,
@@ -20,39 +20,51 @@ few entries. With C the covariances <v_i v_j> - <v_i><v_j> over i < j, data agai
 .. math:: \mathrm{share} = \frac{\sum_{i<j} C^{model}_{ij} C^{data}_{ij}}
                                 {\sum_{i<j} C^{odd}_{ij} C^{even}_{ij}} ,
 
-the slope of model on data. Its denominator is the power of the covariances that odd and even blocks
-of frames agree on, which leaves their sampling noise out; the numerator is linear in the model, so
-noise there averages out.
+is the slope of model on data. Its denominator is the power of the covariances that odd and even
+blocks of frames agree on, which leaves their sampling noise out. The numerator is linear in the
+model, so noise averages out there.
 
 At whole-brain size an array of all weights is the unit of memory, so only the model's side is held
-as such (float32, one for each half of the chains); the rest is formed some neurons at a time, in
-float64.
+in such arrays (float32, one for each half of the chains). The rest is formed for some neurons at a
+time, in float64.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import Spikes, tiles, weight_sums
-from crbm_lite.training import update_kernels as updates
+from crbm_lite.training import update_kernels as kernels
+from crbm_lite.training.parameters import TrainedParameters
+
+__all__ = [
+    "Certificate",
+    "ModelMeans",
+    "certify",
+    "chosen_neurons",
+    "co_active",
+    "sample_model",
+    "share_of_covariance",
+]
 
 _BURN_IN, _N_SAVED, _THINNING = 500, 60, 5
-_LEAST_NOISE = 0.2  # noise, over tolerance, at which sampling ends
+_ENOUGH_NOISE = 0.2  # noise over tolerance at which sampling ends
 _ACTIVITY_TOLERANCE = 0.15
 _STATIONARITY_TOLERANCE = 1.0  # of lambda or the data's own standard error, whichever is larger
 _N_NEURONS = 1000  # spread evenly over the recording: half a million pairs
 _N_BLOCKS = 20  # blocks of frames, taken in turn by the two halves
 _SIGNIFICANT = 3.0  # standard errors of the shared power, below which there is nothing to share
+_LEAST_SIZE = 1e-3  # of sum |w|, for a hidden unit that is alive
 _LEAST_COVARIANCE_SHARE = 0.25  # trained models have 0.4 to 1.3, nearly empty ones 0 to 0.1
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Stationarity of a trained model. Residuals are root mean squares over weights.
+    """Say how stationary a trained model is. Residuals are root mean squares over weights.
 
     Attributes
     ----------
@@ -74,9 +86,8 @@ class Certificate:
     n_units_alive : int
         Hidden units with a non-zero weight.
     covariance_share : float
-        Share of the data's pair covariances that the model reproduces, see
-        `crbm_lite.training.certificate`: 1 at best, near 0 for an empty model, NaN where
-        the data have none beyond noise.
+        Share of the data's pair covariances that the model reproduces: 1 at best, near 0 for an
+        empty model, NaN where the data have none beyond noise.
     failed : tuple of str
         Which checks failed, in words.
     """
@@ -109,23 +120,12 @@ class _SquareSum:
         return float(np.sqrt(max(self.total / max(self.n, 1) - noise**2, 0.0)))
 
 
-def _hidden_over_data(
-    spikes: Spikes, weights: np.ndarray, potential: np.ndarray, mean_h: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of all frames h - mean and q (T, M) float32; mean and mean square of h (M,)."""
-    n_frames, m = spikes.n_frames, weights.shape[1]
-    h, q = np.empty((n_frames, m), np.float32), np.empty((n_frames, m), np.float32)
-    totals = np.zeros((2, m))
-    for some, inputs in spikes.input_tiles(weights):
-        out = updates.hidden_statistics(inputs, potential, mean_h)
-        h[some] = out[updates.MEAN] - mean_h
-        q[some] = out[updates.VAR_I]
-        totals += [out[updates.MEAN].sum(axis=0), out[updates.SQUARE].sum(axis=0)]
-    return h, q, *totals / n_frames
+class ModelMeans:
+    """Average what chains generate, apart for the two halves of the chains.
 
-
-class _ModelSide:
-    """Averages over what the chains generate, kept apart for the two halves of the chains.
+    Parameters
+    ----------
+    n_neurons, n_hidden : int
 
     Attributes
     ----------
@@ -133,8 +133,14 @@ class _ModelSide:
         <v (h - mean)>
     h, v : ndarray, shapes (2, M) and (2, N)
         <h - mean> and <v>.
+    neurons : ndarray of int, shape (n,)
+        Some neurons whose pairs are looked at.
     co_active : ndarray of float32, shape (n, n)
-        In how many samples two of some neurons spike, for their covariances.
+        In how many samples two of them spike.
+    n_samples : int
+        Samples of all chains together.
+    noise : float
+        Standard error of the mean <v h> of both halves, RMS over non-zero weights.
     """
 
     def __init__(self, n_neurons: int, n_hidden: int) -> None:
@@ -142,17 +148,18 @@ class _ModelSide:
         self.h, self.v = np.zeros((2, n_hidden)), np.zeros((2, n_neurons))
         self.neurons = chosen_neurons(n_neurons)
         self.co_active = np.zeros((len(self.neurons), len(self.neurons)), np.float32)
-        self.n_saved = 0
+        self.n_samples = 0
+        self.noise = float("nan")
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # BLAS threads may change sums
     def add(self, chains: GibbsChains, potential: np.ndarray, mean_h: np.ndarray) -> None:
         """Take the present states of the chains into the averages."""
         n, middle = chains.n_chains, chains.n_chains // 2
-        out = updates.hidden_statistics(chains.inputs(), potential, mean_h)
-        h = (out[updates.MEAN] - mean_h).astype(np.float32)
+        out = kernels.hidden_statistics(chains.inputs(), potential, mean_h)
+        h = (out[kernels.MEAN] - mean_h).astype(np.float32)
         self.co_active += co_active(chains.v[self.neurons, :n].T)
-        self.n_saved += 1
-        share = 1.0 / self.n_saved
+        self.n_samples += n
+        share = n / self.n_samples
         for k, half in enumerate((slice(0, middle), slice(middle, n))):
             n_half = max(half.stop - half.start, 1)
             self.h[k] += share * (h[half].sum(axis=0) / n_half - self.h[k])
@@ -161,25 +168,70 @@ class _ModelSide:
                 self.vh[k, tile] += np.float32(share) * (v @ h[half] / n_half - self.vh[k, tile])
                 self.v[k, tile] += share * (v.sum(axis=1) / n_half - self.v[k, tile])
 
-    def noise(self, weights: np.ndarray, activity: np.ndarray) -> float:
-        """Standard error of the averages over both halves, RMS over non-zero weights."""
+    def measure_noise(self, weights: np.ndarray, activity: np.ndarray) -> None:
+        """Set ``noise`` by the difference of the two halves."""
         squares = _SquareSum()
         for tile in tiles(len(weights)):
             centred = self.vh[:, tile] - activity[tile, None] * self.h[:, None]
             squares.add(0.5 * (centred[0] - centred[1])[weights[tile] != 0])
-        return squares.rms()
+        self.noise = squares.rms()
+
+
+class _SquareSum:
+    """The root mean square of numbers that come in parts."""
+
+    def __init__(self) -> None:
+        self.total, self.n = 0.0, 0
+
+    def add(self, x: np.ndarray) -> None:
+        self.total += float(np.square(x).sum())
+        self.n += x.size
+
+    def rms(self, noise: float = 0.0) -> float:
+        """Return the root, with the mean square ``noise**2`` taken out."""
+        return float(np.sqrt(max(self.total / max(self.n, 1) - noise**2, 0.0)))
+
+
+def _tolerance(activity: np.ndarray, n_frames: int, l1: float) -> float:
+    """Lambda plus the standard error of the data's <v h>, which a residual has to stay below."""
+    standard_error = float(np.sqrt(np.mean(activity * (1 - activity))) / np.sqrt(n_frames))
+    return _STATIONARITY_TOLERANCE * (l1 + standard_error)
+
+
+def sample_model(
+    parameters: TrainedParameters, chains: GibbsChains, spikes: Spikes, l1: float, n_rounds: int = 1
+) -> ModelMeans:
+    """Average over the model by its chains.
+
+    Parameters
+    ----------
+    parameters : TrainedParameters
+    chains : GibbsChains
+        Chains with the weights set; they are moved on.
+    spikes : Spikes
+        Training data: they say how much noise can be tolerated.
+    l1 : float
+        Penalty that chose the weights.
+    n_rounds : int, default 1
+        Rounds of sampling at most, while the noise is not small.
+    """
+    activity, weights = spikes.activity(), parameters.weights
+    enough = _ENOUGH_NOISE * _tolerance(activity, spikes.n_frames, l1)
+    fields = parameters.fields.astype(np.float32)
+    means = ModelMeans(*weights.shape)
+    chains.step(_BURN_IN, weights, fields, parameters.potential)
+    for _ in range(n_rounds):
+        for _ in range(_N_SAVED):
+            chains.step(_THINNING, weights, fields, parameters.potential)
+            means.add(chains, parameters.potential, parameters.mean_h)
+        means.measure_noise(weights, activity)
+        if means.noise < enough:
+            break
+    return means
 
 
 def certify(
-    spikes: Spikes,
-    weights: np.ndarray,
-    fields: np.ndarray,
-    potential: np.ndarray,
-    mean_h: np.ndarray,
-    l1: float,
-    l1_nonzero: float,
-    chains: GibbsChains,
-    n_rounds: int = 1,
+    spikes: Spikes, parameters: TrainedParameters, l1: float, l1_nonzero: float, model: ModelMeans
 ) -> Certificate:
     """Measure the stationarity of a model on its training data.
 
@@ -187,44 +239,25 @@ def certify(
     ----------
     spikes : Spikes
         Training data.
-    weights : ndarray of float32, shape (N, M)
-    fields : ndarray, shape (N,)
-    potential : ndarray, shape (4, M)
-    mean_h : ndarray, shape (M,)
-        Mean of h over the data, or near it.
+    parameters : TrainedParameters
     l1, l1_nonzero : float
         Penalty that chose the weights, and under which those that are not zero ended: 0 in a refit.
-    chains : GibbsChains
-        Chains with the weights set; they are moved on.
-    n_rounds : int
-        Rounds of saving at most, while the sampling noise is not small.
+    model : ModelMeans
+        What `sample_model` found.
     """
+    weights, mean_h = parameters.weights, parameters.mean_h
     p, n_frames = spikes.activity(), spikes.n_frames
-    standard_error = float(np.sqrt(np.mean(p * (1 - p))) / np.sqrt(n_frames))
-    tolerance = _STATIONARITY_TOLERANCE * (l1 + standard_error)
-    model, fields32 = _ModelSide(*weights.shape), fields.astype(np.float32)
-    chains.step(_BURN_IN, weights, fields32, potential)
-    for saved in range(1, n_rounds * _N_SAVED + 1):
-        chains.step(_THINNING, weights, fields32, potential)
-        model.add(chains, potential, mean_h)
-        if saved % _N_SAVED == 0:
-            noise = model.noise(weights, p)
-            if noise < _LEAST_NOISE * tolerance:
-                break
-    n_samples = model.n_saved * chains.n_chains
-    del chains  # if the caller has let go of them, too: their room is needed below
-    covariance_share = share_of_covariance(spikes, model.co_active, n_samples, model.neurons)
-    h, q, mean, square = _hidden_over_data(spikes, weights, potential, mean_h)
-    variance = square - mean**2
+    covariance_share = share_of_covariance(spikes, model.co_active, model.n_samples, model.neurons)
+    h, q, mean, square = _hidden_over_data(spikes, parameters)
     size = weight_sums(p, weights)[1]
     kappa = 0.5 * l1_nonzero * size
-    spikes_a_frame = np.diff(spikes.frame_starts)
-    vq_mean = (spikes_a_frame @ q.astype(np.float64)) / n_frames / max(p.sum(), 1e-12)
+    spikes_per_frame = np.diff(spikes.frame_starts)
+    vq_mean = (spikes_per_frame @ q.astype(np.float64)) / n_frames / max(p.sum(), 1e-12)
     by_neuron = spikes.by_neuron()
     full, without_kappa, excess = _SquareSum(), _SquareSum(), _SquareSum()
     for tile in tiles(len(weights)):
         p_tile, on = p[tile, None], weights[tile] != 0
-        # centred coordinates, in which training moves: see crbm_lite.training.update_kernels
+        # in the centred coordinates in which training moves: see crbm_lite.core.reference.gradient
         data_side = by_neuron.sums(h, tile) / n_frames - p_tile * (mean - mean_h)
         model_side = model.vh[:, tile].mean(axis=0) - p_tile * model.h.mean(axis=0)
         gradient = data_side - model_side
@@ -233,37 +266,66 @@ def certify(
         full.add((without - variance_term)[on])
         without_kappa.add(without[on])
         excess.add(np.maximum(np.abs(gradient - variance_term) - l1, 0.0)[~on])
-    residual, residual_without = full.rms(noise), without_kappa.rms(noise)
-    alive = int((size > 1e-3).sum())
-    activity_data, activity_model = float(p.mean()), float(model.v.mean())
+    certificate = Certificate(
+        residual=full.rms(model.noise),
+        residual_without_kappa=without_kappa.rms(model.noise),
+        noise=model.noise,
+        excess_at_zero=excess.rms(),
+        tolerance=_tolerance(p, n_frames, l1),
+        activity_data=float(p.mean()),
+        activity_model=float(model.v.mean()),
+        variance_h=square - mean**2,
+        n_units_alive=int((size > _LEAST_SIZE).sum()),
+        covariance_share=covariance_share,
+        failed=(),
+    )
+    return replace(certificate, failed=_failed_checks(certificate))
+
+
+def _hidden_over_data(
+    spikes: Spikes, parameters: TrainedParameters
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of all frames h - mean and q (T, M) float32; mean and mean square of h (M,)."""
+    weights, mean_h = parameters.weights, parameters.mean_h
+    n_frames, m = spikes.n_frames, weights.shape[1]
+    h, q = np.empty((n_frames, m), np.float32), np.empty((n_frames, m), np.float32)
+    totals = np.zeros((2, m))
+    for some, inputs in spikes.input_tiles(weights):
+        out = kernels.hidden_statistics(inputs, parameters.potential, mean_h)
+        h[some] = out[kernels.MEAN] - mean_h
+        q[some] = out[kernels.VAR_I]
+        totals += [out[kernels.MEAN].sum(axis=0), out[kernels.SQUARE].sum(axis=0)]
+    return h, q, *totals / n_frames
+
+
+def _failed_checks(found: Certificate) -> tuple[str, ...]:
+    """Say in words which checks a model fails."""
     failed = []
-    if alive == 0:
+    if found.n_units_alive == 0:
         failed.append("no hidden unit has weights: lambda is too large for these data")
-    elif covariance_share < _LEAST_COVARIANCE_SHARE:
+    elif found.covariance_share < _LEAST_COVARIANCE_SHARE:
         failed.append(
-            f"the model has {covariance_share:.0%} of the data's pair covariances: train longer, "
-            "or with a smaller lambda or more hidden units"
+            f"the model has {found.covariance_share:.0%} of the data's pair covariances: train "
+            "longer, or with a smaller lambda or more hidden units"
         )
-    if residual > tolerance:
-        failed.append(f"residual {residual:.4f} above {tolerance:.4f}: train longer")
-    if abs(activity_model / max(activity_data, 1e-12) - 1.0) > _ACTIVITY_TOLERANCE:
+    if found.residual > found.tolerance:
+        failed.append(f"residual {found.residual:.4f} above {found.tolerance:.4f}: train longer")
+    if abs(found.activity_model / max(found.activity_data, 1e-12) - 1.0) > _ACTIVITY_TOLERANCE:
         failed.append(
-            f"the model's activity {activity_model:.4f} is not the data's {activity_data:.4f}"
+            f"the model's activity {found.activity_model:.4f} is not the data's "
+            f"{found.activity_data:.4f}"
         )
-    return Certificate(
-        residual, residual_without, noise, excess.rms(), tolerance, activity_data, activity_model,
-        variance, alive, covariance_share, tuple(failed),
-    )  # fmt: skip
+    return tuple(failed)
 
 
 def chosen_neurons(n_neurons: int) -> np.ndarray:
-    """Indices of the neurons whose pairs are compared: all, or 1,000 spread evenly."""
+    """Choose the neurons whose pairs are compared: all, or 1,000 spread evenly."""
     return np.unique(np.linspace(0, n_neurons - 1, min(n_neurons, _N_NEURONS)).astype(np.int64))
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # the number of BLAS threads may change sums
 def co_active(v: np.ndarray) -> np.ndarray:
-    """Numbers of samples in which i and j spike, (n, n) float32; exact below 16 million."""
+    """Count the samples in which i and j spike: (n, n) float32, exact below 16 million."""
     v = v.astype(np.float32)
     return v.T @ v
 
@@ -277,7 +339,9 @@ def _covariances_with_later(co_active: np.ndarray, n_samples: int, i: int) -> np
 def share_of_covariance(
     spikes: Spikes, co_active_model: np.ndarray, n_samples: int, neurons: np.ndarray
 ) -> float:
-    """Share of the data's pair covariances that a model reproduces; NaN where data have none.
+    """Compute the share of the data's pair covariances that a model reproduces.
+
+    It is NaN where the data have none.
 
     Parameters
     ----------

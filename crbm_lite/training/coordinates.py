@@ -1,50 +1,32 @@
-r"""Coordinates in which the hidden potentials are trained.
+r"""Coordinates in which the hidden potentials are trained: (log gamma, eta, theta, delta).
 
-Eq. 13's four numbers a unit are replaced by (log gamma, eta, theta, delta):
-
-.. math::
-
-    \gamma_\pm = \frac{\gamma}{1 \pm \eta}, \qquad
-    \theta_+ = \theta + \frac{\delta}{\sqrt{1+\eta}}, \qquad
-    \theta_- = \theta - \frac{\delta}{\sqrt{1-\eta}} .
-
-theta shifts the input, delta > 0 is a soft threshold and delta < 0 a double well, eta the
-asymmetry. theta is measured from the mean input W' <v>, so that a change of the weights does not
-move the unit's working point; what a model stores is Eq. 13's uncentred theta.
+`crbm_lite.core.reference.potential_given_coordinates` has the equations. What a model stores is
+Eq. 13's uncentred theta, while the theta here is measured from the mean input W' <v>, so that a
+change of the weights does not move the unit's working point.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-MAX_ASYMMETRY = 0.95
-LOG_GAMMA, ETA, THETA, DELTA = range(4)
+from crbm_lite.core.reference import MAX_ASYMMETRY
 
+__all__ = ["coordinates_given_potential", "gradient_in_coordinates", "rescale"]
 
-def potential_given_coordinates(coordinates: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """(gamma_plus, gamma_minus, theta_plus, theta_minus) as rows (4, M), theta uncentred.
-
-    Parameters
-    ----------
-    coordinates : ndarray, shape (4, M)
-        Rows log gamma, eta, theta, delta.
-    offset : ndarray, shape (M,)
-        Mean input W' <v> over the data.
-    """
-    gamma, eta = np.exp(coordinates[LOG_GAMMA]), coordinates[ETA]
-    centre, delta = coordinates[THETA] + offset, coordinates[DELTA]
-    return np.stack(
-        [
-            gamma / (1.0 + eta),
-            gamma / (1.0 - eta),
-            centre + delta / np.sqrt(1.0 + eta),
-            centre - delta / np.sqrt(1.0 - eta),
-        ]
-    )
+LOG_GAMMA, ETA, THETA, DELTA = range(4)  # rows
 
 
 def coordinates_given_potential(potential: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Inverse of `potential_given_coordinates`, with the asymmetry clipped to its bound."""
+    """Invert `crbm_lite.core.reference.potential_given_coordinates`; eta is clipped to its bound.
+
+    Examples
+    --------
+    >>> from crbm_lite.core.reference import potential_given_coordinates
+    >>> potential = np.array([[1.0], [4.0], [-2.0], [3.0]])
+    >>> coordinates = coordinates_given_potential(potential, np.array([10.0]))
+    >>> potential_given_coordinates(coordinates, np.array([10.0])).ravel()
+    array([ 1.,  4., -2.,  3.])
+    """
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
     gamma = 2.0 / (1.0 / gamma_plus + 1.0 / gamma_minus)
     eta = np.clip(gamma / gamma_plus - 1.0, -MAX_ASYMMETRY, MAX_ASYMMETRY)
@@ -54,7 +36,7 @@ def coordinates_given_potential(potential: np.ndarray, offset: np.ndarray) -> np
 
 
 def gradient_in_coordinates(coordinates: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-    """Chain rule: a gradient (4, M) in Eq. 13's parameters to one in the coordinates."""
+    """Apply the chain rule: a slope (4, M) in Eq. 13's numbers becomes one in the coordinates."""
     gamma, eta, delta = (
         np.exp(coordinates[LOG_GAMMA]),
         coordinates[ETA],
@@ -75,6 +57,6 @@ def gradient_in_coordinates(coordinates: np.ndarray, gradient: np.ndarray) -> np
 
 
 def rescale(coordinates: np.ndarray, scale: np.ndarray) -> None:
-    """Apply h -> h / scale in place: gamma -> scale^2 gamma, theta -> scale theta."""
+    """Apply h -> h / scale in place: gamma -> scale^2 gamma and theta -> scale theta."""
     coordinates[LOG_GAMMA] += 2.0 * np.log(scale)
     coordinates[THETA:] *= scale

@@ -1,4 +1,4 @@
-"""The hyperparameters of a training run: checked, and as they change over its updates.
+"""The hyperparameters of a training run, and what they say about each of its updates.
 
 The paper's schedule is a constant learning rate, then geometric decay (Methods). The refit is the
 relaxed lasso of Meinshausen (2007): the penalty chooses the weights, and those that it left are
@@ -17,12 +17,28 @@ import numpy as np
 
 from crbm_lite.core.spikes import Spikes, SpikesError
 
+__all__ = [
+    "BACKENDS",
+    "HyperparameterError",
+    "Schedule",
+    "SpikesWarning",
+    "check_sampling",
+    "check_trainable",
+    "checked_schedule",
+    "hyperparameters_as_json",
+    "run_hyperparameters",
+]
+
 BACKENDS = ("numba", "jax", "jax-tf32", "jax-bf16")
+_STARTS = ("pca", "random")
 _WITHOUT_EFFECT = ("progress",)  # hyperparameters that leave the trained model as it is
+_MOST = 2**31
+_FROM_ONE = ("n_updates", "batch_size", "n_gibbs")
+_SHARES = ("l1", "decay_start", "ramp", "refit", "average_from")  # numbers from 0 to 1
 
 
 class HyperparameterError(ValueError):
-    """An impossible hyperparameter."""
+    """A hyperparameter that is impossible."""
 
 
 class SpikesWarning(UserWarning):
@@ -31,7 +47,7 @@ class SpikesWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Schedule:
-    """Hyperparameters of a run; the names are those of `crbm_lite.CRBM`."""
+    """Hold the hyperparameters of a run; the names are those of `crbm_lite.CRBM`."""
 
     n_updates: int
     batch_size: int
@@ -49,13 +65,13 @@ class Schedule:
     refit: float = 0.0
 
     def learning_rate_at(self, update: int) -> float:
-        """Constant, then geometric decay from ``decay_start`` to the end."""
+        """Return the learning rate: constant, then geometric decay from ``decay_start`` on."""
         done = (update / self.n_updates - self.decay_start) / max(1.0 - self.decay_start, 1e-9)
         decay = self.final_learning_rate / self.learning_rate
         return self.learning_rate * decay ** min(max(done, 0.0), 1.0)
 
     def is_refit(self, update: int) -> bool:
-        """Whether the update is one of the last, which move only weights that are not zero."""
+        """Say whether the update is one of the last, which move no weight that is zero."""
         return self.refit > 0.0 and update >= (1.0 - self.refit) * self.n_updates
 
     @property
@@ -64,75 +80,74 @@ class Schedule:
         return 0.0 if self.refit > 0.0 else self.l1
 
     def is_averaged(self, update: int) -> bool:
-        """Whether parameters after so many updates are averaged; the refit's first half is not."""
+        """Say whether parameters after so many updates belong to the mean over the later ones.
+
+        In a refit only its second half does.
+        """
         half_of_refit = 1.0 - 0.5 * self.refit if self.refit > 0.0 else 0.0
         return update > max(self.average_from, half_of_refit) * self.n_updates
 
     def l1_at(self, update: int) -> float:
-        """Penalty, raised linearly from zero over the share ``ramp`` of the updates; refit: 0."""
+        """Return the penalty: it rises from zero over the share ``ramp``, and a refit has none."""
         if self.is_refit(update):
             return 0.0
         return self.l1 * min((update + 1) / max(self.ramp * self.n_updates, 1.0), 1.0)
 
     def l1_at_zero(self, update: int) -> float:
-        """What the gradient of a weight at zero has to exceed to move it; refit: infinite."""
+        """Return what the gradient of a weight at zero must exceed; it is infinite in a refit."""
         return math.inf if self.is_refit(update) else self.l1_at(update)
 
 
-def _check_integer(name: str, value: object, least: int, most: int = 2**31) -> None:
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise HyperparameterError(f"{name} must be an integer, got {value!r}.")
-    if not least <= value <= most:
-        raise HyperparameterError(f"{name} must be from {least} to {most}, got {value}.")
+def _check_integer(name: str, value: object, least: int, most: int = _MOST) -> None:
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_integer or not least <= value <= most:
+        raise HyperparameterError(f"{name} is {value!r}: give an integer from {least} to {most}")
 
 
-def _check_number(name: str, value: object, low: float, high: float, *, open_low: bool) -> None:
-    bad = not isinstance(value, numbers.Real) or isinstance(value, bool) or not np.isfinite(value)
-    if bad or value < low or value > high or (open_low and value == low):
-        bracket = "(" if open_low else "["
-        raise HyperparameterError(
-            f"{name} must be a number in {bracket}{low}, {high}], got {value!r}."
-        )
+def _check_number(name: str, value: object, most: float, *, zero: bool) -> None:
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not 0.0 <= value <= most or (value == 0.0 and not zero):
+        least = "from 0" if zero else "above 0, and"
+        raise HyperparameterError(f"{name} is {value!r}: give a number {least} to {most:g}")
 
 
-def checked_schedule(model: object) -> Schedule:
-    """The schedule of an estimator's hyperparameters.
+def checked_schedule(estimator: object) -> Schedule:
+    """Check an estimator's hyperparameters and return its schedule.
+
+    Parameters
+    ----------
+    estimator : CRBM, or another object with the attributes of its hyperparameters
 
     Raises
     ------
     HyperparameterError
-        If one is impossible.
+        If a hyperparameter is impossible.
     """
-    _check_integer("n_hidden", model.n_hidden, 1, 65535)
-    for name in ("n_updates", "batch_size", "n_gibbs"):
-        _check_integer(name, getattr(model, name), 1)
-    _check_integer("n_chains", model.n_chains, 2)
-    _check_integer("jump_every", model.jump_every, 0)
-    _check_number("l1", model.l1, 0.0, 1.0, open_low=False)
-    _check_number("learning_rate", model.learning_rate, 0.0, 1.0, open_low=True)
-    _check_number(
-        "final_learning_rate", model.final_learning_rate, 0.0, model.learning_rate, open_low=True
-    )
-    _check_number("decay_start", model.decay_start, 0.0, 1.0, open_low=False)
-    _check_number("ramp", model.ramp, 0.0, 1.0, open_low=False)
-    _check_number("refit", model.refit, 0.0, 1.0, open_low=False)
-    _check_number("average_from", model.average_from, 0.0, 1.0, open_low=False)
-    _check_number("beta2", model.beta2, 0.0, 0.999999, open_low=False)
-    _check_number("epsilon", model.epsilon, 0.0, 1.0, open_low=True)
-    if model.init not in ("pca", "random"):
-        raise HyperparameterError(f'init must be "pca" or "random", got {model.init!r}.')
-    if model.backend not in BACKENDS:
-        raise HyperparameterError(f"backend must be one of {BACKENDS}, got {model.backend!r}.")
-    return Schedule(**{name: getattr(model, name) for name in Schedule.__dataclass_fields__})
+    _check_integer("n_hidden", estimator.n_hidden, 1, 65535)
+    for name in _FROM_ONE:
+        _check_integer(name, getattr(estimator, name), 1)
+    _check_integer("n_chains", estimator.n_chains, 2)
+    _check_integer("jump_every", estimator.jump_every, 0)
+    for name in _SHARES:
+        _check_number(name, getattr(estimator, name), 1.0, zero=True)
+    _check_number("learning_rate", estimator.learning_rate, 1.0, zero=False)
+    highest = float(estimator.learning_rate)
+    _check_number("final_learning_rate", estimator.final_learning_rate, highest, zero=False)
+    _check_number("beta2", estimator.beta2, 0.999999, zero=True)
+    _check_number("epsilon", estimator.epsilon, 1.0, zero=False)
+    for name, choices in (("init", _STARTS), ("backend", BACKENDS)):
+        if (value := getattr(estimator, name)) not in choices:
+            raise HyperparameterError(f"{name} is {value!r}: give one of {', '.join(choices)}")
+    return Schedule(**{name: getattr(estimator, name) for name in Schedule.__dataclass_fields__})
 
 
-def check_recording(spikes: Spikes, batch_size: int) -> None:
-    """Whether a model can be trained on these spikes.
+def check_trainable(spikes: Spikes, batch_size: int) -> None:
+    """Check that a model can be trained on these spikes.
 
     Raises
     ------
     SpikesError
-        If there are fewer frames than a batch, or no spikes at all.
+        If there are fewer frames than a batch has, or no spikes at all.
 
     Warns
     -----
@@ -142,17 +157,17 @@ def check_recording(spikes: Spikes, batch_size: int) -> None:
     if spikes.n_frames < batch_size:
         raise SpikesError(
             f"v has n_samples = {spikes.n_frames} frames, fewer than batch_size = {batch_size}: "
-            "pass a longer recording or a smaller batch_size."
+            "give a longer recording or a smaller batch_size"
         )
     activity = spikes.activity()
     if not activity.any():
-        raise SpikesError("v contains no spike: check the threshold of your deconvolution.")
+        raise SpikesError("v contains no spike: check the threshold of your deconvolution")
     for word, which in (("never spike", activity == 0), ("spike in every frame", activity == 1)):
         if which.any():
             some = np.flatnonzero(which)[:5].tolist()
             warnings.warn(
-                f"{which.sum()} neurons {word} (first: {some}); nothing can be learned about them. "
-                "Remove them with recording.select_neurons.",
+                f"{which.sum()} neurons {word} (first: {some}), so nothing can be learned about "
+                "them: leave them out with recording.select_neurons",
                 SpikesWarning,
                 stacklevel=3,
             )
@@ -187,7 +202,7 @@ def run_hyperparameters(parameters: Mapping[str, object]) -> dict[str, object]:
 
 
 def check_sampling(n_samples: int, n_chains: int, n_steps: int, burn_in: int) -> None:
-    """Arguments of ``CRBM.sample``; raises HyperparameterError."""
+    """Check the arguments of ``CRBM.sample``, or raise a HyperparameterError."""
     for name, value, least in (
         ("n_samples", n_samples, 1),
         ("n_chains", n_chains, 1),

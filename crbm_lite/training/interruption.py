@@ -1,8 +1,8 @@
-"""Ctrl-C, or the stop button of a notebook: taken note of, and obeyed at a good moment.
+"""Ctrl-C, or the stop button of a notebook, is noted and obeyed at a good moment.
 
-No equations. Python turns SIGINT into an exception in the middle of whatever runs, which would
-leave a training half updated. Here the first one only leaves a note that the training reads after
-each update; a second one interrupts at once, as ever.
+Python turns SIGINT into an exception in the middle of whatever runs, which would leave a training
+half updated. Here the first one only leaves a note, which the training reads after each update. A
+second one interrupts at once, as usual.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["StopRequest", "stop_request"]
 
 @dataclass
 class StopRequest:
-    """Whether somebody wants the work to stop.
+    """Say whether somebody wants the work to stop.
 
     Attributes
     ----------
@@ -32,8 +32,8 @@ class StopRequest:
 def stop_request() -> Iterator[StopRequest]:
     """Turn the first SIGINT into a note as long as the block lasts.
 
-    In a thread that is not the main one nothing changes: there Python delivers no signals. Nor does
-    it where SIGINT is ignored, as in a job in the background.
+    Nothing changes in a thread other than the main one, since Python delivers no signals there, or
+    where SIGINT is ignored, as in a job in the background.
 
     Examples
     --------

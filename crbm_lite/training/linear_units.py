@@ -1,14 +1,14 @@
 r"""Assemblies that a linear method can see: sparse-rotated principal components of the spikes.
 
 The principal components of the standardised spikes above the noise edge (Marchenko & Pastur 1967)
-are rotated to sparse loadings (varimax, Kaiser 1958); each rotated component has a time course h(t)
+are rotated to sparse loadings (varimax, Kaiser 1958). Each rotated component has a time course h(t)
 of unit variance. With more neurons than frames both change: signal begins at the edge of the noise
-that the components leave, and the rotation gives all components equal weight (`cubimax`), where
+that the components leave, and the rotation gives all components equal weight (`cubimax`), since
 varimax would add up assemblies in its largest columns.
 
-A neuron follows a unit by the rise of its log-odds from the frames in which the unit is off to
-those in which it is on, divided by the rise of h; that is zero where the covariance of v_i and h is
-below lambda or within its own noise.
+How much a neuron follows a unit is the rise of its log-odds from the frames in which the unit is
+off to those in which it is on, divided by the rise of h. It is set to zero where the covariance of
+v_i and h is below lambda or within its own noise.
 """
 
 from __future__ import annotations
@@ -21,23 +21,32 @@ from threadpoolctl import threadpool_limits
 
 from crbm_lite.core.spikes import Spikes, SpikesByNeuron, tiles, weight_sums
 
+__all__ = [
+    "LinearUnits",
+    "cubimax",
+    "find_linear_units",
+    "log_odds",
+    "two_means_threshold",
+    "varimax",
+]
+
 _OVERSAMPLING = 10
 _POWER_ITERATIONS = 4
-_WIDE_POWER_ITERATIONS = 16  # more neurons than frames: signal and noise are near to each other
-_NOISE_LIMIT = 5.0  # standard errors of a covariance, in the place of lambda where that is smaller
+_WIDE_POWER_ITERATIONS = 16  # with more neurons than frames: signal and noise are close there
+_NOISE_LIMIT = 5.0  # standard errors of a covariance: its least size where lambda is smaller
 
 
 @dataclass(frozen=True)
 class LinearUnits:
-    """What the linear method found: k units in T frames of N neurons.
+    """Hold what the linear method found: k units in T frames of N neurons.
 
     Attributes
     ----------
     h : ndarray of float32, shape (T, k)
         Time courses of zero mean and unit variance.
     rise : ndarray of float32, shape (N, k)
-        Rise of each neuron's log-odds with the unit, per unit of h; 0 where the covariance is below
-        lambda or not above its noise.
+        Rise of each neuron's log-odds with the unit, per unit of h. It is 0 where the covariance is
+        below lambda or not above its noise.
     """
 
     h: np.ndarray
@@ -75,10 +84,10 @@ class _Standardised:
 def _n_above_noise(
     singular: np.ndarray, sum_of_squares: float, n_frames: int, n_neurons: int
 ) -> int:
-    """Components with a singular value above the largest that noise would have.
+    """Count the components with a singular value above the largest that noise would have.
 
-    The noise has unit variance, as all of Z; where the neurons outnumber the frames the signal
-    takes a good part of the variance, and noise has what the components counted so far leave of it.
+    The noise has unit variance, as all of Z has. Where the neurons outnumber the frames, the signal
+    takes a good part of the variance, and the noise has what the components counted so far leave.
     """
     n, noise = 0, 1.0
     edge = np.sqrt(n_frames) + np.sqrt(n_neurons)
@@ -93,9 +102,9 @@ def _n_above_noise(
 def _principal_components(
     z: _Standardised, n_components: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Randomised SVD (Halko et al. 2011) of the components above the noise edge.
+    """Find the components above the noise edge by a randomised SVD (Halko et al. 2011).
 
-    Time courses (T, k), and loadings times singular values (N, k).
+    Return their time courses (T, k), and their loadings times singular values (N, k).
     """
     n_frames, n_neurons = z.spikes.shape
     k = min(n_components + _OVERSAMPLING, n_frames, n_neurons)
@@ -121,7 +130,7 @@ def _principal_components(
 def _rotation_towards(
     target: Callable[[np.ndarray], np.ndarray], n: int, n_iterations: int, tolerance: float
 ) -> np.ndarray:
-    """Rotation (n, n) that its own target leaves alone: R is the rotation next to target(R)."""
+    """Find the rotation R (n, n) that is the nearest one to its own target(R)."""
     rotation, score = np.eye(n), 0.0
     for _ in range(n_iterations):
         left, singular, right = np.linalg.svd(target(rotation))
@@ -133,7 +142,7 @@ def _rotation_towards(
 
 
 def varimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e-5) -> np.ndarray:
-    """Rotation (k, k) that makes loadings (N, k) sparse (Kaiser 1958).
+    """Find the rotation (k, k) that makes loadings (N, k) sparse (Kaiser 1958).
 
     Examples
     --------
@@ -164,10 +173,11 @@ def varimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e
 
 
 def cubimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e-5) -> np.ndarray:
-    """Rotation (k, k) with the largest sum of |cubes| of loadings (N, k) of equal column norm.
+    """Find the rotation (k, k) with the largest sum of |cubes| of loadings (N, k).
 
-    Fourth powers of raw loadings, as in varimax, reward a column that holds several assemblies;
-    equal norms and cubes do so less. The sum is convex in the rotation, so that no step lowers it.
+    The columns of the loadings are first given equal norms. Fourth powers of raw loadings, as in
+    varimax, reward a column that holds several assemblies; equal norms and cubes do so less. The
+    sum is convex in the rotation, so no step lowers it.
 
     Examples
     --------
@@ -195,7 +205,13 @@ def cubimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e
 
 
 def two_means_threshold(values: np.ndarray, n_iterations: int = 30) -> np.ndarray:
-    """Threshold between two clusters of every column (Otsu 1979, by iteration); (T, k) to (k,)."""
+    """Find the threshold between two clusters of every column (Otsu 1979): (T, k) to (k,).
+
+    Examples
+    --------
+    >>> two_means_threshold(np.array([[0.0], [0.2], [5.0]]))
+    array([2.55])
+    """
     threshold = 0.5 * (values.min(axis=0) + values.max(axis=0))
     for _ in range(n_iterations):
         above = values > threshold
@@ -208,12 +224,39 @@ def two_means_threshold(values: np.ndarray, n_iterations: int = 30) -> np.ndarra
 
 
 def log_odds(count: np.ndarray, n_frames: np.ndarray | int) -> np.ndarray:
-    """Log-odds of spikes counted in frames, with half a pseudo-spike on either side."""
+    """Return the log-odds of spikes counted in frames, with half a pseudo-spike on either side.
+
+    Examples
+    --------
+    >>> float(log_odds(np.array(5), 10))
+    0.0
+    """
     return np.log((count + 0.5) / (n_frames - count + 0.5))
 
 
-def linear_units(spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Generator) -> LinearUnits:
-    """Sparse-rotated principal components above the noise edge, at most ``n_hidden`` of them."""
+def find_linear_units(
+    spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Generator
+) -> LinearUnits:
+    """Find the sparse-rotated principal components above the noise edge, at most ``n_hidden``.
+
+    Parameters
+    ----------
+    spikes : Spikes
+    n_hidden : int
+    l1 : float
+        Penalty lambda: a neuron whose covariance with a unit is smaller does not follow it.
+    rng : numpy.random.Generator
+
+    Examples
+    --------
+    >>> from crbm_lite.core.spikes import as_spikes
+    >>> rng = np.random.default_rng(0)
+    >>> on = rng.random((500, 2)) < 0.3  # two groups of ten neurons
+    >>> v = rng.random((500, 20)) < np.where(np.repeat(on, 10, axis=1), 0.7, 0.05)
+    >>> units = find_linear_units(as_spikes(v), 5, 0.01, rng)
+    >>> (units.rise > 1).sum(axis=0)
+    array([10, 10])
+    """
     n_frames, n_neurons = spikes.shape
     by_neuron = spikes.by_neuron()
     with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums

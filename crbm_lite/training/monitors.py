@@ -1,8 +1,8 @@
 """The watch over a training run: monitors, the state to go back to, checkpoints, Ctrl-C.
 
-No equations. On NaN, or when the chains leave the data's activity, the last good state comes back
-with half the learning rate. What the rest of a run depends on is given as named arrays, and a run
-that is restored from them ends in the same bits.
+On NaN, or when the chains leave the data's activity, the last good state comes back with half the
+learning rate. What the rest of a run depends on is given as named arrays, and a run that is
+restored from them ends in the same bits.
 """
 
 from __future__ import annotations
@@ -12,24 +12,69 @@ import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.training.interruption import StopRequest
-from crbm_lite.training.trainer import Trainer
+from crbm_lite.training.parameters import TrainedParameters
+from crbm_lite.training.update_plan import UpdatePlan
+
+__all__ = ["History", "MonitoredRun", "Save", "Trainer"]
 
 TRIAL_UPDATES = 100  # a run is not judged before
-_N_RECORDS = 200  # monitors over a run
+_N_RECORDS = 200  # over a run
 _N_SNAPSHOTS = 40
+_LEAST_BETWEEN_SNAPSHOTS = 25  # updates
+_N_RECENT = 5  # records that the chains' activity is averaged over
 _LOST_RATIO = 4.0  # chains this far from the data's activity have left it
-_MAX_REWINDS = 8
+_MOST_REWINDS = 8
 
 Save = Callable[[dict[str, np.ndarray]], object]  # receives a state
 
 
+class Trainer(Protocol):
+    """What a run asks of a trainer, whatever it computes with.
+
+    Attributes
+    ----------
+    plan : UpdatePlan
+    """
+
+    plan: UpdatePlan
+
+    def one_update(self, measure: bool = False) -> float | None:
+        """Move the parameters once; if asked, return the effective share of the chains."""
+
+    def activity_of_chains(self) -> float:
+        """Return the spikes per neuron and chain."""
+
+    def density(self) -> float:
+        """Return the share of weights that are not zero."""
+
+    def is_finite(self) -> bool:
+        """Say whether all parameters are finite."""
+
+    def snapshot(self) -> dict[str, object]:
+        """Copy everything that a rewind needs, the number of the update among it."""
+
+    def rewind(self, snapshot: Mapping[str, object]) -> None:
+        """Go back to a snapshot with half the learning rate."""
+
+    def state(self) -> dict[str, object]:
+        """Return everything on which the updates to come depend."""
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Go on from a `state` as if nothing had happened in between."""
+
+    def finish(self) -> tuple[TrainedParameters, GibbsChains]:
+        """Return the parameters of the run, and the chains under them."""
+
+
 @dataclass(frozen=True)
 class History:
-    """Monitors of a run: arrays with one entry a record, and the events in words.
+    """Monitors of a run: arrays with one entry per record, and the events in words.
 
     Attributes
     ----------
@@ -59,8 +104,20 @@ class History:
     events: tuple[str, ...]
 
 
+class _Record(NamedTuple):
+    """The arrays of a `History` at one update."""
+
+    update: int
+    learning_rate: float
+    l1: float
+    activity_chains: float
+    density: float
+    effective_chains: float
+    seconds: float
+
+
 class MonitoredRun:
-    """Book-keeping of one run: monitors, snapshots, events.
+    """Keep the books of one run: monitors, snapshots, events.
 
     Parameters
     ----------
@@ -68,71 +125,125 @@ class MonitoredRun:
         Spikes per neuron and frame in the data.
     progress : tqdm or alike
     stop : StopRequest
+    save : callable, optional
+        Called with the state every `save_every` updates, at the end, and when interrupted.
+    save_every : int, default 1
+
+    Attributes
+    ----------
+    activity, progress, stop
+        As given.
+    events : list of str
+        What has happened so far.
     """
 
-    def __init__(self, activity: float, progress: object, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        activity: float,
+        progress: object,
+        stop: StopRequest,
+        save: Save | None = None,
+        save_every: int = 1,
+    ) -> None:
         self.activity, self.progress, self.stop = activity, progress, stop
-        self.records: list[tuple] = []
+        self._save, self._save_every = save, save_every
         self.events: list[str] = []
-        self.began = time.perf_counter()
-        self.n_rewinds = 0
-        self.snapshot: dict[str, object] | None = None
-        self.saved_at = -1  # update
+        self._records: list[_Record] = []
+        self._began = time.perf_counter()
+        self._n_rewinds = 0
+        self._snapshot: dict[str, object] | None = None
+        self._saved_at = -1  # update
 
-    def train(self, trainer: Trainer, save: Save | None, save_every: int) -> str:
+    def train(self, trainer: Trainer) -> str:
         """Update to the end; return "finished", "interrupted" or "diverged"."""
-        schedule = trainer.schedule
-        every = max(schedule.n_updates // _N_RECORDS, 1)
-        snapshot_every = max(schedule.n_updates // _N_SNAPSHOTS, 25)
-        if self.snapshot is None:
-            self.snapshot = trainer.snapshot()
-        while trainer.update < schedule.n_updates:
-            if trainer.update % save_every == 0 or self.stop.made:
-                self._save(trainer, save)
+        plan, n_updates = trainer.plan, trainer.plan.schedule.n_updates
+        record_every = max(n_updates // _N_RECORDS, 1)
+        if self._snapshot is None:
+            self._snapshot = trainer.snapshot()
+        while plan.update < n_updates:
+            if plan.update % self._save_every == 0 or self.stop.made:
+                self._save_once(trainer)
             if self.stop.made:
                 return "interrupted"
-            record = (trainer.update + 1) % every == 0
-            share = trainer.one_update(measure=record)
+            is_recorded = (plan.update + 1) % record_every == 0
+            effective_share = trainer.one_update(measure=is_recorded)
             self.progress.update(1)
-            if not record:
+            if not is_recorded:
                 continue
-            reason = self._record(trainer, share)
+            reason = self._record(trainer, effective_share)
             if reason is None:
-                recent = trainer.update - self.snapshot["update"] < snapshot_every
-                if not recent and self._is_healthy():
-                    self.snapshot = None  # as large as all parameters: room for the new one
-                    self.snapshot = trainer.snapshot()
-                continue
-            self.n_rewinds += 1
-            if self.n_rewinds > _MAX_REWINDS:
-                self.events.append(f"update {trainer.update}: {reason}; no rewind left")
-                trainer.rewind(self.snapshot)
+                self._take_snapshot(trainer)
+            elif not self._rewind(trainer, reason):
                 return "diverged"
-            lost = trainer.update - self.snapshot["update"]
-            trainer.rewind(self.snapshot)
-            self.progress.update(-lost)
-            self.events.append(
-                f"update {trainer.update + lost}: {reason}; back to update {trainer.update} with "
-                f"learning rate x {trainer.learning_rate_factor:g}"
-            )
-        self._save(trainer, save)
+        self._save_once(trainer)
         return "finished"
 
-    def _save(self, trainer: Trainer, save: Save | None) -> None:
+    def _record(self, trainer: Trainer, effective_share: float) -> str | None:
+        """Append a record; return the reason if the run has diverged."""
+        if not trainer.is_finite():
+            return "parameters are no longer finite"
+        plan = trainer.plan
+        record = _Record(
+            plan.update, plan.learning_rate, plan.schedule.l1_at(plan.update),
+            trainer.activity_of_chains(), trainer.density(), effective_share,
+            time.perf_counter() - self._began,
+        )  # fmt: skip
+        self._records.append(record)
+        self.progress.set_postfix_str(
+            f"lr {record.learning_rate:.1e}, activity {record.activity_chains:.3f}"
+            f"/{self.activity:.3f}, W {record.density:.1%}"
+        )
+        if plan.update > TRIAL_UPDATES and not self._is_healthy():
+            recent = self._recent_activity()
+            return f"the chains' activity {recent:.3f} has left the data's {self.activity:.3f}"
+        return None
+
+    def _recent_activity(self) -> float:
+        return float(np.mean([r.activity_chains for r in self._records[-_N_RECENT:]]))
+
+    def _is_healthy(self) -> bool:
+        """Say whether the chains' recent activity is within a factor of the data's."""
+        ratio = self._recent_activity() / max(self.activity, 1e-12)
+        return 1.0 / _LOST_RATIO < ratio < _LOST_RATIO
+
+    def _take_snapshot(self, trainer: Trainer) -> None:
+        """Replace the snapshot if it is old and the run is well."""
+        every = max(trainer.plan.schedule.n_updates // _N_SNAPSHOTS, _LEAST_BETWEEN_SNAPSHOTS)
+        is_old = trainer.plan.update - self._snapshot["update"] >= every
+        if is_old and self._is_healthy():
+            self._snapshot = None  # it is as large as all parameters: make room for the new one
+            self._snapshot = trainer.snapshot()
+
+    def _rewind(self, trainer: Trainer, reason: str) -> bool:
+        """Go back to the snapshot; return whether the run may go on from there."""
+        lost_at = trainer.plan.update
+        self._n_rewinds += 1
+        trainer.rewind(self._snapshot)
+        if self._n_rewinds > _MOST_REWINDS:
+            self.events.append(f"update {lost_at}: {reason}; no rewind left")
+            return False
+        self.progress.update(trainer.plan.update - lost_at)
+        self.events.append(
+            f"update {lost_at}: {reason}; back to update {trainer.plan.update} with learning rate "
+            f"x {trainer.plan.learning_rate_factor:g}"
+        )
+        return True
+
+    def _save_once(self, trainer: Trainer) -> None:
         """Save the state unless that of this update is saved already."""
-        if save is not None and trainer.update != self.saved_at:
-            self.saved_at = trainer.update
-            save(self.state(trainer))
+        if self._save is not None and trainer.plan.update != self._saved_at:
+            self._saved_at = trainer.plan.update
+            self._save(self.state(trainer))
 
     def state(self, trainer: Trainer) -> dict[str, np.ndarray]:
-        """What the rest of the run depends on, as named arrays (not copied)."""
+        """Return what the rest of the run depends on, as named arrays that are not copied."""
         run = {
-            "records": np.array(self.records, dtype=np.float64).reshape(-1, 7),
+            "records": np.array(self._records, dtype=np.float64).reshape(-1, len(_Record._fields)),
             "events": json.dumps(self.events),
-            "n_rewinds": self.n_rewinds,
-            "seconds": time.perf_counter() - self.began,
+            "n_rewinds": self._n_rewinds,
+            "seconds": time.perf_counter() - self._began,
         }
-        groups = {"trainer": trainer.state(), "snapshot": self.snapshot, "run": run}
+        groups = {"trainer": trainer.state(), "snapshot": self._snapshot, "run": run}
         return {
             f"{group}/{name}": np.frombuffer(x.encode(), np.uint8) if isinstance(x, str)
             else np.asarray(x)
@@ -145,51 +256,20 @@ class MonitoredRun:
         for key, array in state.items():
             group, _, name = key.partition("/")
             groups[group][name] = array.item() if array.ndim == 0 else array
-        for values, name in ((groups["trainer"], "rng"), (groups["run"], "events")):
-            values[name] = values[name].tobytes().decode()
+        for group, name in (("trainer", "rng"), ("run", "events")):
+            groups[group][name] = groups[group][name].tobytes().decode()
         trainer.restore(groups["trainer"])
-        self.snapshot, run = deepcopy(groups["snapshot"]), groups["run"]
-        self.records = [(int(row[0]), *row[1:].tolist()) for row in run["records"]]
-        self.events, self.n_rewinds = json.loads(run["events"]), run["n_rewinds"]
-        self.began -= run["seconds"]
-        self.saved_at = trainer.update
+        self._snapshot, run = deepcopy(groups["snapshot"]), groups["run"]
+        self._records = [_Record(int(row[0]), *row[1:].tolist()) for row in run["records"]]
+        self.events, self._n_rewinds = json.loads(run["events"]), run["n_rewinds"]
+        self._began -= run["seconds"]
+        self._saved_at = trainer.plan.update
 
-    def _record(self, trainer: Trainer, share: float) -> str | None:
-        """Append a record; return the reason if the run has diverged."""
-        now = trainer.now
-        finite = np.isfinite(now.size).all() and np.isfinite(now.fields).all()
-        if not (finite and np.isfinite(now.hidden).all()):
-            return "parameters are no longer finite"
-        activity = float(trainer.chains.v[:, : trainer.chains.n_chains].mean())
-        rate = trainer.learning_rate
-        self.records.append(
-            (
-                trainer.update,
-                rate,
-                trainer.schedule.l1_at(trainer.update),
-                activity,
-                now.density,
-                share,
-                time.perf_counter() - self.began,
-            )
-        )
-        self.progress.set_postfix_str(
-            f"lr {rate:.1e}, activity {activity:.3f}/{self.activity:.3f}, W {now.density:.1%}"
-        )
-        if trainer.update > TRIAL_UPDATES and not self._is_healthy():
-            recent = self._recent_activity()
-            return f"the chains' activity {recent:.3f} has left the data's {self.activity:.3f}"
-        return None
-
-    def _recent_activity(self) -> float:
-        return float(np.mean([r[3] for r in self.records[-5:]]))
-
-    def _is_healthy(self) -> bool:
-        """Whether the chains' recent activity is within a factor of the data's."""
-        ratio = self._recent_activity() / max(self.activity, 1e-12)
-        return 1.0 / _LOST_RATIO < ratio < _LOST_RATIO
+    def forget_snapshot(self) -> None:
+        """Let go of the snapshot, which is as large as all parameters."""
+        self._snapshot = None
 
     def history(self) -> History:
-        """The monitors so far."""
-        columns = zip(*self.records, strict=True) if self.records else [()] * 7
+        """Return the monitors so far."""
+        columns = zip(*self._records, strict=True) if self._records else [()] * len(_Record._fields)
         return History(*(np.array(c) for c in columns), self.activity, tuple(self.events))

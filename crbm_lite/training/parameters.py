@@ -1,4 +1,4 @@
-"""The parameters of a training run, with its optimiser and running averages; no equations."""
+"""What a training run moves, and what it leaves: parameters, optimiser, means, chains."""
 
 from __future__ import annotations
 
@@ -7,37 +7,88 @@ from dataclasses import dataclass
 import numpy as np
 
 from crbm_lite.core.drelu import DReLU
+from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.core.reference import potential_given_coordinates
 from crbm_lite.core.spikes import Spikes, weight_sums
-from crbm_lite.training import coordinates as co
+from crbm_lite.training.coordinates import coordinates_given_potential
+from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.start import Start
 
-# averages that a rewind begins again: copies of them would only take room
-BEGUN_AGAIN = ("weight_average", "mean_weights", "mean_fields", "mean_potential")
+__all__ = [
+    "RESET_BY_REWIND",
+    "Parameters",
+    "TrainedParameters",
+    "initial_chains",
+    "initial_parameters",
+]
+
+# means that a rewind begins again: copies of them would only take room
+RESET_BY_REWIND = ("weight_average", "mean_weights", "mean_fields", "mean_potential")
+_FRAMES_FOR_JUMPS = 500
 
 
 @dataclass
 class Parameters:
-    """Parameters, optimiser and running averages of a run."""
+    """Parameters, optimiser and running means of a run; the first eight as in the reference.
 
-    weights: np.ndarray  # (N, M) float32
-    fields: np.ndarray  # (N,)
-    hidden: np.ndarray  # (4, M), see crbm_lite.training.coordinates
-    weight_square: np.ndarray  # (N, M) float32, running mean of squared gradients
-    weight_average: np.ndarray  # (N, M) float32, running mean of gradients
+    Attributes
+    ----------
+    weights : ndarray of float32, shape (N, M)
+    fields : ndarray, shape (N,)
+    hidden : ndarray, shape (4, M)
+        Coordinates of the potentials, see `crbm_lite.training.coordinates`.
+    weight_square, field_square, hidden_square : ndarray
+        Running means of squared gradients; the first in float32.
+    weight_average : ndarray of float32, shape (N, M)
+        Running mean of the gradients of the weights.
+    mean_h : ndarray, shape (M,)
+        Running mean of h over the data.
+    offset, size : ndarray, shape (M,)
+        Mean input W' <v>, and the sum of |w|.
+    density : float
+        Share of weights that are not zero.
+    mean_weights, mean_fields, mean_potential : ndarray
+        Means over the later updates; the potential (4, M) is that of Eq. 13.
+    """
+
+    weights: np.ndarray
+    fields: np.ndarray
+    hidden: np.ndarray
+    weight_square: np.ndarray
     field_square: np.ndarray
     hidden_square: np.ndarray
-    mean_h: np.ndarray  # (M,), running mean of h over the data
-    offset: np.ndarray  # (M,), mean input W' <v>
-    size: np.ndarray  # (M,), sum of |w|
+    weight_average: np.ndarray
+    mean_h: np.ndarray
+    offset: np.ndarray
+    size: np.ndarray
     density: float
-    mean_weights: np.ndarray  # (N, M) float32, mean over the later updates, as the next three
+    mean_weights: np.ndarray
     mean_fields: np.ndarray
-    mean_potential: np.ndarray  # (4, M) of Eq. 13
-    n_averaged: int
+    mean_potential: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainedParameters:
+    """What the updates of a run end with.
+
+    Attributes
+    ----------
+    weights : ndarray of float32, shape (N, M)
+    fields : ndarray, shape (N,)
+    potential : ndarray, shape (4, M)
+        gamma_plus, gamma_minus, theta_plus, theta_minus of Eq. 13.
+    mean_h : ndarray, shape (M,)
+        Mean of h over the data, or near it.
+    """
+
+    weights: np.ndarray
+    fields: np.ndarray
+    potential: np.ndarray
+    mean_h: np.ndarray
 
 
 def initial_parameters(start: Start, spikes: Spikes, activity: np.ndarray) -> Parameters:
-    """Parameters where training begins; activity (N,) is the data's <v>."""
+    """Return the parameters that training begins with; activity (N,) is the data's <v>."""
     n, m = start.weights.shape
     offset, size = weight_sums(activity, start.weights)
     units = DReLU(*start.potential)
@@ -45,11 +96,11 @@ def initial_parameters(start: Start, spikes: Spikes, activity: np.ndarray) -> Pa
     return Parameters(
         weights=start.weights.copy(),
         fields=start.fields.copy(),
-        hidden=co.coordinates_given_potential(start.potential, offset),
+        hidden=coordinates_given_potential(start.potential, offset),
         weight_square=np.zeros((n, m), np.float32),
-        weight_average=np.zeros((n, m), np.float32),
         field_square=np.zeros(n),
         hidden_square=np.zeros((4, m)),
+        weight_average=np.zeros((n, m), np.float32),
         mean_h=sum(h_sums) / spikes.n_frames,
         offset=offset,
         size=size,
@@ -57,5 +108,19 @@ def initial_parameters(start: Start, spikes: Spikes, activity: np.ndarray) -> Pa
         mean_weights=np.zeros((n, m), np.float32),  # takes no memory until it is written to
         mean_fields=np.zeros(n),
         mean_potential=np.zeros((4, m)),
-        n_averaged=0,
     )
+
+
+def initial_chains(
+    spikes: Spikes, parameters: Parameters, schedule: Schedule, rng: np.random.Generator
+) -> GibbsChains:
+    """Return chains that start at random frames, and propose jumps from h of other frames."""
+    weights, n_frames = parameters.weights, spikes.n_frames
+    seed = int(rng.integers(2**63))
+    chains = GibbsChains(*weights.shape, schedule.n_chains, seed, schedule.jump_every)
+    chains.set_weights(weights)
+    potential = potential_given_coordinates(parameters.hidden, parameters.offset)
+    inputs = spikes.inputs(weights, rng.integers(n_frames, size=_FRAMES_FOR_JUMPS))
+    chains.propose_from(DReLU(*potential).sample(inputs, rng))
+    chains.set_spikes(spikes.dense(rng.integers(n_frames, size=chains.n_chains)))
+    return chains

@@ -13,11 +13,11 @@ on a line,
 
 .. math:: P(h) \propto e^{-U(h)} \prod_i (1 + e^{g_i + w_i h}),
 
-so that on and off get their shares of the time from the first update on. A Gaussian start leaves
-them to a collective mode (all units on in a few chains), out of which training hardly finds.
+so on and off get their shares of the time from the first update on. A Gaussian start leaves them to
+a collective mode (all units on in a few chains), out of which training hardly finds.
 
-Where units overlap too much for this (waves) the start is no good; `crbm_lite.training.run` tries
-it out.
+Where units overlap too much for this (waves) the start is no good, so `crbm_lite.training.run`
+tries it out.
 """
 
 from __future__ import annotations
@@ -28,10 +28,20 @@ import numpy as np
 from scipy.optimize import minimize
 
 from crbm_lite.core.spikes import Spikes, tiles, weight_sums
-from crbm_lite.training.linear_units import LinearUnits, log_odds
+from crbm_lite.training.linear_units import find_linear_units, log_odds
 
-_RANDOM_WEIGHT = 0.01  # standard deviation of the weights of a unit that no component is left for
+__all__ = [
+    "Start",
+    "fit_potential",
+    "logit_activity",
+    "random_start",
+    "unit_variance_gamma",
+    "warm_start",
+]
+
+_RANDOM_WEIGHT = 0.01  # standard deviation of the weights of units that start at random
 _RANDOM_RAMP = 300  # updates over which lambda comes after a random start
+_FIELD_RATE_FACTOR = 5.0  # after a warm start
 
 
 @dataclass(frozen=True)
@@ -44,23 +54,34 @@ class Start:
     fields : ndarray of float64, shape (N,)
     potential : ndarray of float64, shape (4, M)
         gamma_plus, gamma_minus, theta_plus, theta_minus of Eq. 13.
-    boost : float
+    field_rate_factor : float
         Learning rate of fields and potentials over that of the weights. After a warm start they are
-        the slow directions; after a random one a boost drives bursting chains off the data.
-    ramp_updates : int
+        the slow directions; after a random one, larger steps of theirs drive bursting chains off
+        the data.
+    ramp_updates : int, default 0
         Updates over which lambda is raised from zero at least, within half of the run: small random
         weights would not survive the whole of it.
+    n_linear_units : int, default 0
+        Number of hidden units that begin as linear ones.
     """
 
     weights: np.ndarray
     fields: np.ndarray
     potential: np.ndarray
-    boost: float
+    field_rate_factor: float
     ramp_updates: int = 0
+    n_linear_units: int = 0
 
 
 def logit_activity(spikes: Spikes) -> np.ndarray:
-    """Fields of the independent model with half a pseudo-spike on either side; shape (N,)."""
+    """Return the fields (N,) of the independent model, with half a pseudo-spike on either side.
+
+    Examples
+    --------
+    >>> from crbm_lite.core.spikes import as_spikes
+    >>> logit_activity(as_spikes(np.array([[1, 0], [0, 0], [1, 0], [0, 0]]))).round(3)
+    array([ 0.   , -2.197])
+    """
     return log_odds(spikes.activity() * spikes.n_frames, spikes.n_frames)
 
 
@@ -69,9 +90,9 @@ def _balance_fields(
 ) -> np.ndarray:
     """Fields (N,) at which <sigmoid(g_i + sum_mu w_imu h_mu(t))>_t is the neuron's activity."""
     fields, p = logit_activity(spikes), spikes.activity()
-    some = h[:: max(len(h) // 500, 1)]  # five hundred frames fix one number a neuron
+    chosen = h[:: max(len(h) // 500, 1)]  # five hundred frames are enough for one number per neuron
     for tile in tiles(len(fields)):
-        inputs = some @ weights[tile].T
+        inputs = chosen @ weights[tile].T
         for _ in range(n_iterations):
             e = 1.0 / (1.0 + np.exp(-np.clip(fields[tile] + inputs, -30, 30)))
             slope = np.maximum((e * (1 - e)).mean(axis=0), 0.05 * p[tile] + 1e-6)
@@ -80,7 +101,9 @@ def _balance_fields(
 
 
 def fit_potential(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Maximum-likelihood dReLU of one unit for its values over the data, neurons summed out.
+    """Fit the dReLU of one unit to its values over the data by maximum likelihood.
+
+    The neurons are summed out.
 
     Parameters
     ----------
@@ -91,7 +114,14 @@ def fit_potential(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np.
     Returns
     -------
     ndarray, shape (4,)
-        gamma_plus, gamma_minus, theta_plus, theta_minus (uncentred).
+        gamma_plus, gamma_minus, theta_plus, theta_minus, uncentred.
+
+    Examples
+    --------
+    >>> from scipy.stats import norm
+    >>> h = norm.ppf(np.linspace(0.0005, 0.9995, 1000))  # a standard Gaussian, without neurons
+    >>> fit_potential(h, np.empty(0), np.empty(0)).round(1) + 0.0
+    array([1., 1., 0., 0.])
     """
     up, down = np.maximum(h, 0.0), np.minimum(h, 0.0)
     moments = np.array([0.5 * (up**2).mean(), 0.5 * (down**2).mean(), up.mean(), down.mean()])
@@ -114,30 +144,44 @@ def fit_potential(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np.
 
 
 def unit_variance_gamma(spikes: Spikes, weights: np.ndarray) -> np.ndarray:
-    """Curvature at which Gaussian hidden units have Var(h) = 1/gamma + Var(I)/gamma^2 = 1."""
+    """Return the curvatures (M,) at which Var(h) = 1/gamma + Var(I)/gamma^2 = 1."""
     variance = spikes.inputs(weights).var(axis=0)
     return 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * variance))
 
 
 def random_start(spikes: Spikes, n_hidden: int, rng: np.random.Generator) -> Start:
-    """The usual small random weights (standard deviation 0.01) and Gaussian units."""
+    """Return small random weights (standard deviation 0.01) and Gaussian units."""
     weights = _RANDOM_WEIGHT * rng.standard_normal((spikes.n_neurons, n_hidden), dtype=np.float32)
     gamma = unit_variance_gamma(spikes, weights)
     offset, _ = weight_sums(spikes.activity(), weights)
     potential = np.stack([gamma, gamma, offset, offset])
-    return Start(weights, logit_activity(spikes), potential, boost=1.0, ramp_updates=_RANDOM_RAMP)
+    return Start(
+        weights, logit_activity(spikes), potential, field_rate_factor=1.0, ramp_updates=_RANDOM_RAMP
+    )
 
 
-def warm_start(
-    spikes: Spikes, units: LinearUnits, n_hidden: int, rng: np.random.Generator
-) -> Start:
-    """Hidden units from linear ones; spare units start at random."""
+def warm_start(spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Generator) -> Start | None:
+    """Make hidden units of linear ones; None where no component is above the noise.
+
+    Hidden units beyond the linear ones start at random.
+
+    Parameters
+    ----------
+    spikes : Spikes
+    n_hidden : int
+    l1 : float
+        Penalty lambda: smaller covariances of a neuron with a unit give no weight.
+    rng : numpy.random.Generator
+    """
+    units = find_linear_units(spikes, n_hidden, l1, rng)
+    n_units = units.h.shape[1]
+    if n_units == 0:
+        return None
     start = random_start(spikes, n_hidden, rng)
     weights, potential = start.weights, start.potential
-    n_units = units.h.shape[1]
     weights[:, :n_units] = units.rise
     fields = _balance_fields(spikes, weights[:, :n_units], units.h)
     for mu in range(n_units):
         reached = np.flatnonzero(units.rise[:, mu])
         potential[:, mu] = fit_potential(units.h[:, mu], fields[reached], weights[reached, mu])
-    return Start(weights, fields, potential, boost=5.0)
+    return Start(weights, fields, potential, _FIELD_RATE_FACTOR, n_linear_units=n_units)

@@ -1,31 +1,34 @@
 r"""Numba kernels of one training update: the data phase and the fused pass over the weights.
 
-What is maximised is the likelihood with an L1 penalty under Var(h) = 1 over the data (Eq. 14). As
-P(v) does not change under h -> h/s, w -> s w, that is the same as maximising, without constraint,
-
-.. math:: F = \langle \log P(v) \rangle_{data} - \lambda \sum_\mu s_\mu \sum_i |w_{i\mu}|,
-          \qquad s_\mu^2 = \mathrm{Var}_{data}(h_\mu),
-
-and then rescaling h to s = 1. At s = 1 the gradient of s gives the terms with
-kappa_mu = lambda sum_i |w_imu| / 2:
-
-.. math:: \partial F/\partial x = G_x - \kappa_\mu\,\partial\mathrm{Var}_\mu/\partial x
-          - \lambda\,\partial|w|/\partial x .
-
-For weights, dVar/dw_imu = <v_i q_mu> with q = Cov(h, h^2 | v) - 2 <h> Var(h | v), so the correction
-costs nothing: the data phase uses h - kappa q in the place of h.
+The equations are those of the plain update, `crbm_lite.core.reference`. What is added here is
+speed. The gradient of a neuron's weights, their step, the new packed row and the chains' inputs
+under the new weights are made in one pass over W, while the row is in cache; a thread takes whole
+tiles of neurons, so that the number of threads changes no bit.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
 from crbm_lite.core.drelu import partial_moments
 from crbm_lite.core.sample_visible import add_row
-from crbm_lite.core.vector_code import UNASKED, nonzero_places, pack_nonzero
+from crbm_lite.core.vector_code import SPARE_PLACES, nonzero_places, pack_nonzero
 
-# rows of the statistics that ``hidden_phase`` fills, each (frames, M)
+__all__ = [
+    "Batch",
+    "Centre",
+    "ChainArrays",
+    "NeuronArrays",
+    "hidden_statistics",
+    "move_mean",
+    "potential_gradient",
+    "update_rows",
+]
+
+# rows of the statistics that `hidden_statistics` returns, each (frames, M)
 N_STATISTICS = 11
 (
     MEAN,  # E[h|v]
@@ -34,20 +37,102 @@ N_STATISTICS = 11
     DOWN,  # E[h-|v]
     UP_SQUARE,  # E[h+^2|v]
     DOWN_SQUARE,  # E[h-^2|v]
-    VAR_I,  # q: derivative of Var with respect to the input, a frame
-    VAR_GAMMA_PLUS,
+    VAR_I,  # slope of the variance of h over the data in the input of a frame
+    VAR_GAMMA_PLUS,  # its slope in gamma_plus, and so on
     VAR_GAMMA_MINUS,
     VAR_THETA_PLUS,
     VAR_THETA_MINUS,
 ) = range(N_STATISTICS)
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def hidden_phase(inputs, gamma_plus, gamma_minus, theta_plus, theta_minus, mean_h, out):
-    """Conditional statistics of h for inputs (frames, M); out (N_STATISTICS, frames, M).
+class NeuronArrays(NamedTuple):
+    """Arrays with one row per neuron, which an update changes.
 
-    ``mean_h`` (M,) is the mean of h over the data, around which Var is taken.
+    Attributes
+    ----------
+    weights, weight_square, weight_average : float32 (N, M)
+        W, and the running means of squared gradients and of gradients.
+    fields, field_square : float64 (N,)
     """
+
+    weights: np.ndarray
+    weight_square: np.ndarray
+    weight_average: np.ndarray
+    fields: np.ndarray
+    field_square: np.ndarray
+
+
+class Batch(NamedTuple):
+    """A batch of frames, neuron after neuron.
+
+    Attributes
+    ----------
+    starts : int64 (N + 1,)
+        Neuron i spikes in ``frames[starts[i]:starts[i + 1]]`` of the batch.
+    frames : int32
+    h : float32 (batch, M)
+        (h - kappa q - <h>) / batch, with q the statistic ``VAR_I``.
+    """
+
+    starts: np.ndarray
+    frames: np.ndarray
+    h: np.ndarray
+
+
+class ChainArrays(NamedTuple):
+    """The chains and the packed weights, see `crbm_lite.core.gibbs.GibbsChains`.
+
+    Attributes
+    ----------
+    v : uint8 (N, padded chains)
+    n_chains : int
+    h : float32 (chains, M)
+        (h - <h>) / chains.
+    rows_per_tile : int
+        Neurons in a tile.
+    row_nnz, columns, values : packed rows of W, which are refilled
+    partial_input : float32 (tiles, chains, M)
+        Becomes the tiles' shares of the chains' inputs under the new weights.
+    """
+
+    v: np.ndarray
+    n_chains: int
+    h: np.ndarray
+    rows_per_tile: int
+    row_nnz: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+    partial_input: np.ndarray
+
+
+class Centre(NamedTuple):
+    """What the coordinates of the weights are centred and scaled by.
+
+    Weights move in centred coordinates: the thresholds of the hidden units are measured from the
+    mean input and the fields from the mean h, so that a step on w leaves both activities where
+    they are.
+
+    Attributes
+    ----------
+    activity : float64 (N,)
+        Mean of v over the data.
+    mean_h : float32 (M,)
+        Mean of h over the data.
+    drift : float32 (M,)
+        Sum of the batch's h less the sum of the chains' h.
+    scale : float32 (M,)
+        Factor that W gets first: the rescaling of h to unit variance.
+    """
+
+    activity: np.ndarray
+    mean_h: np.ndarray
+    drift: np.ndarray
+    scale: np.ndarray
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _fill_statistics(inputs, gamma_plus, gamma_minus, theta_plus, theta_minus, mean_h, out):
+    """Fill out (N_STATISTICS, frames, M) for inputs (frames, M); Var is taken around mean_h."""
     for t in prange(inputs.shape[0]):
         m = np.empty(8)
         for mu in range(inputs.shape[1]):
@@ -73,79 +158,84 @@ def hidden_phase(inputs, gamma_plus, gamma_minus, theta_plus, theta_minus, mean_
 
 
 def hidden_statistics(inputs: np.ndarray, potential: np.ndarray, mean_h: np.ndarray) -> np.ndarray:
-    """The statistics of ``hidden_phase`` for inputs (frames, M): (N_STATISTICS, frames, M)."""
+    """Compute the statistics of hidden units given v.
+
+    Parameters
+    ----------
+    inputs : ndarray, shape (frames, M)
+    potential : ndarray, shape (4, M)
+        gamma_plus, gamma_minus, theta_plus, theta_minus of Eq. 13.
+    mean_h : ndarray, shape (M,)
+        Mean of h over the data, around which the variance is taken.
+
+    Returns
+    -------
+    ndarray, shape (N_STATISTICS, frames, M)
+
+    Examples
+    --------
+    >>> gaussian = np.array([[2.0], [2.0], [0.0], [0.0]])
+    >>> out = hidden_statistics(np.array([[3.0]]), gaussian, np.zeros(1))
+    >>> out[MEAN], out[SQUARE]
+    (array([[1.5]]), array([[2.75]]))
+    """
     out = np.empty((N_STATISTICS, *inputs.shape))
-    hidden_phase(inputs, *potential, mean_h, out)
+    _fill_statistics(inputs, *potential, mean_h, out)
     return out
 
 
 @njit(inline="always")
-def _gradient_row(neuron, starts, rows, h_data, active, n_active, h_chains, drift, activity, out):
-    """Centred gradient of one neuron's weights: data minus chains."""
+def _gradient_row(h_data, frames, h_chains, chains, drift, activity, out):
+    """Centred gradient of one neuron's weights, from the frames and chains in which it spikes."""
     for mu in range(out.shape[0]):
         out[mu] = -activity * drift[mu]
-    for k in range(starts[neuron], starts[neuron + 1]):
-        h = h_data[rows[k]]
+    for k in range(frames.shape[0]):
+        h = h_data[frames[k]]
         for mu in range(out.shape[0]):
             out[mu] += h[mu]
-    for j in range(n_active):
-        h = h_chains[active[j]]
+    for k in range(chains.shape[0]):
+        h = h_chains[chains[k]]
         for mu in range(out.shape[0]):
             out[mu] -= h[mu]
 
 
 @njit(cache=True, parallel=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
-def update_rows(
-    weights, square, average, fields, field_square, activity, starts, rows, h_data, h_chains, drift,
-    column_scale, mean_h, steps, rates, rows_a_tile, v, n_chains, packed, partial_input, sums,
-):  # fmt: skip
-    """One RMSprop step with an exact soft threshold for every weight and field.
+def update_rows(neurons, batch, chains, centre, rates, sums):
+    """Make one RMSprop step with an exact soft threshold for every weight and field.
 
     A weight that is not zero follows this update's gradient and stops at zero when the threshold
     carries it there. A weight at zero leaves it only while the *averaged* gradient exceeds lambda:
     the noise of a hundred frames is larger than lambda and would revive most zeros at once.
 
-    Weights move in centred coordinates: the thresholds of the hidden units are measured from the
-    mean input, the fields from the mean h, so that a step on w leaves both activities where they
-    are.
-
     Parameters
     ----------
-    weights, square, average : float32 (N, M)
-        W, the running mean of squared gradients, the running mean of gradients; updated.
-    fields, field_square : float64 (N,); updated
-    activity : float64 (N,)
-        Mean of v over the data.
-    starts, rows : transposed batch, see `crbm_lite.core.spikes.frames_given_neuron`
-    h_data, h_chains : float32 (batch, M), (chains, M)
-        (h - kappa q - mean_h)/batch and (h - mean_h)/chains.
-    drift : float32 (M,)
-        Sum of h_data minus sum of h_chains.
-    column_scale, mean_h : float32 (M,)
-        Rescaling of h to unit variance to apply to W first; mean of h.
-    steps : (learning rate, lambda, lambda of weights at zero, learning rate of the fields)
-    rates : (beta2, bias correction, epsilon, decay of the averaged gradient)
-    v, n_chains : uint8 (N, padded chains), the chains' spikes; number of chains
-    packed : (row_nnz, columns, values); refilled
-    partial_input : float32 (tiles, chains, M); the chains' inputs under the new weights
+    neurons : NeuronArrays
+        Updated.
+    batch : Batch
+    chains : ChainArrays
+        The packed weights and ``partial_input`` are made anew.
+    centre : Centre
+    rates : crbm_lite.core.reference.Rates
     sums : float64 (tiles, 3, M)
-        Tiles' shares of: W' activity, sum |w|, number of non-zeros.
+        Filled with the tiles' shares of W' activity, of sum |w| and of the number of non-zeros.
     """
+    weights, square, average, fields, field_square = neurons
+    starts, frames, h_data = batch
+    v, n_chains, h_chains, rows_per_tile, row_nnz, columns, values, partial_input = chains
+    activity, mean_h, drift, column_scale = centre
+    learning_rate, field_rate, l1, l1_at_zero, beta2, bias, epsilon, decay = rates
     n_neurons, n_hidden = weights.shape
-    learning_rate, l1, l1_at_zero, field_rate = steps
-    beta2, bias, epsilon, keep = rates
-    row_nnz, columns, values = packed
-    for tile in prange((n_neurons + rows_a_tile - 1) // rows_a_tile):
-        active = np.empty(v.shape[1] + UNASKED, np.int64)
+    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+        active = np.empty(v.shape[1] + SPARE_PLACES, np.int64)
         gradient = np.empty(n_hidden, np.float32)
         partial_input[tile] = 0
         sums[tile] = 0.0
-        first = tile * rows_a_tile
+        first = tile * rows_per_tile
         start = first * n_hidden
-        for i in range(first, min(n_neurons, first + rows_a_tile)):
+        for i in range(first, min(n_neurons, first + rows_per_tile)):
             n_active = nonzero_places(v[i : i + 1], n_chains, active)
             _gradient_row(
-                i, starts, rows, h_data, active, n_active, h_chains, drift,
+                h_data, frames[starts[i] : starts[i + 1]], h_chains, active[:n_active], drift,
                 np.float32(activity[i]), gradient,
             )  # fmt: skip
             w_row, square_row, average_row = weights[i], square[i], average[i]
@@ -153,7 +243,7 @@ def update_rows(
             for mu in range(n_hidden):
                 g = gradient[mu]
                 s = np.float32(beta2) * square_row[mu] + np.float32(1.0 - beta2) * g * g
-                mean_g = np.float32(keep) * average_row[mu] + np.float32(1.0 - keep) * g
+                mean_g = np.float32(decay) * average_row[mu] + np.float32(1.0 - decay) * g
                 square_row[mu] = s
                 average_row[mu] = mean_g
                 step = np.float32(learning_rate) / (
@@ -188,7 +278,7 @@ def update_rows(
 
 @njit(cache=True, parallel=True)
 def move_mean(mean, x, share):
-    """Move a running mean (N, M) towards x by ``share`` of the way, in place."""
+    """Move a mean (N, M) towards x by ``share`` of the way, in place."""
     for i in prange(mean.shape[0]):
         for mu in range(mean.shape[1]):
             mean[i, mu] += np.float32(share) * (x[i, mu] - mean[i, mu])
@@ -197,12 +287,12 @@ def move_mean(mean, x, share):
 def potential_gradient(
     mean_data: np.ndarray, mean_model: np.ndarray, kappa: np.ndarray
 ) -> np.ndarray:
-    """Gradient of F in (gamma_plus, gamma_minus, theta_plus, theta_minus), shape (4, M).
+    """Compute the slope of F in gamma_plus, gamma_minus, theta_plus, theta_minus: (4, M).
 
     Parameters
     ----------
     mean_data, mean_model : ndarray, shape (N_STATISTICS, M)
-        Averages of the statistics of ``hidden_phase``.
+        Means of `hidden_statistics` over the batch and over the chains.
     kappa : ndarray, shape (M,)
     """
     difference = mean_data - mean_model

@@ -62,13 +62,13 @@ def test_bad_input_is_named():
         stability([w])
     with pytest.raises(ValueError, match="coordinates is None"):
         symmetric_pairs(w, None)
-    with pytest.raises(ValueError, match="no left and right"):
+    with pytest.raises(ValueError, match="coordinates has one x only"):
         symmetric_pairs(w, np.ones((4, 3)))
     places = np.arange(12.0).reshape(4, 3)
     with pytest.raises(ValueError, match="n_neighbours is 0"):
         symmetric_pairs(w, places, n_neighbours=0)
-    with pytest.raises(ValueError, match="midline_um nan"):
-        symmetric_pairs(w, places, midline_um=np.nan)
+    with pytest.raises(ValueError, match="midline nan"):
+        symmetric_pairs(w, places, midline=np.nan)
     places[1, 2] = np.nan
     with pytest.raises(ValueError, match="coordinates holds NaN"):
         symmetric_pairs(w, places)

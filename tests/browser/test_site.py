@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crbm_lite.plotting.interactive.explorer_page import within
+from crbm_lite.plotting.interactive.explorer_page import lines_within
 from crbm_lite.plotting.interactive.explorers import drelu_explorer
 
 pytestmark = pytest.mark.browser
@@ -231,7 +231,7 @@ def test_sliders_move_by_keyboard_and_show_what_was_computed(opened):
         path = box.locator("svg").nth(k).locator("path[stroke-width='2']").get_attribute("d")
         drawn = np.array([p.split() for p in path[1:].replace("M", "L").split("L")], float)[:, 1]
         low, high = panel.limits
-        shown = within(panel.y[(*position, 0)], panel.limits)
+        shown = lines_within(panel.values[(*position, 0)], panel.limits)
         expected = np.clip(shown[np.isfinite(shown)], low, high)
         top, bottom = 26, 194  # of the panel's box in explorer.js
         np.testing.assert_allclose(

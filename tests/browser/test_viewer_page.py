@@ -6,6 +6,7 @@ Skipped where there is no Chromium or no playwright.
 import numpy as np
 import pytest
 
+from crbm_lite.plotting.interactive.html import html_text
 from crbm_lite.plotting.interactive.viewer import view_assemblies
 from tests.browser.test_site import DESKTOP, browser  # noqa: F401  (a fixture)
 
@@ -83,7 +84,7 @@ def test_keys_step_through_all_assemblies_and_show_what_was_given(tab, page, vie
     if shown["n"] == len(expected):
         np.testing.assert_allclose(np.array(shown["x"])[order], expected, atol=0.01)
     assert np.max(np.abs(shown["w"])) == pytest.approx(np.abs(given.weights).max(), rel=1e-6)
-    assert shown["text"] in REGIONS
+    assert shown["text"] in {html_text(name) for name in REGIONS}
     largest = np.abs(viewer.activity[:, M - 1]).max()
     np.testing.assert_allclose(shown["trace"], viewer.activity[:, M - 1], atol=largest / 253)
 
@@ -127,6 +128,38 @@ def test_the_output_of_a_live_notebook_carries_plotly(browser, tmp_path, monkeyp
     tab.goto(page.as_uri())
     wait(tab, 0)
     assert tab.inner_text(".crbm-viewer-note") == small.notes[0]
+    tab.close()
+
+
+def test_no_name_ends_a_page_and_pointing_shows_it_as_it_is(browser, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("plotly.io.renderers.default", "plotly_mimetype+notebook")
+    name = "<!--<script> <b>&lt;$x$ \udce9"
+    n = 5000
+    places = np.random.default_rng(0).uniform(size=(n, 3)) * [400, 900, 250]
+    hostile = view_assemblies(
+        np.ones((n, 1)), places, labels=np.ones((n, 1)), label_names=[name],
+        names=[f"{name} {k}" for k in range(n)], coordinate_unit=name,
+    )  # fmt: skip
+    page = tmp_path / "output.html"
+    output = f"<!DOCTYPE html><meta charset='utf-8'>{hostile._repr_html_()}<p id=tail>the rest</p>"
+    page.write_text(output, encoding="utf-8")
+    tab = browser.new_page(viewport=DESKTOP)
+    tab.goto(page.as_uri())
+    wait(tab, 0)
+    shown = name.replace("\udce9", "\ufffd")
+    assert tab.inner_text("#tail") == "the rest"
+    assert tab.locator("option").nth(1).text_content() == shown
+    scene = tab.locator("#scene").bounding_box()
+    x, y = scene["x"] + scene["width"] / 2, scene["y"] + scene["height"] / 2
+    label = tab.locator("g.hovertext")
+    for k in range(40):
+        tab.mouse.move(x + 3 * (k % 8), y + 20 * (k // 8))
+        tab.wait_for_timeout(250)
+        if label.count():
+            break
+    text = label.first.text_content()
+    assert text.startswith(shown) and f"neuron {shown} " in text
+    assert label.first.locator("[style*='bold']").count() == 0
     tab.close()
 
 

@@ -1,6 +1,6 @@
 """What docstrings, pages and notebooks name in backticks is there: modules, functions, files."""
 
-import importlib
+import importlib.util
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TEXTS = ("*.md", "book/**/*.md", "book/**/*.ipynb", "crbm_lite/**/*.py", "benchmarks/*.py")
+TEXTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "book/**/*.md",
+    "book/**/*.ipynb",
+    "crbm_lite/**/*.py",
+    "benchmarks/*.py",
+)
 DOTTED = re.compile(r"`(crbm_lite(?:\.\w+)+)")
-PATH = re.compile(r"`((?:crbm_lite|benchmarks|book|tests)(?:/[\w.]+)+)/?`")
+PATH = re.compile(r"`(?:python )?((?:crbm_lite|benchmarks|book|tests)(?:/[\w.]+)+)[/`\s]")
+COMMAND = re.compile(r"python -m ((?:crbm_lite|benchmarks)(?:\.\w+)*)")
 
 
 def named(pattern: re.Pattern) -> dict[str, str]:
@@ -23,7 +31,7 @@ def named(pattern: re.Pattern) -> dict[str, str]:
     return found
 
 
-NAMES, PATHS = named(DOTTED), named(PATH)
+NAMES, PATHS, COMMANDS = named(DOTTED), named(PATH), named(COMMAND)
 
 
 def is_there(name: str) -> bool:
@@ -57,16 +65,22 @@ def test_a_file_or_folder_is_there(path):
     assert (REPOSITORY / path).exists(), f"{PATHS[path]} names `{path}`"
 
 
+@pytest.mark.parametrize("module", sorted(COMMANDS))
+def test_a_command_is_there(module):
+    assert importlib.util.find_spec(module), f"{COMMANDS[module]} names `python -m {module}`"
+
+
 def test_names_are_found_where_they_are_written():
-    assert NAMES and PATHS
+    assert NAMES and PATHS and COMMANDS
     assert DOTTED.findall("`crbm_lite.a.b(c)`, ``crbm_lite.d``, crbm_lite.e") == [
         "crbm_lite.a.b",
         "crbm_lite.d",
     ]
-    assert PATH.findall("`tests/book/`, `build/site`, `book/map.yml`") == [
+    assert PATH.findall("`tests/book/`, `build/site`, `python book/a.py --check`") == [
         "tests/book",
-        "book/map.yml",
+        "book/a.py",
     ]
+    assert COMMAND.findall("`python -m benchmarks.planted 8`") == ["benchmarks.planted"]
     assert is_there("crbm_lite.recordings.recording.Recording.rate_hz")
     for wrong in ("crbm_lite.nothing", "crbm_lite.core.drelu.Nothing", "crbm_lite.CRBM.fits"):
         assert not is_there(wrong), wrong

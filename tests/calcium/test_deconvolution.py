@@ -20,35 +20,140 @@ from crbm_lite.simulation.larva_recording import calcium_traces, simulate_record
 LARVA = simulate_recording(n_neurons=200, n_frames=2000, random_state=0)
 
 
-def by_nnls(trace, response, penalty):
-    """Solve for (s, b) with dense matrices: b is eliminated, the penalty completed to a square."""
+def by_nnls(trace, kernel, rate_hz, penalty):
+    """Solve a stretch with dense matrices: b is eliminated, the penalty completed to a square.
+
+    The unknowns are decaying calcium of older events, an event just before, and one in each frame.
+    """
     n = trace.size
-    kernel = np.tril(toeplitz(response[:n]))
-    centred = kernel - kernel.mean(axis=0)
-    root = np.linalg.cholesky(centred.T @ centred + 1e-13 * np.eye(n))
-    s, _ = nnls(root.T, np.linalg.solve(root, centred.T @ trace - penalty), maxiter=100 * n)
-    return s, (trace - kernel @ s).mean()
+    decay, rise = np.exp(-1 / (rate_hz * kernel.decay_s)), np.exp(-1 / (rate_hz * kernel.rise_s))
+    response = kernel.response(rate_hz, n + 2)[: n + 2]
+    older = response[2:] - rise * response[1:-1]
+    np.testing.assert_allclose(older[1:] / older[:-1], decay, rtol=1e-6)
+    columns = np.column_stack([older, response[1:-1], np.tril(toeplitz(response[:n]))])
+    price = penalty * np.linalg.norm(columns, axis=0)
+    price[1] = decay * price[2]
+    price[0] = (1 - rise) * price[1]
+    centred = columns - columns.mean(axis=0)
+    root = np.linalg.cholesky(centred.T @ centred + 1e-13 * np.eye(n + 2))
+    x, _ = nnls(root.T, np.linalg.solve(root, centred.T @ trace - price), maxiter=100 * n)
+    fitted = columns @ x
+    b = (trace - fitted).mean()
+    return x, b, 0.5 * ((trace - b - fitted) ** 2).sum() + price @ x
 
 
 @pytest.mark.parametrize(
     ("kernel", "rate_hz", "sparsity"),
     [(GCAMP6S, 2.5, 1.0), (GCAMP6F, 20.0, 2.0), (CalciumKernel(0.9, 1.0), 5.0, 0.5)],
 )
-def test_the_solution_is_that_of_dense_nnls(kernel, rate_hz, sparsity):
+@pytest.mark.parametrize("cuts", [(), (25, 26, 28)])
+def test_the_solution_of_each_stretch_is_that_of_dense_nnls(kernel, rate_hz, sparsity, cuts):
     rng = np.random.default_rng(1)
-    response = kernel.response(rate_hz, 70)
-    events = (rng.random(70) < 0.08) * rng.uniform(2, 6, 70)
-    trace = 3 + np.convolve(events, response)[:70] + 0.4 * rng.standard_normal(70)
-    found = deconvolve(trace[:, None], rate_hz, kernel, sparsity=sparsity)
-    norm = np.linalg.norm(kernel.response(rate_hz))
-    penalty = sparsity * found.noise_dff[0] * norm
-    s, b = by_nnls(trace, response, penalty)
-    assert s.max() > 1
-    np.testing.assert_allclose(found.events_dff[:, 0], s, atol=2e-4)
-    assert found.baseline_dff[0] == pytest.approx(b, abs=2e-4)
-    misfit = trace - found.reconstruction_dff(0)
-    value = 0.5 * (misfit**2).sum() + penalty * found.events_dff.sum()
-    assert found.objective == pytest.approx(value / found.noise_dff[0] ** 2, rel=1e-4)
+    events = (rng.random(170) < 0.08) * rng.uniform(2, 6, 170)
+    events[[97, 115]] = 6  # one before the trace begins, one in it
+    trace = np.convolve(events, kernel.response(rate_hz))[100:170] + 0.4 * rng.standard_normal(70)
+    trace += 3 + 5 * (np.arange(70) >= 25)
+    found = deconvolve(trace[:, None], rate_hz, kernel, sparsity=sparsity, discontinuities=cuts)
+    penalty, total, n_before = sparsity * found.noise_dff[0], 0.0, 0
+    fitted = np.split(found.reconstruction_dff(0), cuts)
+    for j, part in enumerate(np.split(np.arange(70), cuts)):
+        x, b, value = by_nnls(trace[part], kernel, rate_hz, penalty)
+        np.testing.assert_allclose(found.events_dff[part, 0], x[2:], atol=2e-4)
+        if part.size > 3:  # in fewer frames the start and the baseline are not unique
+            assert found.baseline_dff[j, 0] == pytest.approx(b, abs=2e-3)
+            rise = np.exp(-1 / (rate_hz * kernel.rise_s))
+            before = [x[0], x[1] - rise * x[0]]
+            np.testing.assert_allclose(found.before_dff[j, :, 0], before, atol=5e-3)
+            n_before += x[:2].max() > 0.1
+            response = kernel.response(rate_hz, 80)
+            calcium = np.convolve(np.r_[before, x[2:]], response)[2 : part.size + 2]
+            np.testing.assert_allclose(fitted[j], b + calcium, atol=5e-3)
+        total += value
+    assert found.events_dff.max() > 1
+    assert n_before
+    assert found.objective == pytest.approx(total / found.noise_dff[0] ** 2, rel=1e-4)
+
+
+def traces_of_known_spikes(n_neurons, n_frames, noise, seed=0):
+    """Traces of GCaMP6s at 2.5 Hz that have run for long before the first frame."""
+    rng = np.random.default_rng(seed)
+    spikes = rng.random((n_frames + 200, n_neurons)) < 0.05
+    response = GCAMP6S.response(2.5)
+    dff = np.transpose([np.convolve(v, response)[: len(v)] for v in spikes.T])
+    dff += noise * rng.standard_normal(dff.shape)
+    return spikes[200:], dff[200:]
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.1, 0.25])
+def test_calcium_that_is_up_at_the_start_is_no_spike(noise):
+    spikes, dff = traces_of_known_spikes(600, 300, noise)
+    found = deconvolve(dff, 2.5).spikes
+    assert 0 < found[0].mean() < spikes[0].mean()  # those just before look much the same
+    assert (found[0] & ~spikes[0]).mean() < 0.02
+    assert found[1:4].mean() == pytest.approx(spikes[1:4].mean(), abs=0.01)
+
+
+def test_the_last_frames_of_a_stretch_hold_as_many_spikes_as_others():
+    spikes, dff = traces_of_known_spikes(600, 300, 0.1)
+    found = deconvolve(dff, 2.5, discontinuities=[150]).spikes
+    for frame in (148, 149, 298, 299):
+        assert found[frame].mean() == pytest.approx(spikes[frame].mean(), abs=0.01)
+    flat = 0.1 * np.random.default_rng(1).standard_normal((300, 2000))
+    assert deconvolve(flat, 2.5).spikes[-3:].mean() < 0.01
+
+
+def test_trials_do_not_make_neurons_correlated():
+    spikes, dff = traces_of_known_spikes(60, 4000, 0.1)
+    frames = np.flatnonzero(np.arange(4000) % 80 < 50)
+    cuts = np.arange(50, frames.size, 50)
+    joined = deconvolve(dff[frames], 2.5).spikes
+    cut = deconvolve(dff[frames], 2.5, discontinuities=cuts).spikes
+    r_true, r_joined, r_cut = (
+        np.corrcoef(x.T)[np.triu_indices(60, 1)].mean() for x in (spikes[frames], joined, cut)
+    )
+    assert r_joined > r_true + 0.01
+    assert r_cut == pytest.approx(r_true, abs=0.002)
+
+
+def test_each_stretch_has_its_own_baseline():
+    _, dff = traces_of_known_spikes(20, 400, 0.1)
+    moved = dff + 0.7 * (np.arange(400) >= 170)[:, None]
+    found, other = (deconvolve(x, 2.5, discontinuities=[170]) for x in (dff, moved))
+    np.testing.assert_array_equal(other.spikes, found.spikes)
+    np.testing.assert_allclose(other.events_dff, found.events_dff, atol=1e-4)
+    expected = found.baseline_dff + [[0.0], [0.7]]
+    np.testing.assert_allclose(other.baseline_dff, expected, atol=1e-4)
+    np.testing.assert_allclose(
+        other.reconstruction_dff(3)[170:], found.reconstruction_dff(3)[170:] + 0.7, atol=1e-4
+    )
+
+
+def test_the_noise_does_not_count_what_changes_between_stretches():
+    traces = 0.1 * np.random.default_rng(0).standard_normal((100, 30))
+    traces += np.repeat(np.random.default_rng(1).normal(size=(50, 30)), 2, axis=0)
+    found = deconvolve(traces, 2.5, discontinuities=np.arange(2, 100, 2))
+    assert np.median(found.noise_dff) == pytest.approx(0.1, rel=0.1)
+    with pytest.raises(ValueError, match="no two frames together"):
+        deconvolve(traces, 2.5, discontinuities=np.arange(1, 100))
+
+
+def test_the_kernel_is_inferred_across_stretches():
+    _, dff = traces_of_known_spikes(20, 1200, 0.1)
+    cuts = [300, 600, 900]
+    dff += np.repeat([[0.0], [2.0], [1.0], [4.0]], 300, axis=0)
+    assert infer_kernel(dff, 2.5, discontinuities=cuts).decay_s == pytest.approx(3.55, rel=0.12)
+    assert infer_kernel(dff, 2.5).decay_s > 5
+
+
+def test_no_filter_looks_across_a_gap():
+    raw = 50 + np.random.default_rng(0).gamma(2.0, 5.0, size=(90, 2))
+    raw[40:] += 30
+    parts = [slice(0, 40), slice(40, 90)]
+    dff = delta_f_over_f(raw, 1.0, window_s=20, discontinuities=[40])
+    aligned = align_planes(raw, 1.0, [0.2, 0.7], discontinuities=[40])
+    for part in parts:
+        np.testing.assert_array_equal(dff[part], delta_f_over_f(raw[part], 1.0, window_s=20))
+        np.testing.assert_array_equal(aligned[part], align_planes(raw[part], 1.0, [0.2, 0.7]))
 
 
 def test_the_kernel_is_the_difference_of_two_exponentials_with_peak_1():
@@ -79,7 +184,7 @@ def test_noise_alone_gives_few_spikes_and_a_constant_trace_none():
     traces[:, 0] = 2.5
     found = deconvolve(traces, 2.5)
     assert found.spikes[:, 0].sum() == 0 and found.noise_dff[0] == 0
-    assert found.baseline_dff[0] == pytest.approx(2.5)
+    assert found.baseline_dff[0, 0] == pytest.approx(2.5)
     assert found.spikes[:, 1:].mean() < 0.01
     assert np.isfinite(found.objective)
 
@@ -167,6 +272,9 @@ def test_filters_report_what_they_remove():
         (lambda: deconvolve(np.zeros((5, 50)), 2.5), "T >= 10"),
         (lambda: deconvolve(np.full((50, 3), np.nan), 2.5), "dff holds NaN"),
         (lambda: deconvolve(np.full((50, 3), "a"), 2.5), "dtype"),
+        (lambda: deconvolve(np.eye(50), 2.5, discontinuities=[50]), "discontinuities holds 50"),
+        (lambda: delta_f_over_f(np.eye(50), 2.5, discontinuities=[0]), "discontinuities holds 0"),
+        (lambda: align_planes(np.eye(50), 2.5, np.zeros(50), discontinuities=[0]), "holds 0"),
         (lambda: deconvolve(np.zeros((50, 3)), 0.0), "rate_hz is 0.0"),
         (lambda: deconvolve(np.zeros((50, 3)), 2.5, sparsity=-1), "sparsity is -1"),
         (lambda: infer_kernel(np.zeros((50, 3)), 2.5), "constant"),
@@ -182,7 +290,7 @@ def test_filters_report_what_they_remove():
         (lambda: filter_recordings([]), "recordings is empty"),
         (
             lambda: filter_recordings([Recording([[1], [0]], 1.0, labels=[[0]])]),
-            "no neuron has a region",
+            "has no neuron with a region",
         ),
     ],
 )

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import crbm_lite
 from crbm_lite import import_recording, load_recording, save_recording
 from crbm_lite.calcium.deconvolution import GCAMP6F, CalciumKernel
-from crbm_lite.cli.commands import commands
+from crbm_lite.cli.commands import command_line
 from crbm_lite.cli.import_command import as_options
 
 T, N = 60, 4
@@ -53,7 +53,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def run(*words):
-    return CliRunner().invoke(commands, [str(word) for word in words])
+    return CliRunner().invoke(command_line, [str(word) for word in words])
 
 
 # source, options of the command line, the same as arguments
@@ -76,7 +76,7 @@ CASES = [
     ("fish.h5", "", {}),
     ("fish.h5", "--all-cells", {"keep_unlabelled": True}),
     ("suite2p", "--amplitude-fraction 0.5 --um-per-pixel 2 --all-cells",
-     {"amplitude_fraction": 0.5, "um_per_pixel": 2.0, "cells_only": False}),
+     {"amplitude_fraction": 0.5, "um_per_pixel": 2.0, "accepted_only": False}),
     ("suite2p", "--traces F --kernel 0.05,0.8 --neuropil 0.5",
      {"traces": "F", "kernel": CalciumKernel(0.05, 0.8), "neuropil": 0.5}),
     ("suite2p", "--traces F --kernel gcamp6f", {"traces": "F", "kernel": GCAMP6F}),
@@ -221,7 +221,9 @@ def test_the_line_does_not_name_a_file_that_is_there(folder, monkeypatch):
 
 
 def test_messages_are_told_in_options():
-    text = "pass rate_hz=..., keys={'rate_hz': ...}, cells_only=False, kernel=a.GCAMP6S; bin_s = 3"
+    text = (
+        "pass rate_hz=..., keys={'rate_hz': ...}, accepted_only=False, kernel=a.GCAMP6S; bin_s = 3"
+    )
     told = "pass --rate-hz ..., --key rate_hz=..., --all-cells, --kernel gcamp6s; bin_s = 3"
     assert as_options(ValueError(text)) == told
 

@@ -1,25 +1,19 @@
 """The Gibbs sampler: random numbers, kernels, jumps, and that it leaves p(v) as it is."""
 
-import numba
 import numpy as np
 import pytest
 from scipy.special import expit
-from scipy.stats import chisquare, kstest
+from scipy.stats import chisquare
 
 from crbm_lite.core import (
     gibbs,
     jumps,
-    register_products,
     sample_hidden,
     sample_visible,
-    spikes,
-    vector_code,
 )
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.partition import all_states
-from crbm_lite.core.random_numbers import hash32, hash64, uniform01
-from crbm_lite.core.spikes import as_spikes
 from crbm_lite.model.model import CRBM
 
 N, M, N_CHAINS = 6, 3, 20_000
@@ -190,41 +184,6 @@ def test_spikes_are_independent_across_chains_neurons_and_steps():
     assert abs(a.mean(axis=1)).max() < 5.5 * 0.5 / np.sqrt(n_neurons)
 
 
-@pytest.mark.parametrize("name", ["exp_f32", "exp_coarse"])
-def test_the_exponentials_are_as_near_as_they_say(name):
-    exponential = getattr(vector_code, name)
-
-    @numba.njit
-    def over(x, out):
-        for k in range(len(x)):
-            out[k] = exponential(x[k])
-
-    x = np.linspace(-87, 87, 20_001).astype(np.float32)
-    out = np.empty_like(x)
-    over(x, out)
-    error = np.abs(out / np.exp(x.astype(np.float64)) - 1)
-    if name == "exp_f32":  # the relative error grows with |x| by the rounding of x log2(e)
-        assert (error < 3e-7 + 1e-7 * np.abs(x)).all()
-    else:
-        assert 1e-3 < error.max() < vector_code.COARSE_ERROR
-
-
-@pytest.mark.parametrize("density", [0.0, 0.04, 0.5, 1.0])
-@pytest.mark.parametrize(("n_padded", "n_entries"), [(16, 3), (112, 100), (160, 160), (160, 70)])
-def test_places_of_spikes_are_all_found_once(density, n_padded, n_entries):
-    rows = (np.random.default_rng(0).random((5, n_padded)) < density).astype(np.uint8)
-    rows[2] *= 2  # any value counts
-    out = np.full(rows.size + vector_code.UNASKED, -1)
-
-    @numba.njit
-    def places(rows, n_entries, out):
-        return vector_code.nonzero_places(rows, n_entries, out)
-
-    found = out[: places(rows, n_entries, out)]
-    r, c = np.nonzero(rows[:, :n_entries])
-    np.testing.assert_array_equal(found, (r << 32) + c)
-
-
 @pytest.mark.parametrize("density", [0.0, 0.2, 0.5, 1.0])
 @pytest.mark.parametrize("n_hidden", [7, 40])
 def test_packed_rows_hold_the_weights(density, n_hidden):
@@ -234,34 +193,15 @@ def test_packed_rows_hold_the_weights(density, n_hidden):
     weights[::3, 16:32] = 1  # sixteen in a row are copied at once
     chains = GibbsChains(101, n_hidden, 3, 0)
     chains.set_weights(weights)
-    row_nnz = chains.row_nnz
-    np.testing.assert_array_equal(row_nnz, (weights != 0).sum(axis=1))
+    np.testing.assert_array_equal(chains.packed_rows.n_nonzero, (weights != 0).sum(axis=1))
     starts, neurons, column_values = jumps.columns_of(
-        *chains.packed_rows, chains.rows_a_tile, n_hidden
+        chains.packed_rows, chains.rows_per_tile, n_hidden
     )
     unpacked = np.zeros_like(weights)
     for mu in range(n_hidden):
         part = slice(starts[mu], starts[mu + 1])
         unpacked[neurons[part], mu] = column_values[part]
     np.testing.assert_array_equal(unpacked, weights)
-
-
-def test_random_numbers_are_uniform_and_differ_between_keys():
-    u = np.array([uniform01(np.uint64(5), np.uint64(k)) for k in range(20_000)])
-    other = np.array([uniform01(np.uint64(6), np.uint64(k)) for k in range(20_000)])
-    assert u.min() > 0 and u.max() < 1 and len(np.unique(u)) == len(u)
-    assert kstest(u, "uniform").pvalue > 1e-3 and kstest(other, "uniform").pvalue > 1e-3
-    assert abs(np.corrcoef(u, other)[0, 1]) < 0.03
-    assert abs(np.corrcoef(u[1:], u[:-1])[0, 1]) < 0.03
-
-
-def test_hashes_are_functions_of_key_and_counter():
-    words = np.array([hash32(np.uint32(k), np.uint32(1), np.uint32(2)) for k in range(50_000)])
-    assert len(np.unique(words)) == len(words)  # a bijection of the counter
-    random_bytes = words.astype(np.uint32).view(np.uint8)
-    assert chisquare(np.bincount(random_bytes, minlength=256)).pvalue > 1e-3
-    # the published first output of SplitMix64 for the seed 0
-    assert int(hash64(np.uint64(0), np.uint64(0))) == 0xE220A8397B1DCDAF
 
 
 def test_a_scaled_step_samples_the_scaled_machine(machine):
@@ -287,43 +227,13 @@ def test_hidden_units_are_drawn_from_their_conditional(machine):
     chains.set_weights(model.weights_)
     chains.set_spikes(np.repeat(state[None], 4000, axis=0))
     h = np.zeros((M, sample_visible.padded_chains(4000)), np.float32)
-    sample_hidden.sample_hidden(chains.partial_input, 1.0, *model.units.parameters, np.uint64(3), h)
+    sample_hidden.sample_h_given_partial_input(
+        chains.partial_input, 1.0, *model.units.parameters, np.uint64(3), h
+    )
     inputs = state @ model.weights_.astype(float)
     mean, variance = DReLU(*model.units.parameters).mean_and_variance(inputs[None])
     error = np.sqrt(variance[0] / 4000)
     assert (np.abs(h[:, :4000].mean(axis=1) - mean[0]) < 5 * error).all()
-
-
-@pytest.mark.parametrize(
-    ("n_rows", "n_hidden", "n_chains"), [(4, 7, 48), (3, 200, 112), (1, 1, 16)]
-)
-def test_the_micro_kernel_is_the_product(n_rows, n_hidden, n_chains):
-    rng = np.random.default_rng(0)
-    weights = rng.standard_normal((9, n_hidden)).astype(np.float32)
-    h = rng.standard_normal((n_hidden, n_chains)).astype(np.float32)
-    out = rng.standard_normal((4, n_chains)).astype(np.float32)
-    expected = out.astype(float)
-    expected[:n_rows] += weights[5 : 5 + n_rows].astype(float) @ h
-    register_products.add_product(weights, 5, n_rows, h, out)
-    np.testing.assert_allclose(out, expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("n_chains", [16, 64, 112])
-def test_the_packed_micro_kernel_is_the_product(n_chains):
-    rng = np.random.default_rng(0)
-    columns = rng.permutation(200)[:30].astype(np.uint16)
-    values = rng.standard_normal(30).astype(np.float32)
-    h = rng.standard_normal((200, n_chains)).astype(np.float32)
-
-    @numba.njit
-    def product(start, end, out):
-        register_products.packed_product(np.float32(-3.25), start, end, columns, values, h, out)
-
-    for start, end in ((0, 0), (4, 5), (3, 30)):
-        out = np.full(n_chains, np.nan, np.float32)
-        product(start, end, out)
-        expected = -3.25 + values[start:end].astype(float) @ h[columns[start:end]]
-        np.testing.assert_allclose(out, expected, atol=1e-5)
 
 
 def test_inputs_of_a_batch_are_its_products_with_w():
@@ -337,17 +247,3 @@ def test_inputs_of_a_batch_are_its_products_with_w():
     chains.set_weights(weights)
     inputs = chains.batch_inputs(starts, frames.astype(np.int32), 20)
     np.testing.assert_allclose(inputs, v @ weights.astype(float), atol=1e-5)
-
-
-def test_inputs_of_frames_are_sums_in_the_order_of_the_neurons():
-    rng = np.random.default_rng(0)
-    weights = rng.standard_normal((500, 300)).astype(np.float32)  # rows of W in three tiles
-    assert 2 * (spikes._CACHED_ENTRIES // 300) < 500
-    v = rng.random((150, 500)) < rng.choice([0.0, 0.02, 0.5], 150)[:, None]
-    frames = rng.permutation(150)[: 2 * spikes._FRAMES_A_GROUP + 7]
-    expected = np.zeros((len(frames), 300))
-    for row, t in enumerate(frames):
-        for i in np.flatnonzero(v[t]):
-            expected[row] += weights[i]
-    inputs = as_spikes(v.astype(np.uint8)).inputs(weights, frames)
-    np.testing.assert_array_equal(inputs, expected)

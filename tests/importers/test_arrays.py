@@ -17,7 +17,7 @@ import crbm_lite
 from crbm_lite import import_recording
 from crbm_lite.calcium.deconvolution import GCAMP6F, deconvolve
 from crbm_lite.importers.any_file import FORMATS
-from crbm_lite.importers.binarise import binarise
+from crbm_lite.importers.binarisation import ToBinary, binarise
 from crbm_lite.importers.csv_file import import_csv
 from crbm_lite.importers.hdf5_file import import_hdf5
 from crbm_lite.importers.matlab import import_matlab
@@ -163,9 +163,8 @@ class TestEveryFormat:
         assert f"{path}: key spikes" in str(caught.value)
         np.testing.assert_array_equal(importer(path, threshold=0.7).spikes, traces > 0.7)
         found = importer(path, kernel=GCAMP6F)
-        np.testing.assert_array_equal(
-            found.spikes, deconvolve(np.float32(traces), 2.5, GCAMP6F).spikes
-        )
+        expected = deconvolve(np.float32(traces), 2.5, GCAMP6F, discontinuities=[25]).spikes
+        np.testing.assert_array_equal(found.spikes, expected)
         np.testing.assert_allclose(found.dff, traces, rtol=1e-6)
         with pytest.raises(ValueError, match="threshold and kernel are given"):
             importer(path, threshold=0.7, kernel=GCAMP6F)
@@ -307,12 +306,12 @@ class TestCSV:
         [
             ("", {}, "row 1 is empty"),
             ("a,b\n", {}, "no row of numbers"),
-            ("0,1\n1\n", {}, "columns"),
-            ("0,1\n1,x\n", {}, "'x'"),
-            ("0,1\n1,\n", {}, "column"),
-            ("0,1\n1,nan\n", {}, "holds NaN"),
-            ("0,1\n1,inf\n", {}, "infinity"),
-            ("0,1\n1,0.5\n", {}, "never binarised silently"),
+            ("1,0\n1\n", {}, "columns"),
+            ("1,0\n1,x\n", {}, "'x'"),
+            ("1,0\n1,\n", {}, "column"),
+            ("1,0\n1,nan\n", {}, "holds NaN"),
+            ("1,0\n1,inf\n", {}, "infinity"),
+            ("1,0\n1,0.5\n", {}, "never binarised silently"),
             ("0;1\n1;0\n", {}, "separated by ','"),
             ("a,a\n0,1\n", {}, "names holds 'a' twice"),
             ("a,b,c\n0,1\n", {}, "3 names for 2 columns"),
@@ -340,7 +339,7 @@ class TestCSV:
 class TestBinarise:
     def test_amplitude_fraction_is_of_each_neurons_own(self):
         events = np.array([[0.0, 0.0, 0], [4.0, 0.2, 0], [1.0, 0.1, 0], [1.9, 0.2, 0]])
-        found = binarise(events, "x", 1.0, amplitude_fraction=0.5).spikes
+        found = binarise(events, "x", 1.0, ToBinary(amplitude_fraction=0.5)).spikes
         amplitude = [(16 + 1 + 3.61) / 6.9, (0.04 + 0.01 + 0.04) / 0.5]  # 2.99 and 0.18
         np.testing.assert_array_equal(found[:, :2], events[:, :2] > 0.5 * np.array(amplitude))
         assert found[:, 2].sum() == 0
@@ -348,7 +347,7 @@ class TestBinarise:
     def test_above_a_threshold_for_each_neuron_means_above(self):
         values = np.array([[1.0, 1.0], [3.0, 3.0]])
         np.testing.assert_array_equal(
-            binarise(values, "x", 1.0, threshold=[1.0, 0.5]).spikes, [[0, 1], [1, 1]]
+            binarise(values, "x", 1.0, ToBinary(threshold=[1.0, 0.5])).spikes, [[0, 1], [1, 1]]
         )
 
     @pytest.mark.parametrize(
@@ -359,16 +358,50 @@ class TestBinarise:
             ({"amplitude_fraction": 0.0}, "amplitude_fraction is 0"),
             ({"amplitude_fraction": 0.5}, "x holds -1.*not negative"),
             ({"kernel": 0.3}, "kernel is 0.3"),
-            ({}, "for spike counts|never binarised"),
+            ({}, "never binarised"),
         ],
     )
     def test_bad_options(self, options, message):
         with pytest.raises(ValueError, match=message):
-            binarise(np.array([[-1.0, 0.0], [2.0, 1.0]]), "x", 1.0, **options)
+            binarise(np.array([[-1.0, 0.0], [2.0, 1.0]]), "x", 1.0, ToBinary(**options))
+
+    def test_missing_frames_are_named_as_frames(self):
+        values = RNG.random((50, 4))
+        for frames, text in (([0, 1, 2], "3 of 50 frames (0 to 2)"), ([7], "1 of 50 frames (7)"),
+                             ([0, 3, 4, 6, 8], "5 of 50 frames (0, 3 to 4, 6, ...)")):  # fmt: skip
+            gaps = values.copy()
+            gaps[frames] = np.nan
+            with pytest.raises(RecordingError, match=re.escape(f"in all neurons of {text}: leave")):
+                binarise(gaps, "x", 1.0, ToBinary(threshold=0))
+        gaps[10:20, [1, 3]] = np.inf
+        with pytest.raises(RecordingError, match=r"5 of 50 .* and in 2 of 4 neurons \(1, 3\)"):
+            binarise(gaps, "x", 1.0, ToBinary(threshold=0))
+        values[30, 2] = np.nan
+        with pytest.raises(RecordingError, match=r"infinity in 1 of 4 neurons \(2\)"):
+            binarise(values, "x", 1.0, ToBinary(threshold=0))
+
+    def test_slightly_negative_events_are_clipped_on_request(self):
+        events = np.array([[0.0, 2.0], [-1e-3, 0.1], [1.5, 0.0], [1.0, 1.9]])
+        with pytest.raises(RecordingError, match=r"holds -0.001.*clip_negative=True"):
+            binarise(events, "x", 1.0, ToBinary(amplitude_fraction=0.5))
+        found = binarise(events, "x", 1.0, ToBinary(amplitude_fraction=0.5, clip_negative=True))
+        right = binarise(np.maximum(events, 0), "x", 1.0, ToBinary(amplitude_fraction=0.5))
+        np.testing.assert_array_equal(found.spikes, right.spikes)
+        assert events.min() == -1e-3  # the caller's own
+        events[1, 0] = -0.3
+        with pytest.raises(RecordingError, match=r"from -0.3 to 2: .*at most 10%"):
+            binarise(events, "x", 1.0, ToBinary(amplitude_fraction=0.5, clip_negative=True))
+        with pytest.raises(ValueError, match="clip_negative is True: give amplitude_fraction"):
+            binarise(events, "x", 1.0, ToBinary(threshold=0.5, clip_negative=True))
+
+    def test_masked_values_are_refused(self):
+        values = np.ma.array(np.eye(3), mask=np.eye(3))
+        with pytest.raises(ValueError, match="x has masked entries"):
+            binarise(values, "x", 1.0, ToBinary(threshold=0.5))
 
     def test_counts_are_told_how(self):
         with pytest.raises(RecordingError, match="for spike counts pass threshold=0"):
-            binarise(np.array([[3, 0]]), "x", 1.0)
+            binarise(np.array([[3, 0]]), "x", 1.0, ToBinary())
 
 
 class TestAnyFile:
@@ -379,26 +412,59 @@ class TestAnyFile:
         with pytest.raises(TypeError, match="rate"):
             import_recording(path, rate=3.0)
         (tmp_path / "mine.xyz").write_bytes(path.read_bytes())
-        with pytest.raises(ValueError, match=r"'\.xyz' tells no format"):
+        with pytest.raises(ValueError, match=r"'\.xyz' belongs to no format"):
             import_recording(tmp_path / "mine.xyz")
         recording = import_recording(tmp_path / "mine.xyz", format="numpy")
         np.testing.assert_array_equal(recording.spikes, SPIKES)
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_option_is_in_the_signature_and_described(format):
+    """Options that importers share are written once; help and the API pages show them all."""
+    module, name = FORMATS[format]
+    importer = getattr(importlib.import_module(f"crbm_lite.importers.{module}"), name)
+    described = inspect.getdoc(importer).split("Parameters\n")[1].split("Returns\n")[0]
+    heads = [line.split(" : ")[0] for line in described.splitlines() if line[:1].isalpha()]
+    options = list(inspect.signature(importer).parameters)
+    assert sorted(", ".join(heads).split(", ")) == sorted(options)
+    if "threshold" in options:
+        assert {"amplitude_fraction", "kernel"} <= set(options)
+        assert "A neuron is active where its value exceeds" in described
+
+
+def test_an_option_that_no_importer_has_is_a_type_error(tmp_path):
+    for importer in (import_hdf5, import_csv, import_matlab, import_numpy):
+        with pytest.raises(TypeError, match="tresh"):
+            importer(tmp_path / "none", tresh=1)
+
+
 def test_the_calls_of_the_page_on_importers_fit_the_functions():
     page = Path(__file__).resolve().parents[2] / "book/your_data/importers.md"
-    row = r"^\| \[.+\]\(\S+/api/(?:importers\.)?(\w+)\.md\) \| `(.+\))` \|$"
+    row = r"^\| \[.+\]\(\S+/api/([\w.]+)\.md\) \| `(.+\))` \|$"
     rows = re.findall(row, page.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {module for module, _ in rows} >= {module for module, _ in FORMATS.values()}
+    assert {module for module, _ in rows} >= {
+        f"importers.{module}" for module, _ in FORMATS.values()
+    }
     for module, code in rows:
         call = ast.parse(code, mode="eval").body
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
         if name == "import_recording":
-            function = dict(FORMATS.values())[module]
+            function = dict(FORMATS.values())[module.removeprefix("importers.")]
         else:
             function = name
-        package = "crbm_lite" if module in ("recording", "recordings") else "crbm_lite.importers"
-        function = getattr(importlib.import_module(f"{package}.{module}"), function)
+        function = getattr(importlib.import_module(f"crbm_lite.{module}"), function)
         options = [keyword.arg for keyword in call.keywords if keyword.arg != "format"]
         inspect.signature(function).bind(None, **dict.fromkeys(options))
         assert name == function.__name__ or hasattr(crbm_lite, name)
+
+
+def test_a_pause_is_given_to_the_deconvolution(tmp_path):
+    response = GCAMP6F.response(2.5)
+    traces = np.transpose([np.convolve(v, response)[:T] for v in SPIKES.T])
+    traces += 0.05 * np.random.default_rng(1).standard_normal((T, N)) + (TIMES_S > 60)[:, None]
+    path = write_npz(tmp_path / "a.npz", GOOD | {"spikes": traces})
+    found = import_numpy(path, kernel=GCAMP6F)
+    assert found.discontinuities.tolist() == [25]
+    expected = deconvolve(np.float32(traces), 2.5, GCAMP6F, discontinuities=[25]).spikes
+    np.testing.assert_array_equal(found.spikes, expected)
+    assert (found.spikes != deconvolve(np.float32(traces), 2.5, GCAMP6F).spikes).any()

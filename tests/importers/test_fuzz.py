@@ -9,15 +9,12 @@ import resource
 import signal
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-import scipy.io
-import scipy.sparse
 
-from crbm_lite import CRBM, import_recording, load_recording, save_recording
+from crbm_lite import CRBM, import_recording, load_recording
 from crbm_lite.importers.caiman import import_caiman
 from crbm_lite.importers.csv_file import import_csv
 from crbm_lite.importers.hdf5_file import import_hdf5
@@ -30,143 +27,30 @@ from crbm_lite.importers.spike_times import import_spike_times
 from crbm_lite.importers.suite2p import import_suite2p
 from crbm_lite.model.files import ModelFileError
 from crbm_lite.recordings.files import Recording
-from crbm_lite.simulation.larva_recording import simulate_recording
+from tests.importers import sample_files as samples
 
-T, N = 30, 5
-RNG = np.random.default_rng(0)
-SPIKES = (RNG.random((T, N)) < 0.3).astype(np.uint8)
-EVENTS = SPIKES * RNG.uniform(1, 2, size=(T, N))
-ARRAYS = {
-    "spikes": SPIKES,
-    "coordinates": RNG.uniform(0, 300, size=(N, 3)),
-    "labels": np.eye(N, 2, dtype=np.uint8),
-    "times_s": np.arange(T) / 2.5,
-    "dff": RNG.normal(size=(T, N)).astype(np.float32),
-}
-KEYS = {key: key for key in ARRAYS}  # all named, so that none may be lost
-HALF = {"amplitude_fraction": 0.5}
 LIMIT_S = 20  # for one file on a busy machine; each takes milliseconds
 MOST_MB = 400
 
 
-def write_npz(path):
-    np.savez_compressed(path, **ARRAYS)
-
-
-def write_npy(path):
-    np.save(path, SPIKES)
-
-
-def write_mat5(path):
-    scipy.io.savemat(path, ARRAYS, do_compression=True)
-
-
-def write_mat73(path):
-    with h5py.File(path, "w", userblock_size=512) as file:
-        for key, values in ARRAYS.items():
-            file[key] = values.T
-            file[key].attrs["MATLAB_class"] = np.bytes_("double")
-    with path.open("r+b") as stream:
-        stream.write(b"MATLAB 7.3 MAT-file, HDF5 schema 1.00".ljust(124) + b"\x00\x02IM")
-
-
-def write_csv(path):
-    lines = [",".join(["t", *(f"cell {i}" for i in range(N))])]
-    lines += [",".join(map(str, (t, *v))) for t, v in zip(ARRAYS["times_s"], SPIKES)]
-    path.write_text("\n".join(lines))
-
-
-def write_spike_times(path):
-    frames, neurons = np.nonzero(SPIKES)
-    path.write_text("\n".join(f"u{i},{t / 2.5}" for t, i in zip(frames, neurons)))
-
-
-def write_hdf5(path):
-    with h5py.File(path, "w") as file:
-        for key, values in ARRAYS.items():
-            file[key] = values
-
-
-def write_published(path):
-    larva = simulate_recording(200, 30, n_assemblies=9)
-    save_recording(path, larva, layout="published", overwrite=True)
-
-
-def write_native(path):
-    save_recording(path, simulate_recording(200, 30, n_assemblies=9), overwrite=True)
-
-
-def write_retina(path):
-    frames, units = np.nonzero(SPIKES.T)[::-1]
-    with h5py.File(path, "w") as file:
-        file["spikes"] = frames / 2.5
-        file["sCount"] = np.bincount(units, minlength=N)
-        file["epos"] = ARRAYS["coordinates"][:, :2].T
-        file["names"] = [b"a", b"b", b"c", b"d", b"e"]
-        file["summary/duration"] = [T / 2.5]
-
-
-def write_caiman(path):
-    a = scipy.sparse.csc_array(np.kron(np.eye(N), np.ones((4, 1))))
-    with h5py.File(path, "w") as file:
-        file["estimates/S"] = EVENTS.T
-        for name in ("data", "indices", "indptr", "shape"):
-            file[f"estimates/A/{name}"] = getattr(a, name)
-        file["estimates/idx_components"] = [0, 1, 3]
-        file["params/data/fr"], file["params/data/dims"] = 30.0, (4, 5)
-
-
-def write_suite2p(path):
-    path.mkdir(exist_ok=True)
-    stat = [{"med": [np.int32(i), 2 * i], "lam": np.ones(3, np.float32)} for i in range(N)]
-    np.save(path / "spks.npy", EVENTS.T.astype(np.float32))
-    np.save(path / "F.npy", EVENTS.T.astype(np.float32))
-    np.save(path / "iscell.npy", np.column_stack([[1, 1, 0, 1, 1], np.full(N, 0.5)]))
-    np.save(path / "stat.npy", np.array(stat, dtype=object))
-    np.save(path / "ops.npy", {"fs": 10.0, "nplanes": 1, "meanImg": np.zeros((4, 4))})
-
-
-def write_nwb(path):
-    from datetime import UTC, datetime
-
-    pynwb = pytest.importorskip("pynwb")
-    file = pynwb.NWBFile("a test", "id", datetime(2026, 1, 5, tzinfo=UTC))
-    for v in SPIKES.T:
-        file.add_unit(spike_times=np.flatnonzero(v) / 2.5)
-    with pynwb.NWBHDF5IO(str(path), "w") as stream:
-        stream.write(file)
-
-
-def write_model(path):
-    rng = np.random.default_rng(0)
-    ones = np.ones(25)
-    weights = rng.normal(size=(50, 25))
-    CRBM.from_parameters(weights, rng.normal(size=50), ones, ones, 0 * ones, -ones).save(path)
-
-
-def write_old_model(path):
-    """Of version 1: texts of any length, no checksums."""
-    path.write_bytes((Path(__file__).parents[1] / "data" / "model_version_1.h5").read_bytes())
-
-
 # name: how to write it, how to read it, files to damage, whether checksums guard its contents
 CASES = {
-    "npz": (write_npz, lambda p: import_numpy(p, keys=KEYS), 250, True),
-    "npy": (write_npy, lambda p: import_numpy(p, rate_hz=2.5), 200, False),
-    "mat": (write_mat5, lambda p: import_matlab(p, keys=KEYS), 200, True),
-    "mat73": (write_mat73, lambda p: import_matlab(p, keys=KEYS), 200, False),
-    "csv": (write_csv, lambda p: import_csv(p, time_column="t"), 200, False),
-    "times": (write_spike_times, lambda p: import_spike_times(p, 0.4), 200, False),
-    "h5": (write_hdf5, lambda p: import_hdf5(p, keys=KEYS), 200, False),
-    "any.h5": (write_hdf5, lambda p: import_recording(p, keys=KEYS), 100, False),
-    "published.h5": (write_published, import_published, 150, False),
-    "native.h5": (write_native, load_recording, 250, True),
-    "retina.h5": (write_retina, import_retinal_waves, 150, False),
-    "caiman.hdf5": (write_caiman, lambda p: import_caiman(p, **HALF), 150, False),
-    "suite2p": (write_suite2p, lambda p: import_suite2p(p, **HALF), 250, False),
-    "nwb": (write_nwb, lambda p: import_nwb(p, bin_s=0.4), 60, False),
-    "model": (write_model, CRBM.load, 250, True),
-    "model.v1": (write_old_model, CRBM.load, 250, False),
+    "npz": (samples.write_npz, lambda p: import_numpy(p, keys=samples.KEYS), 250, True),
+    "npy": (samples.write_npy, lambda p: import_numpy(p, rate_hz=2.5), 200, False),
+    "mat": (samples.write_mat5, lambda p: import_matlab(p, keys=samples.KEYS), 200, True),
+    "mat73": (samples.write_mat73, lambda p: import_matlab(p, keys=samples.KEYS), 200, False),
+    "csv": (samples.write_csv, lambda p: import_csv(p, time_column="t"), 200, False),
+    "times": (samples.write_spike_times, lambda p: import_spike_times(p, 0.4), 200, False),
+    "h5": (samples.write_hdf5, lambda p: import_hdf5(p, keys=samples.KEYS), 200, False),
+    "any.h5": (samples.write_hdf5, lambda p: import_recording(p, keys=samples.KEYS), 100, False),
+    "published.h5": (samples.write_published, import_published, 150, False),
+    "native.h5": (samples.write_native, load_recording, 250, True),
+    "retina.h5": (samples.write_retina, import_retinal_waves, 150, False),
+    "caiman.hdf5": (samples.write_caiman, lambda p: import_caiman(p, **samples.HALF), 150, False),
+    "suite2p": (samples.write_suite2p, lambda p: import_suite2p(p, **samples.HALF), 250, False),
+    "nwb": (samples.write_nwb, lambda p: import_nwb(p, bin_s=0.4), 60, False),
+    "model": (samples.write_model, CRBM.load, 250, True),
+    "model.v1": (samples.write_old_model, CRBM.load, 250, False),
 }
 BY_KEY = ("mat73", "h5", "published.h5", "native.h5", "retina.h5", "caiman.hdf5", "nwb", "model")
 PARAMETERS = ("weights_", "fields_", "gamma_plus_", "gamma_minus_", "theta_plus_", "theta_minus_")
@@ -323,7 +207,7 @@ def test_damaged_files(case, tmp_path):
 
 def test_a_damaged_heap_of_an_old_model_is_found_before_hdf5_walks_it(tmp_path):
     path = tmp_path / "model.h5"
-    write_old_model(path)
+    samples.write_old_model(path)
     data = bytearray(path.read_bytes())
     first = data.find(b"GCOL\x01") + 16
     assert first > 16

@@ -11,8 +11,8 @@ import scipy.io
 import scipy.sparse
 
 from crbm_lite import import_recording, load_recording, save_recording
+from crbm_lite.importers.cells import CellOptions
 from crbm_lite.importers.csv_file import import_csv
-from crbm_lite.importers.footprints import check_um_per_pixel
 from crbm_lite.importers.hdf5_file import import_hdf5
 from crbm_lite.importers.matlab import import_matlab
 from crbm_lite.importers.numpy_file import import_numpy
@@ -130,12 +130,12 @@ def test_a_delimiter_is_one_character(delimiter, tmp_path):
         import_spike_times(path, 0.5, delimiter=delimiter)
 
 
-@pytest.mark.parametrize("text", ["0,1\r\n1,0\r\n", "\ufeff0,1\n1,0\n", "\ufeffa,b\r\n0,1\r\n1,0"])
+@pytest.mark.parametrize("text", ["1,0\r\n0,1\r\n", "\ufeff1,0\n0,1\n", "\ufeffa,b\r\n1,0\r\n0,1"])
 def test_what_spreadsheets_add_is_no_number(text, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_bytes(text.encode())
     recording = import_csv(path, rate_hz=2.0)
-    assert recording.spikes.tolist() == [[0, 1], [1, 0]]
+    assert recording.spikes.tolist() == [[1, 0], [0, 1]]
     assert recording.names == (("a", "b") if "a" in text else None)
 
 
@@ -150,7 +150,7 @@ def test_a_rate_that_is_none_is_named(rate_hz, tmp_path):
     with pytest.raises(ValueError, match="bin_s is"):
         recording_from_spike_times({"a": [0.1, 0.7]}, "0.5")
     with pytest.raises(ValueError, match="um_per_pixel is"):
-        check_um_per_pixel("1")
+        CellOptions(um_per_pixel="1")
 
 
 def test_what_is_wrong_is_told_in_words(tmp_path):

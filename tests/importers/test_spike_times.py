@@ -27,6 +27,49 @@ def test_a_spike_on_an_edge_belongs_to_the_later_bin():
     assert binned.spikes.ravel().tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize("start_s", [0.0, 0.1, 12345.678, 86_400.0, 1.7e9, -7.3])
+@pytest.mark.parametrize(
+    ("samples_per_s", "samples_per_bin"),
+    [(1, 1), (1, 10), (1000, 5), (1000, 1), (1000, 3), (30_000, 1500), (30_000, 1000), (30_000, 7),
+     (24_414.0625, 100), (20_000, 333), (60, 1), (3, 1)],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["product", "quotient", "digits", "sums", "single"])
+def test_every_spike_is_in_its_bin(start_s, samples_per_s, samples_per_bin, form):
+    """Against whole numbers: sample k lies in bin k // samples_per_bin."""
+    n_bins = 400
+    sample = np.sort(np.random.default_rng(0).integers(0, n_bins * samples_per_bin, 3000))
+    sample = np.unique(np.concatenate([sample, np.arange(n_bins) * samples_per_bin]))
+    if samples_per_bin > 1:  # and the last sample before every edge
+        sample = np.unique(np.concatenate([sample, np.arange(1, n_bins) * samples_per_bin - 1]))
+    bin_s = samples_per_bin / samples_per_s
+    if form == "sums":
+        times_s = np.cumsum(np.full(sample[-1] + 1, 1 / samples_per_s))[sample] - 1 / samples_per_s
+    else:
+        times_s = sample * (1 / samples_per_s) if form == "product" else sample / samples_per_s
+    if form == "digits":
+        times_s = np.array([float(f"{t:.12g}") for t in times_s])
+    times_s = times_s + start_s
+    if form == "single":
+        times_s = times_s.astype(np.float32)
+        if np.spacing(np.float32(abs(start_s) + n_bins * bin_s)) * samples_per_s > 0.1:
+            return  # the times themselves are too coarse
+    elif np.spacing(abs(start_s) + n_bins * bin_s) * samples_per_s > 0.1:
+        return
+    stop_s = start_s + n_bins * bin_s
+    found = recording_from_spike_times([times_s], bin_s, start_s=start_s, stop_s=stop_s)
+    right = np.bincount(sample // samples_per_bin, minlength=n_bins)
+    np.testing.assert_array_equal(found.spikes[:, 0], right > 0)
+    assert found.provenance["bins_with_several_spikes"] == (right > 1).sum()
+    assert found.provenance["spikes_outside_complete_bins"] == 0
+
+
+def test_a_spike_just_before_an_edge_stays_before_it():
+    for bin_s, clock_s in ((100.0, 1e-6), (0.05, 1e-6), (0.001, 1e-7)):
+        edges = bin_s * np.arange(1, 50)
+        found = recording_from_spike_times([edges - clock_s], bin_s, stop_s=50 * bin_s)
+        np.testing.assert_array_equal(np.flatnonzero(found.spikes[:, 0]), np.arange(49))
+
+
 def test_start_and_stop_leave_spikes_out_and_count_them():
     times_s = [[-3.0, -0.75, 0.1, 0.6, 7.0]]
     recording = recording_from_spike_times(times_s, 0.5, start_s=-1.0, stop_s=1.2)
@@ -44,6 +87,8 @@ BAD_TIMES = {
     "infinite": ([[0.1, np.inf]], "NaN or infinity"),
     "text": ([["a"]], "neuron 0 has times of shape"),
     "matrix": ([[[0.1], [0.2]]], "neuron 0 has times of shape"),
+    "ragged": ([[[0.1], [0.2, 0.3]]], "neuron 0 is no array"),
+    "masked": ([np.ma.array([0.1, 0.2], mask=[0, 1])], "neuron 0 has masked entries"),
     "milliseconds by mistake": ([[1e13]], "choose another bin_s"),
     "two spikes in a million seconds": ([[0.1, 1e6]], "with 2 spikes: choose another bin_s"),
     "too short": ([[0.1, 0.2]], "choose another bin_s"),

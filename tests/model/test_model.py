@@ -13,7 +13,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from crbm_lite.core.partition import all_states, log_partition_ais
+from crbm_lite.core.partition import all_states
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import Recording
@@ -31,10 +31,6 @@ def machine(seed=0, n_neurons=N, scale=1.0):
 
 STATES = all_states(N)
 STATES_FLOAT = STATES.astype(float)
-
-
-def test_all_states_are_all_states():
-    assert len(np.unique(STATES, axis=0)) == 2**N == len(STATES)
 
 
 def test_free_energy_is_minus_log_of_the_integral_of_exp_minus_energy():
@@ -140,21 +136,6 @@ def test_exact_log_partition_without_weights_is_known():
     assert model.log_partition("ais", random_state=0) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_ais_agrees_with_the_exact_log_partition(seed):
-    model = machine(seed, n_neurons=10)
-    exact = model.log_partition("exact")
-    options = {"n_chains": 400, "n_temperatures": 300}
-    estimate, error = log_partition_ais(
-        model.weights_, model.fields_, model.units, np.random.default_rng(seed), **options
-    )
-    assert 0 < error < 0.2
-    assert abs(estimate - exact) < 5 * error
-    assert model.log_partition("ais", random_state=seed, **options) == estimate
-    start = np.logaddexp(0, model.fields_).sum() + model.units.cumulant(np.zeros(M)).sum()
-    assert abs(start - exact) > 10 * error  # an estimate that never left its start would show
-
-
 def test_sample_draws_from_the_model():
     model = machine(5)
     v = model.sample(20_000, n_chains=2000, n_steps=10, burn_in=5, random_state=0)
@@ -217,15 +198,6 @@ def test_every_form_of_v_gives_the_same_answers(n_frames, n_neurons, n_hidden, s
     assert model.free_energy(v).shape == (n_frames,)
     assert model.reconstruct(v).shape == v.shape
     assert model.var_h_given_v(v).shape == (n_frames, n_hidden)
-
-
-def test_stored_zeros_and_unsorted_sparse_columns_are_understood():
-    v = scipy.sparse.csr_array(
-        (np.array([1, 0, 1, 1]), np.array([3, 1, 0, 2]), np.array([0, 3, 4])), shape=(2, 4)
-    )
-    before = v.indices.copy()
-    np.testing.assert_array_equal(as_spikes(v).dense(), [[1, 0, 0, 1], [0, 0, 1, 0]])
-    np.testing.assert_array_equal(v.indices, before)
 
 
 # ---------------------------------------------------------------------- files
@@ -410,4 +382,4 @@ def test_the_expected_failures_are_refusals_of_real_numbers():
         while error is not None:
             chain.append(str(error))
             error = error.__cause__ or error.__context__
-        assert any("v must be binary" in text or "dtype object" in text for text in chain)
+        assert any("give only 0 and 1" in text or "dtype object" in text for text in chain)

@@ -31,6 +31,11 @@ def test_a_pair_shares_a_plate_and_a_neuron_has_its_largest_weight():
     np.testing.assert_allclose(np.abs(drawn(ax)), np.sort(np.abs(WEIGHTS[:, [4, 2]]).max(axis=1)))
 
 
+def test_plates_write_the_unit_of_the_coordinates():
+    ax = assembly_plates(WEIGHTS, PLACES, [0], coordinate_unit="pixel")[0]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x (pixel)", "y (pixel)")
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="coordinates is None"):
         assembly_plates(np.eye(3), None, [0])

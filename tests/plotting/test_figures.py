@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import matplotlib
 import numpy as np
 import pytest
@@ -11,10 +9,8 @@ import pytest
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
-from matplotlib.colors import to_hex
 
 from crbm_lite.plotting import figures as plotting
-from crbm_lite.plotting import style
 from crbm_lite.validation.likelihood import nllh_given_probabilities
 from crbm_lite.validation.nrmse import score_entries
 from crbm_lite.validation.report import ValidationReport
@@ -49,65 +45,6 @@ def image_of(ax):
     """Pixels of the figure: drawing must work to the end, not only building the artists."""
     ax.figure.canvas.draw()
     return np.asarray(ax.figure.canvas.buffer_rgba())
-
-
-# ---------------------------------------------------------------- style and palette
-
-
-def test_style_uses_the_declared_palette_and_leaves_no_trace():
-    before = dict(matplotlib.rcParams)
-    with plotting.style():
-        cycle = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
-        assert [to_hex(c).upper() for c in cycle] == list(plotting.PALETTE)
-        assert matplotlib.rcParams["axes.spines.top"] is False
-    assert dict(matplotlib.rcParams) == before
-
-
-def test_named_colours_belong_to_the_palette():
-    for color in (style.COLOR_DATA, style.COLOR_MODEL, style.COLOR_POSITIVE):
-        assert color in plotting.PALETTE
-    assert style.COLOR_NEGATIVE in plotting.PALETTE
-
-
-def linear(hex_color):
-    s = np.array([int(hex_color[k : k + 2], 16) / 255 for k in (1, 3, 5)])
-    return np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4)
-
-
-# Machado, Oliveira and Fernandes 2009, severity 1, linear RGB.
-COLOUR_BLIND = {
-    "normal": np.eye(3),
-    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
-    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
-}
-
-
-def lab(linear_rgb):
-    to_xyz = np.array(
-        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-    )
-    xyz = to_xyz @ np.clip(linear_rgb, 0, 1) / to_xyz.sum(axis=1)
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
-
-
-@pytest.mark.parametrize("vision", COLOUR_BLIND)
-def test_palette_is_told_apart_by_the_colour_blind(vision):
-    seen = [lab(np.asarray(COLOUR_BLIND[vision]) @ linear(c)) for c in plotting.PALETTE]
-    distances = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
-    assert min(distances) > 10.0  # CIE76; 2.3 is just noticeable
-    signed = [
-        lab(np.asarray(COLOUR_BLIND[vision]) @ linear(c))
-        for c in (style.COLOR_NEGATIVE, style.COLOR_POSITIVE)
-    ]
-    assert np.linalg.norm(signed[0] - signed[1]) > 50.0
-
-
-def test_diverging_colormap_runs_from_negative_over_grey_to_positive():
-    cmap = style.diverging_colormap()
-    assert to_hex(cmap(0.0)).upper() == style.COLOR_NEGATIVE
-    assert to_hex(cmap(1.0)).upper() == style.COLOR_POSITIVE
-    assert np.ptp(cmap(0.5)[:3]) < 0.05
 
 
 # ---------------------------------------------------------------- validation
@@ -190,7 +127,7 @@ def test_raster_puts_spikes_at_their_time_and_neuron():
 def test_raster_refuses_bad_input():
     with pytest.raises(ValueError, match="rate_hz is 0"):
         plotting.raster(np.eye(3), rate_hz=0)
-    with pytest.raises(ValueError, match="spikes must be binary"):
+    with pytest.raises(ValueError, match="give only 0 and 1"):
         plotting.raster(np.full((3, 3), 2), rate_hz=1.0)
 
 
@@ -213,9 +150,24 @@ def test_brain_scatter_projects_and_draws_the_strongest_last(rng, view, columns)
     assert points.colorbar.ax.get_ylabel() == "w (1/s.d.)"
 
 
+def test_brain_scatter_writes_the_unit_of_the_coordinates():
+    ax = plotting.brain_scatter(np.eye(3), np.ones(3), coordinate_unit="pixel")
+    assert [ax.get_xlabel(), ax.get_ylabel()] == ["x (pixel)", "y (pixel)"]
+
+
+@pytest.mark.parametrize(("inches", "area"), [(2.0, 0.75 * 144**2 / 4000), (0.5, 1.0), (9.0, 20.0)])
+def test_markers_together_fill_most_of_the_brain(rng, inches, area):
+    figure = plt.figure(figsize=(inches, inches))
+    ax = figure.add_axes((0, 0, 1, 1))
+    corners = [[0, 0, 0], [100, 50, 9]]  # half as high as wide: half of the square is used
+    coordinates = np.r_[corners, rng.uniform(*corners, (1998, 3))]
+    plotting.brain_scatter(coordinates, rng.normal(size=2000), ax)
+    np.testing.assert_allclose(ax.collections[0].get_sizes(), area)
+
+
 def test_brain_scatter_in_three_dimensions(rng):
     coordinates, values = 100 * rng.random((50, 3)), np.zeros(50)
-    ax = plotting.brain_scatter(coordinates, values, view="3d", unit="mm")
+    ax = plotting.brain_scatter(coordinates, values, view="3d", coordinate_unit="mm")
     assert [ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()] == ["x (mm)", "y (mm)", "z (mm)"]
     assert image_of(ax).std() > 0
 

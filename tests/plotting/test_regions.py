@@ -18,7 +18,8 @@ def test_values_names_and_order():
     assert heat.x == heat.y == ("tectum left", "tectum right", "cerebellum left")
     assert figure.layout.xaxis.ticktext == ("TeL", "TeR", "CeL")
     assert figure.layout.yaxis.autorange == "reversed"  # the first region on top
-    assert all(part in heat.hovertemplate for part in ("%{x}", "%{y}", "%{z}", "|J|"))
+    assert all(part in heat.hovertemplate for part in ("%{x}", "%{y}", "%{z}"))
+    assert heat.meta == figure.data[0].colorbar.title.text == "log10 |J|"
 
 
 def test_it_takes_the_width_of_the_page_and_survives_as_json():
@@ -34,17 +35,27 @@ def test_rows_of_another_kind():
     assert figure.layout.yaxis.scaleanchor is None
 
 
+def test_names_are_shown_as_they_are_even_if_they_look_like_numbers_or_tags():
+    names = ("2", "10", "<b>1</b>")
+    figure = region_matrix(np.diag([1.0, 2.0, 3.0]), names, "<i>|J|</i> %{x}")
+    assert figure.layout.xaxis.type == figure.layout.yaxis.type == "category"
+    heat = figure.data[0]
+    assert heat.x[2] == heat.y[2] == "&#60;b&#62;1&#60;/b&#62;"
+    # Plotly fills in a template once: what stands in `meta` is not read as a part of it.
+    assert heat.meta == "log10 &#60;i&#62;|J|&#60;/i&#62; %{x}" and "%{meta}" in heat.hovertemplate
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((np.ones((2, 3)), NAMES), {}, "shape"),
-        ((np.ones((3, 3)), ("a", "b", "a")), {}, "twice"),
-        ((np.ones((3, 3)), NAMES), {"short_names": ("a",)}, "short_names"),
+        ((np.ones((2, 3)), NAMES), {}, r"matrix has shape \(2, 3\)"),
+        ((np.ones((3, 3)), ("a", "b", "a")), {}, "names holds 'a' twice"),
+        ((np.ones((3, 3)), NAMES), {"short_names": ("a",)}, "short_names has 1"),
         ((np.zeros((3, 3)), NAMES), {}, "above 0"),
         ((np.full((3, 3), np.inf), NAMES), {}, "matrix holds infinity"),
         ((None, NAMES), {}, "matrix holds"),
         (([["a"]], ("b",)), {}, "matrix holds"),
-        ((np.ones((3, 3)), None), {}, "names is None"),
+        ((np.ones((3, 3)), None), {}, "^names is None"),
     ],
 )
 def test_what_does_not_fit_is_named(arguments, options, message):

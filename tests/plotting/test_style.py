@@ -1,13 +1,22 @@
-"""The palette, seen with three kinds of colour blindness, and in dark pages."""
+"""The style, and the palette seen with three kinds of colour blindness and in dark pages."""
 
 import itertools
 
+import matplotlib
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 
 from crbm_lite.plotting.interactive.explorer_page import _ON_DARK
-from crbm_lite.plotting.style import COLOR_NEGATIVE, COLOR_POSITIVE, PALETTE, diverging_colormap
+from crbm_lite.plotting.style import (
+    COLOR_NEGATIVE,
+    COLOR_POSITIVE,
+    PALETTE,
+    diverging_colormap,
+    sequential_colormap,
+    style_context,
+    use_style,
+)
 
 # Machado, Oliveira and Fernandes (2009), full severity, on linear RGB.
 SIMULATIONS = {
@@ -56,6 +65,36 @@ def distance(a, b, vision):
 def contrast(a, b):
     y = sorted(0.05 + TO_XYZ[1] @ linear(color) for color in (a, b))
     return y[1] / y[0]
+
+
+def cycle():
+    return tuple(
+        to_hex(c).upper() for c in matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+    )
+
+
+def test_the_style_has_the_palette_and_its_context_leaves_no_trace():
+    before = dict(matplotlib.rcParams)
+    with style_context():
+        assert cycle() == PALETTE
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_the_style_in_use_is_that_of_the_context():
+    with style_context():
+        expected = dict(matplotlib.rcParams)
+    with matplotlib.rc_context():
+        use_style()
+        assert cycle() == PALETTE
+        assert dict(matplotlib.rcParams) == expected
+
+
+def test_signed_colours_are_grey_at_zero_and_amounts_darken():
+    ends = [to_hex(diverging_colormap()(x)).upper() for x in (0.0, 1.0)]
+    assert ends == [COLOR_NEGATIVE, COLOR_POSITIVE]
+    assert np.ptp(diverging_colormap()(0.5)[:3]) < 0.05
+    brightness = [lab(sequential_colormap()(x)[:3], "normal")[0] for x in np.linspace(0, 1, 20)]
+    assert (np.diff(brightness) < 0).all()
 
 
 def test_the_simulation_confuses_what_it_should():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from crbm_lite.recordings.controls import independent_frames, shift_time
+from crbm_lite.recordings.recording import Recording
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,20 @@ def test_shifted_neurons_keep_their_own_course(v):
         assert len(same) == 1
         offsets.add(same[0])
     assert len(offsets) > 8
+
+
+def test_each_stretch_is_shifted_on_its_own(v):
+    parts = [slice(0, 600), slice(600, 601), slice(601, 2000)]
+    recording = Recording(v, 2.5, discontinuities=[600, 601])
+    shifted = shift_time(recording, random_state=0).toarray()
+    for part in parts:
+        for i in range(v.shape[1]):
+            turned = (np.roll(v[part, i], k) for k in range(part.stop - part.start))
+            assert any((x == shifted[part, i]).all() for x in turned)
+    whole = shift_time(v, random_state=0, discontinuities=[600, 601]).toarray()
+    np.testing.assert_array_equal(whole, shifted)
+    assert (shifted[601:] != v[601:]).any(axis=0).all()
+    assert abs(off_diagonal(shifted[601:]).mean()) < 0.06
 
 
 def test_shifted_neurons_share_nothing(v):

@@ -1,5 +1,6 @@
 """Train/test splits: the 120 scores against brute force, and the convention of segments."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -66,6 +67,18 @@ def test_segments_have_floor_t_over_10_frames_and_the_last_takes_the_rest():
     np.testing.assert_array_equal(
         np.sort(np.concatenate([split.train_frames, split.test_frames])), np.arange(437)
     )
+
+
+def test_trials_are_not_cut_into_train_and_test():
+    trials = np.arange(19, 437, 19)  # shorter than half of the 43 frames of a segment
+    split = split_recording(replace(RECORDING, discontinuities=trials))
+    assert set(split.bounds[1:-1]) <= set(trials)
+    assert (np.abs(split.bounds[:-1] - 43 * np.arange(10)) <= 10).all()
+    for start in [0, *trials]:
+        inside = np.isin(np.arange(start, min(start + 19, 437)), split.test_frames)
+        assert inside.all() or not inside.any()
+    far = split_recording(replace(RECORDING, discontinuities=[11, 96, 160]))
+    np.testing.assert_array_equal(far.bounds, [0, 43, 96, 129, 172, 215, 258, 301, 344, 387, 437])
 
 
 def test_every_form_of_spikes_gives_the_same_split():

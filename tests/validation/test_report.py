@@ -768,7 +768,7 @@ def test_report_is_frozen_and_its_table_fixed_width(truth_and_report):
         ({"burn_in": -1}, "burn_in is -1"),
         ({"train": np.ones((5, 4))}, "train has 4"),
         ({"test": np.ones((5, 4))}, "test has 4"),
-        ({"test": np.full((5, 6), 0.5)}, "test must be binary"),
+        ({"test": np.full((5, 6), 0.5)}, "test holds 0.5"),
     ],
 )
 def test_bad_arguments_of_validate_are_named(truth_and_report, change, message):

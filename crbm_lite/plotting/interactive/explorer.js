@@ -2,7 +2,7 @@
 window.crbmExplorer ??= (() => {
   "use strict";
   const W = 300, H = 240; // of a panel, in its own units
-  const BOX = { left: 58, right: 8, top: 26, bottom: 46 };
+  const BOX = { left: 58, right: 16, top: 26, bottom: 46 };
   const MISSING = 65535, STEPS = 65534;
 
   function svg(tag, attributes, text) {
@@ -34,7 +34,7 @@ window.crbmExplorer ??= (() => {
   function frame(panel) {
     const root = svg("svg", {
       viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": panel.title,
-      style: "width:100%;max-width:420px;font:11px sans-serif;fill:currentColor",
+      style: "width:100%;max-width:420px;overflow:visible;font:11px sans-serif;fill:currentColor",
     });
     const middle = (BOX.left + W - BOX.right) / 2, height = (BOX.top + H - BOX.bottom) / 2;
     root.append(
@@ -129,8 +129,9 @@ window.crbmExplorer ??= (() => {
     panel.y_texts.forEach((text, r) => yText(root, 1 - (r + 0.5) / rows, text));
   }
 
-  function mount(id, data) {
+  function mount(id) {
     const box = document.getElementById(id);
+    const data = JSON.parse(box.dataset.figure);
     const inputs = [...box.querySelectorAll("input, select")];
     const place = box.querySelector(".crbm-explorer-panels");
     const panels = data.panels.map((panel) => ({

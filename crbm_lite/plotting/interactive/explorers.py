@@ -1,8 +1,8 @@
 """Three figures with sliders: the dReLU, a path over lambda, and a surface over (M, lambda).
 
-The potential is Eq. 13's, the densities and means are those of `crbm_lite.core.drelu`. Each
-function returns an `Explorer`, which a page shows without a kernel and
-`crbm_lite.plotting.interactive.widgets.explore` with ipywidgets.
+The potential is that of Eq. 13; `crbm_lite.core.drelu` computes it, the densities and the means.
+Each function returns an `Explorer`. A page shows it without a kernel, and
+`crbm_lite.plotting.interactive.widgets.explore` shows it with ipywidgets.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import numpy as np
 
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.core.drelu import DReLU
-from crbm_lite.plotting.interactive.explorer import Cells, Control, Explorer, Lines
+from crbm_lite.measures import correlations_of_columns
+from crbm_lite.plotting.interactive.explorer import Explorer
+from crbm_lite.plotting.interactive.panels import Cells, Control, Lines
 
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
@@ -26,12 +28,13 @@ _THETAS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 
 
 def drelu_explorer() -> Explorer:
-    """The four numbers of a dReLU on sliders: potential, density without input, mean response.
+    """Put the four numbers of a dReLU on sliders: potential, density without input, mean response.
 
     Returns
     -------
     Explorer
-        Controls gamma_plus, gamma_minus, theta_plus, theta_minus; Eq. 13's signs.
+        Its controls are gamma_plus, gamma_minus, theta_plus and theta_minus, with the signs of
+        Eq. 13.
 
     Examples
     --------
@@ -86,7 +89,7 @@ def penalty_path(
     neurons: Sequence[int] | None = None,
     score_name: str = "score",
 ) -> Explorer:
-    """A slider over lambda: the weights of each model, how many are left, and its score.
+    """Put lambda on a slider: the weights of each model, how many are left, and its score.
 
     Parameters
     ----------
@@ -95,8 +98,9 @@ def penalty_path(
     scores : sequence of float
         A number for each model; NaN where there is none.
     neurons : sequence of int, optional
-        Order of the rows, for example by planted assembly.
+        Order of the rows, for example by planted assembly; by default their own.
     score_name : str
+        Default "score".
 
     Returns
     -------
@@ -108,7 +112,7 @@ def penalty_path(
     ------
     ValueError
         If there are fewer than two models, one is not fitted, their shapes differ, `l1` does not
-        increase, there is not one score a model, a number or NaN, or a neuron does not exist.
+        increase, a model has no score (NaN is one), or a neuron does not exist.
 
     Examples
     --------
@@ -129,8 +133,8 @@ def penalty_path(
     shapes = {model.weights_.shape for model in models}
     if len(models) < 2 or len(shapes) != 1 or not np.all(np.diff(penalties) > 0):
         raise ValueError(
-            "models: give two or more, fitted with the same sizes, in increasing order of l1; got "
-            f"l1 {penalties} and shapes {sorted(shapes)}"
+            f"models has l1 {penalties} and shapes {sorted(shapes)}: give two or more of the same "
+            "sizes, in increasing order of l1"
         )
     scores = np.asarray(scores)
     if scores.shape != (len(models),) or scores.dtype.kind not in "fiu" or np.isinf(scores).any():
@@ -176,17 +180,11 @@ def _text(score: float) -> str:
 def _in_order_of(weights: np.ndarray, before: np.ndarray) -> np.ndarray:
     from scipy.optimize import linear_sum_assignment
 
-    def standard(w: np.ndarray) -> np.ndarray:
-        w = w - w.mean(axis=0)
-        norm = np.linalg.norm(w, axis=0)
-        return np.divide(w, norm, out=np.zeros_like(w), where=norm > 0)
-
-    _, order = linear_sum_assignment(-(standard(before).T @ standard(weights)))
-    return weights[:, order]
+    return weights[:, linear_sum_assignment(-correlations_of_columns(before, weights))[1]]
 
 
 def _along_path(title: str, label: str, texts: tuple[str, ...], y: np.ndarray) -> Lines:
-    """The whole curve at every position, and a dot at the position's own value."""
+    """Draw the whole curve at every position, and a dot at the value of the position."""
     n = len(y)
     dots = np.where(np.eye(n, dtype=bool), y, np.nan)
     both = np.stack([np.tile(y, (n, 1)), dots], axis=1)
@@ -198,14 +196,15 @@ def _along_path(title: str, label: str, texts: tuple[str, ...], y: np.ndarray) -
 def selection_surface(
     n_hidden: Sequence[int], l1: Sequence[float], surfaces: Mapping[str, np.ndarray]
 ) -> Explorer:
-    """Surfaces over (M, lambda), chosen from a list, each cell with its number.
+    """Choose a surface over (M, lambda) from a menu; each cell shows its number.
 
     Parameters
     ----------
     n_hidden : sequence of R int
     l1 : sequence of C float
     surfaces : mapping of str to (R, C) float
-        By name; larger is better. Colours go from 0 to 1; what is not finite is left empty.
+        By name; larger is better. Colours go from 0 to 1. Values that are not finite are left
+        empty.
 
     Returns
     -------
@@ -229,7 +228,7 @@ def selection_surface(
             f"surfaces has shapes {[s.shape for s in stack]}: give one or more of shape {shape}"
         )
     if not all(np.isfinite(s).any() for s in stack):
-        raise ValueError("a surface has no finite value: there is nothing to show")
+        raise ValueError("surfaces holds one without a finite value: give a number to show")
     notes = []
     for name, surface in zip(surfaces, stack):
         finite = np.where(np.isfinite(surface), surface, -np.inf)
@@ -237,7 +236,7 @@ def selection_surface(
         notes.append(
             f"{name}: largest at M = {n_hidden[i]}, λ = {l1[j]:g}, where it is {surface[i, j]:.2f}"
         )
-    values = np.stack(stack)[:, ::-1]  # the smallest M below, as in a diagram
+    values = np.stack(stack)[:, ::-1]  # the smallest M is drawn below, as in a diagram
     values[~np.isfinite(values)] = np.nan
     cells = Cells(
         "surface over M and λ", "λ", "M", tuple(f"{x:g}" for x in l1),

@@ -32,7 +32,7 @@ window.crbmViewer ??= (() => {
     return window.Plotly;
   }
 
-  // Typed arrays of everything; places in micrometres.
+  // Typed arrays of everything; places in the unit of the coordinates.
   function unpack(data) {
     const n = data.neurons;
     const steps = decode(data.places, "u2");
@@ -119,7 +119,7 @@ window.crbmViewer ??= (() => {
     return [
       ...model.still,
       {
-        ...chosen, marker, customdata: neurons,
+        ...chosen, marker, customdata: model.names ? neurons.map((i) => model.names[i]) : neurons,
         x: at(neurons, 0), y: at(neurons, 1), z: at(neurons, 2),
         text: neurons.map((i) => model.regionsOf.get(i) ?? "no region"),
       },
@@ -185,20 +185,22 @@ window.crbmViewer ??= (() => {
     return draw();
   }
 
-  // places: {data} here, or {source} of a script that calls receive(id, data); {plotly} optional.
-  function mount(id, places) {
+  // The box holds {scene}, or the {source} of a script that calls receive(id, scene); {plotly} is
+  // the address of plotly.js, if it is given.
+  function mount(id) {
     const box = document.getElementById(id);
+    const given = JSON.parse(box.dataset.figure);
     const show = async () => {
       const note = box.querySelector(".crbm-viewer-note");
       try {
-        const Plotly = await getPlotly(places.plotly);
-        let data = places.data;
-        if (!data) {
+        const Plotly = await getPlotly(given.plotly);
+        let { scene } = given;
+        if (!scene) {
           const received = new Promise((resolve) => (waiting[id] = resolve));
-          await load(places.source);
-          data = await received;
+          await load(given.source);
+          scene = await received;
         }
-        await start(box, Plotly, data);
+        await start(box, Plotly, scene);
       } catch (error) {
         note.textContent = `The viewer cannot be shown: ${error.message}.`;
       }

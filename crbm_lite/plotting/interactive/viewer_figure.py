@@ -1,9 +1,9 @@
 """The plotly figure of the 3-D brain viewer, the same in pages and in live notebooks.
 
-No equations. Traces: outline of the brain, all neurons in grey, the chosen neurons coloured and
+It has four traces: the outline of the brain, all neurons in grey, the chosen neurons coloured and
 sized by weight, and below them the activity of the hidden unit.
 `crbm_lite/plotting/interactive/viewer.js` takes the figure without a choice as its template and
-fills these four.
+fills the four.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.plotting.style import COLOR_NEGATIVE, COLOR_POSITIVE
+from crbm_lite.plotting.interactive.html import html_text
+from crbm_lite.plotting.style import COLOR_NEGATIVE, COLOR_POSITIVE, unit_symbol
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from crbm_lite.plotting.interactive.viewer import AssemblyViewer
+    from crbm_lite.plotting.interactive.scene import Scene
 
-__all__ = ["background_stride", "color_limit", "viewer_figure"]
+__all__ = ["background_stride", "color_limit", "draw_scene"]
 
 _MOST_IN_BACKGROUND = 10_000  # neurons drawn in grey; more would hide the rest
-_SATURATED = 0.05  # of the neurons, so that a few large weights leave colour to the others
+_SATURATED = 0.05  # of the neurons, so that a few large weights do not make the others pale
 _GREY = "#8A8A8A"
 _GRID = {"gridcolor": "rgba(138,138,138,0.25)"}
 _COLORS = [[0.0, COLOR_NEGATIVE], [0.5, "#BDBDBD"], [1.0, COLOR_POSITIVE]]
 
 
 def background_stride(n_neurons: int) -> int:
-    """Every how many neurons one is drawn in grey.
+    """Give the step from one neuron that is drawn in grey to the next.
 
     Examples
     --------
@@ -40,7 +41,7 @@ def background_stride(n_neurons: int) -> int:
 
 
 def color_limit(weights: np.ndarray) -> float:
-    """Weight from which colours are full: exceeded by 5 % of the neurons.
+    """Give the |weight| from which colours are full: 5 % of the neurons exceed it.
 
     Examples
     --------
@@ -53,14 +54,14 @@ def color_limit(weights: np.ndarray) -> float:
     return float(size[int((1 - _SATURATED) * (len(size) - 1))] or size[-1])
 
 
-def viewer_figure(viewer: AssemblyViewer, choice: int | None = None) -> Figure:
-    """Draw one choice; without one, the same figure with nothing in it.
+def draw_scene(scene: Scene, choice: int | None = None) -> Figure:
+    """Draw one choice of a scene; without a choice, draw the same figure with nothing in it.
 
     Parameters
     ----------
-    viewer : AssemblyViewer
+    scene : Scene
     choice : int, optional
-        Index into ``viewer.choices``.
+        Index into ``scene.choices``.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def viewer_figure(viewer: AssemblyViewer, choice: int | None = None) -> Figure:
     Examples
     --------
     >>> from crbm_lite.plotting.interactive.viewer import view_assemblies
-    >>> figure = viewer_figure(view_assemblies(np.diag([1.0, 2.0, 0.5]), np.eye(3)), 1)
+    >>> figure = draw_scene(view_assemblies(np.diag([1.0, 2.0, 0.5]), np.eye(3)), 1)
     >>> figure.data[2].marker.color, figure.data[2].x
     (array([2.]), array([0.]))
     """
@@ -83,12 +84,15 @@ def viewer_figure(viewer: AssemblyViewer, choice: int | None = None) -> Figure:
     outline = background = places = np.empty((0, 3))
     neurons, weights, trace, regions = np.empty(0, int), np.empty(0), np.empty(0), []
     if choice is not None:
-        outline = viewer.outline
-        background = viewer.coordinates[:: background_stride(len(viewer.coordinates))]
-        chosen = viewer.selection(choice)
+        outline = scene.outline
+        background = scene.coordinates[:: background_stride(len(scene.coordinates))]
+        chosen = scene.selection(choice)
         neurons, weights = chosen.neurons, chosen.weights
-        places, regions = viewer.coordinates[neurons], viewer.regions_of(neurons)
-        trace = np.nan_to_num(viewer.activity[:, chosen.unit])
+        places = scene.coordinates[neurons]
+        regions = [html_text(text) for text in scene.regions_of(neurons)]
+        trace = np.nan_to_num(scene.activity[:, chosen.unit])
+        if scene.names is not None:
+            neurons = [html_text(scene.names[i]) for i in neurons]
     limit = color_limit(weights)
     marker = {
         "size": 2.0 + 4.0 * np.minimum(np.abs(weights) / limit, 1.0),
@@ -124,14 +128,14 @@ def viewer_figure(viewer: AssemblyViewer, choice: int | None = None) -> Figure:
                 "<extra></extra>",
             ),
             go.Scatter(
-                x=np.arange(len(trace)) / viewer.rate_hz,
+                x=np.arange(len(trace)) / scene.rate_hz,
                 y=trace,
                 mode="lines",
                 line={"color": COLOR_NEGATIVE, "width": 1},
                 hoverinfo="x+y",
             ),
         ],
-        _layout(viewer),
+        _layout(scene),
     )
 
 
@@ -139,14 +143,14 @@ def _xyz(places: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip("xyz", places.T, strict=True))
 
 
-def _layout(viewer: AssemblyViewer) -> dict:
-    shown = np.concatenate([viewer.coordinates, viewer.outline])
+def _layout(scene: Scene) -> dict:
+    shown = np.concatenate([scene.coordinates, scene.outline])
     low, high = np.nanmin(shown, axis=0), np.nanmax(shown, axis=0)
     extent = np.maximum(high - low, max(0.05 * (high - low).max(), 1e-9))  # a plane has no height
     # Seen from above; an animal that is longer than wide lies with its nose (high y) to the left.
     lying = extent[1] > extent[0]
     eye, up = ((-0.9, 0, 1.2), (1, 0, 0)) if lying else ((0, -0.9, 1.2), (0, 1, 0))
-    scene = {
+    space = {
         "domain": {"x": [0, 1], "y": [0.24, 1]},
         "dragmode": "orbit",
         "aspectmode": "manual",
@@ -158,10 +162,10 @@ def _layout(viewer: AssemblyViewer) -> dict:
         },
     }
     for name, middle, length in zip("xyz", (low + high) / 2, extent, strict=True):
-        scene[f"{name}axis"] = {
+        space[f"{name}axis"] = {
             "title": "",  # a title would lie on the numbers of its axis
             "tickprefix": f"{name} ",
-            "ticksuffix": " µm",
+            "ticksuffix": f" {unit_symbol(scene.coordinate_unit)}",
             "range": [middle - 0.52 * length, middle + 0.52 * length],
             "showtickprefix": "last",
             "showticksuffix": "last",
@@ -171,8 +175,8 @@ def _layout(viewer: AssemblyViewer) -> dict:
             "showspikes": False,
             "zeroline": False,
         }
-    scene["zaxis"]["showticklabels"] = False  # seen end on, they would collide
-    given = len(viewer.activity) > 0
+    space["zaxis"]["showticklabels"] = False  # seen end on, they would collide
+    given = len(scene.activity) > 0
     return {
         "template": "none",
         "height": 640,
@@ -184,7 +188,7 @@ def _layout(viewer: AssemblyViewer) -> dict:
         "font": {"color": "#333333"},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "scene": scene,
+        "scene": space,
         "xaxis": {"title": "time (s)" if given else "no activity was given", "zeroline": False}
         | _GRID,
         "yaxis": {"title": "h (s.d.)", "domain": [0, 0.18], "zerolinecolor": _GREY} | _GRID,

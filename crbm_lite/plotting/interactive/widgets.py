@@ -1,6 +1,6 @@
 """Widgets of a live notebook, over the figures that the pages show without a kernel.
 
-No equations. ipywidgets is needed only here.
+Only this module needs ipywidgets.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ipywidgets import Output, VBox
 
     from crbm_lite.plotting.interactive.explorer import Explorer
+    from crbm_lite.plotting.interactive.panels import Control
     from crbm_lite.plotting.interactive.viewer import AssemblyViewer
 
 __all__ = ["browse_assemblies", "explore"]
@@ -22,12 +23,13 @@ def _show_in(output: Output, figure: object) -> None:
 
     with output:
         if get_ipython() is not None:  # elsewhere it would print control characters
-            clear_output(wait=True)  # by the page, which knows what it shows: clicks may be fast
+            # The page clears, not this process: it knows what it shows, however fast the clicks.
+            clear_output(wait=True)
         display(figure)
 
 
 def browse_assemblies(viewer: AssemblyViewer) -> VBox:
-    """Choose an assembly or a region from a list, or step through them, in a live notebook.
+    """Choose an assembly or a region from a menu, or step through them, in a live notebook.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ def browse_assemblies(viewer: AssemblyViewer) -> VBox:
     Returns
     -------
     ipywidgets.VBox
-        The list (a Dropdown) with two buttons, a note, and the figure.
+        The menu with two buttons, a note, and the figure.
 
     Examples
     --------
@@ -50,7 +52,7 @@ def browse_assemblies(viewer: AssemblyViewer) -> VBox:
     >>> box.children[0].children[0].value = 2
     Figure({...})
     >>> box.children[1].value
-    'HU 2: 1 neurons, strongest weight 1.00'
+    'HU 2: 1 neuron, strongest weight 1.00'
     """
     import ipywidgets
 
@@ -60,7 +62,7 @@ def browse_assemblies(viewer: AssemblyViewer) -> VBox:
     )
     back, forth = (ipywidgets.Button(description=text) for text in ("Previous", "Next"))
     note = ipywidgets.Label()
-    # A fixed height: the page must not jump while one figure takes the place of another.
+    # A fixed height keeps the page from jumping while one figure replaces another.
     output = ipywidgets.Output(layout={"min_height": "650px"})
 
     def show(_: object = None) -> None:
@@ -79,7 +81,7 @@ def browse_assemblies(viewer: AssemblyViewer) -> VBox:
 
 
 def explore(explorer: Explorer) -> VBox:
-    """Move the sliders of a figure in a live notebook, where it is drawn anew by matplotlib.
+    """Move the sliders of a figure in a live notebook, where matplotlib draws it anew.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def explore(explorer: Explorer) -> VBox:
     Returns
     -------
     ipywidgets.VBox
-        One slider or list a control, a note, and the figure.
+        A slider or menu for each control, a note, and the figure.
 
     Examples
     --------
@@ -107,12 +109,10 @@ def explore(explorer: Explorer) -> VBox:
     import ipywidgets
     import matplotlib.pyplot as plt
 
-    def chooser(control: object) -> object:
-        lists = any(isinstance(value, str) for value in control.values)
-        kind = ipywidgets.Dropdown if lists else ipywidgets.SelectionSlider
-        texts = control.texts
+    def chooser(control: Control) -> ipywidgets.Widget:
+        kind = ipywidgets.Dropdown if control.is_menu else ipywidgets.SelectionSlider
         return kind(
-            options=texts, value=texts[control.start], description=control.label,
+            options=control.texts, index=control.start, description=control.label,
             style={"description_width": "initial"},
         )  # fmt: skip
 
@@ -128,6 +128,6 @@ def explore(explorer: Explorer) -> VBox:
         plt.close(figure)
 
     for chooser in choosers:
-        chooser.observe(show, "value")
+        chooser.observe(show, "index")
     show()
     return ipywidgets.VBox([*choosers, note, output])

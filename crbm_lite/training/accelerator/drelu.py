@@ -6,8 +6,8 @@ slope of one half,
 .. math:: \log Z(x) = \log\sqrt{\pi/2} + \log\mathrm{erfcx}(x/\sqrt2), \qquad
           E[z^n]/E[z^{n-1}] = r_n = n/(x + r_{n+1}) \quad (x > 5).
 
-A draw inverts the survival function: z solves Q(x + z) = u Q(x), Q the Gaussian tail. All is
-float64, which costs nothing: there are only (chains, M) hidden units. Call it within
+A draw inverts the survival function: z solves Q(x + z) = u Q(x), where Q is the Gaussian tail. All
+is float64, which costs nothing, since there are only (chains, M) hidden units. Call it within
 ``jax.enable_x64(True)``. This module is imported only where JAX is asked for.
 """
 
@@ -20,7 +20,9 @@ import jax.numpy as jnp
 from jax.scipy.special import erfc, erfcx, ndtr, ndtri
 
 from crbm_lite.core.truncated_gaussian import LOG_SQRT_PI_OVER_2, SQRT_HALF
-from crbm_lite.training import update_kernels as updates
+from crbm_lite.training import update_kernels as kernels
+
+__all__ = ["cumulant", "hidden_statistics", "partial_moments", "sample"]
 
 _FAR = 5.0  # beyond it 1/Z - x cancels too far and the continued fraction is short
 _DEPTH = 20  # of the fraction: converged to a rounding
@@ -68,7 +70,7 @@ def _half_moments(d: jax.Array, gamma: jax.Array) -> tuple[jax.Array, list[jax.A
 
 
 def partial_moments(inputs: jax.Array, potential: jax.Array) -> list[jax.Array]:
-    """E[max(h,0)^n | I], n = 1..4, then E[min(h,0)^n | I]; each the shape (..., M) of the inputs.
+    """Compute E[max(h,0)^n | I] for n = 1..4, then E[min(h,0)^n | I], each of shape (..., M).
 
     ``potential`` (4, M) has the rows gamma_plus, gamma_minus, theta_plus, theta_minus of Eq. 13.
     """
@@ -81,7 +83,7 @@ def partial_moments(inputs: jax.Array, potential: jax.Array) -> list[jax.Array]:
 
 
 def cumulant(inputs: jax.Array, potential: jax.Array) -> jax.Array:
-    """Gamma(I) = log(Z+ + Z-), shape (..., M)."""
+    """Compute Gamma(I) = log(Z+ + Z-), shape (..., M)."""
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
     log_plus, _, _ = _log_weight(theta_plus - inputs, gamma_plus)
     log_minus, _, _ = _log_weight(inputs - theta_minus, gamma_minus)
@@ -89,24 +91,24 @@ def cumulant(inputs: jax.Array, potential: jax.Array) -> jax.Array:
 
 
 def hidden_statistics(inputs: jax.Array, potential: jax.Array, mean_h: jax.Array) -> jax.Array:
-    """The statistics of `update_kernels.hidden_phase`, shape (N_STATISTICS, frames, M)."""
+    """Compute `crbm_lite.training.update_kernels.hidden_statistics`, (N_STATISTICS, frames, M)."""
     a1, a2, a3, a4, b1, b2, b3, b4 = partial_moments(inputs, potential)
     h1, h2, twice = a1 + b1, a2 + b2, 2.0 * mean_h
     up = a3 - a1 * h2 - twice * (a2 - a1 * h1)
     down = b3 - b1 * h2 - twice * (b2 - b1 * h1)
-    out = [None] * updates.N_STATISTICS
-    out[updates.MEAN], out[updates.SQUARE] = h1, h2
-    out[updates.UP], out[updates.DOWN] = a1, b1
-    out[updates.UP_SQUARE], out[updates.DOWN_SQUARE] = a2, b2
-    out[updates.VAR_I] = up + down
-    out[updates.VAR_THETA_PLUS], out[updates.VAR_THETA_MINUS] = -up, -down
-    out[updates.VAR_GAMMA_PLUS] = -0.5 * (a4 - a2 * h2 - twice * (a3 - a2 * h1))
-    out[updates.VAR_GAMMA_MINUS] = -0.5 * (b4 - b2 * h2 - twice * (b3 - b2 * h1))
+    out = [None] * kernels.N_STATISTICS
+    out[kernels.MEAN], out[kernels.SQUARE] = h1, h2
+    out[kernels.UP], out[kernels.DOWN] = a1, b1
+    out[kernels.UP_SQUARE], out[kernels.DOWN_SQUARE] = a2, b2
+    out[kernels.VAR_I] = up + down
+    out[kernels.VAR_THETA_PLUS], out[kernels.VAR_THETA_MINUS] = -up, -down
+    out[kernels.VAR_GAMMA_PLUS] = -0.5 * (a4 - a2 * h2 - twice * (a3 - a2 * h1))
+    out[kernels.VAR_GAMMA_MINUS] = -0.5 * (b4 - b2 * h2 - twice * (b3 - b2 * h1))
     return jnp.stack(out)
 
 
 def sample(inputs: jax.Array, potential: jax.Array, key: jax.Array) -> jax.Array:
-    """Exact independent draws of P(h|I), float64, one an input (..., M)."""
+    """Draw exactly and independently from P(h|I), float64, once for each input (..., M)."""
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
     log_plus, x_plus, _ = _log_weight(theta_plus - inputs, gamma_plus)
     log_minus, x_minus, _ = _log_weight(inputs - theta_minus, gamma_minus)

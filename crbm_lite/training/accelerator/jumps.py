@@ -2,8 +2,8 @@ r"""Jumps between the wells of a hidden unit, on the accelerator: `crbm_lite.cor
 
 The move and its equations are those of `crbm_lite.core.jumps`, for all chains at once and one
 hidden unit after the other. W is read whole here, and M small programs run in a row, so a sweep
-costs about as much as M passes over (chains, N): on a GPU it is dearer than the Gibbs steps between
-two sweeps, and a larger ``jump_every`` (or 0) is a matter of speed. This module is imported only
+costs about as much as M passes over (chains, N). On a GPU it is dearer than the Gibbs steps between
+two sweeps; a larger ``jump_every`` (or 0) makes training faster there. This module is imported only
 where JAX is asked for.
 """
 
@@ -15,15 +15,17 @@ from jax import lax
 
 from crbm_lite.core import jumps
 
-_EDGES, _N_BINS = jumps._EDGES, jumps._N_BINS
+__all__ = ["count_values", "jump_sweep"]
+
+_EDGES, _N_BINS = jumps.BIN_EDGES, jumps.N_BINS
 
 
 def _bin_of(h: jax.Array) -> jax.Array:
-    return jnp.floor((jnp.arcsinh(h) + jumps._REACH) / jumps._BIN).astype(jnp.int32)
+    return jnp.floor((jnp.arcsinh(h) + jumps.REACH) / jumps.BIN_WIDTH).astype(jnp.int32)
 
 
 def count_values(h: jax.Array) -> jax.Array:
-    """Counts (M, bins) of asinh(h) for values h (samples, M)."""
+    """Count asinh(h) in bins, (M, bins), for values h (samples, M)."""
     b = _bin_of(h)
     inside = (b >= 0) & (b < _N_BINS)
     units = jnp.broadcast_to(jnp.arange(h.shape[1]), h.shape)
@@ -32,9 +34,9 @@ def count_values(h: jax.Array) -> jax.Array:
 
 
 def _proposal(counts: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`crbm_lite.core.jumps.proposal_given_counts`."""
+    """Compute `crbm_lite.core.jumps.proposal_given_counts`."""
     share = counts / counts.sum(axis=1, keepdims=True)
-    share = (1.0 - jumps._FLOOR) * share + jumps._FLOOR / _N_BINS
+    share = (1.0 - jumps.EVEN_SHARE) * share + jumps.EVEN_SHARE / _N_BINS
     cumulative = jnp.cumsum(share, axis=1)
     return cumulative / cumulative[:, -1:], jnp.log(share / jnp.diff(_EDGES))
 

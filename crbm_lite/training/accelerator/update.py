@@ -1,14 +1,13 @@
 r"""One training update as a pure function of device arrays: what XLA compiles into one program.
 
-The equations are those of `crbm_lite.training.trainer` and `crbm_lite.training.update_kernels`. The
-neurons are the axis that is split over several devices; along it only sums are taken, the largest
-of them the inputs
+The equations are those of the plain update, `crbm_lite.core.reference`. The neurons are the axis
+that is split over several devices. Along it only sums are taken, the largest of them the inputs
 
 .. math:: I_{c\mu} = \sum_i v_{ci} w_{i\mu}
 
-of the chains, one (chains, M) sum a Gibbs step. Random numbers of neurons are a hash of (step,
-chain, neuron), so they do not depend on the split. Large arrays are float32; potentials, fields,
-moments and sums float64. This module is imported only where JAX is asked for.
+of the chains, one (chains, M) sum in each Gibbs step. Random numbers of neurons are a hash of
+(step, chain, neuron), so they do not depend on the split. Large arrays are float32; potentials,
+fields, moments and sums are float64. This module is imported only where JAX is asked for.
 """
 
 from __future__ import annotations
@@ -20,28 +19,44 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from crbm_lite.core.reference import MAX_ASYMMETRY, SQUARED_RESCALING, VARIANCE_RATE, Rates
 from crbm_lite.training import coordinates as co
-from crbm_lite.training import update_kernels as updates
+from crbm_lite.training import update_kernels as kernels
 from crbm_lite.training.accelerator.drelu import cumulant, hidden_statistics, sample
 from crbm_lite.training.accelerator.jumps import count_values, jump_sweep
-from crbm_lite.training.trainer import HISTOGRAM_DECAY, VARIANCE_RATE
+from crbm_lite.training.trainer import HISTOGRAM_DECAY
+
+__all__ = [
+    "Settings",
+    "State",
+    "averaged",
+    "effective_share",
+    "gibbs_steps",
+    "hidden_gradient",
+    "hidden_inputs",
+    "logits_given_h",
+    "move_weights",
+    "one_update",
+    "potential_given",
+    "rounded",
+    "sample_neurons",
+    "weight_gradient",
+]
 
 State = dict[str, jax.Array]  # the names of `Parameters`, v, counts, n_steps
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is compiled into the program."""
+    """Say what is compiled into the program."""
 
     n_gibbs: int
     jump_every: int
-    beta2: float
-    epsilon: float
     products: str  # "float32", "tf32" or "bf16": how the inputs are multiplied
 
 
 def rounded(x: jax.Array, products: str) -> jax.Array:
-    """A factor of a product of inputs: as it is, or with 10 (tf32) or 7 (bf16) bits after the 1."""
+    """Round a factor of a product: not at all, or to 10 (tf32) or 7 (bf16) bits after the 1."""
     if products == "bf16":
         return x.astype(jnp.bfloat16)
     return lax.reduce_precision(x, 8, 10) if products == "tf32" else x
@@ -58,12 +73,12 @@ def _dot(a: jax.Array, b: jax.Array, axes: tuple[int, int], products: str) -> ja
 
 
 def hidden_inputs(v: jax.Array, weights: jax.Array, products: str) -> jax.Array:
-    """I = v W (frames, M) float32; the sum over neurons, and over devices."""
+    """Compute I = v W (frames, M) float32: a sum over neurons, and over devices."""
     return _dot(v.astype(weights.dtype), weights, (1, 0), products)
 
 
 def logits_given_h(h: jax.Array, weights: jax.Array, fields: jax.Array, products: str) -> jax.Array:
-    """Log-odds g + h W' (chains, N) float32 of the neurons."""
+    """Compute the log-odds g + h W' (chains, N) float32 of the neurons."""
     return _dot(rounded(h, products), weights, (1, 1), products) + fields.astype(jnp.float32)
 
 
@@ -79,7 +94,7 @@ def _hash32(counter: jax.Array, key0: jax.Array, key1: jax.Array) -> jax.Array:
 
 
 def sample_neurons(logits: jax.Array, key: jax.Array, dtype: object) -> jax.Array:
-    """Bernoulli draws (chains, N) with these log-odds."""
+    """Draw spikes (chains, N) with these log-odds."""
     n_chains, n_neurons = logits.shape
     keys = jax.random.bits(key, (2, n_chains, 1), jnp.uint32)
     bits = _hash32(lax.iota(jnp.uint32, n_neurons)[None], *keys)
@@ -88,7 +103,7 @@ def sample_neurons(logits: jax.Array, key: jax.Array, dtype: object) -> jax.Arra
 
 
 def potential_given(hidden: jax.Array, offset: jax.Array) -> jax.Array:
-    """`crbm_lite.training.coordinates.potential_given_coordinates`."""
+    """Compute `crbm_lite.core.reference.potential_given_coordinates`."""
     gamma, eta, delta = jnp.exp(hidden[co.LOG_GAMMA]), hidden[co.ETA], hidden[co.DELTA]
     centre = hidden[co.THETA] + offset
     plus, minus = 1.0 + eta, 1.0 - eta
@@ -106,7 +121,7 @@ def gibbs_steps(
     key: jax.Array,
     settings: Settings,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Chains v (chains, N), their inputs (chains, M) and steps done, after ``n_gibbs`` steps.
+    """Take ``n_gibbs`` steps; return v (chains, N), the inputs (chains, M) and the steps done.
 
     ``n_steps`` counts the steps since the beginning: with the key it gives the random numbers.
     """
@@ -133,17 +148,17 @@ def gibbs_steps(
 
 
 def hidden_gradient(data: jax.Array, model: jax.Array, kappa: jax.Array) -> jax.Array:
-    """`crbm_lite.training.update_kernels.potential_gradient`: (4, M) in Eq. 13's parameters."""
+    """Compute `crbm_lite.training.update_kernels.potential_gradient`, (4, M)."""
     difference = (data - model)[jnp.array(
-        [updates.UP_SQUARE, updates.DOWN_SQUARE, updates.UP, updates.DOWN])]  # fmt: skip
+        [kernels.UP_SQUARE, kernels.DOWN_SQUARE, kernels.UP, kernels.DOWN])]  # fmt: skip
     slopes = jnp.array([-0.5, -0.5, -1.0, -1.0])[:, None]
-    return slopes * difference - kappa * data[updates.VAR_GAMMA_PLUS :]
+    return slopes * difference - kappa * data[kernels.VAR_GAMMA_PLUS :]
 
 
 def weight_gradient(
     v_data: jax.Array, h_data: jax.Array, v: jax.Array, h_chains: jax.Array, activity: jax.Array
 ) -> jax.Array:
-    """Centred gradient (N, M) float32; h_data and h_chains are over their numbers already."""
+    """Compute the centred gradient (N, M) float32; h_data and h_chains are over their numbers."""
     drift = h_data.sum(axis=0) - h_chains.sum(axis=0)
     both = jnp.concatenate([v_data.astype(jnp.float32), v.astype(jnp.float32)])
     h = jnp.concatenate([h_data, -h_chains]).astype(jnp.float32)
@@ -151,25 +166,40 @@ def weight_gradient(
 
 
 def move_weights(
-    s: State, gradient: jax.Array, scale: jax.Array, rates: jax.Array, settings: Settings
-) -> State:
-    """RMSprop with an exact soft threshold; a weight at zero waits for its averaged gradient.
+    s: State, gradient: jax.Array, scale: jax.Array, rates: Rates
+) -> tuple[State, jax.Array]:
+    """Make the RMSprop step with an exact soft threshold.
 
-    ``scale`` (M,) rescales W first; ``rates`` are learning rate, lambda, lambda of weights at zero,
-    bias correction and decay of the averaged gradient.
+    A weight at zero waits for its averaged gradient. ``scale`` (M,) rescales W first.
+
+    Returns
+    -------
+    moved : dict
+        The weights and their running means.
+    field_shift : float32 (N,)
+        What the fields have to give for it, by which <v> stays where it is.
     """
-    learning_rate, l1, l1_at_zero, bias, keep = rates.astype(jnp.float32)
-    beta2 = jnp.float32(settings.beta2)
-    square = beta2 * s["weight_square"] + jnp.float32(1.0 - settings.beta2) * gradient**2
-    average = keep * s["weight_average"] + (1.0 - keep) * gradient
-    step = learning_rate / (jnp.sqrt(square * bias) + jnp.float32(settings.epsilon))
+    share = (1.0 - rates.beta2).astype(jnp.float32)
+    rates = Rates(*(x.astype(jnp.float32) for x in rates))
+    square = rates.beta2 * s["weight_square"] + share * gradient**2
+    average = rates.average_decay * s["weight_average"] + (1.0 - rates.average_decay) * gradient
+    step = rates.learning_rate / (jnp.sqrt(square * rates.bias_correction) + rates.epsilon)
     old = s["weights"] * scale.astype(jnp.float32)
     target = old + step * jnp.where(old == 0.0, average, gradient)
-    penalty = step * jnp.where(old == 0.0, l1_at_zero, l1)
+    penalty = step * jnp.where(old == 0.0, rates.l1_at_zero, rates.l1)
     new = jnp.sign(target) * jnp.maximum(jnp.abs(target) - penalty, 0.0)
     new = jnp.where(old * target >= 0.0, new, 0.0)  # it passes through zero only by stopping there
-    return {"weights": new, "weight_square": square, "weight_average": average,
-            "shift": ((new - old) * s["mean_h"].astype(jnp.float32)).sum(axis=1)}  # fmt: skip
+    field_shift = ((new - old) * s["mean_h"].astype(jnp.float32)).sum(axis=1)
+    return {"weights": new, "weight_square": square, "weight_average": average}, field_shift
+
+
+def _moved(
+    x: jax.Array, square: jax.Array, slope: jax.Array, rates: Rates
+) -> tuple[jax.Array, jax.Array]:
+    """One step of fields or potentials, and the running mean of their squared slopes."""
+    square = rates.beta2 * square + (1.0 - rates.beta2) * slope**2
+    root = jnp.sqrt(square * rates.bias_correction) + rates.epsilon
+    return x + rates.field_rate * slope / root, square
 
 
 @partial(jax.jit, static_argnames="settings", donate_argnums=0)
@@ -186,13 +216,15 @@ def one_update(
 
     Parameters
     ----------
-    s : State; given up
+    s : State
+        Given up: its arrays are used for the new ones.
     activity : float64 (N,)
-    data : uint8 (T, N / 8), the spikes as bits
+        Mean of v over the data.
+    data : uint8 (T, N / 8)
+        The spikes as bits.
     frames : int32 (batch,)
-    rates : float64 (6,)
-        Learning rate, lambda, lambda of weights at zero, bias correction, decay of the averaged
-        gradient, and the boost of fields and potentials.
+    rates : float64 (8,)
+        `crbm_lite.core.reference.Rates` as an array.
     key : random key of the run
     settings : Settings
 
@@ -202,65 +234,55 @@ def one_update(
     log_p : float64 (chains,)
         Unnormalised log P(v) of the new chains under the old parameters.
     """
-    s = dict(s)
-    learning_rate, l1, _, bias, _, boost = rates
+    s, rates = dict(s), Rates(*rates)
     potential = potential_given(s["hidden"], s["offset"])
+    key_data, key_chains = jax.random.split(key)
+    # 1. Data, 2. chains
     v_data = jnp.unpackbits(data[frames], axis=1)
     inputs = hidden_inputs(v_data, rounded(s["weights"], settings.products), settings.products)
-    key_data, key_chains = jax.random.split(key)
     if settings.jump_every:
-        h = sample(
-            inputs.astype(jnp.float64), potential, jax.random.fold_in(key_data, s["n_steps"])
-        )
+        key_h = jax.random.fold_in(key_data, s["n_steps"])
+        h = sample(inputs.astype(jnp.float64), potential, key_h)
         flat = (1.0 - HISTOGRAM_DECAY) / s["counts"].shape[1]
         s["counts"] = HISTOGRAM_DECAY * s["counts"] + flat + count_values(h)
-    n_data = len(inputs)
     v, chain_inputs, s["n_steps"] = gibbs_steps(
-        s["v"],
-        s["n_steps"],
-        s["weights"],
-        s["fields"],
-        potential,
-        s["counts"],
-        key_chains,
+        s["v"], s["n_steps"], s["weights"], s["fields"], potential, s["counts"], key_chains,
         settings,
-    )
-    inputs = jnp.concatenate([inputs, chain_inputs]).astype(jnp.float64)
+    )  # fmt: skip
+    log_p = _log_probability(v, chain_inputs, s["fields"], potential)
+    n_data, inputs = len(inputs), jnp.concatenate([inputs, chain_inputs]).astype(jnp.float64)
     statistics = hidden_statistics(inputs, potential, s["mean_h"])
     on_data, on_chains = statistics[:, :n_data], statistics[:, n_data:]
-    log_p = _log_probability(v, chain_inputs, s["fields"], potential)
-    kappa = 0.5 * l1 * s["size"]
-    h_data = (on_data[updates.MEAN] - kappa * on_data[updates.VAR_I] - s["mean_h"]) / len(v_data)
-    h_chains = (on_chains[updates.MEAN] - s["mean_h"]) / len(v)
+    # 3. Gradient
+    kappa = 0.5 * rates.l1 * s["size"]
+    h_data = (on_data[kernels.MEAN] - kappa * on_data[kernels.VAR_I] - s["mean_h"]) / len(v_data)
+    h_chains = (on_chains[kernels.MEAN] - s["mean_h"]) / len(v)
+    slope_w = weight_gradient(v_data, h_data, v, h_chains, activity)
+    slope_g = activity - v.astype(jnp.float32).mean(axis=0).astype(jnp.float64)
     on_data, on_chains = on_data.mean(axis=1), on_chains.mean(axis=1)
-
-    # the hidden units, and the rescaling of h to unit variance
-    mean = on_data[updates.MEAN]
-    variance = on_data[updates.SQUARE] - 2.0 * s["mean_h"] * mean + s["mean_h"] ** 2
-    scale = jnp.sqrt(jnp.clip(1.0 + VARIANCE_RATE * (variance - 1.0), 0.8, 1.25))
-    s["mean_h"] = (s["mean_h"] + VARIANCE_RATE * (mean - s["mean_h"])) / scale
     to_eq13 = partial(potential_given, offset=s["offset"])
     (slope,) = jax.vjp(to_eq13, s["hidden"])[1](hidden_gradient(on_data, on_chains, kappa))
-    s["hidden_square"] = settings.beta2 * s["hidden_square"] + (1.0 - settings.beta2) * slope**2
-    root = jnp.sqrt(s["hidden_square"] * bias) + settings.epsilon
-    log_gamma, eta, theta, delta = s["hidden"] + boost * learning_rate * slope / root
-    eta = jnp.clip(eta, -co.MAX_ASYMMETRY, co.MAX_ASYMMETRY)
+    hidden, s["hidden_square"] = _moved(s["hidden"], s["hidden_square"], slope, rates)
+    # 5. Unit variance
+    mean = on_data[kernels.MEAN]
+    variance = on_data[kernels.SQUARE] - 2.0 * s["mean_h"] * mean + s["mean_h"] ** 2
+    scale = jnp.sqrt(jnp.clip(1.0 + VARIANCE_RATE * (variance - 1.0), *SQUARED_RESCALING))
+    s["mean_h"] = (s["mean_h"] + VARIANCE_RATE * (mean - s["mean_h"])) / scale
+    log_gamma, eta, theta, delta = hidden
+    eta = jnp.clip(eta, -MAX_ASYMMETRY, MAX_ASYMMETRY)
     log_gamma = log_gamma + 2.0 * jnp.log(scale)
     s["hidden"] = jnp.stack([log_gamma, eta, theta * scale, delta * scale])
-
-    # weights and fields
-    gradient = weight_gradient(v_data, h_data, v, h_chains, activity)
-    s |= move_weights(s, gradient, scale, rates[:5], settings)
-    slope = activity - v.astype(jnp.float32).mean(axis=0).astype(jnp.float64)
-    s["field_square"] = settings.beta2 * s["field_square"] + (1.0 - settings.beta2) * slope**2
-    root = jnp.sqrt(s["field_square"] * bias) + settings.epsilon
-    s["fields"] = s["fields"] + boost * learning_rate * slope / root - s.pop("shift")
-    w = s["weights"].astype(jnp.float64)
-    s["offset"] = (w * activity[:, None]).sum(axis=0)
-    s["size"] = jnp.abs(w).sum(axis=0)
-    s["n_nonzero"] = (s["weights"] != 0).sum()
-    s["v"] = v.astype(jnp.uint8)
-    return s, log_p
+    # 4. Soft threshold
+    moved, field_shift = move_weights(s, slope_w, scale, rates)
+    fields, s["field_square"] = _moved(s["fields"], s["field_square"], slope_g, rates)
+    w = moved["weights"].astype(jnp.float64)
+    return s | moved | {
+        "fields": fields - field_shift,
+        "offset": (w * activity[:, None]).sum(axis=0),
+        "size": jnp.abs(w).sum(axis=0),
+        "n_nonzero": (moved["weights"] != 0).sum(),
+        "v": v.astype(jnp.uint8),
+    }, log_p  # fmt: skip
 
 
 def _log_probability(
@@ -273,7 +295,7 @@ def _log_probability(
 
 @partial(jax.jit, static_argnames="products")
 def effective_share(s: State, log_p: jax.Array, products: str) -> jax.Array:
-    """Effective share of the chains under the importance weights from old to new parameters.
+    """Compute the effective share of the chains under the weights from old to new parameters.
 
     ``log_p`` (chains,) is what `one_update` returned beside the new parameters s.
     """

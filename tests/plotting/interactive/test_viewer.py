@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite.plotting.interactive.page_data import brain_outline, quantise_places
+from crbm_lite.plotting.interactive.page_data import quantise_places
+from crbm_lite.plotting.interactive.scene import brain_outline
 from crbm_lite.plotting.interactive.viewer import view_assemblies
-from crbm_lite.plotting.interactive.viewer_page import fragment, payload
+from crbm_lite.plotting.interactive.viewer_page import scene_data, scene_html
 from crbm_lite.plotting.interactive.widgets import browse_assemblies
 
 RNG = np.random.default_rng(0)
@@ -54,7 +55,7 @@ def test_a_choice_holds_the_assembly_or_the_strongest_weights_of_the_region(view
 
 
 def test_what_the_page_carries_is_what_was_given_up_to_rounding(viewer):
-    data = json.loads(json.dumps(payload(viewer)))
+    data = json.loads(json.dumps(scene_data(viewer)))
     assert data["units"] == ["HU 0", "HU 1", "HU 3"] and data["neurons"] == N
     neurons, steps = decoded(data, "weight_neurons", "u2"), decoded(data, "weights", "i1")
     back = np.zeros((N, 3))
@@ -84,6 +85,21 @@ def test_a_unit_that_never_switches_and_the_hover_say_so(viewer):
     assert not np.any(viewer.figure(2).data[3].y)  # NaN is drawn at 0
 
 
+def test_axes_and_hover_write_the_unit_and_the_names_that_were_given(viewer):
+    axes = viewer.figure(0).layout.scene
+    assert [a.ticksuffix for a in (axes.xaxis, axes.yaxis, axes.zaxis)] == [" µm"] * 3
+    names = [f"roi {7 * i}" for i in range(N)]
+    other = view_assemblies(W, PLACES, names=names, coordinate_unit="pixel")
+    axes = other.figure(0).layout.scene
+    assert [a.ticksuffix for a in (axes.xaxis, axes.yaxis, axes.zaxis)] == [" pixel"] * 3
+    neurons = np.flatnonzero(W[:, 0])
+    assert list(viewer.figure(0).data[2].customdata) == neurons.tolist()
+    assert list(other.figure(0).data[2].customdata) == [names[i] for i in neurons]
+    assert scene_data(other)["names"] == names and scene_data(viewer)["names"] is None
+    suffix = scene_data(other)["figure"]["layout"]["scene"]["xaxis"]["ticksuffix"]
+    assert suffix == " pixel"
+
+
 def test_outline_surrounds_the_neurons_and_a_plane_has_one_section():
     for n_neurons, n_sections in ((300, 1), (1300, 3), (4000, 8)):
         line = brain_outline(RNG.uniform(size=(n_neurons, 3)))
@@ -99,7 +115,7 @@ def test_outline_surrounds_the_neurons_and_a_plane_has_one_section():
 
 def test_an_output_is_small_and_a_saved_page_holds_no_data(viewer, tmp_path, monkeypatch):
     monkeypatch.setattr("plotly.io.renderers.default", "plotly_mimetype")
-    html = fragment(viewer)
+    html = scene_html(viewer)
     assert len(html) < 100_000 and "receive" in html
     assert len(re.findall("<option", html)) == 6
     page = viewer.save(tmp_path / "brain.html")
@@ -125,7 +141,7 @@ def test_the_widget_follows_its_list_and_its_buttons(viewer):
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="coordinates is None"):
         view_assemblies(W, None)
-    with pytest.raises(ValueError, match="weights are all 0"):
+    with pytest.raises(ValueError, match="weights is all 0"):
         view_assemblies(0 * W, PLACES)
     with pytest.raises(ValueError, match="labels has shape"):
         view_assemblies(W, PLACES, labels=LABELS[:5])
@@ -145,6 +161,10 @@ def test_bad_input_is_named():
         view_assemblies(W, PLACES, activity=np.full((T, M), "a"))
     with pytest.raises(ValueError, match="label_names holds 'a' twice"):
         view_assemblies(W, PLACES, labels=LABELS, label_names=["a", "b", "a", "c"])
+    with pytest.raises(ValueError, match="names has 2 entries"):
+        view_assemblies(W, PLACES, names=["a", "b"])
+    with pytest.raises(ValueError, match="coordinate_unit is None"):
+        view_assemblies(W, PLACES, coordinate_unit=None)
     for choice in (-1, 99, 1.5, "a", True):
         with pytest.raises(ValueError, match="choice is"):
             view_assemblies(W, PLACES).figure(choice)

@@ -111,7 +111,7 @@ def test_browsing_assemblies_follows_every_control(page):
     assert index == 4 and text.startswith("right: 15 neurons")
     assert len(figure["data"]) == 4
     page.click(forth)
-    assert shown()[:2] == (0, "HU 0: 1 neurons, strongest weight 1.00, densest in left")
+    assert shown()[:2] == (0, "HU 0: 1 neuron, strongest weight 1.00, densest in left")
     page.click(forth)
     assert shown()[0] == 1 and shown()[1].startswith("HU 1")
     for expected in (0, 2, 1):

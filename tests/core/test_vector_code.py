@@ -1,0 +1,42 @@
+"""Vector code: exponentials are as near as they say, and no spike is lost or found twice."""
+
+import numba
+import numpy as np
+import pytest
+
+from crbm_lite.core import vector_code
+
+
+@pytest.mark.parametrize("name", ["exp_f32", "exp_coarse"])
+def test_the_exponentials_are_as_near_as_they_say(name):
+    exponential = getattr(vector_code, name)
+
+    @numba.njit
+    def over(x, out):
+        for k in range(len(x)):
+            out[k] = exponential(x[k])
+
+    x = np.linspace(-87, 87, 20_001).astype(np.float32)
+    out = np.empty_like(x)
+    over(x, out)
+    error = np.abs(out / np.exp(x.astype(np.float64)) - 1)
+    if name == "exp_f32":  # the relative error grows with |x| by the rounding of x log2(e)
+        assert (error < 3e-7 + 1e-7 * np.abs(x)).all()
+    else:
+        assert 1e-3 < error.max() < vector_code.COARSE_ERROR
+
+
+@pytest.mark.parametrize("density", [0.0, 0.04, 0.5, 1.0])
+@pytest.mark.parametrize(("n_padded", "n_entries"), [(16, 3), (112, 100), (160, 160), (160, 70)])
+def test_places_of_spikes_are_all_found_once(density, n_padded, n_entries):
+    rows = (np.random.default_rng(0).random((5, n_padded)) < density).astype(np.uint8)
+    rows[2] *= 2  # any value counts
+    out = np.full(rows.size + vector_code.SPARE_PLACES, -1)
+
+    @numba.njit
+    def places(rows, n_entries, out):
+        return vector_code.nonzero_places(rows, n_entries, out)
+
+    found = out[: places(rows, n_entries, out)]
+    r, c = np.nonzero(rows[:, :n_entries])
+    np.testing.assert_array_equal(found, (r << 32) + c)
