@@ -20,6 +20,7 @@ from crbm_lite.cli.exit import (
     check_writable,
     examples,
     report_option,
+    say,
     write_report,
 )
 from crbm_lite.importers.any_file import FORMATS, format_of
@@ -162,9 +163,9 @@ def import_file(
     notes = _bins_with_several(data.provenance)
     if data.coordinates is None and "coordinates" in data.provenance:
         notes = f"coordinates are {data.provenance['coordinates']}"
-    click.echo(f"{recording}: {data!r}", err=str(report) == "-")
+    say(f"{recording}: {data!r}", err=str(report) == "-")
     if notes:
-        click.echo(notes, err=str(report) == "-")
+        say(notes, err=str(report) == "-")
     values = {
         "source": str(source), "recording": str(recording), "frames": data.n_frames,
         "neurons": data.n_neurons, "rate_hz": data.rate_hz, "activity": data.activity.mean(),

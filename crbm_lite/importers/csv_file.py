@@ -218,6 +218,7 @@ def _frames_in_rows(
     heads = None
     if _is_header(first[1], path) if header is None else header:
         heads = [first[1][0].lstrip("# "), *first[1][1:]]  # numpy writes "# a,b"
+        heads = [text_of_cell(head) for head in heads]
     second = first if heads is None else next(rows, None)
     if second is None:
         raise RecordingError(f"{path}: it holds no row of numbers")
@@ -270,7 +271,7 @@ def _neurons_in_rows(
     for number, cells in chain([second], rows):
         _check_length(cells, n_columns, path, number, delimiter)
         if not header or cells[0] not in leave_out:  # a row of texts can be left out by its name
-            names += cells[:header]
+            names += map(text_of_cell, cells[:header])
             numbers.append(
                 _as_numbers(cells, np.arange(header, n_columns), path, number, delimiter)
             )
