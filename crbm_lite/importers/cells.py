@@ -84,6 +84,7 @@ class CellOptions(ToBinary):
     um_per_pixel: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         as_flag(self.accepted_only, "accepted_only")
         if self.rate_hz is not None:
             as_rate_hz(self.rate_hz)

@@ -19,7 +19,12 @@ import numpy as np
 from crbm_lite.checks.arguments import as_flag, as_path, as_text
 from crbm_lite.files.csv_cells import text_of_cell
 from crbm_lite.files.hdf5 import RecordingError, check_fits
-from crbm_lite.importers.arrays import ArrayOptions, errors_name, recording_from_arrays
+from crbm_lite.importers.arrays import (
+    OF_SPIKE_TIMES,
+    ArrayOptions,
+    errors_name,
+    recording_from_arrays,
+)
 from crbm_lite.importers.labels import as_left_out, neurons_left, row_is_labels
 from crbm_lite.importers.options import takes_options_of
 from crbm_lite.recordings.recording import Recording
@@ -33,7 +38,7 @@ _FLAGS = {"true": "1", "false": "0"}
 _EITHER = "could hold names or activity: pass header=True or header=False"
 
 
-@takes_options_of(ArrayOptions, without=("keys", "coordinate_unit"))
+@takes_options_of(ArrayOptions, without=("keys", "coordinate_unit", "trial_axis", *OF_SPIKE_TIMES))
 def import_csv(
     path: str | os.PathLike,
     *,

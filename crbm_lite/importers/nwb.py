@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_path
+from crbm_lite.checks.arguments import as_path, as_text
 from crbm_lite.files.hdf5 import RecordingError, check_sound, open_hdf5
 from crbm_lite.files.heaps import check_heaps
 from crbm_lite.importers.arrays import errors_name, rate_given_times
@@ -126,7 +126,8 @@ def _cut(column: object, where: str) -> list[np.ndarray]:
     stop, values = _read(column.data, f"{where}_index"), _read(column.target.data, where)
     if stop.dtype.kind not in "iu" or (stop.size and int(stop[-1]) != len(values)):
         raise RecordingError(
-            f"{where}_index ends with {stop[-1:]}, and there are {len(values)} values: it is damaged"
+            f"{where}_index ends with {stop[-1:]}, and there are {len(values)} values: it is "
+            "damaged"
         )
     stop = stop.astype(np.int64)
     if (np.diff(stop, prepend=0) < 0).any():
@@ -155,7 +156,7 @@ def _activity(file: pynwb.NWBFile) -> dict[str, object]:
 
 
 def _chosen(path: Path, found: dict[str, object], series: str | None) -> str:
-    if series in found:
+    if series is not None and as_text(series, "series", "the end of a path") in found:
         return series
     fitting = [name for name in found if series is None or f"/{name}".endswith(f"/{series}")]
     if len(fitting) == 1:

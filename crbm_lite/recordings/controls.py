@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.checks.arrays import as_discontinuities
 from crbm_lite.core.spikes import as_spikes
 
@@ -50,7 +51,7 @@ def independent_frames(
     >>> v.toarray()[:, [0, 2]].tolist()
     [[0, 1], [0, 1], [0, 1], [0, 1]]
     """
-    activity = np.asarray(activity, dtype=np.float64)
+    activity = as_numbers(activity, "activity")
     if activity.ndim != 1 or not ((activity >= 0) & (activity <= 1)).all():
         raise ValueError("activity is no list of probabilities: give one in [0, 1] per neuron")
     if n_frames < 1:

@@ -12,6 +12,7 @@ events, rate and positions in it.
 import pickle
 import shutil
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -102,6 +103,42 @@ class TestSuite2p:
         with pytest.raises(RecordingError, match=r"spks\.npy holds .* never binarised silently"):
             import_suite2p(folder)
 
+    def test_combined_planes_lie_apart(self, tmp_path):
+        """suite2p's combined adds the offset of a tile to med; the planes keep their own."""
+        rng = np.random.default_rng(0)
+        own = [[[30, 40], [50, 60]], [[30, 40], [55, 66], [7, 8]]]  # y, x in each plane
+        tiled = [*own[0], *[[y, x + 512] for y, x in own[1]]]
+        planes = [0, 0, 1, 1, 1]
+        for name, places, numbers in (("plane0", own[0], None), ("plane1", own[1], None),
+                                      ("combined", tiled, planes)):  # fmt: skip
+            stat = [{"med": list(place)} for place in places]
+            for roi, plane in zip(stat, numbers or ()):
+                roi["iplane"] = np.int64(plane)
+            (tmp_path / name).mkdir()
+            events = (rng.random((len(stat), 60)) < 0.2) * 3.0
+            for part, values in {"F": events + 9, "spks": events, "iscell": np.ones((len(stat), 2)),
+                                 "stat": np.array(stat, dtype=object)}.items():  # fmt: skip
+                np.save(tmp_path / name / f"{part}.npy", values)
+        combined = tmp_path / "combined"
+        right = [[20, 15, 0], [30, 25, 0], [20, 15, 40], [33, 27.5, 40], [4, 3.5, 40]]
+        options = {"rate_hz": 5.0, "um_per_pixel": 0.5, "um_per_plane": 40.0, **HALF}
+        recording = import_recording(combined, **options)
+        np.testing.assert_allclose(recording.coordinates, right)
+        assert recording.coordinate_unit == "um"
+        assert recording.names == ("0", "1", "2", "3", "4")
+        for left_out in ("um_per_plane", "um_per_pixel"):
+            recording = import_suite2p(combined, **options | {left_out: None})
+            assert recording.coordinates is None
+            assert "um_per_plane" in recording.provenance["coordinates"]
+        shutil.rmtree(tmp_path / "plane1")
+        assert import_suite2p(combined, **options).coordinates is None
+        assert import_suite2p(tmp_path / "plane0", **options).coordinates.shape == (2, 3)
+        np.save(tmp_path / "plane0/stat.npy", np.array([{"med": [1, 2]}] * 3, dtype=object))
+        (tmp_path / "plane1").mkdir()
+        np.save(tmp_path / "plane1/stat.npy", np.array([{"med": [1, 2]}] * 3, dtype=object))
+        with pytest.raises(RecordingError, match=r"plane0/stat\.npy describes 3 ROIs"):
+            import_suite2p(combined, **options)
+
     def test_several_planes(self, folder):
         (folder / "plane1").mkdir()
         (folder / "plane1/F.npy").write_bytes((folder / "plane0/F.npy").read_bytes())
@@ -116,7 +153,7 @@ class TestSuite2p:
         ("iscell.npy", np.full((5, 2), 0.7), "0 or 1"),
         ("iscell.npy", np.zeros((5, 2)), "no ROI a cell"),
         ("stat.npy", np.array([{"med": [1, 2]}] * 4, dtype=object), "describes 4 ROIs"),
-        ("stat.npy", np.array([{"mad": [1, 2]}] * 5, dtype=object), "key med of ROI 0"),
+        ("stat.npy", np.array([{"mad": [1, 2]}] * 5, dtype=object), "key med or iplane of ROI 0"),
         ("stat.npy", np.array([{"med": [1, np.nan]}] * 5, dtype=object), "coordinates holds NaN"),
         ("stat.npy", np.zeros(5), "not objects"),
         ("ops.npy", np.zeros(5), "not objects"),
@@ -225,6 +262,30 @@ class TestPlainObjects:
         path.write_bytes(head[: head.index(b"\n") + 1] + stream)
         with pytest.raises(RecordingError, match=r"stat\.npy"):
             read_objects(path)
+
+    @pytest.mark.parametrize(
+        "step", [b"}", b"(", b"]", b"}2", b"N\x94", b")\x85", b"cos\nsystem\n"]
+    )
+    def test_a_stream_of_many_steps_takes_little_memory(self, step, tmp_path):
+        path = tmp_path / "ops.npy"
+        np.save(path, {"a": 1})
+        head = path.read_bytes()[: path.read_bytes().index(b"\n") + 1]
+        path.write_bytes(head + b"\x80\x04" + step * 600_000 + b".")
+        tracemalloc.start()
+        try:
+            with pytest.raises(RecordingError, match=r"ops\.npy.*more than 500,600 steps"):
+                read_objects(path)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 120e6
+
+    def test_many_cells_and_many_files_of_a_movie_are_read(self, tmp_path):
+        cell = {"med": [1, 2], "lam": np.ones(9, np.float32)} | {f"k{i}": i / 7 for i in range(40)}
+        np.save(tmp_path / "stat.npy", np.array([dict(cell) for _ in range(3000)], dtype=object))
+        assert len(read_objects(tmp_path / "stat.npy", 3000)) == 3000
+        np.save(tmp_path / "ops.npy", {"filelist": [f"{i}.tif" for i in range(20_000)], "fs": 5.0})
+        assert read_objects(tmp_path / "ops.npy")[0]["fs"] == 5.0
 
 
 EVENTS = np.where(np.random.default_rng(1).random((4, 60)) < 0.1, 2.0, 0.0)

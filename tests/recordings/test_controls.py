@@ -73,5 +73,5 @@ def test_bad_input_is_named(v):
         independent_frames([0.2, 1.2], 3)
     with pytest.raises(ValueError, match="n_frames is 0"):
         independent_frames([0.2], 0)
-    with pytest.raises(ValueError, match="binary"):
+    with pytest.raises(ValueError, match="v holds 2, and"):
         shift_time(v * 2)

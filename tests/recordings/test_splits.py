@@ -134,7 +134,7 @@ BAD = {
     "rank": ((SPIKES,), {"index": 120}, "index is 120"),
     "negative rank": ((SPIKES,), {"index": -1}, "index is -1"),
     "too many choices": ((SPIKES,), {"n_segments": 60, "n_test": 30}, "choices: at most"),
-    "counts": ((SPIKES * 2,), {}, "binary"),
+    "counts": ((SPIKES * 2,), {}, "recording holds 2, and"),
     "NaN": ((np.full((20, 3), np.nan),), {}, "NaN"),
     "empty": ((SPIKES[:0],), {}, "empty"),
 }

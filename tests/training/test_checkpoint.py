@@ -75,11 +75,11 @@ def update_of(path):
 def test_a_run_killed_many_times_at_random_moments_ends_in_the_same_bits(
     data, unbroken, kill, tmp_path
 ):
-    path, rng = tmp_path / "run.h5", np.random.default_rng()
+    path, rng = tmp_path / "run.h5", np.random.default_rng(0)
     reached = []
     for _ in range(10):
         if kill(path, every=1, after_s=float(rng.uniform(0, 0.06))) != signal.SIGKILL:
-            break  # it was faster than the killer
+            break  # the run was faster than the signal
         reached.append(update_of(path))
     assert len(reached) >= 3 and reached == sorted(reached) and reached[-1] > reached[0]
     with warnings.catch_warnings():
@@ -260,6 +260,29 @@ def test_a_checkpoint_that_something_else_changed_is_told_and_does_not_become_th
         other.write(IDENTITY, STATE)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="no locks there")
+def test_two_runs_cannot_write_to_one_checkpoint(data, unbroken, tmp_path, monkeypatch):
+    path, refused = tmp_path / "run.h5", []
+    plain = NumbaTrainer.one_update
+
+    def second_run_begins(self, *args, **kwargs):
+        if self.plan.update == 130 and not refused:
+            with pytest.raises(CheckpointError, match="in use by another run: give each run") as e:
+                CRBM(**HYPER).fit(data, checkpoint=path, resume=True)
+            refused.append(e)
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(NumbaTrainer, "one_update", second_run_begins)
+    assert bits(CRBM(**HYPER).fit(data, checkpoint=path, checkpoint_every=10)) == unbroken
+    assert len(refused) == 1
+    # the end of the first run, or its failure, lets go of the checkpoint
+    monkeypatch.setattr(NumbaTrainer, "one_update", None)
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="n_updates"):
+            CRBM(**HYPER | {"n_updates": 300}).fit(data, checkpoint=path, resume=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.h5", "run.h5.previous"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="links need rights there")
 def test_a_link_to_another_disk_stays_one(tmp_path):
     (tmp_path / "big").mkdir()
@@ -401,7 +424,7 @@ def test_what_an_interrupted_run_leaves_is_the_state_of_its_last_update(data, st
         as_spikes(data), HYPER["n_hidden"], checked_schedule(CRBM(**HYPER)), "pca", 0,
         tqdm(disable=True), save=lambda state: written.update(deepcopy(state)),
     ).state  # fmt: skip
-    assert left.keys() == written.keys()
+    assert left.keys() == written.keys() and "trainer/weights" in left
     for name in left.keys() - {"run/seconds"}:
         np.testing.assert_array_equal(left[name], written[name], err_msg=name)
 
