@@ -1,5 +1,7 @@
 """Run every benchmark; what is stored with its own key or row is not computed again."""
 
+import warnings
+
 from benchmarks import (
     connectivity_animals,
     convergence,
@@ -13,6 +15,7 @@ from benchmarks import (
     update,
 )
 
+warnings.simplefilter("ignore")
 for benchmark in (
     update, scaling, planted, convergence, learning_curves, retina, glm, deconvolution,
     connectivity_animals, rehearsal,

@@ -1,19 +1,16 @@
 """What `crbm_lite.inspection.advice` suggests, measured: planted recordings, short trainings.
 
-python -m benchmarks.advice          print the summary of advice.csv
+python -m benchmarks.advice          print advice.csv
 python -m benchmarks.advice measure  train again and write advice.csv (half an hour on one core)
 
-A row is one training: recording (neurons, assemblies, frames, activity, seconds that an assembly
-stays active), lambda, updates; then the correlation time in frames, the components above the
-noise, the assemblies found (|r| > 0.5 with a column of W), the median nLLH of 1,500 unseen frames
-under the model and under the true probabilities, the density of W, the verdict.
+A row is one training. It holds the recording (neurons, assemblies, frames, activity, seconds that
+an assembly stays active), lambda and updates, then the correlation time in frames, the components
+above the noise, the assemblies found (|r| > 0.5 with a column of W), the median nLLH of 1,500
+unseen frames under the model and under the true probabilities, the density of W and the verdict.
 """
 
 from __future__ import annotations
 
-import csv
-import sys
-import warnings
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -21,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 import crbm_lite as cl
-from benchmarks.planted import recovered
+from benchmarks import command, stored
+from benchmarks.planted import nllh_of_truth, recovered
 from crbm_lite.inspection.advice import TRAINING, signal_components
-from crbm_lite.validation.likelihood import nllh, nllh_given_probabilities
+from crbm_lite.validation.likelihood import nllh
 
 TABLE = Path(__file__).with_name("advice.csv")
 COLUMNS = (
@@ -74,29 +72,23 @@ def measure_one(n: int, t: int, activity: float, active_s: float, l1: float, n_u
         n, ASSEMBLIES[n], t, activity, active_s, l1, n_up, f"{frames:.1f}", components,
         recovered(model.weights_, np.asarray(whole.truth.membership, dtype=float)),
         f"{nllh(model, test).median:.4f}",
-        f"{nllh_given_probabilities(test, test.truth.probability).median:.4f}",
+        f"{nllh_of_truth(test):.4f}",
         f"{np.mean(model.weights_ != 0):.3f}", model.verdict_,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 
 
 def read_table() -> list[dict]:
-    """The rows of advice.csv, numbers as numbers."""
-    with TABLE.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    return [{k: v if k == "verdict" else float(v) for k, v in row.items()} for row in rows]
+    """Return the rows of advice.csv, numbers as numbers."""
+    return stored.read_rows(TABLE, texts=("verdict",))
 
 
-def measure() -> None:
-    """Train all and write the table, row by row."""
-    warnings.simplefilter("ignore")
-    with TABLE.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for run in runs():
-            writer.writerow(measure_one(*run))
-            stream.flush()
+def main(what: str = "print") -> None:
+    """Print the table, or train all and write it, row by row."""
+    if what == "measure":
+        stored.write_rows(TABLE, COLUMNS, (measure_one(*run) for run in runs()))
+    print(TABLE.read_text())
 
 
 if __name__ == "__main__":
-    measure() if sys.argv[1:2] == ["measure"] else print(TABLE.read_text())
+    command.run(main)

@@ -5,21 +5,18 @@ python -m benchmarks.connectivity_animals measure      train again, write it (3 
 python -m benchmarks.connectivity_animals forty        the same with 40 assemblies, printed only
 python -m benchmarks.connectivity_animals whole_brain  region_connectivity at the size of a brain
 
-A row is a pair of regions of one animal: their neurons; how many of the five runs have
+A row is a pair of regions of one animal. It holds their neurons; how many of the five runs have
 0.01 < std(w) < 0.2 and are kept, and how many are below the paper's 0.1, which belongs to larger
 recordings; then mean |J| by every method. The graphical lasso takes a time that grows with the
-cube of the neurons: ``glasso``, and beside it ``crbm_few`` and ``correlation_few``, are of the
-twelve most active neurons of every region.
+cube of the number of neurons, so ``glasso``, and beside it ``crbm_few`` and ``correlation_few``,
+are those of the twelve most active neurons of every region.
 """
 
 from __future__ import annotations
 
-import csv
 import resource
 import subprocess
 import sys
-import time
-import warnings
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +24,7 @@ import numba
 import numpy as np
 
 import crbm_lite as cl
+from benchmarks import command, stored
 from crbm_lite.baselines.graphical_lasso import graphical_lasso_couplings
 from crbm_lite.baselines.ising import fit_ising
 from crbm_lite.connectivity.couplings import (
@@ -41,7 +39,7 @@ from crbm_lite.connectivity.structure import average_connectivity
 
 TABLE = Path(__file__).with_name("connectivity_animals.csv")
 N_ANIMALS = 8
-N_FEW = 12  # neurons a region for what is slow
+N_FEW = 12  # neurons of each region for what is slow
 LARVA = {"n_neurons": 1000, "n_frames": 1200, "n_assemblies": 20, "projecting": True}
 MODEL = {"n_hidden": 25, "l1": 0.02, "n_updates": 300, "n_gibbs": 8, "progress": False}
 KEEP = partial(kept_by_weight_spread, high=0.2)
@@ -49,6 +47,7 @@ METHODS = (
     "planted", "crbm", "covariance", "correlation", "ising",
     "glasso", "crbm_few", "correlation_few",
 )  # fmt: skip
+COLUMNS = ("animal", "i", "j", "n_i", "n_j", "n_kept", "n_below_01", *METHODS)
 
 
 def larva(animal: int, **changes: int) -> cl.Recording:
@@ -140,14 +139,13 @@ def region_sums(density: float, n_repeats: int) -> None:
         on = rng.choice(n, round(density * n), replace=False)
         column[on] = rng.normal(0, 0.1, on.size)
     region_connectivity(weights[:400], np.ones(m * n_repeats), region[:400] % 4)  # compile
-    wall, cpu = time.perf_counter(), time.process_time()
-    found = region_connectivity(weights, np.full(m * n_repeats, 1 / n_repeats), region)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    with command.timed() as sums:
+        found = region_connectivity(weights, np.full(m * n_repeats, 1 / n_repeats), region)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     size = f"N = {n:,}, {len(found.values)} regions, {n_repeats} x M = {m}, density {density:.2f}"
     print(
-        f"{size}: {wall:.1f} s, {cpu:.1f} CPU s on {numba.get_num_threads()} thread(s), "
-        f"peak {peak:.2f} GB (weights {weights.nbytes / 1e9:.2f} GB)"
+        f"{size}: {sums.wall_s:.1f} s, {sums.cpu_s:.1f} CPU s on {numba.get_num_threads()} "
+        f"thread(s), peak {peak:.2f} GB (weights {weights.nbytes / 1e9:.2f} GB)"
     )
 
 
@@ -162,16 +160,14 @@ def measure() -> None:
     """Train all and write the table."""
     rows = []
     for animal in range(N_ANIMALS):
-        began = time.process_time()
-        found, n, kept = matrices(animal)
-        print(f"  {time.process_time() - began:.0f} CPU s", flush=True)
+        with command.timed() as trained:
+            found, n, kept = matrices(animal)
+        print(f"  {trained.cpu_s:.0f} CPU s", flush=True)
         for i, j in zip(*region_pairs(len(n)), strict=True):
             values = [f"{found[method][i, j]:.4g}" for method in METHODS]
-            rows.append([animal, i, j, n[i], n[j], *kept, *values])
-        with TABLE.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["animal", "i", "j", "n_i", "n_j", "n_kept", "n_below_01", *METHODS])
-            writer.writerows(rows)
+            row = (animal, i, j, n[i], n[j], *kept, *values)
+            rows.append(dict(zip(COLUMNS, row, strict=True)))
+        stored.write_rows(TABLE, COLUMNS, rows)
     summary()
 
 
@@ -190,7 +186,6 @@ def read() -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 def main(what: str = "summary") -> None:
     """Print r_S with the planted structure and conservation, by method."""
-    warnings.simplefilter("ignore")
     parts = {"summary": summary, "measure": measure, "forty": forty, "whole_brain": whole_brain}
     if what not in parts:
         raise SystemExit(f"{what}: give one of {', '.join(parts)}")
@@ -214,4 +209,4 @@ def summary() -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    command.run(main)

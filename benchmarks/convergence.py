@@ -2,31 +2,27 @@
 
 python -m benchmarks.convergence [seeds, 40 by default] [lambda ...]
 
-Without a lambda: 0.02, and the one that the grid search prefers. A seed ends well if the
+Without a lambda it takes 0.02 and the one that the grid search prefers. A seed ends well if the
 certificate holds, all 20 assemblies are recovered and the median nLLH on unseen frames is within
-5 % of the best seed's. The paper keeps a model by another criterion, on other data:
+5 % of the best seed's. The paper has another criterion for keeping a model, on other data:
 0.01 < std(w) < 0.1 (23 of its 40 models). Every run is a line of results/convergence.csv as soon as
-it ends; lines of the same run are not computed again, and those of other code are dropped at the
+it ends. Lines of the same run are not computed again, and those of other code are dropped at the
 end.
 """
 
 from __future__ import annotations
 
-import csv
-import sys
-import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 import crbm_lite as cl
-from benchmarks.planted import N_TRAIN, RUNS, recovered
+from benchmarks import command, stored
+from benchmarks.planted import N_TRAIN, RUNS, nllh_of_truth, recovered
 from crbm_lite.model.cache import model_key
-from crbm_lite.validation.likelihood import nllh, nllh_given_probabilities
+from crbm_lite.validation.likelihood import nllh
 
-RESULTS = Path(__file__).with_name("results")
-TABLE = RESULTS / "convergence.csv"
+TABLE = stored.RESULTS / "convergence.csv"
 COLUMNS = ("run", "l1", "seed", "verdict", "recovered", "nllh", "nllh_truth", "std_w", "density",
            "residual", "tolerance", "seconds")  # fmt: skip
 N_SEEDS, N_ASSEMBLIES = 40, 20
@@ -49,24 +45,12 @@ def preferred_l1(recording: cl.Recording) -> float:
     )[1]
 
 
-def read_rows() -> list[dict]:
-    """What was computed before; numbers as numbers."""
-    if not TABLE.exists():
-        return []
-    with TABLE.open(encoding="utf-8") as file:
-        words = ("run", "verdict")
-        return [
-            {k: x if k in words else float(x) for k, x in r.items()} for r in csv.DictReader(file)
-        ]
-
-
 def compute(recording: cl.Recording, l1: float, seed: int, key: str) -> dict:
     """Train once."""
     train = recording.select_frames(slice(0, N_TRAIN))
     test = recording.select_frames(slice(N_TRAIN, None))
-    model, began = estimator(l1, seed), time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    model = estimator(l1, seed)
+    with command.timed() as fit:
         model.fit(train)
     if model.verdict_ == "interrupted":
         raise KeyboardInterrupt
@@ -74,23 +58,11 @@ def compute(recording: cl.Recording, l1: float, seed: int, key: str) -> dict:
     membership = np.asarray(recording.truth.membership, dtype=float)
     values = (
         key, l1, seed, model.verdict_, recovered(model.weights_, membership),
-        nllh(model, test).median, nllh_given_probabilities(test, test.truth.probability).median,
-        model.weights_.std(), np.mean(model.weights_ != 0), certificate.residual,
-        certificate.tolerance, time.perf_counter() - began,
+        nllh(model, test).median, nllh_of_truth(test),
+        float(model.weights_.std()), float(np.mean(model.weights_ != 0)), certificate.residual,
+        certificate.tolerance, fit.wall_s,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
-
-
-def write(rows: list[dict], mode: str = "a") -> None:
-    """Add lines to the table, or write it anew."""
-    RESULTS.mkdir(exist_ok=True)
-    new = mode == "w" or not TABLE.exists()
-    with TABLE.open(mode, newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        for row in rows:
-            writer.writerow({k: f"{x:.5g}" if isinstance(x, float) else x for k, x in row.items()})
 
 
 def summary(rows: list[dict]) -> str:
@@ -114,19 +86,19 @@ def main(n_seeds: int = N_SEEDS, *l1: float) -> None:
     recording = cl.plant_recording(random_state=0)
     train = recording.select_frames(slice(0, N_TRAIN))
     table: list[dict] = []
-    known = {row["run"]: row for row in read_rows()}
+    known = {row["run"]: row for row in stored.read_rows(TABLE, ("run", "verdict"))}
     for lam in l1 or dict.fromkeys((0.02, preferred_l1(recording))):
         rows = []
         for seed in range(n_seeds):
             key = model_key(estimator(lam, seed), train)[:16]
             if key not in known:
                 known[key] = compute(recording, lam, seed, key)
-                write([known[key]])
+                stored.write_rows(TABLE, COLUMNS, [known[key]], append=True)
             rows.append(known[key])
         print(summary(rows), flush=True)
         table += rows
-    write(table, "w")
+    stored.write_rows(TABLE, COLUMNS, table)
 
 
 if __name__ == "__main__":
-    main(*(int(x) for x in sys.argv[1:2]), *(float(x) for x in sys.argv[2:]))
+    command.run(main)

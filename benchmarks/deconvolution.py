@@ -1,17 +1,15 @@
-"""Deconvolution of 10,000 neurons x 5,000 frames: seconds per step, beside two minutes.
+"""Deconvolution of 10,000 neurons x 5,000 frames: seconds of each step.
 
-python -m benchmarks.deconvolution [number of neurons]
+python -m benchmarks.deconvolution [neurons [frames]]
 """
 
 from __future__ import annotations
-
-import sys
-import time
 
 import numba
 import numpy as np
 
 import crbm_lite as cl
+from benchmarks import command
 from crbm_lite.calcium.deconvolution import GCAMP6S, deconvolve, infer_kernel
 from crbm_lite.calcium.preprocessing import delta_f_over_f
 from crbm_lite.calcium.spike_scores import score_spikes
@@ -28,10 +26,9 @@ def main(n_neurons: int = 10_000, n_frames: int = 5000) -> None:
     print(f"{n_neurons} neurons x {n_frames} frames, {numba.get_num_threads()} threads")
 
     def timed(name: str, function: object) -> object:
-        wall, cpu = time.perf_counter(), time.process_time()
-        result = function()
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        print(f"{name:<16} {wall:7.1f} s wall {cpu:7.1f} s CPU", flush=True)
+        with command.timed() as step:
+            result = function()
+        print(f"{name:<16} {step.wall_s:7.1f} s wall {step.cpu_s:7.1f} s CPU", flush=True)
         return result
 
     timed("dF/F", lambda: delta_f_over_f(1 + np.maximum(dff, -0.9), recording.rate_hz))
@@ -41,4 +38,4 @@ def main(n_neurons: int = 10_000, n_frames: int = 5000) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(a) for a in sys.argv[1:2]))
+    command.run(main)

@@ -5,13 +5,13 @@ python -m benchmarks.glm [neurons that scikit-learn fits]
 
 from __future__ import annotations
 
-import sys
 import time
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 import crbm_lite as cl
+from benchmarks import command
 from crbm_lite.baselines.glm import fit_glm
 from crbm_lite.core.spikes import as_spikes
 
@@ -19,10 +19,9 @@ L2 = (1000.0, 100.0, 10.0)
 
 
 def run(train: cl.Recording, l2: float, sample: np.ndarray) -> None:
-    """Fit all neurons here and a sample by scikit-learn; print a line."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    glm = fit_glm(train, l2)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    """Fit all neurons here and a sample with scikit-learn; print a line."""
+    with command.timed() as fit:
+        glm = fit_glm(train, l2)
     v = as_spikes(train).dense().astype(np.float64)
     difference, reference = 0.0, 0.0
     for i in sample:
@@ -33,11 +32,11 @@ def run(train: cl.Recording, l2: float, sample: np.ndarray) -> None:
         reference += time.process_time() - began
         mine = np.delete(glm.weights[:, i], i)
         difference = max(difference, np.abs(mine - estimator.coef_[0]).max())
-    n = len(glm.neurons)
+    n, each, theirs = len(glm.neurons), fit.cpu_s / len(glm.neurons), reference / len(sample)
     print(
-        f"lambda {l2:<6g} all {n:,} neurons: {wall:6.1f} s, {cpu:6.1f} CPU s, "
-        f"{1e3 * cpu / n:6.2f} CPU ms a neuron; scikit-learn {1e3 * reference / len(sample):6.1f} "
-        f"({reference / len(sample) / (cpu / n):.0f} times); largest difference {difference:.1e}",
+        f"lambda {l2:<6g} all {n:,} neurons: {fit.wall_s:6.1f} s, {fit.cpu_s:6.1f} CPU s, "
+        f"{1e3 * each:6.2f} CPU ms per neuron; scikit-learn {1e3 * theirs:6.1f} "
+        f"({theirs / each:.0f} times); largest difference {difference:.1e}",
         flush=True,
     )
 
@@ -51,4 +50,4 @@ def main(n_sample: int = 20) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:]))
+    command.run(main)

@@ -4,28 +4,26 @@ python -m benchmarks.jax_update               # sizes that fit the device, and r
 python -m benchmarks.jax_update N M ...       # these sizes
 python -m benchmarks.jax_update rounding      # what products of fewer bits change, alone
 
-Every time is the median of runs that end with the device synchronised: wall time on an accelerator,
-the time of all cores together on a CPU. A limit is what the part
-would take at the measured rate of large products, or at the measured memory bandwidth. The table is
-kept in results/jax_update.json under the name of the device.
+Every time is the median of runs that end with the device synchronised. It is wall time on an
+accelerator, and the time of all cores together on a CPU. A limit is what the part would take at the
+measured rate of large products, or at the measured memory bandwidth. The table is kept in
+results/jax_update.json under the name of the device.
 """
 
 from __future__ import annotations
 
-import sys
 import time
-import warnings
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks import stored
+from benchmarks import command, stored
+from benchmarks.still_trainer import random_weights, still_trainer
+from crbm_lite.validation.selection import STATISTICS
 
 CHAINS, BATCH, STEPS, FRAMES, ACTIVITY, DENSITY = 100, 100, 15, 400, 0.04, 0.07
 ON_GPU, ON_CPU = [(40_709, 200), (1_000_000, 1_000)], [(4_071, 200), (40_709, 200)]
-STATISTICS = ("v", "h", "vh", "vv", "hh")
-RESULTS = Path(__file__).parent / "results" / "jax_update.json"
+RESULTS = stored.RESULTS / "jax_update.json"
 
 
 def median_s(call: object, budget_s: float = 3.0) -> float:
@@ -67,37 +65,26 @@ def trainer_of(n: int, m: int, products: str, jump_every: int) -> object:
     """A trainer of noise, with weights of the density of a trained model that stay as they are."""
     from crbm_lite.core.spikes import Spikes
     from crbm_lite.training.accelerator.trainer import JaxTrainer
-    from crbm_lite.training.hyperparameters import Schedule
-    from crbm_lite.training.start import Start
 
     rng = np.random.default_rng(0)
     n_active = int(ACTIVITY * n)
     neurons = np.sort(rng.integers(n, size=(FRAMES, n_active), dtype=np.int32), axis=1)
     spikes = Spikes(np.arange(FRAMES + 1) * n_active, neurons.ravel(), n)
-    weights = np.zeros((n, m), np.float32)
-    per_row = max(int(DENSITY * m), 1)
-    for first in range(0, n, 10_000):
-        rows = np.arange(first, min(first + 10_000, n))[:, None]
-        columns = rng.integers(m, size=(len(rows), per_row))
-        weights[rows, columns] = 0.1 / np.sqrt(per_row) * rng.standard_normal(columns.shape)
-    potential = np.stack([np.ones(m), np.ones(m), np.zeros(m), np.zeros(m)])
-    schedule = Schedule(
-        n_updates=10**6, batch_size=BATCH, n_chains=CHAINS, n_gibbs=STEPS, jump_every=jump_every,
-        l1=0.02, learning_rate=1e-9, final_learning_rate=1e-9, decay_start=0.25, ramp=0.0,
-        average_from=1.0, beta2=0.999, epsilon=1e-6,
+    return still_trainer(
+        partial(JaxTrainer, products=products), spikes, random_weights(n, m, DENSITY, rng), rng,
+        n_chains=CHAINS, n_gibbs=STEPS, jump_every=jump_every, l1=1.0,
     )  # fmt: skip
-    return JaxTrainer(spikes, Start(weights, np.full(n, -3.2), potential, 1.0), schedule, rng,
-                      products)  # fmt: skip
 
 
 def parts_of(trainer: object, products: str) -> dict[str, object]:
-    """Functions that do the products, the sampling and the optimiser of one update alone."""
+    """Return functions that do the products, the sampling and the optimiser of an update alone."""
     import jax
     import jax.numpy as jnp
 
+    from crbm_lite.core.reference import Rates
     from crbm_lite.training.accelerator import update as ju
 
-    s, settings = trainer._state, trainer._settings
+    s = trainer._state
     m = s["weights"].shape[1]
     potential = ju.potential_given(s["hidden"], s["offset"])
 
@@ -132,11 +119,11 @@ def parts_of(trainer: object, products: str) -> dict[str, object]:
     @jax.jit
     def optimiser(s, gradient, rates):
         statistics = ju.hidden_statistics(jnp.zeros((BATCH + CHAINS, m)), potential, s["mean_h"])
-        new = ju.move_weights(s, gradient, statistics.mean(axis=(0, 1)), rates, settings)
+        new, _ = ju.move_weights(s, gradient, statistics.mean(axis=(0, 1)), Rates(*rates))
         return new, jnp.abs(new["weights"].astype(jnp.float64)).sum(axis=0)
 
     gradient = jnp.full(s["weights"].shape, 1e-4, jnp.float32)
-    rates = jnp.array([1e-9, 0.02, 0.02, 1.0, 0.99])
+    rates = jnp.array(trainer.plan.rates())
     inputs = jnp.zeros((CHAINS, m), jnp.float32)
     small = {k: s[k] for k in ("weights", "weight_square", "weight_average", "mean_h")}
     return {
@@ -220,10 +207,9 @@ def keep(found: dict) -> None:
 
 
 def main(*words: str) -> None:
-    """Print the device's limits and one block a size and kind of product; keep them."""
+    """Print the device's limits and one block for each size and kind of product; keep them."""
     import jax
 
-    warnings.simplefilter("ignore")
     if words != ("rounding",):
         on_gpu = jax.devices()[0].platform != "cpu"
         limits = device_limits(on_gpu)
@@ -243,4 +229,4 @@ def main(*words: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    command.run(main)

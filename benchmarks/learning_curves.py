@@ -1,50 +1,47 @@
 """Time to quality: processor seconds until a training is as good as a long one.
 
-python -m benchmarks.learning_curves [planted] [retina]     both by default
+python -m benchmarks.learning_curves [planted] [retina]     both if none is named
 
-One choice at a time is changed: start, ramp, chains, Gibbs steps, jumps. Adaptive Gibbs steps are
-`AdaptiveTrainer`, which is only here. A run of n updates has its
-learning rate decay and its parameters averaged over these n updates, so a learning curve is made of
-whole runs, each twice as long as the one before, and not of moments of one run. "As good" means all
-five statistics and the median nLLH, on test frames, against the longest run with the usual choices:
+One choice is changed at a time: start, ramp, chains, Gibbs steps, jumps. Adaptive Gibbs steps are
+made by `AdaptiveTrainer`, which is only here. A run of n updates has its learning rate decay and
+its parameters averaged over these n updates, so a learning curve is made of whole runs, each twice
+as long as the one before, and not of moments of one run. "As good" compares all five statistics and
+the median nLLH, on test frames, with the longest run with the usual choices:
 
-- nRMSE at most 0.05 above (1 is the distance from shuffled to training data; below 0 counts as 0);
+- the nRMSE is at most 0.05 higher (1 is the distance from shuffled to training data; below 0 counts
+  as 0);
 - where nRMSE has no scale, because shuffled data are hardly worse than training data (by less than
-  five standard errors of an RMSE of so many entries), the RMSE itself: at most 5 % or that standard
-  error above, whichever is larger;
-- median nLLH at least 95 %.
+  five standard errors of an RMSE of so many entries), the RMSE itself is at most 5 % or that
+  standard error higher, whichever is larger;
+- the median nLLH is at least 95 %.
 
-Of each choice the shortest run that is as good counts. Every length is twice the one before, so a
-time is known to a factor of two in updates; its seconds an update are exact. They are CPU seconds
-of one thread from the first look at the spikes to the last update; certificate and validation are
-left out. One seed. Results go to results/learning_curves.json, row by row; what is there already is
-not measured again.
+The shortest run of a choice that is as good counts. Every length is twice the one before, so a time
+is known to a factor of two in updates; its seconds per update are exact. They are CPU seconds of
+one thread from the first look at the spikes to the last update, without certificate and validation.
+There is one seed. Results go to results/learning_curves.json, row by row, and what is there already
+is not measured again.
 """
 
 from __future__ import annotations
 
-import sys
-import time
-import warnings
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numba
 import numpy as np
 from tqdm import tqdm
 
 import crbm_lite as cl
-from benchmarks import stored
+from benchmarks import command, stored
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training.hyperparameters import checked_schedule
 from crbm_lite.training.interruption import StopRequest
 from crbm_lite.training.monitors import MonitoredRun
-from crbm_lite.training.run import _started_trainer
-from crbm_lite.training.trainer import Trainer
+from crbm_lite.training.run import TrainingTask, start_trainer
+from crbm_lite.training.trainer import NumbaTrainer
+from crbm_lite.validation.selection import STATISTICS
 
-RESULTS = Path(__file__).with_name("results") / "learning_curves.json"
+RESULTS = stored.RESULTS / "learning_curves.json"
 SEED, TOLERANCE = 0, 0.05
-STATISTICS = ("v", "h", "vh", "vv", "hh")
 SAMPLING = {"n_chains": 100, "n_saved": 60, "n_steps": 5, "burn_in": 60}
 CHOICES: dict[str, dict[str, object]] = {
     "usual": {},
@@ -64,11 +61,12 @@ CHOICES: dict[str, dict[str, object]] = {
 }
 
 
-class AdaptiveTrainer(Trainer):
-    """Gibbs steps an update, 1 to 30, such that an update forgets half of what the chains were.
+class AdaptiveTrainer(NumbaTrainer):
+    """Take 1 to 30 Gibbs steps per update, so that it forgets half of what the chains were.
 
     What is left is the correlation over the chains of a hidden unit's input before an update and
-    after it, averaged over the units: above 0.5 a step more is taken next time, below 0.3 one less.
+    after it, averaged over the units. Above 0.5 the next update takes one step more, and below 0.3
+    one less.
     """
 
     _FEWEST, _MOST, _FORGOTTEN, _KEPT = 1, 30, 0.3, 0.5
@@ -82,8 +80,8 @@ class AdaptiveTrainer(Trainer):
         alive = norm > 0
         left = np.mean((before * after).sum(axis=0)[alive] / norm[alive]) if alive.any() else 0.0
         change = int(left > self._KEPT) - int(left < self._FORGOTTEN)
-        n_gibbs = min(max(self.schedule.n_gibbs + change, self._FEWEST), self._MOST)
-        self.schedule = replace(self.schedule, n_gibbs=n_gibbs)
+        n_gibbs = min(max(self.plan.schedule.n_gibbs + change, self._FEWEST), self._MOST)
+        self.plan.schedule = replace(self.plan.schedule, n_gibbs=n_gibbs)
         return result
 
 
@@ -119,21 +117,21 @@ def run(case: Problem, choice: dict[str, object], n_updates: int) -> dict[str, o
     is_adaptive = choice.get("n_gibbs") == "adaptive"
     model = cl.CRBM(**case.usual | ({} if is_adaptive else choice), n_updates=n_updates)
     schedule, spikes = checked_schedule(model), as_spikes(case.train)
-    began = time.process_time()
-    watch = MonitoredRun(float(spikes.activity().mean()), tqdm(disable=True), StopRequest())
-    start = (spikes, model.n_hidden, schedule, model.init, SEED, watch)
-    trainer = _started_trainer(AdaptiveTrainer if is_adaptive else Trainer, *start)
-    ended = watch.train(trainer, None, n_updates)
-    weights, fields, potential = trainer.finish()
-    seconds = time.process_time() - began
-    fitted = cl.CRBM.from_parameters(weights, fields, *potential)
+    make_trainer = AdaptiveTrainer if is_adaptive else NumbaTrainer
+    task = TrainingTask(spikes, model.n_hidden, schedule, model.init, SEED, make_trainer)
+    with command.timed() as training:
+        watch = MonitoredRun(float(spikes.activity().mean()), tqdm(disable=True), StopRequest())
+        trainer = start_trainer(task, watch)
+        ended = watch.train(trainer)
+        end, _ = trainer.finish()
+    fitted = cl.CRBM.from_parameters(end.weights, end.fields, *end.potential)
     report = cl.validate(fitted, case.train, case.test, random_state=SEED, **SAMPLING)
     scores = {name: getattr(report, name) for name in STATISTICS}
     return {
         "n_updates": n_updates,
-        "cpu_s": seconds,
+        "cpu_s": training.cpu_s,
         "ended": ended,
-        "last_n_gibbs": trainer.schedule.n_gibbs,
+        "last_n_gibbs": trainer.plan.schedule.n_gibbs,
         "events": watch.events,
         "nllh": report.nllh.median,
         "nrmse": {name: score.nrmse for name, score in scores.items()},
@@ -145,7 +143,7 @@ def run(case: Problem, choice: dict[str, object], n_updates: int) -> dict[str, o
 
 
 def shortfalls(found: dict, longest: dict) -> list[str]:
-    """What of a run is worse than the longest run's; a NaN is."""
+    """Name what is worse in a run than in the longest run; a NaN is worse."""
     out = []
     for name in STATISTICS:
         if longest["has_scale"][name]:
@@ -169,7 +167,7 @@ def shortest(case: Problem, choice: dict, longest: dict, runs: list[dict]) -> di
 
 
 def measure(name: str) -> None:
-    """Every choice on one recording that is not in the table yet; prints a line each."""
+    """Measure every choice on one recording that is not in the table yet; print a line for each."""
     case, kept = problem(name), stored.read(RESULTS).get(name, {"choices": {}})
     longest, usual = kept.get("longest"), kept["choices"].get("usual")
     for title, choice in CHOICES.items():
@@ -203,10 +201,9 @@ def keep(name: str, longest: dict, rows: dict[str, dict]) -> None:
 
 def main(*names: str) -> None:
     """Measure what is named."""
-    warnings.simplefilter("ignore")
     for name in names or ("planted", "retina"):
         measure(name)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    command.run(main)

@@ -2,19 +2,17 @@
 
 python -m benchmarks.planted [number of seeds at lambda = 0.02]
 
-Each lambda with and without a refit. Statistics are of the validation's 50 states a chain, and
-for hh also of 400: this recording's units hardly covary, and 15,000 frames are too few to tell.
+Each lambda is trained with and without a refit. Statistics are those of the validation's 50 states
+per chain, and for hh also of 400: the units of this recording hardly covary, and 15,000 frames are
+too few to tell how much.
 """
 
 from __future__ import annotations
 
-import sys
-import time
-import warnings
-
 import numpy as np
 
 import crbm_lite as cl
+from benchmarks import command
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training.update_kernels import VAR_I, hidden_statistics
 from crbm_lite.validation.likelihood import nllh, nllh_given_probabilities
@@ -25,13 +23,18 @@ REFIT = 0.5
 
 
 def recovered(weights: np.ndarray, membership: np.ndarray) -> int:
-    """Assemblies with |correlation| > 0.5 between membership and a column of W."""
+    """Count the assemblies whose membership and some column of W have |r| > 0.5."""
     alive = weights[:, weights.std(axis=0) > 0]
     if alive.shape[1] == 0:
         return 0
     k = membership.shape[1]
     correlation = np.corrcoef(np.hstack([membership, alive]).T)[:k, k:]
     return int((np.abs(correlation).max(axis=1) > 0.5).sum())
+
+
+def nllh_of_truth(test: cl.Recording) -> float:
+    """Median nLLH of a planted recording under its true probabilities."""
+    return nllh_given_probabilities(test, test.truth.probability).median
 
 
 def hh_offset(model: cl.CRBM, train: cl.Recording, seed: int) -> dict[str, float]:
@@ -75,14 +78,12 @@ def run(l1: float, seed: int, refit: float, scores: bool) -> None:
         n_hidden=24, l1=l1, n_updates=RUNS[l1], n_gibbs=6, jump_every=2,
         final_learning_rate=1e-4, refit=refit, random_state=seed, progress=False,
     )  # fmt: skip
-    began = time.perf_counter()
-    model.fit(train)
-    seconds = time.perf_counter() - began
-    truth = float(nllh_given_probabilities(test, test.truth.probability).median)
-    score = nllh(model, test).median
+    with command.timed() as fit:
+        model.fit(train)
+    truth, score = nllh_of_truth(test), nllh(model, test).median
     planted = (membership != 0).sum() / model.weights_.size
     print(
-        f"lambda {l1:<6} refit {refit:<4} seed {seed:<3} {seconds:6.1f} s  {model.verdict_:<13} "
+        f"lambda {l1:<6} refit {refit:<4} seed {seed:<3} {fit.wall_s:6.1f} s  {model.verdict_:<13} "
         f"recovered {recovered(model.weights_, membership):2d}/20  nLLH {score:.4f} "
         f"({score / truth:.3f} of the truth)  density {np.mean(model.weights_ != 0):.3f} "
         f"(planted {planted:.3f})  residual {model.certificate_.residual:.4f} "
@@ -98,15 +99,14 @@ def run(l1: float, seed: int, refit: float, scores: bool) -> None:
         allowed = np.sqrt(max(2 * optimal * 0.05 * (shuffled - optimal), 0.0))
         offset = hh_offset(model, train, seed)
         print(
-            f"hh: RMS excess over the training data {offset['observed']:.3f}, of which lambda "
-            f"forces {offset['forced']:.3f}; nRMSE 0.05 allows {allowed:.3f}",
+            f"hh: RMS excess over the training data {offset['observed']:.3f}; lambda forces "
+            f"{offset['forced']:.3f} of it; nRMSE 0.05 allows {allowed:.3f}",
             flush=True,
         )
 
 
 def main(n_seeds: int = 3) -> None:
     """Both lambdas with scores, then more seeds at lambda = 0.02."""
-    warnings.simplefilter("ignore")
     for l1 in RUNS:
         for refit in (0.0, REFIT):
             run(l1, 0, refit, scores=True)
@@ -116,4 +116,4 @@ def main(n_seeds: int = 3) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(a) for a in sys.argv[1:2]))
+    command.run(main)

@@ -4,9 +4,9 @@ python -m benchmarks.rehearsal
 python -m benchmarks.rehearsal 0.02 220 2000 0.4 0.3 1   (lambda, units, updates, refit, ramp, seed)
 python -m benchmarks.rehearsal planted 0.02    (the planted recording, as large)
 
-Trains, compares with the planted truth and the test frames, and keeps the figures of the usual
+It trains, compares with the planted truth and the test frames, and keeps the figures of the usual
 choice in results/rehearsal.json for the chapter on scale. The seed is that of the recording and of
-the training. Frames are generated where less than a tenth of the weights is not zero: where it is a
+the training. Frames are generated only where less than a tenth of the weights is not zero: with a
 third, that takes half an hour.
 """
 
@@ -15,22 +15,20 @@ from __future__ import annotations
 import json
 import resource
 import sys
-import time
-import warnings
-from pathlib import Path
 
 import numba
 import numpy as np
 
 import crbm_lite as cl
-from benchmarks import stored
-from benchmarks.planted import recovered
-from crbm_lite.validation.likelihood import nllh, nllh_given_probabilities
+from benchmarks import command, stored
+from benchmarks.planted import nllh_of_truth, recovered
+from crbm_lite.validation.likelihood import nllh
+from crbm_lite.validation.selection import STATISTICS
 
 N, T, K = 40_709, 5_800, 200
 USUAL = (0.01, 220, 3000, 0.5, 0.0, 0)  # lambda, hidden units, updates, refit, ramp, seed
 _DENSE = 0.1
-RESULT = Path(__file__).with_name("results") / "rehearsal.json"
+RESULTS = stored.RESULTS / "rehearsal.json"
 
 
 def recordings(planted: bool, seed: int) -> tuple[cl.Recording, cl.Recording]:
@@ -42,29 +40,28 @@ def recordings(planted: bool, seed: int) -> tuple[cl.Recording, cl.Recording]:
     return recording.select_frames(slice(0, cut)), recording.select_frames(slice(cut, None))
 
 
-def main(*choice: float, planted: bool = False) -> None:
+def main(*words: str) -> None:
     """Simulate, train, score, and store what the usual choice gives."""
+    planted = "planted" in words
+    choice = tuple(float(word) for word in words if word != "planted")
     choice += USUAL[len(choice) :]
     l1, n_hidden, n_updates, refit, ramp, seed = choice
     n_hidden, n_updates, seed = int(n_hidden), int(n_updates), int(seed)
-    warnings.simplefilter("ignore")
     train, test = recordings(planted, seed)
     model = cl.CRBM(
         n_hidden=n_hidden, l1=l1, n_updates=n_updates, n_gibbs=10, jump_every=10,
         final_learning_rate=1e-4, refit=refit, ramp=ramp, random_state=seed,
         progress=sys.stderr.isatty(),
     )  # fmt: skip
-    began, cpu = time.perf_counter(), time.process_time()
-    model.fit(train)
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    with command.timed() as fit:
+        model.fit(train)
     history = model.history_
     membership = np.asarray(test.truth.membership, dtype=float)
-    truth = float(nllh_given_probabilities(test, test.truth.probability).median)
     figures = {
         "neurons": N, "frames": T, "training frames": train.n_frames, "assemblies": K,
         "hidden units": n_hidden, "l1": l1, "refit": refit, "ramp": ramp, "updates": n_updates,
         "threads": numba.get_num_threads(),
-        "seconds": round(seconds), "cpu seconds": round(cpu),
+        "seconds": round(fit.wall_s), "cpu seconds": round(fit.cpu_s),
         "seconds an update": round(
             float((history.seconds[-1] - history.seconds[0])
                   / (history.update[-1] - history.update[0])), 3),
@@ -73,23 +70,22 @@ def main(*choice: float, planted: bool = False) -> None:
         "units alive": model.certificate_.n_units_alive,
         "density": round(float((model.weights_ != 0).mean()), 4),
         "mean density of the run": round(float(history.density.mean()), 4),
-        "nLLH": round(nllh(model, test).median, 4), "nLLH of the truth": round(truth, 4),
+        "nLLH": round(nllh(model, test).median, 4),
+        "nLLH of the truth": round(nllh_of_truth(test), 4),
         "peak GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }  # fmt: skip
     print(json.dumps(figures, indent=1), flush=True)
     if figures["density"] > _DENSE:
         return
     report = cl.validate(model, train, test, random_state=0)
-    for name in ("v", "h", "vh", "vv", "hh"):
+    for name in STATISTICS:
         statistic = getattr(report, name)
         figures[f"nRMSE {name}"] = round(float(statistic.nrmse), 3)
     figures["r of vv"] = round(float(report.vv.pearson_r), 3)
     print(report.table(), flush=True)
     if choice == USUAL and not planted:
-        RESULT.parent.mkdir(exist_ok=True)
-        stored.write(RESULT, figures)
+        stored.write(RESULTS, figures)
 
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    main(*map(float, (w for w in words if w != "planted")), planted="planted" in words)
+    command.run(main)

@@ -5,13 +5,10 @@ python -m benchmarks.retina [number of seeds]
 
 from __future__ import annotations
 
-import sys
-import time
-import warnings
-
 import numpy as np
 
 import crbm_lite as cl
+from benchmarks import command
 from crbm_lite.validation.likelihood import nllh
 
 N_UPDATES, N_UPDATES_SEARCH = 9000, 1500
@@ -19,7 +16,7 @@ CANDIDATES = (0.0005, 0.001, 0.002, 0.004)
 
 
 def model(l1: float, seed: int, n_updates: int) -> cl.CRBM:
-    """The estimator of this benchmark."""
+    """Return the estimator of this benchmark."""
     return cl.CRBM(
         n_hidden=40, l1=l1, n_updates=n_updates, n_gibbs=6, jump_every=0,
         random_state=seed, progress=False,
@@ -27,10 +24,11 @@ def model(l1: float, seed: int, n_updates: int) -> cl.CRBM:
 
 
 def choose_l1(train: cl.Recording) -> float:
-    """The largest lambda whose validation nLLH is within a standard error of the best.
+    """Choose the largest lambda whose validation nLLH is within a standard error of the best.
 
-    Validated on the last seventh of the training frames; the standard error is that of a median
-    over neurons. Of models that cannot be told apart, the sparsest (Breiman et al. 1984).
+    The models are validated on the last seventh of the training frames, and the standard error is
+    that of a median over neurons. Among models that cannot be told apart this takes the sparsest
+    (Breiman et al. 1984).
     """
     cut = train.n_frames - train.n_frames // 7
     inner, outer = train.select_frames(slice(0, cut)), train.select_frames(slice(cut, None))
@@ -46,20 +44,18 @@ def choose_l1(train: cl.Recording) -> float:
 
 def main(n_seeds: int = 5) -> None:
     """Choose lambda, train ``n_seeds`` times, print each and the medians."""
-    warnings.simplefilter("ignore")
     train, test = cl.split_train_test(cl.load_retina())
-    began = time.perf_counter()
-    l1 = choose_l1(train)
-    print(f"lambda {l1}, chosen in {time.perf_counter() - began:.0f} s")
+    with command.timed() as choice:
+        l1 = choose_l1(train)
+    print(f"lambda {l1}, chosen in {choice.wall_s:.0f} s")
     rows = []
     for seed in range(n_seeds):
-        began = time.perf_counter()
-        fitted = model(l1, seed, N_UPDATES).fit(train)
-        seconds = time.perf_counter() - began
+        with command.timed() as fit:
+            fitted = model(l1, seed, N_UPDATES).fit(train)
         report = cl.validate(fitted, train, test, random_state=seed)
         statistics = (report.v, report.h, report.vh, report.vv, report.hh)
         rows.append(
-            [seconds, *(s.nrmse for s in statistics), report.vv.pearson_r, report.nllh.median]
+            [fit.wall_s, *(s.nrmse for s in statistics), report.vv.pearson_r, report.nllh.median]
         )
         print(f"seed {seed} {fitted.verdict_:<13}", np.round(rows[-1], 3), flush=True)
     columns = ("seconds", "v", "h", "vh", "vv", "hh", "r_vv", "nLLH")
@@ -69,4 +65,4 @@ def main(n_seeds: int = 5) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(a) for a in sys.argv[1:2]))
+    command.run(main)

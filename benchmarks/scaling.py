@@ -1,14 +1,15 @@
 """How cost and memory grow, and how long it takes to begin.
 
-python -m benchmarks.scaling [start] [cost] [memory] [million]     all four by default
+python -m benchmarks.scaling [start] [cost] [memory] [million]     all four if none is named
 
 start    seconds to import and to the end of a first small fit, from a warm and a cold numba cache
-cost     seconds an update, the least of seven, against N, M, chains and active neurons, one at a
-         time; the exponent is the slope of the logarithms, of all and of what is above a fixed part
+cost     seconds of an update, the least of seven, against N, M, chains and active neurons, one at
+         a time; the exponent is the slope of the logarithms, of all and of what is above a fixed
+         part
 memory   peak memory of a fit of 65,517 neurons x 6,000 frames, 200 hidden units, recording included
 million  the same for 1,000,000 neurons x 2,000 frames
 
-Seconds are CPU seconds over the number of threads. Results go to results/scaling.json.
+Seconds are CPU seconds divided by the number of threads. Results go to results/scaling.json.
 """
 
 from __future__ import annotations
@@ -19,16 +20,15 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
-from pathlib import Path
 
 import numba
 import numpy as np
 
-from benchmarks import stored
+from benchmarks import command, stored
+from benchmarks.still_trainer import random_weights, still_trainer
 
-RESULTS = Path(__file__).with_name("results") / "scaling.json"
+RESULTS = stored.RESULTS / "scaling.json"
 AT = {"N": 20_000, "M": 200, "chains": 100, "activity": 0.04}
 SWEEPS = {
     "N": (5000, 10_000, 20_000, 50_000, 100_000, 200_000),
@@ -74,32 +74,22 @@ def measure_start() -> dict:
 
 
 def update_seconds(n: int, m: int, chains: int, activity: float) -> float:
-    """CPU seconds a thread of an update with jumps: the least of seven, since noise only adds."""
+    """CPU seconds per thread of an update with jumps: the least of seven, since noise only adds."""
     from crbm_lite.core.spikes import as_spikes
-    from crbm_lite.training.hyperparameters import Schedule
-    from crbm_lite.training.start import Start
-    from crbm_lite.training.trainer import Trainer
+    from crbm_lite.training.trainer import NumbaTrainer
 
     rng = np.random.default_rng(0)
     spikes = as_spikes(rng.random((N_FRAMES, n), dtype=np.float32) < activity)
-    weights = np.zeros((n, m), np.float32)
-    on = rng.random((n, m), dtype=np.float32) < DENSITY
-    weights[on] = 0.1 / np.sqrt(DENSITY * m) * rng.standard_normal(on.sum())
-    potential = np.stack([np.ones(m), np.ones(m), np.zeros(m), np.zeros(m)])
-    fields = np.full(n, np.log(activity / (1 - activity)))
-    # lambda keeps the zeros, and the tiny learning rate everything else, where they are
-    options = {"jump_every": 3, "l1": 1.0, "learning_rate": 1e-12, "final_learning_rate": 1e-12}
-    schedule = Schedule(n_updates=1000, batch_size=100, n_chains=chains, n_gibbs=N_GIBBS,
-                        decay_start=0.25, ramp=0.0, average_from=0.0, beta2=0.999, epsilon=1e-6,
-                        **options)  # fmt: skip
-    trainer = Trainer(spikes, Start(weights, fields, potential, boost=1.0), schedule, rng)
-    trainer.now.weight_square[:] = 1.0
+    trainer = still_trainer(
+        NumbaTrainer, spikes, random_weights(n, m, DENSITY, rng), rng, n_chains=chains,
+        n_gibbs=N_GIBBS, jump_every=3, l1=1.0,
+    )  # fmt: skip
     trainer.one_update()
     seconds = []
     for _ in range(7):
-        began = time.process_time()
-        trainer.one_update()
-        seconds.append(time.process_time() - began)
+        with command.timed() as update:
+            trainer.one_update()
+        seconds.append(update.cpu_s)
     return min(seconds) / numba.get_num_threads()
 
 
@@ -151,16 +141,16 @@ def fit_once(name: str) -> None:
     recording = cl.Recording(grouped_spikes(n, t, m, np.random.default_rng(0)), rate_hz=2.5)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     warnings.simplefilter("ignore")
-    wall, cpu = time.perf_counter(), time.process_time()
     model = cl.CRBM(
         n_hidden=m, n_updates=n_updates, n_gibbs=1, jump_every=0, random_state=0, progress=False
     )
-    model.fit(recording)
+    with command.timed() as fit:
+        model.fit(recording)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     values = {
         "N": n, "T": t, "M": m, "updates": n_updates, "gb_before_fit": before * 1024 / 1e9,
-        "peak_gb": peak * 1024 / 1e9, "seconds": time.perf_counter() - wall,
-        "cpu_s": time.process_time() - cpu, "start": model.history_.events[0],
+        "peak_gb": peak * 1024 / 1e9, "seconds": fit.wall_s, "cpu_s": fit.cpu_s,
+        "start": model.history_.events[0],
         "density": float(np.mean(model.weights_ != 0)),
     }  # fmt: skip
     print(json.dumps(values))
@@ -184,7 +174,7 @@ def measure_memory(name: str) -> dict:
 
 
 def main(*parts: str) -> None:
-    """Measure and merge into the results."""
+    """Measure the named parts, or all, and merge them into the results."""
     measures = {
         "start": measure_start,
         "cost": measure_cost,
@@ -196,4 +186,4 @@ def main(*parts: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    command.run(main)

@@ -2,19 +2,16 @@
 
 python -m benchmarks.selection_grid [file]
 
-Trains 40 models of the book's larva and writes a line a model: the five nRMSE, the score, the
+It trains 40 models of the book's larva and writes one line for each: the five nRMSE, the score, the
 nLLH, and the sizes and time scales of the assemblies. An interrupted run goes on where it was.
 """
 
 from __future__ import annotations
 
-import csv
-import sys
-import time
-import warnings
 from pathlib import Path
 
 import crbm_lite as cl
+from benchmarks import command, stored
 from crbm_lite.files.whole import cache_folder
 from crbm_lite.model.cache import cached_fit
 from crbm_lite.validation.comparison import STATISTICS
@@ -32,32 +29,30 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def main(file: str | Path = FILE) -> None:
+def main(file: Path = FILE) -> None:
     """Compute what is missing of the grid, then write the table."""
-    warnings.simplefilter("ignore")  # verdicts are in the table
     recording = cl.simulate_recording(random_state=0)
     train, test = cl.split_train_test(recording)
     model = cl.CRBM(n_updates=1000, n_gibbs=8, progress=False)
     folder = cache_folder() / "larva_grid"
-    began = time.process_time()
-    search = grid_search(model, recording, N_HIDDEN, L1, SEEDS, folder, validation=VALIDATION)
     rows = []
-    for run in search.runs:
-        model.set_params(n_hidden=run.n_hidden, l1=run.l1, random_state=run.seed)
-        fitted = cached_fit(model, train, folder / "models")
-        scales = model_scales(fitted, test)
-        numbers = (
-            *run.nrmse, run.score, run.median_nllh, run.density, scales.n_assemblies, scales.size,
-            model_scales(fitted, test, 0.01).size, scales.time_scale_s,
-        )  # fmt: skip
-        cells = [f"{x:.5g}" for x in numbers]
-        rows.append((run.n_hidden, run.l1, run.seed, *cells, run.verdict))
-    with Path(file).open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerows([COLUMNS, *rows])
-    seconds = time.process_time() - began
-    print(f"{len(rows)} models, {search.n_computed} trained now, {seconds:.0f} s CPU: {file}")
+    with command.timed() as everything:
+        search = grid_search(model, recording, N_HIDDEN, L1, SEEDS, folder, validation=VALIDATION)
+        for run in search.runs:
+            model.set_params(n_hidden=run.n_hidden, l1=run.l1, random_state=run.seed)
+            fitted = cached_fit(model, train, folder / "models")
+            scales = model_scales(fitted, test)
+            values = (
+                run.n_hidden, run.l1, run.seed, *run.nrmse, run.score, run.median_nllh, run.density,
+                scales.n_assemblies, scales.size, model_scales(fitted, test, 0.01).size,
+                scales.time_scale_s, run.verdict,
+            )  # fmt: skip
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
+    stored.write_rows(file, COLUMNS, rows)
+    print(
+        f"{len(rows)} models, {search.n_computed} trained now, {everything.cpu_s:.0f} s CPU: {file}"
+    )
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    command.run(main)

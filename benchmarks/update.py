@@ -3,9 +3,9 @@
 python -m benchmarks.update
 
 The two take turns, because a shared machine changes its speed within minutes: a ratio is the median
-over rounds of 15 products and some updates. For each density of W: the update, and the parts of it.
-Beside a part stands its own limit: the time for its multiplications and additions at the rate of
-`np.dot`, or for its bytes at the rate of a plain copy, whichever is longer. The rehearsal ends
+over rounds of 15 products and some updates. The update and its parts are measured for each density
+of W. Beside a part stands its own limit: the time for its multiplications and additions at the rate
+of `np.dot`, or for its bytes at the rate of a plain copy, whichever is longer. The rehearsal ends
 at 3 % and has 10 % in the mean; at lambda = 0.02 it ends at 1.5 %.
 """
 
@@ -13,23 +13,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numba
 import numpy as np
 
-from benchmarks import stored
+from benchmarks import command, stored
+from benchmarks.still_trainer import random_weights, still_trainer
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.sample_hidden import sample_h_given_partial_input
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.training import update_kernels as updates
-from crbm_lite.training.hyperparameters import Schedule
-from crbm_lite.training.start import Start
-from crbm_lite.training.trainer import Trainer
+from crbm_lite.training import update_kernels as kernels
+from crbm_lite.training.trainer import NumbaTrainer
 
-N, M, CHAINS, BATCH, STEPS, FRAMES, ACTIVITY = 40_709, 200, 100, 100, 15, 400, 0.04
+N, M, CHAINS, STEPS, FRAMES, ACTIVITY = 40_709, 200, 100, 15, 400, 0.04
 DENSITIES = (0.015, 0.03, 0.07, 0.10, 1.0)
-RESULTS = Path(__file__).with_name("results") / "update.json"
+RESULTS = stored.RESULTS / "update.json"
 
 
 def median_seconds(call: Callable[[], object], repeats: int = 7) -> float:
@@ -65,31 +63,21 @@ def copy(source: np.ndarray, target: np.ndarray) -> None:
         target[i] = source[i]
 
 
-def trainer_at(density: float, jump_every: int, rng: np.random.Generator) -> Trainer:
+def trainer_at(density: float, jump_every: int, rng: np.random.Generator) -> NumbaTrainer:
     """A trainer whose W has random entries, and which does not move them."""
     spikes = as_spikes(rng.random((FRAMES, N), dtype=np.float32) < ACTIVITY)
-    weights = np.zeros((N, M), np.float32)
-    on = rng.random((N, M)) < density
-    weights[on] = 0.1 / np.sqrt(density * M) * rng.standard_normal(on.sum())
-    potential = np.stack([np.ones(M), np.ones(M), np.zeros(M), np.zeros(M)])
-    schedule = Schedule(
-        n_updates=1000, batch_size=BATCH, n_chains=CHAINS, n_gibbs=STEPS,
-        jump_every=jump_every, l1=0.0, learning_rate=1e-12, final_learning_rate=1e-12,
-        decay_start=0.25, ramp=0.0, average_from=0.0, beta2=0.999, epsilon=1e-6,
+    return still_trainer(
+        NumbaTrainer, spikes, random_weights(N, M, density, rng), rng, n_chains=CHAINS,
+        n_gibbs=STEPS, jump_every=jump_every, l1=0.0 if density == 1 else 1.0,
     )  # fmt: skip
-    trainer = Trainer(spikes, Start(weights, np.full(N, -3.2), potential, 1.0), schedule, rng)
-    # the gate for zeros needs lambda: without it every zero would move
-    trainer.schedule = Schedule(**(vars(schedule) | {"l1": 0.0 if density == 1 else 1.0}))
-    trainer.now.weight_square[:] = 1.0
-    return trainer
 
 
-def seconds_in_steps(trainer: Trainer) -> dict[str, float]:
+def seconds_in_steps(trainer: NumbaTrainer) -> dict[str, float]:
     """Seconds of the Gibbs steps of an update: all, and those of its parts.
 
     A step on a W without entries draws spikes and nothing else, beside the hidden units.
     """
-    chains, now = trainer.chains, trainer.now
+    chains, now = trainer.chains, trainer.parameters
     potential, fields = tuple(trainer.potential), now.fields.astype(np.float32)
     nothing = np.zeros_like(now.weights)
     empty = GibbsChains(N, M, CHAINS, 1, 0)
@@ -111,21 +99,21 @@ def seconds_in_steps(trainer: Trainer) -> dict[str, float]:
     return {name: STEPS * seconds for name, seconds in parts.items()}
 
 
-def seconds_in_rows(trainer: Trainer) -> float:
+def seconds_in_rows(trainer: NumbaTrainer) -> float:
     """Seconds of the pass that forms the gradient and moves the weights."""
-    spent, update_rows = [], updates.update_rows
+    spent, update_rows = [], kernels.update_rows
 
     def timed(*arguments: object) -> None:
         began = time.perf_counter()
         update_rows(*arguments)
         spent.append(time.perf_counter() - began)
 
-    updates.update_rows = timed
+    kernels.update_rows = timed
     try:
         for _ in range(7):
             trainer.one_update()
     finally:
-        updates.update_rows = update_rows
+        kernels.update_rows = update_rows
     return float(np.median(spent[1:]))
 
 
@@ -143,7 +131,7 @@ def limits(density: float, flop_s: float, byte_s: float) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print and store one line a density of W, with its parts where there are no jumps."""
+    """Print and store one line for each density of W, with its parts where there are no jumps."""
     rng = np.random.default_rng(0)
     a = rng.standard_normal((CHAINS, M), dtype=np.float32)
     b = rng.standard_normal((M, N), dtype=np.float32)
@@ -185,4 +173,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

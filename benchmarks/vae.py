@@ -2,25 +2,25 @@
 
 python -m benchmarks.vae
 
-Writes book/baselines/vae_long_run.json, which the chapter "VAE baseline" shows; each part is kept
-as soon as it is done, and says how many updates it had and what it cost, half an hour of one core
-in all. The paper makes 200,000 updates at rates from 1e-4 to 1e-5, and so does the run on the larva
-at what the paper shows. The others have fewer, to save time, and rates larger by as much, at most
-twenty times. Runs as short as those of the search also show how many latents stay connected on
-larvae with more assemblies, with more neurons, and at smaller penalties.
+It writes book/baselines/vae_long_run.json, which the chapter "VAE baseline" shows. Each part is
+kept as soon as it is done, and says how many updates it had and what it cost: half an hour of one
+core in all. The paper makes 200,000 updates at rates from 1e-4 to 1e-5, and so does the run on the
+larva with the settings that the paper shows. The others have fewer, to save time, and rates larger
+by as much, at most twenty times. Runs as short as those of the search also show how many latents
+stay connected on larvae with more assemblies, with more neurons, and at smaller penalties.
 """
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
 
 import crbm_lite as cl
-from benchmarks import stored
+from benchmarks import command, stored
 from crbm_lite.baselines.vae import VAE, fit_vae
 from crbm_lite.baselines.vae_validation import sweep_vae, validate_vae
+from crbm_lite.validation.selection import STATISTICS
 
 OUTPUT = Path(__file__).resolve().parents[1] / "book" / "baselines" / "vae_long_run.json"
 N_UPDATES_PAPER = 200_000
@@ -51,7 +51,7 @@ def rates(n_updates: int) -> tuple[float, float]:
 def describe(vae: VAE, train: cl.Recording, test: cl.Recording) -> dict:
     """Scores and sizes of a trained VAE."""
     report = validate_vae(vae, train, test, random_state=0)
-    statistics = {k: getattr(report, k) for k in ("v", "h", "vh", "vv", "hh")}
+    statistics = {k: getattr(report, k) for k in STATISTICS}
     sizes = (vae.sparse_weights() != 0).sum(axis=0)
     magnitude = np.log10(np.maximum(np.abs(vae.weights), 1e-12)).clip(EDGES[0], EDGES[-1])
     return {
@@ -71,14 +71,14 @@ def describe(vae: VAE, train: cl.Recording, test: cl.Recording) -> dict:
 
 def search(train: cl.Recording, n_updates: int) -> dict:
     """Held-out ELBOs of the settings, and the best of them."""
-    began = time.process_time()
-    sweep = sweep_vae(train, SETTINGS, n_updates=n_updates, learning_rate=rates(n_updates))
+    with command.timed() as trained:
+        sweep = sweep_vae(train, SETTINGS, n_updates=n_updates, learning_rate=rates(n_updates))
     return {
         "n_updates": n_updates,
         "settings": [list(s) for s in SETTINGS],
         "elbo": sweep.scores.round(3).tolist(),
         "best": list(sweep.best),
-        "cpu_seconds": round(time.process_time() - began, 1),
+        "cpu_seconds": round(trained.cpu_s, 1),
     }
 
 
@@ -105,13 +105,12 @@ def long_run(
     train: cl.Recording, test: cl.Recording, n_hidden: int, l1: float, n_updates: int
 ) -> dict:
     """Train one VAE for long and describe it."""
-    began = time.process_time()
-    vae = fit_vae(
-        train, n_hidden, l1, n_updates=n_updates, learning_rate=rates(n_updates), random_state=0
-    )
-    seconds = time.process_time() - began
+    with command.timed() as trained:
+        vae = fit_vae(
+            train, n_hidden, l1, n_updates=n_updates, learning_rate=rates(n_updates), random_state=0
+        )
     settings = {"n_hidden": n_hidden, "l1": l1, "n_updates": n_updates}
-    return settings | {"cpu_seconds": round(seconds, 1)} | describe(vae, train, test)
+    return settings | {"cpu_seconds": round(trained.cpu_s, 1)} | describe(vae, train, test)
 
 
 def keep(name: str, part: dict) -> None:
@@ -136,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -2,7 +2,7 @@
 
 The public names stand in ``__init__.pyi`` and are imported when they are first used, so ``import
 crbm_lite`` costs nothing. Every folder offers its own public names in the same way, for example
-``crbm_lite.connectivity.compare_structure``.
+``crbm_lite.connectivity.perturb``.
 """
 
 import os

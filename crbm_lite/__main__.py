@@ -20,6 +20,11 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
+    except (OSError, MemoryError) as error:
+        print(
+            f"Error: crbm-lite cannot start, perhaps for lack of memory: {error}", file=sys.stderr
+        )
+        sys.exit(7)
     command_line(prog_name="crbm-lite")
 
 

@@ -73,14 +73,22 @@ def overview(modules: dict[str, str]) -> str:
     """Return the tables of all sections, each module with the summary of its docstring."""
     tables = []
     for folder, inside in sections(modules).items():
-        title, text = title_and_text(_docstring(modules[folder]))
+        docstring = _docstring(modules[folder])
+        title, text = title_and_text(docstring)
         rows = [
             f"| [{short_name(m)}](api/{short_name(m)}.md) | {_summary(modules[m])} |"
             for m in inside
         ]
-        table = ["| module | what it holds |", "|---|---|", *rows]
-        tables.append("\n".join([f"## {title}", *(["", text] if text else []), "", *table]))
+        table = "\n".join(["| module | what it holds |", "|---|---|", *rows])
+        parts = [f"## {title}", text, table, _in_full(docstring)]
+        tables.append("\n\n".join(part for part in parts if part))
     return "\n\n".join(tables) + "\n"
+
+
+def _in_full(docstring: str) -> str:
+    """Return what a folder's docstring says after its head, as it stands there."""
+    text = docstring.partition("\n\n")[2]
+    return f"````text\n{text}\n````" if text else ""
 
 
 def _docstring(text: str) -> str:

@@ -30,7 +30,7 @@ SOURCE = chapter_store.REPOSITORY / "build" / "site_src"
 PLOTLY = "application/vnd.plotly.v1+json"
 CHECK_MARKER = "# NBVAL_CHECK_OUTPUT"
 EXPLAINING = ("glossary", "symbols", "equations", "api", "map")
-EXTENSIONS = ("docstring_text", "page_cleanup", "paper_equations")
+EXTENSIONS = ("autodoc_fixes", "docstring_text", "page_cleanup", "paper_equations")
 LOCAL_SCRIPTS = {
     "mathjax_path": "vendor/mathjax/tex-mml-chtml.js",
     "nb_ipywidgets_js": {

@@ -9,7 +9,10 @@ from .exit import Commands as Commands
 from .exit import Failed as Failed
 from .exit import check_writable as check_writable
 from .exit import examples as examples
+from .exit import lacks_memory as lacks_memory
+from .exit import printable as printable
 from .exit import report_option as report_option
+from .exit import say as say
 from .exit import write_report as write_report
 from .import_command import POSITIVE as POSITIVE
 from .import_command import import_file as import_file

@@ -22,6 +22,7 @@ from crbm_lite.cli.exit import (
     check_writable,
     examples,
     report_option,
+    say,
     write_report,
 )
 from crbm_lite.cli.import_command import POSITIVE, import_file, load
@@ -85,7 +86,7 @@ def inspect(
     check_writable(report, recording)
     found = check_recording(load(recording, rate_hz), n_hidden, measure_cost=cost)
     if str(report) != "-":
-        click.echo(str(found))
+        say(str(found))
     write_report(report, {"recording": str(recording), "worst": found.worst, **asdict(found)})
     if found.worst == "problem":
         raise Failed("a problem was found", 4)
@@ -123,7 +124,7 @@ def validate(
     nrmse = {name: getattr(scores, name).nrmse for name in STATISTICS}
     worst = scores.score
     if str(report) != "-":
-        click.echo(scores.table())
+        say(scores.table())
     values = {"model": str(model), "recording": str(recording), "nrmse": nrmse, "score": worst}
     write_report(report, values | {"median_nllh": scores.nllh.median, "frames": scores.n_test})
     if require is not None and not worst >= require:
@@ -164,7 +165,7 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
         output, weights, data.coordinates, data.labels, data.label_names,
         names=data.names, coordinate_unit=data.coordinate_unit,
     )  # fmt: skip
-    click.echo(f"{output}: {weights.shape[0]:,} neurons, {weights.shape[1]} assemblies")
+    say(f"{output}: {weights.shape[0]:,} neurons, {weights.shape[1]} assemblies")
 
 
 @command_line.command(
@@ -182,10 +183,10 @@ def fetch(dataset: str | None) -> None:
     entries = list_datasets()
     if dataset is None:
         for entry in entries:
-            click.echo(f"{entry.name:<24}{entry.description}")
+            say(f"{entry.name:<24}{entry.description}")
         return
     names = [entry.name for entry in entries]
     if dataset.partition("/")[0] not in names:
         raise click.UsageError(f"no data set {dataset}: choose one of {', '.join(names)}")
     for path in find(dataset, progress=sys.stderr.isatty()).paths.values():
-        click.echo(path)
+        say(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -19,7 +20,10 @@ __all__ = [
     "Failed",
     "check_writable",
     "examples",
+    "lacks_memory",
+    "printable",
     "report_option",
+    "say",
     "write_report",
 ]
 
@@ -37,6 +41,7 @@ EXIT_CODES: Mapping[int, str] = {
     4: "done, but look at it: not converged, a problem found, a score too low",
     5: "a file cannot be written: it exists, no space, no right",
     6: "a data set cannot be had, or is not what the manifest says",
+    7: "not enough memory: take fewer frames or neurons, or raise the limit of the process",
     130: "interrupted (Ctrl-C; train also by SIGTERM and SIGHUP): go on with train --resume",
 }
 
@@ -46,12 +51,42 @@ def examples(*lines: str) -> str:
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
+def printable(text: str) -> str:
+    r"""Write a text so that a terminal shows it and does nothing else.
+
+    The names of files, keys and neurons may come from anybody, and a terminal obeys some signs.
+
+    Examples
+    --------
+    >>> printable("Zürich \x1b[2J")
+    'Zürich \\x1b[2J'
+    """
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode()
+        for sign in text
+    )
+
+
+def say(text: object, err: bool = False) -> None:
+    """Print a text on the screen, or on stderr."""
+    click.echo(printable(str(text)), err=err)
+
+
 class Failed(click.ClickException):
     """A line for stderr and an exit code."""
 
     def __init__(self, message: object, exit_code: int) -> None:
-        super().__init__(" ".join(str(message).split()))
+        super().__init__(printable(" ".join(str(message).split())))
         self.exit_code = exit_code
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error comes from too little memory, whatever it was turned into on its way."""
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class Commands(click.Group):
@@ -59,23 +94,38 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command that was asked for."""
-        from crbm_lite.datasets.registry import DatasetCorrupt, DatasetUnavailable
-        from crbm_lite.training.hyperparameters import HyperparameterError
-
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Failed("interrupted", 130) from None
-        except HyperparameterError as error:
-            raise click.UsageError(str(error)) from error
-        except ImportError as error:  # its text names the pip line
-            raise Failed(error, 2) from error
-        except (DatasetCorrupt, DatasetUnavailable) as error:
-            raise Failed(error, 6) from error
-        except (FileNotFoundError, ValueError) as error:
-            raise Failed(error, 3) from error
-        except OSError as error:
-            raise Failed(error, 5) from error
+        except Exception as error:
+            failed = _failure(error)
+            if failed is None:
+                raise
+            raise failed from error
+
+
+def _failure(error: Exception) -> click.ClickException | None:
+    """What to tell of an error; None for a bug."""
+    from crbm_lite.datasets.registry import DatasetCorrupt, DatasetUnavailable
+    from crbm_lite.training.hyperparameters import HyperparameterError
+
+    if lacks_memory(error):
+        return Failed(f"not enough memory: {error}", 7)
+    if isinstance(error, click.ClickException):
+        error.message = printable(error.message)
+        return error
+    if isinstance(error, HyperparameterError):
+        return click.UsageError(printable(str(error)))
+    for kinds, code in (
+        (ImportError, 2),  # its text names the pip line
+        ((DatasetCorrupt, DatasetUnavailable), 6),
+        ((FileNotFoundError, ValueError), 3),
+        (OSError, 5),
+    ):
+        if isinstance(error, kinds):
+            return Failed(error, code)
+    return None
 
 
 def check_writable(path: Path | None, *others: Path | None) -> None:

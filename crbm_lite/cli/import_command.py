@@ -20,6 +20,7 @@ from crbm_lite.cli.exit import (
     check_writable,
     examples,
     report_option,
+    say,
     write_report,
 )
 from crbm_lite.importers.any_file import FORMATS, format_of
@@ -107,6 +108,8 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
 @click.option("--time-axis", type=click.IntRange(0, 1), help="1 if SOURCE has neurons first.")
 @click.option("--threshold", type=NUMBER, help="Active above it; 0 for spike counts.")
 @click.option("--amplitude-fraction", type=POSITIVE, help="For deconvolved events, such as 0.5.")
+@click.option("--clip-negative", is_flag=True, default=None,
+              help="Slightly negative events become 0.")  # fmt: skip
 @click.option("--kernel", type=_Kernel(),
               help="For dF/F: gcamp6s, gcamp6f or RISE_S,DECAY_S.")  # fmt: skip
 @click.option("--traces", help="suite2p: spks or F. CaImAn: S, F_dff or C.")
@@ -114,6 +117,7 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
               "no region.")  # fmt: skip
 @click.option("--neuropil", type=NUMBER, help="suite2p: share of Fneu to subtract from F.")
 @click.option("--um-per-pixel", type=POSITIVE, help="suite2p, CaImAn: makes um of pixels.")
+@click.option("--um-per-plane", type=POSITIVE, help="suite2p's combined: makes z of planes.")
 @click.option("--coordinate-unit", help="Of the positions, um by default.")
 @click.option("--series", help="NWB: which activity; units are spike times.")
 @click.option("--bin-s", type=POSITIVE, help="Spike times: width of a bin in seconds.")
@@ -156,10 +160,12 @@ def import_file(
         given["delimiter"] = "\t"
     data = _imported(source, format, all_cells, given)
     crbm_lite.save_recording(recording, data, overwrite=overwrite)
-    lost = _bins_with_several(data.provenance)
-    click.echo(f"{recording}: {data!r}", err=str(report) == "-")
-    if lost:
-        click.echo(lost, err=str(report) == "-")
+    notes = _bins_with_several(data.provenance)
+    if data.coordinates is None and "coordinates" in data.provenance:
+        notes = f"coordinates are {data.provenance['coordinates']}"
+    say(f"{recording}: {data!r}", err=str(report) == "-")
+    if notes:
+        say(notes, err=str(report) == "-")
     values = {
         "source": str(source), "recording": str(recording), "frames": data.n_frames,
         "neurons": data.n_neurons, "rate_hz": data.rate_hz, "activity": data.activity.mean(),
@@ -232,6 +238,7 @@ def as_options(error: Exception) -> str:
     text = re.sub(r"keys=\{'(\w+)': \.\.\.\}", r"--key \1=...", str(error))
     text = re.sub(r"leave_out=\[(.*?)\]", _leave_out, text)
     text = text.replace("header=True", "--header").replace("header=False", "--no-header")
+    text = text.replace("clip_negative=True", "--clip-negative")
     text = re.sub(r"accepted_only=False|keep_unlabelled=True", "--all-cells", text)
     text = re.sub(r"kernel=[\w.]*GCAMP6S", "--kernel gcamp6s", text)
     names = "|".join(p.name for p in import_file.params if p.opts[0].startswith("--"))

@@ -29,6 +29,7 @@ from crbm_lite.cli.exit import (
     check_writable,
     examples,
     report_option,
+    say,
     write_report,
 )
 from crbm_lite.cli.import_command import load
@@ -134,7 +135,7 @@ def train(
         "density": np.mean(estimator.weights_ != 0), "certificate": asdict(certificate),
         "hyperparameters": estimator.get_params(), "warnings": told,
     }  # fmt: skip
-    click.echo(f"{model}{ended} {estimator.verdict_}", err=str(report) == "-")
+    say(f"{model}{ended} {estimator.verdict_}", err=str(report) == "-")
     if estimator.verdict_ != "interrupted":
         for path in (checkpoint, former):
             path.unlink(missing_ok=True)
@@ -162,7 +163,7 @@ def _fit(
         kind = re.sub(r"[0-9.]+", "#", text)
         if kind not in told:  # a full disk is found full at every checkpoint of a night
             told[kind] = text
-            click.echo(f"Warning: {text}", err=True)
+            say(f"Warning: {text}", err=True)
 
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", _SECONDS_IN_A_LOG)

@@ -1,4 +1,4 @@
-r"""Functional connectivity: couplings between neurons and their averages over regions.
+r"""Functional connectivity: the couplings between neurons.
 
 The coupling of two neurons (Eq. 15, the rest of v fixed) is exactly
 
@@ -7,13 +7,14 @@ The coupling of two neurons (Eq. 15, the rest of v fixed) is exactly
     J_{ij}(v) = \sum_\mu \Gamma_\mu(I'_\mu + w_{i\mu} + w_{j\mu}) - \Gamma_\mu(I'_\mu + w_{i\mu})
                 - \Gamma_\mu(I'_\mu + w_{j\mu}) + \Gamma_\mu(I'_\mu),
 
-with I' the input without i and j; Eq. 16 is its average over the data. Eq. 17 approximates it by
-:math:`\sum_\mu w_{i\mu} w_{j\mu} \langle \mathrm{Var}(h_\mu | v) \rangle`, with diagonal 0.
+where I' is the input without i and j. Eq. 16 is its average over the data. Eq. 17 approximates it
+by :math:`\sum_\mu w_{i\mu} w_{j\mu} \langle \mathrm{Var}(h_\mu | v) \rangle`, with diagonal 0.
 
-A factor (N, K) with K scales holds any such matrix without its N x N entries. Repeated models of
-one animal are one factor, their hidden units side by side and the scales divided by their number:
-so J is averaged before :math:`|\cdot|` (`crbm_lite.connectivity.regions.region_connectivity`).
-Covariances have the factor of centred frames and scales 1/T.
+A factor (N, K) and K scales hold any such matrix without its N x N entries. Repeated models of one
+animal make one factor: their hidden units stand side by side, and the scales are divided by the
+number of models. So J is averaged before :math:`|\cdot|` is taken
+(`crbm_lite.connectivity.regions.region_connectivity`). Covariances have the centred frames as their
+factor, and scales 1/T.
 """
 
 from __future__ import annotations
@@ -44,24 +45,25 @@ _FRAMES = 4096
 
 
 def coupling_given_v(model: CRBM, v: object, i: object, j: object) -> np.ndarray:
-    """Exact couplings of chosen pairs in every frame, Eq. 15.
+    """Compute the exact couplings of chosen pairs in every frame, Eq. 15.
 
     Parameters
     ----------
     model : CRBM
     v : spikes (T, N)
     i, j : array_like of int, shape (P,)
-        The pairs; i and j of a pair differ.
+        The pairs. The two neurons of a pair differ.
 
     Returns
     -------
     ndarray, shape (T, P)
-        In nats. It does not depend on v_i and v_j themselves.
+        In nats. A coupling does not depend on v_i and v_j themselves.
 
     Raises
     ------
     ValueError
-        If the two lists differ in length, name a neuron the model has not, or pair one with itself.
+        If the two lists differ in length, name a neuron that the model does not have, or pair a
+        neuron with itself.
 
     Examples
     --------
@@ -75,9 +77,10 @@ def coupling_given_v(model: CRBM, v: object, i: object, j: object) -> np.ndarray
     first = as_indices(np.atleast_1d(i), n, "i")
     second = as_indices(np.atleast_1d(j), n, "j")
     if first.shape != second.shape:
-        raise ValueError(f"i names {first.size} neurons and j {second.size}: give pairs.")
+        raise ValueError(f"i names {first.size} neurons and j {second.size}: give pairs")
     if (first == second).any():
-        raise ValueError("i and j name the same neuron in a pair: a coupling needs two.")
+        same = int(first[first == second][0])
+        raise ValueError(f"i and j pair neuron {same} with itself: give two different neurons")
     spikes = as_spikes(v, n_neurons=n)
     weights = model.weights_.astype(np.float64)
     inputs, units = spikes.inputs(weights), model.units
@@ -100,7 +103,7 @@ def coupling_given_v(model: CRBM, v: object, i: object, j: object) -> np.ndarray
 
 
 def coupling(model: CRBM, v: object, i: object, j: object) -> np.ndarray:
-    """Exact couplings of chosen pairs, averaged over the frames of v, Eq. 16.
+    """Average the exact couplings of chosen pairs over the frames of v, Eq. 16.
 
     Parameters, Raises: see `coupling_given_v`.
 
@@ -119,7 +122,7 @@ def coupling(model: CRBM, v: object, i: object, j: object) -> np.ndarray:
 
 
 def mean_conditional_variance(model: CRBM, v: object) -> np.ndarray:
-    """Average of Var[h|v] over the frames of v, shape (M,): the scales of Eq. 17.
+    """Average Var[h|v] over the frames of v, shape (M,): the scales of Eq. 17.
 
     Examples
     --------
@@ -140,15 +143,16 @@ def mean_conditional_variance(model: CRBM, v: object) -> np.ndarray:
 def effective_connectivity(
     model: CRBM, v: object, rows: object, columns: object | None = None
 ) -> np.ndarray:
-    """A tile of the approximate couplings, Eq. 17.
+    """Compute a tile of the approximate couplings, Eq. 17.
 
     Parameters
     ----------
     model : CRBM
     v : spikes (T, N), or ndarray of float (M,)
-        The data, or their `mean_conditional_variance` where many tiles are wanted.
+        The data, or their `mean_conditional_variance` if you want many tiles.
     rows, columns : indices or boolean masks of neurons
-        Without `columns` all N of them; the whole matrix is made only if you ask for all rows.
+        Without `columns` the tile has all N of them. The whole matrix is made only if you ask for
+        all rows.
 
     Returns
     -------
@@ -158,7 +162,8 @@ def effective_connectivity(
     Raises
     ------
     ValueError
-        If a neuron is named that the model has not, or the variances are not M finite numbers.
+        If a neuron is named that the model does not have, or the variances are not M finite
+        numbers.
 
     Examples
     --------
@@ -188,11 +193,10 @@ def effective_connectivity(
 def kept_by_weight_spread(
     models: Sequence[CRBM], low: float = 0.01, high: float = 0.1
 ) -> tuple[CRBM, ...]:
-    """Models whose weights have low < std(w) < high: the paper's rule for converged runs.
+    """Keep the models whose weights have low < std(w) < high: the paper's rule for converged runs.
 
-    The two numbers, which are the default, belong to some 50,000 neurons and 200 hidden units; with
-    exact zeros, or another N, look at the models' own verdicts instead, or widen the window and say
-    so.
+    The defaults, 0.01 and 0.1, belong to some 50,000 neurons and 200 hidden units. With exact
+    zeros, or another N, look at the models' own verdicts instead, or widen the window and say so.
 
     Raises
     ------
@@ -209,7 +213,7 @@ def kept_by_weight_spread(
     [0.1]
     """
     if not low < high:
-        raise ValueError(f"low is {low} and high {high}: nothing lies between them.")
+        raise ValueError(f"low is {low} and high {high}: give a low below the high")
     models = tuple(models)
     for model in models:
         check_is_fitted(model, "weights_")
@@ -217,7 +221,7 @@ def kept_by_weight_spread(
 
 
 def factor_of_models(models: Sequence[CRBM], v: object) -> tuple[np.ndarray, np.ndarray]:
-    r"""Factor and scales of Eq. 17, averaged over repeated models of one animal.
+    r"""Make the factor and scales of Eq. 17, averaged over repeated models of one animal.
 
     Parameters
     ----------
@@ -230,7 +234,7 @@ def factor_of_models(models: Sequence[CRBM], v: object) -> tuple[np.ndarray, np.
     -------
     weights : ndarray, shape (N, sum of M)
     mean_variance : ndarray, shape (sum of M,)
-        Divided by the number of models, so that the mean J is
+        Divided by the number of models. The mean J is then
         ``weights @ diag(mean_variance) @ weights.T`` off the diagonal.
 
     Raises
@@ -247,26 +251,27 @@ def factor_of_models(models: Sequence[CRBM], v: object) -> tuple[np.ndarray, np.
     """
     models = tuple(models)
     if not models:
-        raise ValueError("models is empty: no run was kept; train longer or loosen the rule.")
+        raise ValueError("models is empty: give at least one; train longer or loosen the rule")
     for model in models:
         check_is_fitted(model, "weights_")
     sizes = {m.n_features_in_ for m in models}
     if len(sizes) > 1:
-        raise ValueError(f"models have {sorted(sizes)} neurons: repeats share the same neurons.")
+        raise ValueError(f"models have {sorted(sizes)} neurons: give models of the same neurons")
     spikes = as_spikes(v, n_neurons=sizes.pop())
     variances = [mean_conditional_variance(m, spikes) / len(models) for m in models]
     return np.concatenate([m.weights_ for m in models], axis=1), np.concatenate(variances)
 
 
 def factor_of_covariance(v: object, *, correlation: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Factor and scales of the neurons' covariance, or Pearson correlation: the baselines.
+    """Make the factor and scales of the neurons' covariance or correlation: the baselines.
 
     Parameters
     ----------
     v : spikes (T, N)
-        4 T N bytes are made.
+        The factor takes 4 T N bytes.
     correlation : bool
-        Divide by the standard deviations; silent or always active neurons correlate 0.
+        Divide by the standard deviations, for Pearson's correlation (default False). Silent or
+        always active neurons correlate 0.
 
     Returns
     -------

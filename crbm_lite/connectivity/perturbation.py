@@ -1,11 +1,11 @@
 r"""Perturbation in silico: hold neurons or hidden units, and let the model generate the rest.
 
-What is left of a cRBM when some of its units are held is again a cRBM. Neurons held at a add the
-constant :math:`\sum_{i \in A} w_{i\mu} a_i` to the inputs, that is, subtract it from both slopes
-:math:`\theta_{\mu,\pm}` of Eq. 13; hidden units held at b add :math:`\sum_{\mu \in B} w_{i\mu}
-b_\mu` to the fields. So it is sampled with the model's own chains (Eq. 8 and 11), exactly.
+When some units of a cRBM are held, the rest is again a cRBM. Neurons held at a add the constant
+:math:`\sum_{i \in A} w_{i\mu} a_i` to the inputs, which is the same as subtracting it from both
+slopes :math:`\theta_{\mu,\pm}` of Eq. 13. Hidden units held at b add :math:`\sum_{\mu \in B}
+w_{i\mu} b_\mu` to the fields. So the model's own chains sample the rest exactly (Eq. 8 and 11).
 
-A hidden unit held at 0 acts on no neuron: silencing and ablating an assembly are the same.
+A hidden unit held at 0 acts on no neuron: silencing an assembly and ablating it are the same.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = ["Response", "condition", "perturb", "response_by_region"]
 def _held(values: Mapping[int, float] | None, n: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     values = {} if values is None else values
     if not isinstance(values, Mapping):
-        raise ValueError(f"{name} must map units to values, for example {name}={{3: 0, 7: 0}}.")
+        raise ValueError(f"{name} is {values!r}: give units and values, {name}={{3: 0, 7: 0}}")
     index = as_indices(list(values), n, name) if values else np.empty(0, np.int64)
     held = np.array(list(values.values()), np.float64)
     if not np.isfinite(held).all():
-        raise ValueError(f"{name} holds a value that is not finite.")
+        raise ValueError(f"{name} holds NaN or infinity: give finite values")
     if index.size == n:
-        raise ValueError(f"{name} holds all {n} units: leave at least one free.")
+        raise ValueError(f"{name} holds all {n} units: leave at least one free")
     return index, held
 
 
@@ -44,20 +44,21 @@ def condition(
     neurons: Mapping[int, int] | None = None,
     hidden: Mapping[int, float] | None = None,
 ) -> CRBM:
-    """The cRBM of the units that are not held: P(v_rest, h_rest | what is held).
+    """Make the cRBM of the units that are not held: P(v_rest, h_rest | what is held).
 
     Parameters
     ----------
     model : CRBM
     neurons : mapping of int to 0 or 1, optional
-        Neurons held, and at what: ``dict.fromkeys(members, 0)`` silences an assembly's members.
+        Neurons that are held, and their values. ``dict.fromkeys(members, 0)`` silences the members
+        of an assembly.
     hidden : mapping of int to float, optional
-        Hidden units held, and at what, in standard deviations. 0 takes the unit out.
+        Hidden units that are held, and their values in standard deviations. 0 takes the unit out.
 
     Returns
     -------
     CRBM
-        Of the free neurons and hidden units, in their order.
+        It has the free neurons and hidden units, in their order.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def condition(
     still, v = _held(neurons, n, "neurons")
     fixed, h = _held(hidden, m, "hidden")
     if not np.isin(v, (0, 1)).all():
-        raise ValueError("neurons can only be held at 0 or 1: they are binary.")
+        raise ValueError(f"neurons holds the value {v[~np.isin(v, (0, 1))][0]:g}: give 0 or 1")
     weights = model.weights_
     free_v, free_h = np.delete(np.arange(n), still), np.delete(np.arange(m), fixed)
     fields = model.fields_ + weights[:, fixed].astype(np.float64) @ h
@@ -103,8 +104,9 @@ class Response:
     activity, baseline : ndarray, shape (N,)
         Spikes per frame with the perturbation, and of the model left alone.
     standard_error : ndarray, shape (N,)
-        Of their difference, from the spread over chains; 0 for neurons that are held.
+        Standard error of the difference, from the spread over chains; 0 for neurons that are held.
     held : ndarray of bool, shape (N,)
+        Neurons that were held.
     """
 
     activity: np.ndarray
@@ -129,7 +131,7 @@ def perturb(
     burn_in: int = 20,
     random_state: int | np.random.Generator | None = None,
 ) -> Response:
-    """Hold neurons or hidden units, let the model generate the rest, and compare with it alone.
+    """Hold neurons or hidden units, let the model generate the rest, and compare activities.
 
     Parameters
     ----------
@@ -137,14 +139,15 @@ def perturb(
     neurons, hidden : mapping, optional
         See `condition`.
     n_samples, n_chains, n_steps, burn_in : int
-        As in ``CRBM.sample``; whole saves of all chains are used. At least two chains.
+        As in ``CRBM.sample`` (defaults 3,000, 100, 20 and 20). Whole saves of all chains are used.
+        There must be at least two chains.
     random_state : int, numpy.random.Generator or None
 
     Returns
     -------
     Response
-        What the model predicts, an equilibrium of its own; no claim about time, nor about causes
-        that the recording cannot tell from correlation.
+        The equilibrium that the model predicts. It says nothing about time, nor about causes that
+        the recording cannot tell from correlation.
 
     Raises
     ------
@@ -162,8 +165,8 @@ def perturb(
     """
     if n_chains < 2 or n_samples < n_chains:
         raise ValueError(
-            f"n_chains is {n_chains} and n_samples {n_samples}: two chains or more, and a save of "
-            "each, are needed for a standard error."
+            f"n_chains is {n_chains} and n_samples {n_samples}: give two chains or more, and at "
+            "least one sample of each, for a standard error"
         )
     rest = condition(model, neurons, hidden)
     rng = np.random.default_rng(random_state)
@@ -192,7 +195,7 @@ def perturb(
 
 
 def response_by_region(response: Response, labels: object) -> np.ndarray:
-    """Mean change of the neurons of each region, those held left out; NaN where none is left.
+    """Average the change over the free neurons of each region; NaN where there are none.
 
     Parameters
     ----------
@@ -219,7 +222,9 @@ def response_by_region(response: Response, labels: object) -> np.ndarray:
     """
     region, n_regions = region_given_neuron(labels)
     if len(region) != len(response.held):
-        raise ValueError(f"labels name {len(region)} neurons, the response {len(response.held)}.")
+        raise ValueError(
+            f"labels has {len(region)} neurons: give {len(response.held)}, as response"
+        )
     counted = (region >= 0) & ~response.held
     count = np.bincount(region[counted], minlength=n_regions)
     total = np.bincount(region[counted], response.change[counted], minlength=n_regions)

@@ -1,8 +1,9 @@
 """The paper's protocol for functional connectivity, from recordings to one matrix of regions.
 
 Each animal gets several models, trained on all of its frames from different seeds. Those with
-0.01 < std(w) < 0.1 are kept, their couplings (Eq. 17) averaged before the absolute value, the pairs
-of neurons averaged by region, and the animals averaged with weights T_F (N_r + N_r') (Eq. 22).
+0.01 < std(w) < 0.1 are kept. Their couplings (Eq. 17) are averaged before the absolute value is
+taken, the pairs of neurons are averaged by region, and the animals are averaged with weights
+T_F (N_r + N_r') (Eq. 22).
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ __all__ = ["ConnectivityOfAnimals", "connectivity_of_animals"]
 
 @dataclass(frozen=True, eq=False)
 class ConnectivityOfAnimals:
-    """Region couplings of several animals and their average.
+    """The region couplings of several animals and their average.
 
     Attributes
     ----------
     average : ndarray, shape (R, R)
         Eq. 22.
     animals : tuple of RegionConnectivity or None
-        One an animal; None where no run was kept.
+        One for each animal; None where no run was kept.
     n_kept : tuple of int
-        Runs kept, by animal, out of ``n_repeats``.
+        Runs of each animal that were kept, out of ``n_repeats``.
     n_repeats : int
     """
 
@@ -63,28 +64,28 @@ def connectivity_of_animals(
     diagonal: str = "pairs",
     random_state: int = 0,
 ) -> ConnectivityOfAnimals:
-    """Train, keep, and average over repeats, pairs of neurons and animals.
+    """Train several models per animal, keep some, and average over repeats, regions and animals.
 
     Parameters
     ----------
     model : CRBM
-        Its hyperparameters are used, never itself.
+        Gives the hyperparameters. It is not changed.
     recordings : sequence of Recording
-        One an animal, with the same ``label_names``; labels that do not overlap.
+        One for each animal, with the same ``label_names``. Labels must not overlap.
     n_repeats : int
-        Models an animal.
+        Models for each animal (default 5).
     fit : callable, optional
-        Trains a model on a recording and returns it, such as ``model_cache.cached_fit``; by default
-        ``model.fit(recording)``.
+        Trains a model on a recording and returns it, such as `crbm_lite.model.cache.cached_fit`
+        (default: ``model.fit(recording)``).
     keep : callable
-        Chooses among the models of an animal; the paper's rule by default. For other sizes:
+        Chooses among the models of an animal (default: the paper's rule). For other sizes give
         ``lambda models: [m for m in models if m.converged_]``.
     missing : {"skip", "zero"}
         See `crbm_lite.connectivity.structure.average_connectivity`.
     min_neurons, diagonal
         See `crbm_lite.connectivity.regions.region_connectivity`.
     random_state : int
-        Seed of the first repeat; the others count on from there.
+        Seed of the first repeat (default 0); the others count on from there.
 
     Returns
     -------
@@ -93,8 +94,8 @@ def connectivity_of_animals(
     Raises
     ------
     ValueError
-        If a recording has no labels or others than the first, labels overlap or an option is
-        unknown (all of it before anything is trained), or no run of any animal was kept.
+        If a recording has no labels or others than the first, labels overlap, or an option is
+        unknown. These are raised before anything is trained. Also if no run of any animal was kept.
 
     Examples
     --------
@@ -110,13 +111,17 @@ def connectivity_of_animals(
     """
     recordings = tuple(recordings)
     if not recordings or n_repeats < 1:
-        raise ValueError("recordings and n_repeats must be one or more.")
+        raise ValueError(
+            f"recordings has {len(recordings)} entries, n_repeats is {n_repeats}: give 1 or more"
+        )
     for k, recording in enumerate(recordings):
         if recording.labels is None:
-            raise ValueError(f"recordings[{k}] has no labels: regions are needed.")
+            raise ValueError(f"recordings[{k}] has no labels: give one with the regions of neurons")
         if recording.label_names != recordings[0].label_names:
-            raise ValueError(f"recordings[{k}] has other label_names than recordings[0].")
-        try:  # what is wrong is known before the hours of training
+            raise ValueError(
+                f"recordings[{k}] has other label_names than recordings[0]: give the same regions"
+            )
+        try:  # find what is wrong before the hours of training
             n_regions = region_given_neuron(recording.labels)[1]
             check_region_options(n_regions, n_regions, min_neurons, diagonal)
         except ValueError as error:
@@ -143,7 +148,7 @@ def connectivity_of_animals(
         )
     found = [k for k, a in enumerate(animals) if a is not None]
     if not found:
-        raise ValueError("no run of any animal was kept: train longer, or give another rule keep.")
+        raise ValueError("keep kept no run of any animal: train longer, or give another rule")
     average = average_connectivity(
         [animals[k].values for k in found],
         [animals[k].n_neurons for k in found],

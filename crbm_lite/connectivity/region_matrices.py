@@ -1,8 +1,8 @@
 """Matrices of regions by name: from a list of pairs, or in another order of the regions.
 
-No equations. Published tables list regions in their own order, some of them only, and each pair
-once: what is not listed is NaN here, which the statistics of
-`crbm_lite.connectivity.region_statistics` leave out, never 0.
+Published tables list some of the regions, in their own order, and each pair once. A pair that is
+not listed is NaN here, never 0, and the statistics of `crbm_lite.connectivity.region_statistics`
+leave it out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SYMMETRIC = 1e-6  # relative; published values are rounded
 
 
 def as_squares(matrices: Sequence[np.ndarray], name: str, *, symmetric: bool = False) -> np.ndarray:
-    """Check that these are one or more matrices of one square shape; (A, R, R) float64.
+    """Check that these are one or more matrices of one square shape; return (A, R, R) float64.
 
     NaN is allowed, infinity is not.
 
@@ -30,17 +30,17 @@ def as_squares(matrices: Sequence[np.ndarray], name: str, *, symmetric: bool = F
     """
     shapes = [np.shape(matrix) for matrix in (matrices if matrices is not None else ())]
     if len(set(shapes)) > 1:
-        raise ValueError(f"{name} have different shapes {shapes}: give the same regions in each.")
+        raise ValueError(f"{name} has different shapes {shapes}: give the same regions in each")
     stack = np.asarray(matrices)
     if stack.ndim != 3 or stack.shape[0] == 0 or stack.shape[1] != stack.shape[2]:
-        raise ValueError(f"{name} must be one or more matrices (R, R), got shape {stack.shape}.")
+        raise ValueError(f"{name} has shape {stack.shape}: give one or more matrices (R, R)")
     if stack.dtype.kind not in "fiub" or np.isinf(stack).any():
-        raise ValueError(f"{name} hold infinity or no numbers: make NaN of what is not known.")
+        raise ValueError(f"{name} holds infinity or no numbers: give NaN for what is not known")
     stack = stack.astype(np.float64)
     if symmetric:
         for k, matrix in enumerate(stack):
             if not np.allclose(matrix, matrix.T, rtol=_SYMMETRIC, atol=0, equal_nan=True):
-                raise ValueError(f"{name}[{k}] is not symmetric: take (A + A.T) / 2 first.")
+                raise ValueError(f"{name}[{k}] is not symmetric: give (A + A.T) / 2")
     return stack
 
 
@@ -50,7 +50,7 @@ def matrix_given_pairs(
     values: Sequence[float],
     names: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The symmetric matrix of a list of pairs of regions.
+    """Make the symmetric matrix of a list of pairs of regions.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def matrix_given_pairs(
         The two regions of each pair, in either order.
     values : sequence of P float
     names : sequence of R str, optional
-        Order of the regions; by default that of their first appearance.
+        Order of the regions (default: that of their first appearance).
 
     Returns
     -------
@@ -83,36 +83,38 @@ def matrix_given_pairs(
     if not len(first) == len(second) == numbers.size or numbers.ndim != 1 or not first:
         raise ValueError(
             f"first has {len(first)}, second {len(second)} regions, values shape {numbers.shape}: "
-            "give three lists, one entry for each pair."
+            "give three lists, one entry for each pair"
         )
     if numbers.dtype.kind not in "fiub" or np.isinf(numbers).any():
-        raise ValueError("values hold infinity or no numbers: make NaN of what is not known.")
+        raise ValueError("values holds infinity or no numbers: give NaN for what is not known")
     seen = tuple(dict.fromkeys(name for pair in zip(first, second, strict=True) for name in pair))
     names = seen if names is None else tuple(str(name) for name in names)
     check_unique(names, "names")
     unknown = [name for name in seen if name not in names]
     if unknown:
-        raise ValueError(f"names lacks {', '.join(unknown[:5])}: name every region of the pairs.")
+        raise ValueError(f"names lacks {', '.join(unknown[:5])}: give every region of the pairs")
     place = {name: k for k, name in enumerate(names)}
     matrix = np.full((len(names), len(names)), np.nan)
     for a, b, value in zip(first, second, numbers.astype(np.float64), strict=True):
         before = matrix[place[a], place[b]]
         if not np.isnan(before) and not np.isclose(before, value, rtol=_SYMMETRIC, atol=0):
-            raise ValueError(f"values give {a} and {b} twice: {before:g} and {value:g}.")
+            raise ValueError(
+                f"values holds {before:g} and {value:g} for {a} and {b}: give a pair once"
+            )
         matrix[place[a], place[b]] = matrix[place[b], place[a]] = value
     return matrix, names
 
 
 def matrix_in_order(matrix: np.ndarray, names: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
-    """Rows and columns of a region matrix in another order; NaN for regions that it lacks.
+    """Bring a region matrix into another order of regions; NaN for regions that it lacks.
 
     Parameters
     ----------
     matrix : ndarray, shape (R, R)
     names : sequence of R str
-        Of its rows and columns.
+        Regions of its rows and columns.
     wanted : sequence of Q str
-        The regions that are wanted, in their order. Others are left out.
+        The regions that you want, in their order. Others are left out.
 
     Returns
     -------
@@ -135,11 +137,15 @@ def matrix_in_order(matrix: np.ndarray, names: Sequence[str], wanted: Sequence[s
     check_unique(names, "names")
     check_unique(wanted, "wanted")
     if len(names) != len(square):
-        raise ValueError(f"names has {len(names)} entries for {len(square)} regions.")
+        raise ValueError(
+            f"names has {len(names)} entries: give one for each of {len(square)} regions"
+        )
     place = {name: k for k, name in enumerate(names)}
     common = [(k, place[name]) for k, name in enumerate(wanted) if name in place]
     if not common:
-        raise ValueError(f"no region is common: {names[:3]} ... and {wanted[:3]} ...")
+        raise ValueError(
+            f"wanted has no region of names ({wanted[:3]} and {names[:3]} ...): give common ones"
+        )
     to, at = np.array(common).T
     out = np.full((len(wanted), len(wanted)), np.nan)
     out[np.ix_(to, to)] = square[np.ix_(at, at)]

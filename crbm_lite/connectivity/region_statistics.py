@@ -1,8 +1,8 @@
 """Statistics of region matrices: structure against function, log-normality, conservation.
 
 All of them count every pair of regions once (the upper triangle), with or without the pairs of a
-region with itself: the paper's numbers depend on that choice (r_S 0.39 with, 0.30 without), and on
-whether animals are correlated with themselves (0.69 with, 0.60 without).
+region with itself. The paper's numbers depend on that choice (r_S is 0.39 with them, 0.30 without),
+and on whether animals are correlated with themselves (0.69 with, 0.60 without).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def region_pairs(n_regions: int, *, within: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of the upper triangle, with or without the pairs of a region with itself.
+    """List row and column of the upper triangle, with (default) or without the diagonal.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def region_pairs(n_regions: int, *, within: bool = True) -> tuple[np.ndarray, np
 
 @dataclass(frozen=True)
 class StructureComparison:
-    """Functional against structural connectivity over pairs of regions.
+    """How functional and structural connectivity compare over the pairs of regions.
 
     Attributes
     ----------
@@ -47,10 +47,11 @@ class StructureComparison:
     ks_statistic, ks_p : float
         Two-sided Kolmogorov-Smirnov test between pairs with and without structure.
     mean_connected, mean_unconnected, width : float
-        Of log10 of the functional values; the width (standard deviation) is common to both.
+        Means of log10 of the functional values, and the standard deviation common to both groups.
     n_connected, n_unconnected : int
+        Number of pairs with structure > 0, and with structure 0.
     within : bool
-        Whether pairs of a region with itself are in.
+        Whether pairs of a region with itself are counted.
     """
 
     spearman_r: float
@@ -65,11 +66,11 @@ class StructureComparison:
     within: bool
 
     def evidence_ratio(self, functional: object) -> np.ndarray:
-        """Likelihood of pairs being connected over unconnected, given their functional values.
+        """Compute how much likelier pairs of these functional values are connected than not.
 
-        For two Gaussians of log10 with common amplitude and width; its logarithm is linear in log10
-        of the value and 0 halfway between the two means. NaN without a width, and for values not
-        above 0, which have no logarithm.
+        The two groups are Gaussians of log10 with common amplitude and width. The logarithm of the
+        ratio is linear in log10 of the value, and 0 halfway between the two means. The ratio is NaN
+        without a width, and for values not above 0, which have no logarithm.
 
         Examples
         --------
@@ -94,18 +95,18 @@ def compare(
     Parameters
     ----------
     functional, structural : ndarray, shape (R, R)
-        Symmetric, in the same order. Pairs where either is not finite are left out.
+        Symmetric, in the same order. Pairs where either value is not finite are left out.
     within : bool
-        Count the pairs of a region with itself, as the paper does (r_S 0.39; without them 0.30).
-        A structural diagonal that is 0 because it was never measured counts as unconnected: make
-        it NaN, or leave these pairs out.
+        Count the pairs of a region with itself, as the paper does (default True; r_S is 0.39 with
+        them, 0.30 without). A structural diagonal that is 0 because it was never measured counts as
+        unconnected: make it NaN, or leave these pairs out.
 
     Returns
     -------
     StructureComparison
-        Fields that need a larger group are NaN: three connected pairs, not all alike, for the
-        ranks, one of each group for the test, two of each for the Gaussians, where values of 0 are
-        left out.
+        Fields that need a larger group are NaN. The ranks need three connected pairs that are not
+        all alike, the test needs one pair of each group, and the Gaussians need two of each, where
+        values of 0 are left out.
 
     Raises
     ------
@@ -126,12 +127,14 @@ def compare(
 
     f, c = np.asarray(functional, np.float64), np.asarray(structural, np.float64)
     if f.ndim != 2 or f.shape != f.T.shape or f.shape != c.shape:
-        raise ValueError(f"functional {f.shape} and structural {c.shape} must both be (R, R).")
+        raise ValueError(
+            f"functional has shape {f.shape}, structural {c.shape}: give (R, R) for both"
+        )
     for name, matrix in (("functional", f), ("structural", c)):
         if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=0, equal_nan=True):
-            raise ValueError(f"{name} is not symmetric: take (A + A.T) / 2 first.")
+            raise ValueError(f"{name} is not symmetric: give (A + A.T) / 2")
     if (c < 0).any():
-        raise ValueError("structural holds negative values.")
+        raise ValueError(f"structural holds {np.nanmin(c):g}: give 0 or more")
     pairs = region_pairs(len(f), within=within)
     x, y = f[pairs], c[pairs]
     known = np.isfinite(x) & np.isfinite(y)
@@ -155,24 +158,24 @@ def compare(
 
 @dataclass(frozen=True, eq=False)
 class LogNormality:
-    """Whether positive values are log-normal.
+    """How nearly positive values are log-normal.
 
     Attributes
     ----------
     quantiles_normal, log10_values : ndarray, shape (n,)
-        The probability plot: both ascending.
+        The probability plot, both ascending.
     probability_plot_r2 : float
-        Squared correlation of the plot; 1 for a perfect log-normal. It is near 1 for much else.
+        Squared correlation of the plot. It is 1 for a perfect log-normal, and near 1 for much else.
     shapiro_w, shapiro_p : float
         Shapiro-Wilk test of the logarithms. Above 5,000 values its p is not defined: NaN.
     dagostino_p : float
-        D'Agostino and Pearson's test of their skewness and kurtosis, for 20 values or more of any
-        number; below, NaN.
+        D'Agostino and Pearson's test of the skewness and kurtosis of the logarithms; NaN below 20
+        values.
     skewness, excess_kurtosis : float
-        Of the logarithms; both 0 for a log-normal. Where n is large they say more than a p value.
+        Of the logarithms, both 0 for a log-normal. Where n is large they say more than a p value.
     gain_over_normal : float
         Mean log-likelihood of the values under the fitted log-normal minus that under the fitted
-        normal, nats per value; positive where the log-normal describes them better.
+        normal, in nats per value. It is positive where the log-normal describes them better.
     """
 
     quantiles_normal: np.ndarray
@@ -187,12 +190,12 @@ class LogNormality:
 
 
 def log_normality(values: object) -> LogNormality:
-    """Probability plot and test of log10 of values; NaN and values not above 0 are left out.
+    """Test whether values are log-normal; NaN and values not above 0 are left out.
 
     Parameters
     ----------
     values : array_like
-        A region matrix is counted as it is, each pair twice: take its `region_pairs`.
+        Of a region matrix give the `region_pairs`: the whole matrix counts each pair twice.
 
     Raises
     ------
@@ -214,9 +217,9 @@ def log_normality(values: object) -> LogNormality:
     flat = flat[np.isfinite(flat) & (flat > 0)]
     logs = np.log10(flat)
     if logs.size < 8:
-        raise ValueError(f"values has {logs.size} positive finite entries: 8 or more are needed.")
+        raise ValueError(f"values has {logs.size} positive finite entries: give 8 or more")
     if not np.ptp(logs) > 0:
-        raise ValueError("values are all alike: there is no distribution to test.")
+        raise ValueError(f"values are all {flat[0]:g}: give values that differ")
     (quantiles, ordered), (_, _, r) = probplot(logs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the p that is left out
@@ -238,20 +241,20 @@ class Conservation:
     Attributes
     ----------
     pearson_r : ndarray, shape (A, A)
-        Of log10 over the pairs of regions that both animals have; diagonal 1. NaN for fewer than 3
-        pairs, and where all are alike.
+        Correlation of log10 over the pairs of regions that both animals have; diagonal 1. NaN for
+        fewer than 3 pairs, and where all are alike.
     n_pairs : ndarray of int64, shape (A, A)
-        Region pairs that were compared.
+        Number of region pairs that were compared.
     """
 
     pearson_r: np.ndarray
     n_pairs: np.ndarray
 
     def mean(self, *, with_self: bool = False) -> float:
-        """Mean over the pairs of animals that can be compared, each once; NaN without any.
+        """Average over the pairs of animals that can be compared, each once; NaN without any.
 
-        ``with_self`` adds the ones of each animal with itself: of eight animals at 0.60 that makes
-        (8 + 28 x 0.60) / 36 = 0.69, the paper's number.
+        With ``with_self`` (default False) the 1 of each animal with itself is averaged in. For
+        eight animals at 0.60 that makes (8 + 28 x 0.60) / 36 = 0.69, the paper's number.
         """
         found = self.pearson_r[np.triu_indices(len(self.pearson_r), 0 if with_self else 1)]
         found = found[np.isfinite(found)]
@@ -264,9 +267,9 @@ def conservation(matrices: Sequence[np.ndarray], *, within: bool = True) -> Cons
     Parameters
     ----------
     matrices : sequence of A arrays, shape (R, R)
-        NaN for regions that an animal lacks; entries not above 0 are left out.
+        NaN for regions that an animal lacks. Entries not above 0 are left out.
     within : bool
-        Count the pairs of a region with itself.
+        Count the pairs of a region with itself (default True).
 
     Raises
     ------

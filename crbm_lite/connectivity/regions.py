@@ -1,9 +1,10 @@
 r"""Connectivity of regions: the mean :math:`|J_{ij}|` over the pairs of neurons of two regions.
 
 J is given by a factor W (N, K) and scales s (K,), :math:`J_{ij} = \sum_k w_{ik} s_k w_{jk}`
-(Eq. 17, `crbm_lite.connectivity.couplings`). It is never held: with a sparse W one row of it at a
-time is made from the neurons that share a hidden unit, with a dense one tiles by BLAS. A diagonal
-block averages the N(N-1)/2 distinct pairs, or, as the paper's Methods divide, N^2.
+(Eq. 17, `crbm_lite.connectivity.couplings`). It is never held as a whole. With a sparse W, one row
+of J at a time is made from the neurons that share a hidden unit; with a dense W, BLAS makes tiles.
+A diagonal block is the average over the N(N-1)/2 distinct pairs. The paper's Methods divide by N^2
+there: both are offered.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ _DENSE_ABOVE = 0.15  # density of W from which BLAS beats the walk over shared h
 
 @dataclass(frozen=True, eq=False)
 class RegionConnectivity:
-    """Mean absolute couplings between regions.
+    """The mean absolute couplings between regions.
 
     Attributes
     ----------
     values : ndarray of float64, shape (R, R)
         Exactly symmetric; NaN in rows and columns of regions with too few neurons.
     n_neurons : ndarray of int64, shape (R,)
-        Neurons of each region.
+        Number of neurons in each region.
     diagonal : str
-        "pairs" or "squares", how blocks within a region were divided.
+        How blocks within a region were divided: "pairs" or "squares".
     """
 
     values: np.ndarray
@@ -41,12 +42,12 @@ class RegionConnectivity:
 
 
 def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
-    """One region a neuron, from a vector or from a membership matrix.
+    """Find the one region of each neuron, from a vector or from a membership matrix.
 
     Parameters
     ----------
     labels : array_like of int (N,), or 0/1 matrix (N, R), dense or scipy.sparse
-        A vector holds the regions from 0 on, and -1 for none.
+        A vector holds regions numbered from 0 on, and -1 for none.
 
     Returns
     -------
@@ -69,14 +70,14 @@ def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
         numbers = values.data if scipy.sparse.issparse(labels) else values
         if values.dtype.kind not in "biuf" or not np.isin(numbers, (0, 1)).all():
             raise ValueError(
-                "labels hold other numbers than 0 and 1: a neuron is in a region or not."
+                "labels holds other numbers than 0 and 1: give 1 where a neuron is in a region"
             )
         member = scipy.sparse.csr_array(values) != 0
         count = np.asarray(member.sum(axis=1)).ravel()
         if (count > 1).any():
             raise ValueError(
-                f"labels give neuron {int(np.argmax(count > 1))} several regions: choose columns "
-                "that do not overlap."
+                f"labels puts neuron {int(np.argmax(count > 1))} into several regions: give "
+                "columns that do not overlap"
             )
         region = np.full(member.shape[0], -1, np.int64)
         rows, columns = member.nonzero()
@@ -84,16 +85,19 @@ def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
         return region, member.shape[1]
     vector = np.asarray(labels)
     if vector.ndim != 1 or vector.size == 0 or vector.dtype.kind not in "iuf":
-        raise ValueError("labels must be a vector of regions or a 0/1 matrix (neurons, regions).")
-    if not np.isfinite(vector).all():
-        raise ValueError("labels must be whole numbers, NaN or infinity is none: -1 is no region.")
-    region = vector.astype(np.int64)
-    if (region != vector).any() or (region < -1).any():
-        raise ValueError("labels must be whole numbers: regions from 0 on, -1 for no region.")
+        raise ValueError(
+            f"labels has shape {vector.shape} and dtype {vector.dtype}: give a vector of regions, "
+            "or a 0/1 matrix (neurons, regions)"
+        )
+    region = vector.astype(np.int64) if np.isfinite(vector).all() else None
+    if region is None or (region != vector).any() or (region < -1).any():
+        raise ValueError(
+            "labels holds other numbers than regions: give whole numbers, -1 for no region"
+        )
     if region.max(initial=-1) >= _MOST_REGIONS:
         raise ValueError(
-            f"labels name region {region.max()}: number regions from 0 on, for instance by "
-            "np.unique(labels, return_inverse=True)."
+            f"labels holds region {region.max()}: number regions from 0 on, for instance by "
+            "np.unique(labels, return_inverse=True)"
         )
     return region, int(region.max(initial=-1)) + 1
 
@@ -102,7 +106,7 @@ def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
 def _row_sums(
     row_starts, units, row_values, unit_starts, neurons, values, scales, region_starts, out
 ):
-    """Sums of |J_ij| over j > i in each region, row by row; ``out`` is (N, R)."""
+    """Sum |J_ij| over j > i in each region, row by row; ``out`` is (N, R)."""
     n, n_regions = out.shape
     for k in prange(n):
         i = k // 2 if k % 2 == 0 else n - 1 - k // 2  # short and long rows for every thread
@@ -162,22 +166,24 @@ def region_connectivity(
     min_neurons: int = 5,
     diagonal: str = "pairs",
 ) -> RegionConnectivity:
-    """Mean |J_ij| over the pairs of neurons of every two regions.
+    """Average |J_ij| over the pairs of neurons of every two regions.
 
     Parameters
     ----------
     weights : ndarray or scipy.sparse of float32 or float64, shape (N, K)
-        For repeated models `crbm_lite.connectivity.couplings.factor_of_models`, for covariances
-        ``factor_of_covariance``.
+        From `crbm_lite.connectivity.couplings.factor_of_models` for repeated models, from
+        ``factor_of_covariance`` for covariances.
     mean_variance : ndarray, shape (K,)
+        The scales.
     labels : vector (N,) or matrix (N, R)
         See `region_given_neuron`. Neurons without a region are left out.
     n_regions : int, optional
-        R, where the labels are a vector that need not name every region.
+        R, if the labels are a vector that does not name every region.
     min_neurons : int
-        Regions with fewer neurons are NaN. At least 2.
+        Regions with fewer neurons are NaN (default 5, at least 2).
     diagonal : {"pairs", "squares"}
-        Divide the sum over i != j of a region by N(N-1), or by N^2 as the paper's Methods do.
+        Divide the sum over i != j of a region by N(N-1) (default), or by N^2 as the paper's Methods
+        do.
 
     Returns
     -------
@@ -200,17 +206,20 @@ def region_connectivity(
     n_regions = n_found if n_regions is None else n_regions
     weights = weights.toarray() if scipy.sparse.issparse(weights) else np.asarray(weights)
     if weights.dtype.kind not in "fiub" or np.asarray(mean_variance).dtype.kind not in "fiub":
-        raise ValueError("weights and mean_variance must be real numbers.")
+        raise ValueError(
+            f"weights has dtype {weights.dtype}, mean_variance {np.asarray(mean_variance).dtype}: "
+            "give real numbers"
+        )
     if weights.dtype not in (np.float32, np.float64):
         weights = weights.astype(np.float64)
     scales = np.asarray(mean_variance, weights.dtype)
     if weights.ndim != 2 or len(weights) != len(region) or scales.shape != weights.shape[1:]:
         raise ValueError(
-            f"weights {weights.shape}, mean_variance {scales.shape} and labels ({len(region)},) "
-            "disagree: they must be (N, K), (K,) and N."
+            f"weights has shape {weights.shape}, mean_variance {scales.shape}, and labels is for "
+            f"{len(region)} neurons: give (N, K), (K,) and N"
         )
     if not (np.isfinite(weights).all() and np.isfinite(scales).all()):
-        raise ValueError("weights and mean_variance must be finite.")
+        raise ValueError("weights or mean_variance holds NaN or infinity: give finite numbers")
     check_region_options(n_found, n_regions, min_neurons, diagonal)
     counts = np.bincount(region[region >= 0], minlength=n_regions)
     used = np.flatnonzero(counts >= min_neurons)
@@ -233,7 +242,7 @@ def aggregate_regions(
     min_neurons: int = 5,
     diagonal: str = "pairs",
 ) -> RegionConnectivity:
-    """The same averages for couplings given as a matrix (N, N): pairwise baselines.
+    """Average couplings that are given as a matrix (N, N) over regions: pairwise baselines.
 
     The upper triangle counts. Parameters, Raises: see `region_connectivity`.
 
@@ -248,7 +257,7 @@ def aggregate_regions(
     n_regions = n_found if n_regions is None else n_regions
     matrix = np.asarray(matrix, np.float64)
     if matrix.shape != (len(region),) * 2:
-        raise ValueError(f"matrix has shape {matrix.shape}, but labels name {len(region)} neurons.")
+        raise ValueError(f"matrix has shape {matrix.shape}: give (N, N), N = {len(region)}")
     check_region_options(n_found, n_regions, min_neurons, diagonal)
     counts = np.bincount(region[region >= 0], minlength=n_regions)
     used = np.flatnonzero(counts >= min_neurons)
@@ -262,13 +271,13 @@ def check_region_options(n_found: int, n_regions: int, min_neurons: int, diagona
     """Raise ValueError unless the options of `region_connectivity` make sense."""
     for name, value in (("n_regions", n_regions), ("min_neurons", min_neurons)):
         if not isinstance(value, int | np.integer):
-            raise ValueError(f"{name} is {value!r}: give a whole number.")
+            raise ValueError(f"{name} is {value!r}: give a whole number")
     if n_regions < n_found:
-        raise ValueError(f"labels name region {n_found - 1}, but n_regions is {n_regions}.")
+        raise ValueError(f"n_regions is {n_regions}: give at least {n_found}, as labels names them")
     if min_neurons < 2:
-        raise ValueError(f"min_neurons must be 2 or more (a pair), got {min_neurons}.")
+        raise ValueError(f"min_neurons is {min_neurons}: give 2 or more, a pair")
     if diagonal not in ("pairs", "squares"):
-        raise ValueError(f'diagonal must be "pairs" or "squares", got {diagonal!r}.')
+        raise ValueError(f'diagonal is {diagonal!r}: give "pairs" or "squares"')
 
 
 def _averaged(

@@ -1,16 +1,19 @@
-r"""Structural connectivity and what it has to do with functional connectivity.
+r"""Structural connectivity from tracings, and the average of region matrices over animals.
 
-Structure from tracings (Eq. 20), each neuron mirrored to the other side:
+Structure from tracings is, with each neuron mirrored to the other side,
 
 .. math::
 
     c_{rr'} = \mathrm{Sym}\Big\{ \frac{\sum_n \delta(r(n), r)\, l_n(r')}
-                                     {V_{r'} \sum_n \delta(r(n), r)} \Big\},
+                                     {V_{r'} \sum_n \delta(r(n), r)} \Big\}
 
-and the form of 2019 (Eq. 21), :math:`\sum_n [l_n(r) + l_n(r')] / (n (V_r + V_{r'}))` over the n
-neurons that are in both. The average over animals (Eq. 22) weighs each by
-:math:`T_F (N_r + N_{r'})`. How the two kinds of connectivity are held against each other is in
-`crbm_lite.connectivity.region_statistics`.
+(Eq. 20). The form of 2019 (Eq. 21) is :math:`\sum_n [l_n(r) + l_n(r')] / (N (V_r + V_{r'}))`, with
+the sum over the neurons that have soma or neurites in both regions. The paper does not say which N
+divides: that of the neurons in both regions, or that of all traced neurons. Both are offered, and
+they rank the pairs of regions differently.
+
+The average over animals (Eq. 22) weighs each by :math:`T_F (N_r + N_{r'})`.
+`crbm_lite.connectivity.region_statistics` compares structural with functional connectivity.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ __all__ = ["average_connectivity", "structural_connectivity"]
 def check_missing(missing: str) -> None:
     """Raise ValueError unless this is an option of `average_connectivity`."""
     if missing not in ("skip", "zero"):
-        raise ValueError(f'missing must be "skip" or "zero", got {missing!r}.')
+        raise ValueError(f'missing is {missing!r}: give "skip" or "zero"')
 
 
 def average_connectivity(
@@ -44,12 +47,12 @@ def average_connectivity(
     matrices : sequence of A arrays, shape (R, R)
         NaN where an animal has too few neurons in a region.
     n_neurons : array_like, shape (A, R)
-        Neurons of each region in each animal.
+        Number of neurons of each region in each animal.
     n_frames : array_like, shape (A,), optional
-        T_F; equal weights if not given.
+        T_F (default: the same for all).
     missing : {"skip", "zero"}
-        Leave an animal out of the entries it lacks, or, as in the publication, count it there as a
-        zero, with its weight in the denominator.
+        Leave an animal out of the entries that it lacks (default), or, as in the publication, count
+        it there as a zero, with its weight in the denominator.
 
     Returns
     -------
@@ -75,11 +78,14 @@ def average_connectivity(
     frames = np.ones(len(stack)) if n_frames is None else np.asarray(n_frames, np.float64)
     if counts.shape != stack.shape[:2] or frames.shape != stack.shape[:1]:
         raise ValueError(
-            f"{len(stack)} matrices of {stack.shape[1]} regions need n_neurons of shape "
-            f"{stack.shape[:2]} and n_frames ({len(stack)},), got {counts.shape}, {frames.shape}."
+            f"n_neurons has shape {counts.shape}, n_frames {frames.shape}: give {stack.shape[:2]} "
+            f"and ({len(stack)},) for {len(stack)} matrices of {stack.shape[1]} regions"
         )
     if not all((x >= 0).all() and np.isfinite(x).all() for x in (counts, frames)):
-        raise ValueError("n_neurons and n_frames must be finite and not negative.")
+        raise ValueError(
+            "n_neurons or n_frames holds NaN, infinity or negative numbers: give finite numbers of "
+            "0 or more"
+        )
     check_missing(missing)
     weights = frames[:, None, None] * (counts[:, :, None] + counts[:, None, :])
     known = ~np.isnan(stack)
@@ -96,8 +102,9 @@ def structural_connectivity(
     *,
     mirror: np.ndarray | None = None,
     formula: int = 20,
+    divide_by: str = "both",
 ) -> np.ndarray:
-    """Structural matrix from traced neurons, Eq. 20 or 21.
+    """Make the structural matrix of traced neurons, Eq. 20 or 21.
 
     Parameters
     ----------
@@ -106,11 +113,16 @@ def structural_connectivity(
     soma_region : array_like of int, shape (n,)
         Region of the cell body, -1 for none.
     volumes_um3 : array_like, shape (R,)
+        Volume of each region.
     mirror : array_like of int, shape (R,), optional
-        The region on the other side: every neuron is counted a second time, mirrored.
+        The region on the other side. With it every neuron is counted a second time, mirrored.
     formula : {20, 21}
-        Eq. 20, lengths by region of the soma, symmetrised; or Eq. 21, mean length over neurons
-        with soma or neurites in both regions, with a diagonal of 0 as the matrix of 2019 has.
+        Eq. 20 (default) takes lengths by the region of the soma and symmetrises them. Eq. 21 takes
+        mean lengths over neurons with soma or neurites in both regions, with a diagonal of 0 as the
+        matrix of 2019 has.
+    divide_by : {"both", "all"}
+        The N of Eq. 21: the neurons in both regions (default), or all n traced neurons (2n with
+        `mirror`). It has no effect on Eq. 20.
 
     Returns
     -------
@@ -121,8 +133,8 @@ def structural_connectivity(
     Raises
     ------
     ValueError
-        If shapes disagree, lengths are negative, volumes not positive, `mirror` is no pairing of
-        the regions, or the formula is unknown.
+        If shapes disagree, lengths are negative, volumes are not positive, `mirror` does not pair
+        the regions, or an option is unknown.
 
     Examples
     --------
@@ -134,25 +146,30 @@ def structural_connectivity(
     soma, volumes = np.asarray(soma_region), np.asarray(volumes_um3, np.float64)
     if lengths.ndim != 2 or soma.shape != lengths.shape[:1] or volumes.shape != lengths.shape[1:]:
         raise ValueError(
-            f"lengths_um {lengths.shape}, soma_region {soma.shape} and volumes_um3 {volumes.shape} "
-            "disagree: they must be (n, R), (n,) and (R,)."
+            f"lengths_um has shape {lengths.shape}, soma_region {soma.shape}, volumes_um3 "
+            f"{volumes.shape}: give (n, R), (n,) and (R,)"
         )
     n_regions = len(volumes)
     finite = np.isfinite(lengths).all() and np.isfinite(volumes).all()
     if not (finite and (lengths >= 0).all() and (volumes > 0).all()):
         raise ValueError(
-            "lengths_um must be finite and not negative, volumes_um3 finite and positive."
+            "lengths_um or volumes_um3 holds impossible numbers: give finite lengths of 0 or more "
+            "and finite volumes above 0"
         )
     if soma.dtype.kind not in "iu" or (soma < -1).any() or (soma >= n_regions).any():
-        raise ValueError(f"soma_region must be whole numbers from -1 to {n_regions - 1}.")
+        raise ValueError(
+            f"soma_region holds other values: give whole numbers from -1 to {n_regions - 1}"
+        )
     if formula not in (20, 21):
-        raise ValueError(f"formula must be 20 or 21 (the equation), got {formula!r}.")
+        raise ValueError(f"formula is {formula!r}: give 20 or 21, the equation")
+    if divide_by not in ("both", "all"):
+        raise ValueError(f'divide_by is {divide_by!r}: give "both" or "all"')
     if mirror is not None:
         other = np.asarray(mirror)
         paired = other.shape == (n_regions,) and other.dtype.kind in "iu"
         paired = paired and (other >= 0).all() and (other < n_regions).all()
         if not paired or (other[other] != np.arange(n_regions)).any():
-            raise ValueError("mirror must name each region's partner: mirror[mirror[r]] == r.")
+            raise ValueError("mirror does not pair regions: give mirror[mirror[r]] == r for each r")
         lengths = np.concatenate([lengths, lengths[:, other]])
         soma = np.concatenate([soma, np.where(soma >= 0, other[soma], -1)])
     has_soma = (soma[:, None] == np.arange(n_regions)).astype(np.float64)
@@ -162,7 +179,7 @@ def structural_connectivity(
         directed = np.divide(directed, n_somata, out=np.zeros_like(directed), where=n_somata > 0)
         return (directed + directed.T) / 2
     present = ((has_soma > 0) | (lengths > 0)).astype(np.float64)
-    both = present.T @ present
+    both = present.T @ present if divide_by == "both" else np.full((n_regions,) * 2, len(soma))
     total = present.T @ (lengths * present)  # (r, r'): length in r' of the neurons in both
     total = total + total.T
     scale = both * (volumes[:, None] + volumes)

@@ -35,12 +35,23 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def one_process_at_a_time(path: Path) -> Iterator[None]:
+def one_process_at_a_time(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Let one process at a time make a file; the others wait until it has done so.
 
     The lock is a file beside it, ``<name>.lock``, which is removed at the end. The system frees the
     lock of a process however that ends, so nothing has to time out. Where there are no locks
     (Windows, some network disks), or where nothing can be written, nobody waits.
+
+    Parameters
+    ----------
+    path : path
+    wait : bool, default True
+        Whether to wait for another process that makes the file.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process makes the file and ``wait`` is False.
 
     Examples
     --------
@@ -51,7 +62,7 @@ def one_process_at_a_time(path: Path) -> Iterator[None]:
     ['model.h5.lock']
     """
     lock = path.with_name(f"{path.name}.lock")
-    handle = _locked(lock)
+    handle = _locked(lock, wait)
     try:
         yield
     finally:
@@ -60,8 +71,8 @@ def one_process_at_a_time(path: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _locked(lock: Path) -> int | None:
-    """Wait for a lock and return the open file that holds it; None where there can be no lock."""
+def _locked(lock: Path, wait: bool) -> int | None:
+    """Take a lock and return the open file that holds it; None where there can be no lock."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -72,12 +83,15 @@ def _locked(lock: Path) -> int | None:
         except OSError:  # a disk or folder that may only be read
             return None
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             # Whoever held it has removed its file: a lock on that one would exclude nobody.
             if os.path.samestat(os.fstat(handle), lock.stat()):
                 return handle
         except FileNotFoundError:  # removed, and not made again
             pass
+        except BlockingIOError:
+            os.close(handle)
+            raise
         except OSError:  # a file system without locks
             return handle
         os.close(handle)

@@ -2,6 +2,7 @@ from .any_file import FORMATS as FORMATS
 from .any_file import format_of as format_of
 from .any_file import import_recording as import_recording
 from .arrays import FIELDS as FIELDS
+from .arrays import OF_SPIKE_TIMES as OF_SPIKE_TIMES
 from .arrays import ArrayOptions as ArrayOptions
 from .arrays import errors_name as errors_name
 from .arrays import rate_given_times as rate_given_times
@@ -27,6 +28,8 @@ from .labels import label_columns as label_columns
 from .labels import neurons_left as neurons_left
 from .labels import row_is_labels as row_is_labels
 from .matlab import import_matlab as import_matlab
+from .matlab5 import Matlab5File as Matlab5File
+from .matlab5 import as_cell as as_cell
 from .numpy_file import import_numpy as import_numpy
 from .numpy_file import load_npy as load_npy
 from .nwb import import_nwb as import_nwb

@@ -26,19 +26,28 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_rate_hz, as_text
+from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text
 from crbm_lite.files.hdf5 import RecordingError
 from crbm_lite.files.memory import check_fits
 from crbm_lite.importers.binarisation import ToBinary, binarise
+from crbm_lite.importers.binning import BinnedSpikes, bin_spike_times
 from crbm_lite.importers.labels import as_left_out, check_no_labels, neurons_left
 from crbm_lite.importers.options import takes_options_of
 from crbm_lite.recordings.recording import Recording
 
-__all__ = ["FIELDS", "ArrayOptions", "errors_name", "rate_given_times", "recording_from_arrays"]
+__all__ = [
+    "FIELDS",
+    "OF_SPIKE_TIMES",
+    "ArrayOptions",
+    "errors_name",
+    "rate_given_times",
+    "recording_from_arrays",
+]
 
 FIELDS = (
     "spikes", "dff", "coordinates", "labels", "label_names", "names", "times_s", "rate_hz",
 )  # fmt: skip
+OF_SPIKE_TIMES = ("bin_s", "start_s", "stop_s")  # which only MATLAB's cells can hold
 _RATES_AGREE = 0.02  # relative difference of a stated rate and the one of the times
 
 
@@ -88,6 +97,13 @@ class ArrayOptions(ToBinary):
     leave_out : sequence of str or int, optional
         Names, or numbers from 0, of columns of the activity that are no neurons. If not given, a
         file with a column like frame numbers or times is refused; ``[]`` says that all are neurons.
+    trial_axis : {0, 1, 2}, optional
+        Which axis of an array with three axes counts trials. They are joined, with a jump in time
+        before each; `time_axis` is of the two axes that are left.
+    bin_s : float, optional
+        Width of a bin in seconds, where spikes are lists of spike times, one for each neuron.
+    start_s, stop_s : float, optional
+        Of the recording, for spike times; see `crbm_lite.importers.binning.bin_spike_times`.
     """
 
     keys: Mapping[str, str] | None = None
@@ -95,10 +111,17 @@ class ArrayOptions(ToBinary):
     time_axis: int = 0
     coordinate_unit: str = "um"
     leave_out: Sequence[str | int] | None = None
+    trial_axis: int | None = None
+    bin_s: float | None = None
+    start_s: float | None = None
+    stop_s: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.time_axis not in (0, 1):
             raise ValueError(f"time_axis is {self.time_axis!r}: give 0 (frames first) or 1")
+        if self.trial_axis not in (None, 0, 1, 2):
+            raise ValueError(f"trial_axis is {self.trial_axis!r}: give 0, 1 or 2")
 
 
 def recording_from_arrays(
@@ -115,7 +138,7 @@ def recording_from_arrays(
     ----------
     path : pathlib.Path
         For messages and the provenance.
-    arrays : mapping from the file's keys to arrays, texts or sparse matrices
+    arrays : mapping from the file's keys to arrays, lists of arrays, texts or sparse matrices
     layout : str
         For the provenance.
     options : ArrayOptions
@@ -140,23 +163,33 @@ def recording_from_arrays(
     >>> recording_from_arrays(Path("a.npz"), arrays, "npz", options)
     Recording(3 frames x 3 neurons, 2 Hz, 1.5 s, activity 0.333)
     """
-    rate_hz, time_axis = options.rate_hz, options.time_axis
-    if rate_hz is not None:
-        rate_hz = as_rate_hz(rate_hz)
+    rate_hz = None if options.rate_hz is None else as_rate_hz(options.rate_hz)
     used = _used_keys(path, arrays, options.keys)
     found = {field: arrays[key] for field, key in used.items()}
-    values = _traces(path, used["spikes"], found["spikes"], time_axis)
+    for field, value in found.items():
+        if np.ma.is_masked(value):
+            raise RecordingError(f"{path}: key {used[field]} has masked entries: fill them")
+    provenance = {"source": path.name, "layout": layout, "keys": used}
     where = f"{path}: key {used['spikes']}"
+    if _are_spike_times(found["spikes"], where, options):
+        binned = _binned(found["spikes"], where, options)
+        values, starts, rate_hz = binned.spikes, (), 1.0 / options.bin_s
+        provenance |= binned.provenance(options.bin_s)
+    else:
+        values, starts = _frames(found["spikes"], where, options)
     names = _texts(path, used, found, "names")
     keep = neurons_left(as_left_out(options.leave_out), names, values.shape[1], where)
-    values, names = _kept(values.T, keep).T, None if names is None else _kept(names, keep)
+    names = tuple(map(str, range(keep.size))) if names is None and not keep.all() else names
+    values, names = _kept(values.T, keep).T, _kept(names, keep)
     if options.leave_out is None or not keep.all():
         check_no_labels(values, names, where, first_row=first_row)
-    breaks: np.ndarray | tuple = ()
-    if "times_s" in found:
+    breaks = np.asarray(starts, dtype=np.int64)
+    if "times_s" in found and options.bin_s is None:
         times_where = f"{path}: key {used['times_s']}"
-        rate_of_times, breaks = rate_given_times(found["times_s"], times_where, values.shape)
+        times_s = _times_of_trials(np.asarray(found["times_s"]), len(values), starts)
+        rate_of_times, jumps = rate_given_times(times_s, times_where, values.shape)
         rate_hz = _agreed_rate(rate_hz, rate_of_times, times_where)
+        breaks = np.union1d(breaks, jumps)
     elif rate_hz is None and "rate_hz" in found:
         rate = np.asarray(found["rate_hz"]).ravel()
         if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 < rate[0] < np.inf:
@@ -170,7 +203,7 @@ def recording_from_arrays(
     binary = binarise(values, where, rate_hz, options, breaks)
     dff = binary.dff
     if "dff" in found and dff is None:
-        dff = _kept(_traces(path, used["dff"], found["dff"], time_axis).T, keep).T
+        dff = _kept(_frames(found["dff"], f"{path}: key {used['dff']}", options)[0].T, keep).T
     try:
         return Recording(
             binary.spikes,
@@ -182,9 +215,7 @@ def recording_from_arrays(
             names=names,
             discontinuities=breaks,
             dff=dff,
-            provenance={
-                "source": path.name, "layout": layout, "keys": used, "spikes": binary.note,
-            },
+            provenance=provenance | {"spikes": binary.note},
         )  # fmt: skip
     except RecordingError:
         raise
@@ -204,7 +235,7 @@ def rate_given_times(
     RecordingError
         If the times are not T finite numbers that increase.
     """
-    times = np.asarray(times_s)
+    times = as_array(times_s, where)
     if times.dtype.kind not in "iuf" or times.size != max(times.shape, default=0):
         raise RecordingError(f"{where} has shape {times.shape}, dtype {times.dtype}: give "
                              "the time of each frame in seconds")  # fmt: skip
@@ -258,19 +289,81 @@ def _used_keys(
     return used
 
 
-def _traces(path: Path, key: str, values: object, time_axis: int) -> np.ndarray:
+def _are_spike_times(values: object, where: str, options: ArrayOptions) -> bool:
+    """Whether the spikes are lists of times; that they are is said by `bin_s`."""
+    is_list = isinstance(values, list) and all(_is_vector(np.asarray(x)) for x in values)
+    if options.bin_s is None:
+        if is_list and len({np.size(x) for x in values}) > 1:
+            _binned(values, where, options)  # asks for the width of a bin
+        for name in OF_SPIKE_TIMES:
+            if getattr(options, name) is not None:
+                raise RecordingError(f"{where}: {name} is for spike times: pass bin_s=..., too")
+        return False
+    if not is_list:
+        raise RecordingError(
+            f"{where} has shape {np.shape(values)}: bin_s is for spike times, one list for each "
+            "neuron"
+        )
+    if options.rate_hz is not None:
+        raise RecordingError(f"{where}: rate_hz is given, and the rate is 1 / bin_s: give one")
+    return True
+
+
+def _binned(lists: list, where: str, options: ArrayOptions) -> BinnedSpikes:
+    times_s = [np.asarray(x).ravel() for x in lists]
+    neuron = np.repeat(np.arange(len(lists)), [x.size for x in times_s])
+    return bin_spike_times(
+        np.concatenate(times_s), neuron, len(lists), options.bin_s,
+        start_s=options.start_s, stop_s=options.stop_s, where=where,
+    )  # fmt: skip
+
+
+def _is_vector(array: np.ndarray) -> bool:
+    return array.dtype.kind in "biuf" and (not array.size or array.size == max(array.shape))
+
+
+def _frames(values: object, where: str, options: ArrayOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Return activity as (T, N), frames first, and the frames with which later trials begin."""
     if scipy.sparse.issparse(values):
         if 0 in values.shape:
-            raise RecordingError(f"{path}: key {key} is sparse of shape {values.shape}")
-        check_fits(math.prod(values.shape) * values.dtype.itemsize, f"{path}: key {key}")
+            raise RecordingError(f"{where} is sparse of shape {values.shape}")
+        check_fits(math.prod(values.shape) * values.dtype.itemsize, where)
         values = values.toarray()
-    array = np.asarray(values)
-    if array.ndim != 2 or array.dtype.kind not in "biuf":
+    is_list = isinstance(values, list)
+    parts = [as_array(x, where) for x in values] if is_list else [as_array(values, where)]
+    if is_list and parts and all(map(_is_vector, parts)):  # one trace for each neuron
+        return np.column_stack([part.ravel() for part in parts]), np.zeros(0, dtype=np.int64)
+    if not is_list and parts[0].ndim == 3:
+        if options.trial_axis is None:
+            raise RecordingError(
+                f"{where} has shape {parts[0].shape}: say which axis counts trials with "
+                "trial_axis=...; they are joined, with a jump in time before each"
+            )
+        parts = list(np.moveaxis(parts[0], options.trial_axis, 0))
+    elif options.trial_axis is not None:
+        raise RecordingError(f"{where} has no three axes: trial_axis is for three")
+    parts = [part.T if options.time_axis == 1 else part for part in parts]
+    if (
+        not parts
+        or any(part.ndim != 2 or part.dtype.kind not in "biuf" for part in parts)
+        or len({part.shape[1] for part in parts}) > 1
+    ):
+        shapes = ", ".join(f"{np.shape(x)} {np.asarray(x).dtype}" for x in parts[:5]) or "nothing"
         raise RecordingError(
-            f"{path}: key {key} has shape {array.shape}, dtype {array.dtype}: give numbers in "
-            "two dimensions, frames and neurons"
+            f"{where} holds {shapes}: give numbers in two dimensions, frames and neurons"
         )
-    return array.T if time_axis == 1 else array
+    starts = np.cumsum([len(part) for part in parts])[:-1]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts), starts
+
+
+def _times_of_trials(times_s: np.ndarray, n_frames: int, starts: np.ndarray) -> np.ndarray:
+    """Let the times of one trial stand for all, where trials are equally long."""
+    n_trials = len(starts) + 1
+    if n_trials > 1 and times_s.size * n_trials == n_frames and times_s.dtype.kind in "iuf":
+        times_s = times_s.astype(np.float64).ravel()
+        length_s = 2 * (times_s[-1] - times_s[0]) + 1
+        return (times_s + length_s * np.arange(n_trials)[:, None]).ravel()
+    return times_s
 
 
 def _kept(rows: object, keep: np.ndarray) -> object:
@@ -302,6 +395,8 @@ def _texts(
     if field not in found:
         return None
     array = np.atleast_1d(np.asarray(found[field]))
+    if array.dtype.kind == "f" and (array == np.round(array)).all():  # MATLAB's numbers
+        array = array.astype(np.int64)
     if array.dtype.kind not in "USOiu" or array.size != max(array.shape):
         raise RecordingError(
             f"{path}: key {used[field]} has shape {array.shape}, dtype {array.dtype}: give a "

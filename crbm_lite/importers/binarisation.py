@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_number, as_numbers
+from crbm_lite.checks.arguments import as_array, as_flag, as_number, as_numbers
 from crbm_lite.files.hdf5 import RecordingError
 
 if TYPE_CHECKING:
     from crbm_lite.calcium.deconvolution import CalciumKernel
 
 __all__ = ["Binarised", "ToBinary", "binarise"]
+
+_SLIGHTLY = 0.1  # of the highest event
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,11 +43,17 @@ class ToBinary:
     kernel : CalciumKernel, optional
         For dF/F, which is deconvolved with the response of the indicator, such as
         `crbm_lite.calcium.deconvolution.GCAMP6S`, and kept beside the spikes.
+    clip_negative : bool
+        Whether slightly negative events become 0, for `amplitude_fraction` (default False).
     """
 
     threshold: float | np.ndarray | None = None
     amplitude_fraction: float | None = None
     kernel: CalciumKernel | None = None
+    clip_negative: bool = False
+
+    def __post_init__(self) -> None:
+        as_flag(self.clip_negative, "clip_negative")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,26 +113,63 @@ def binarise(
     array([[0, 1],
            [1, 0]], dtype=uint8)
     """
-    named = [name for name, value in vars(way).items() if value is not None and name in _WAYS]
+    named = [name for name in (*_WAYS, "kernel") if getattr(way, name) is not None]
     if len(named) > 1:
         raise ValueError(f"{' and '.join(named)} are given: binarise in one way")
+    if way.clip_negative and named != ["amplitude_fraction"]:
+        raise ValueError("clip_negative is True: give amplitude_fraction, which it is for")
+    values = as_array(values, where)
     if values.ndim != 2 or 0 in values.shape or values.dtype.kind not in "biuf":
         raise RecordingError(
             f"{where} has shape {values.shape}, dtype {values.dtype}: give numbers in two "
             "dimensions, frames and neurons"
         )
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        bad = ~np.isfinite(values).all(axis=0)
-        raise RecordingError(
-            f"{where} holds NaN or infinity in {bad.sum()} of {bad.size} neurons (first: "
-            f"{bad.argmax()}): leave them out or fill the gaps before"
-        )
+    if values.dtype.kind == "f":
+        _check_finite(values, where)
     if not named:
         _check_binary(values, where)
         return Binarised(values.astype(np.uint8, copy=False), None, "binary in the file")
+    if way.clip_negative:
+        values = _clipped(values, where)
     if way.kernel is not None:
         return _deconvolved(values, where, rate_hz, way.kernel, discontinuities)
     return _WAYS[named[0]](values, where, getattr(way, named[0]))
+
+
+def _check_finite(values: np.ndarray, where: str) -> None:
+    """Raise if values are missing, and say whether whole frames are, or neurons."""
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    frames = ~finite.any(axis=1)
+    neurons = ~finite[~frames].all(axis=0)
+    places = []
+    if frames.any():
+        places.append(f"all neurons of {frames.sum()} of {frames.size} frames ({_runs(frames)})")
+    if neurons.any():
+        places.append(f"{neurons.sum()} of {neurons.size} neurons ({_runs(neurons)})")
+    raise RecordingError(
+        f"{where} holds NaN or infinity in {' and in '.join(places)}: leave them out or fill the "
+        "gaps before"
+    )
+
+
+def _runs(mask: np.ndarray) -> str:
+    """Name the first runs of True: 0 to 2, 7, 9 to 11, ..."""
+    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+    runs = [f"{a} to {b - 1}" if b - a > 1 else f"{a}" for a, b in edges[:3]]
+    return ", ".join(runs) + (", ..." if len(edges) > 3 else "")
+
+
+def _clipped(values: np.ndarray, where: str) -> np.ndarray:
+    lowest, highest = float(values.min()), float(values.max())
+    if lowest < -_SLIGHTLY * highest:
+        raise RecordingError(
+            f"{where} holds values from {lowest:g} to {highest:g}: clip_negative is for events "
+            f"that are slightly negative, at most {_SLIGHTLY:.0%} of the highest; traces need a "
+            "threshold or a kernel"
+        )
+    return np.maximum(values, 0)
 
 
 def _check_binary(values: np.ndarray, where: str) -> None:
@@ -160,7 +205,8 @@ def _above_own_amplitude(values: np.ndarray, where: str, fraction: object):
     if values.min() < 0:
         raise RecordingError(
             f"{where} holds {values.min():g}: amplitude_fraction is for deconvolved events, which "
-            "are not negative; traces need a threshold or a kernel"
+            "are not negative; traces need a threshold or a kernel, and events that are slightly "
+            "negative clip_negative=True"
         )
     with np.errstate(over="ignore"):  # an error below
         total = values.sum(axis=0, dtype=np.float64)
@@ -195,5 +241,4 @@ def _deconvolved(
 _WAYS = {
     "threshold": _above_threshold,
     "amplitude_fraction": _above_own_amplitude,
-    "kernel": _deconvolved,
 }

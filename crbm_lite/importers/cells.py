@@ -7,6 +7,7 @@ A cell lies at the centre of mass of its footprint, in pixels or micrometres: ce
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +84,7 @@ class CellOptions(ToBinary):
     um_per_pixel: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         as_flag(self.accepted_only, "accepted_only")
         if self.rate_hz is not None:
             as_rate_hz(self.rate_hz)
@@ -101,6 +103,9 @@ def recording_of_cells(
     positions: np.ndarray | None,
     provenance: dict,
     is_dff: bool = False,
+    names: Sequence[str] | None = None,
+    um_per_pixel: np.ndarray | None = None,
+    discontinuities: np.ndarray | tuple = (),
 ) -> Recording:
     """Make a Recording of the cells that are kept.
 
@@ -112,12 +117,17 @@ def recording_of_cells(
     rate_hz : float
     options : CellOptions
     keep : int indices of the cells that are kept
-        Their numbers become their names.
     positions : (cells, 3) float, or None
         Of all cells, in pixels.
     provenance : dict
     is_dff : bool
         Whether the traces are dF/F, which are kept beside the spikes.
+    names : sequence of str, optional
+        Of all cells; their numbers if not given.
+    um_per_pixel : float array, optional
+        What the file says; the user's own word comes first.
+    discontinuities : int indices
+        Frames before which time jumps.
 
     Returns
     -------
@@ -136,13 +146,15 @@ def recording_of_cells(
     array([[0.5, 0.5, 0.5]])
     """
     traces = np.ascontiguousarray(traces)
-    binary = binarise(traces, where, rate_hz, options)
+    binary = binarise(traces, where, rate_hz, options, discontinuities)
+    um = um_per_pixel if options.um_per_pixel is None else options.um_per_pixel
     return Recording(
         binary.spikes,
         rate_hz=rate_hz,
-        coordinates=None if positions is None else positions[keep] * (options.um_per_pixel or 1.0),
-        coordinate_unit="um" if options.um_per_pixel else "pixel",
-        names=[str(i) for i in keep],
+        coordinates=None if positions is None else positions[keep] * (1.0 if um is None else um),
+        coordinate_unit="pixel" if um is None else "um",
+        names=[str(i) if names is None else names[i] for i in keep],
+        discontinuities=discontinuities,
         dff=traces if is_dff else binary.dff,
         provenance=provenance | {"spikes": binary.note},
     )

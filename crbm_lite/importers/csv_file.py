@@ -20,7 +20,12 @@ from crbm_lite.checks.arguments import as_flag, as_path, as_text
 from crbm_lite.files.csv_cells import text_of_cell
 from crbm_lite.files.hdf5 import RecordingError
 from crbm_lite.files.memory import check_fits
-from crbm_lite.importers.arrays import ArrayOptions, errors_name, recording_from_arrays
+from crbm_lite.importers.arrays import (
+    OF_SPIKE_TIMES,
+    ArrayOptions,
+    errors_name,
+    recording_from_arrays,
+)
 from crbm_lite.importers.labels import as_left_out, neurons_left, row_is_labels
 from crbm_lite.importers.options import takes_options_of
 from crbm_lite.recordings.recording import Recording
@@ -34,7 +39,7 @@ _FLAGS = {"true": "1", "false": "0"}
 _EITHER = "could hold names or activity: pass header=True or header=False"
 
 
-@takes_options_of(ArrayOptions, without=("keys", "coordinate_unit"))
+@takes_options_of(ArrayOptions, without=("keys", "coordinate_unit", "trial_axis", *OF_SPIKE_TIMES))
 def import_csv(
     path: str | os.PathLike,
     *,
@@ -214,6 +219,7 @@ def _frames_in_rows(
     heads = None
     if _is_header(first[1], path) if header is None else header:
         heads = [first[1][0].lstrip("# "), *first[1][1:]]  # numpy writes "# a,b"
+        heads = [text_of_cell(head) for head in heads]
     second = first if heads is None else next(rows, None)
     if second is None:
         raise RecordingError(f"{path}: it holds no row of numbers")
@@ -266,7 +272,7 @@ def _neurons_in_rows(
     for number, cells in chain([second], rows):
         _check_length(cells, n_columns, path, number, delimiter)
         if not header or cells[0] not in leave_out:  # a row of texts can be left out by its name
-            names += cells[:header]
+            names += map(text_of_cell, cells[:header])
             numbers.append(
                 _as_numbers(cells, np.arange(header, n_columns), path, number, delimiter)
             )

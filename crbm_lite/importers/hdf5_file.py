@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 from crbm_lite.checks.arguments import as_path
 from crbm_lite.files.hdf5 import get_dataset, open_hdf5, read_array, read_strings
-from crbm_lite.importers.arrays import ArrayOptions, errors_name, recording_from_arrays
+from crbm_lite.importers.arrays import (
+    OF_SPIKE_TIMES,
+    ArrayOptions,
+    errors_name,
+    recording_from_arrays,
+)
 from crbm_lite.importers.options import takes_options_of
 from crbm_lite.recordings.recording import Recording
 
@@ -23,7 +28,7 @@ __all__ = ["import_hdf5"]
 _MOST_KEYS = 1000  # that messages may name
 
 
-@takes_options_of(ArrayOptions)
+@takes_options_of(ArrayOptions, without=OF_SPIKE_TIMES)
 def import_hdf5(path: str | os.PathLike, **options: object) -> Recording:
     """Import an HDF5 file with named keys.
 

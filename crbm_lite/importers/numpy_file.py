@@ -15,14 +15,19 @@ import numpy as np
 from crbm_lite.checks.arguments import as_path
 from crbm_lite.files.hdf5 import RecordingError
 from crbm_lite.files.memory import check_fits
-from crbm_lite.importers.arrays import ArrayOptions, errors_name, recording_from_arrays
+from crbm_lite.importers.arrays import (
+    OF_SPIKE_TIMES,
+    ArrayOptions,
+    errors_name,
+    recording_from_arrays,
+)
 from crbm_lite.importers.options import takes_options_of
 from crbm_lite.recordings.recording import Recording
 
 __all__ = ["import_numpy", "load_npy"]
 
 
-@takes_options_of(ArrayOptions)
+@takes_options_of(ArrayOptions, without=OF_SPIKE_TIMES)
 def import_numpy(path: str | os.PathLike, **options: object) -> Recording:
     """Import a .npz or .npy file; the one array of a .npy is the spikes.
 

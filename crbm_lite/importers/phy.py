@@ -142,7 +142,7 @@ def is_phy(path: Path) -> bool:
 def _folder(path: Path) -> Path:
     folder = path if path.is_dir() else path.parent
     if not (folder / "spike_times.npy").exists():
-        raise RecordingError(f"{folder}: no spike_times.npy: name the folder that phy opens")
+        raise RecordingError(f"{path}: no spike_times.npy: name the folder that phy opens")
     return folder
 
 

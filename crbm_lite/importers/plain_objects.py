@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.hdf5 import RecordingError, check_fits
 
 __all__ = ["Opaque", "as_numbers", "read_objects"]
 
@@ -27,6 +27,8 @@ _PUSH = {
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _NEW = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple, "EMPTY_SET": list}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+# suite2p's settings take 1,000 steps and some for each file of the movie, a cell takes 300.
+_MOST_STEPS, _STEPS_PER_OBJECT = 500_000, 600
 _KEYS = (str, int, float, bytes, type(None))
 
 
@@ -71,12 +73,15 @@ class _Array:
             self.value = flat.reshape(shape, order="F" if fortran else "C")
 
 
-def read_objects(path: Path) -> list:
+def read_objects(path: Path, n_objects: int = 1) -> list:
     """Read the objects of a pickled .npy file as plain data.
 
     Parameters
     ----------
     path : pathlib.Path
+    n_objects : int
+        How many objects there may be. A stream with many more steps than these take is refused:
+        each step can ask for a hundred times its own size.
 
     Returns
     -------
@@ -106,11 +111,12 @@ def read_objects(path: Path) -> list:
             _, _, dtype = read(stream)
             if not dtype.hasobject:
                 raise ValueError(f"it holds {dtype}, not objects")
-            found = _run(stream.read())
+            check_fits(path.stat().st_size, f"{path}")
+            found = _run(stream.read(), _MOST_STEPS + _STEPS_PER_OBJECT * n_objects)
         if not isinstance(found, _Array) or not isinstance(found.value, list):
             raise ValueError("it holds no array of objects")
         return found.value
-    except OSError:
+    except (OSError, RecordingError):
         raise
     except Exception as error:  # a damaged stream can break any rule of the format
         raise RecordingError(
@@ -133,7 +139,7 @@ def as_numbers(value: object) -> np.ndarray:
     return np.asarray(value, dtype=np.float64)
 
 
-def _run(stream: bytes) -> object:
+def _run(stream: bytes, most_steps: int) -> object:
     """Carry out a pickle's stack machine with plain data only."""
     stack: list = []
     marks: list[list] = []
@@ -144,7 +150,9 @@ def _run(stream: bytes) -> object:
         above, stack = stack, marks.pop()
         return above
 
-    for opcode, arg, _ in pickletools.genops(stream):
+    for step, (opcode, arg, _) in enumerate(pickletools.genops(stream)):
+        if step == most_steps:
+            raise ValueError(f"more than {most_steps:,} steps")
         name = opcode.name
         if name in _PUSH:
             stack.append(arg)

@@ -24,12 +24,22 @@ from crbm_lite.recordings.recording import Recording
 
 __all__ = ["import_suite2p"]
 
+_MOSAIC = (
+    "left out: the planes lie side by side here; pass um_per_pixel and um_per_plane, and keep the "
+    "folders plane0, plane1, ... beside combined"
+)
+
 
 @takes_options_of(CellOptions)
 def import_suite2p(
-    folder: str | os.PathLike, *, traces: str = "spks", neuropil: float = 0.7, **options: object
+    folder: str | os.PathLike,
+    *,
+    traces: str = "spks",
+    neuropil: float = 0.7,
+    um_per_plane: float | None = None,
+    **options: object,
 ) -> Recording:
-    """Import the output of suite2p for one plane.
+    """Import the output of suite2p, of one plane or of several combined.
 
     Parameters
     ----------
@@ -41,11 +51,17 @@ def import_suite2p(
         the fluorescence, as dF/F, which needs `kernel` (or `threshold`).
     neuropil : float
         Share of Fneu that is subtracted from F (default 0.7).
+    um_per_plane : float, optional
+        Distance of neighbouring planes, for the folder ``combined``: z is the plane's number times
+        this.
 
     Returns
     -------
     Recording
-        Coordinates (x, y, 0) from stat's "med"; names are suite2p's numbers of the ROIs.
+        Coordinates (x, y, 0) from stat's "med"; names are suite2p's numbers of the ROIs. The folder
+        ``combined`` lays its planes side by side: there x and y are those of the folders of the
+        planes. Without these, or without `um_per_plane` and `um_per_pixel`, there are no
+        coordinates, and the provenance says so.
 
     Raises
     ------
@@ -70,6 +86,9 @@ def import_suite2p(
     if traces not in ("spks", "F"):
         raise ValueError(f"traces is {traces!r}: give 'spks' or 'F'")
     neuropil = as_number(neuropil, "neuropil", "the share of Fneu to subtract")
+    if um_per_plane is not None:
+        distance = "the distance of neighbouring planes in um"
+        um_per_plane = as_number(um_per_plane, "um_per_plane", distance, positive=True)
     given, folder = CellOptions(**options), as_path(folder, "folder")
     with errors_name(folder):
         plane = _plane(folder)
@@ -89,10 +108,15 @@ def import_suite2p(
         if traces == "F":
             values = _dff(plane, values, keep, raw.shape, rate_hz, neuropil)
             provenance["neuropil"] = neuropil
+        positions, planes = _positions(plane / "stat.npy", n_rois)
+        if len(set(planes)) > 1:
+            positions = None
+            if um_per_plane is not None and given.um_per_pixel is not None:
+                positions = _apart(plane.parent, planes, um_per_plane / given.um_per_pixel)
+            provenance["coordinates"] = _MOSAIC if positions is None else "planes apart"
         return recording_of_cells(
             values.T, f"{path} (as dF/F)" if traces == "F" else f"{path}", rate_hz, given,
-            keep=keep, positions=_positions(plane / "stat.npy", n_rois), provenance=provenance,
-            is_dff=traces == "F",
+            keep=keep, positions=positions, provenance=provenance, is_dff=traces == "F",
         )  # fmt: skip
 
 
@@ -183,18 +207,34 @@ def _dff(
         raise RecordingError(f"{plane / 'F.npy'} less {neuropil:g} Fneu: {error}") from error
 
 
-def _positions(path: Path, n_rois: int) -> np.ndarray | None:
-    """(ROIs, 3) x, y, 0 in pixels, if there is a stat.npy."""
+def _positions(path: Path, n_rois: int) -> tuple[np.ndarray | None, list[int]]:
+    """(ROIs, 3) x, y, 0 in pixels and the plane of each, if there is a stat.npy."""
     if not path.exists():
-        return None
-    objects = read_objects(path)
+        return None, []
+    objects = read_objects(path, n_rois)
     if len(objects) != n_rois:
         raise RecordingError(f"{path} describes {len(objects)} ROIs, the traces have {n_rois}")
-    positions = np.zeros((n_rois, 3))
+    positions, planes = np.zeros((n_rois, 3)), []
     for i, roi in enumerate(objects):
         try:
             y, x = as_numbers(roi["med"])
+            planes.append(int(as_numbers(roi.get("iplane", 0)).item()))
         except Exception as error:
-            raise RecordingError(f"{path}: key med of ROI {i} is no (y, x) pair") from error
+            raise RecordingError(
+                f"{path}: key med or iplane of ROI {i} is no (y, x) pair and no number"
+            ) from error
         positions[i, :2] = x, y
-    return positions
+    return positions, planes
+
+
+def _apart(folder: Path, planes: list[int], step: float) -> np.ndarray | None:
+    """(ROIs, 3) x, y in each one's own plane, and z; None if the planes' folders do not fit."""
+    found = np.zeros((len(planes), 3))
+    for plane in set(planes):
+        rows = np.flatnonzero(np.array(planes) == plane)
+        path = folder / f"plane{plane}" / "stat.npy"
+        if not path.exists():
+            return None
+        own, _ = _positions(path, rows.size)
+        found[rows] = own + [0.0, 0.0, step * plane]
+    return found

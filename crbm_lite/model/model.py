@@ -240,8 +240,11 @@ class CRBM(TransformerMixin, BaseEstimator):
         spikes = as_spikes(v)
         check_trainable(spikes, self.batch_size)
         interrupted = getattr(self, "_interrupted_run", None)
-        run = find_run(self.get_params(), spikes, checkpoint, checkpoint_every, resume, interrupted)
-        with tqdm(total=self.n_updates, disable=not self.progress, unit="update") as bar:
+        where = (checkpoint, checkpoint_every, resume, interrupted)
+        with (
+            find_run(self.get_params(), spikes, *where) as run,
+            tqdm(total=self.n_updates, disable=not self.progress, unit="update") as bar,
+        ):
             result = train(
                 spikes, self.n_hidden, schedule, self.init, run.seed, bar,
                 backend=self.backend, state=run.state, save=run.save, save_every=checkpoint_every,

@@ -4,14 +4,19 @@ Independent neurons are drawn from :math:`v_i(t) \sim \mathrm{Bernoulli}(\langle
 They have the right means and no covariance, and their nLLH is 0 at best. Shifting in time turns
 each neuron's own activity in a circle, by its own random number of frames. Its mean, bursts and
 autocorrelation stay exactly as they are; what neurons share is gone up to chance. A method that
-finds something in shifted data would find it in any data.
+finds something in shifted data would find it in any data. Each stretch between discontinuities is a
+circle of its own, so what neurons share from stretch to stretch (a drift, say) stays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arrays import as_discontinuities
 from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["independent_frames", "shift_time"]
@@ -46,7 +51,7 @@ def independent_frames(
     >>> v.toarray()[:, [0, 2]].tolist()
     [[0, 1], [0, 1], [0, 1], [0, 1]]
     """
-    activity = np.asarray(activity, dtype=np.float64)
+    activity = as_numbers(activity, "activity")
     if activity.ndim != 1 or not ((activity >= 0) & (activity <= 1)).all():
         raise ValueError("activity is no list of probabilities: give one in [0, 1] per neuron")
     if n_frames < 1:
@@ -63,7 +68,9 @@ def independent_frames(
 
 
 def shift_time(
-    v: object, random_state: int | np.random.Generator | None = None
+    v: object,
+    random_state: int | np.random.Generator | None = None,
+    discontinuities: Sequence[int] | np.ndarray | None = None,
 ) -> scipy.sparse.csr_array:
     """Shift every neuron's activity in a circle, each by its own random number of frames.
 
@@ -72,6 +79,8 @@ def shift_time(
     v : (T, N) array of 0/1, scipy.sparse matrix or Recording
         Not changed.
     random_state : int, Generator or None
+    discontinuities : sequence of int, optional
+        Frames before which time jumps; those of the Recording by default.
 
     Returns
     -------
@@ -81,7 +90,7 @@ def shift_time(
     Raises
     ------
     ValueError
-        If `v` is not binary or is empty.
+        If `v` is not binary or is empty, or a discontinuity is no frame of it.
 
     Examples
     --------
@@ -92,8 +101,15 @@ def shift_time(
     """
     spikes = as_spikes(v)
     rng = np.random.default_rng(random_state)
-    shift = rng.integers(spikes.n_frames, size=spikes.n_neurons)
+    if discontinuities is None:
+        discontinuities = getattr(v, "discontinuities", ())
+    cuts = as_discontinuities(discontinuities, spikes.n_frames)
+    first = np.concatenate([[0], cuts])
+    length = np.diff(np.append(first, spikes.n_frames))
+    shift = np.array([rng.integers(n, size=spikes.n_neurons) for n in length])
     frames = np.repeat(np.arange(spikes.n_frames), np.diff(spikes.frame_starts))
-    frames = (frames + shift[spikes.neurons]) % spikes.n_frames
+    stretch = np.searchsorted(cuts, frames, side="right")
+    within = frames - first[stretch] + shift[stretch, spikes.neurons]
+    frames = first[stretch] + within % length[stretch]
     ones = np.ones(len(frames), dtype=np.uint8)
     return scipy.sparse.csr_array((ones, (frames, spikes.neurons)), shape=spikes.shape)

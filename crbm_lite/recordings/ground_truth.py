@@ -24,6 +24,8 @@ import numpy as np
 import scipy.sparse
 from scipy.special import expit
 
+from crbm_lite.checks.arguments import as_array, as_numbers
+
 __all__ = ["GroundTruth"]
 
 # Numbers in one tile of probabilities: 2**22 float64 are 34 MB.
@@ -68,9 +70,9 @@ class GroundTruth:
     structure_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        base = np.asarray(self.base_logit, dtype=np.float64)
+        base = as_numbers(self.base_logit, "base_logit")
         effects = scipy.sparse.csr_array(self.effects, dtype=np.float64)
-        states = np.asarray(self.states, dtype=bool)
+        states = as_array(self.states, "states").astype(bool)
         if effects.shape[0] != base.size:
             raise ValueError(
                 f"effects has {effects.shape[0]} rows but base_logit holds {base.size} neurons"

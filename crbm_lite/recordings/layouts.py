@@ -77,21 +77,22 @@ def read_native(file: h5py.File, dff: bool = True) -> dict:
     RecordingError
         If the version is not ours, or a key is missing or damaged.
     """
-    version = file.attrs.get("version")
+    version = read_attribute(file, "version")
     if version != VERSION:
         raise RecordingError(
             f"{file.filename}: written in version {version} of the layout, this "
             f"package reads version {VERSION}; load it with the package that "
             "wrote it and save it again"
         )
-    for key in ("rate_hz", "coordinate_unit", "provenance"):
-        if key not in file.attrs:
+    said = {key: read_attribute(file, key) for key in ("rate_hz", "coordinate_unit", "provenance")}
+    for key, value in said.items():
+        if value is None:
             raise RecordingError(f"{file.filename}: attribute {key} is missing")
     fields: dict = {
         "spikes": read_tiles(file, "spikes"),
-        "rate_hz": float(file.attrs["rate_hz"]),
-        "coordinate_unit": file.attrs["coordinate_unit"].decode(),
-        "provenance": json.loads(file.attrs["provenance"]),
+        "rate_hz": float(said["rate_hz"]),
+        "coordinate_unit": said["coordinate_unit"].decode(),
+        "provenance": json.loads(said["provenance"]),
     }
     if "coordinates" in file:
         fields["coordinates"] = read_array(file, "coordinates", 2)
@@ -162,6 +163,8 @@ def read_published(
 ) -> dict:
     """Read the fields of a recording in the published layout; coordinates become micrometres.
 
+    The names of the neurons are their numbers in the file.
+
     Parameters
     ----------
     file : h5py.File
@@ -227,6 +230,7 @@ def read_published(
         "coordinates": 1000.0 * position_mm.T[keep],
         "labels": np.ascontiguousarray(labels[:, keep].T),
         "label_names": tuple(x.decode() for x in names),
+        "names": [str(i) for i in keep],
         "discontinuities": np.flatnonzero(step_s > 1.5 * frame_s) + 1,
         "provenance": {
             "source": Path(file.filename).name,

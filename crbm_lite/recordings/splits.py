@@ -1,7 +1,9 @@
 r"""Train/test splits of a recording by whole segments (the paper's Methods).
 
-The recording is cut into S = 10 segments of floor(T / S) frames; the last one takes the rest. Each
-of the 120 choices of 3 test segments gets the score
+The recording is cut into S = 10 segments of floor(T / S) frames; the last one takes the rest. Where
+time jumps within a quarter of a segment from a border, the border moves there, so that no trial
+shorter than half a segment is cut into train and test. Each of the 120 choices of 3 test segments
+gets the score
 
 .. math:: \mathrm{RMSE}_i\bigl(\langle v_i\rangle\bigr) \times \mathrm{RMSE}_{i<j}\bigl(
           \langle v_i v_j\rangle - \langle v_i\rangle\langle v_j\rangle\bigr)
@@ -156,7 +158,7 @@ def split_recording(
             f"{spikes.shape[1]} neurons: the score needs pairs, at least 2"
         )
 
-    bounds = np.append(np.arange(n_segments) * (n_frames // n_segments), n_frames)
+    bounds = _segments(n_frames, n_segments, getattr(recording, "discontinuities", ()))
     choices = np.array(list(combinations(range(n_segments), n_test)))
     is_test = np.zeros((n_choices, n_segments), dtype=bool)
     np.put_along_axis(is_test, choices, True, axis=1)
@@ -216,6 +218,17 @@ def split_train_test(
             "give the split of this recording"
         )
     return recording.select_frames(split.train_frames), recording.select_frames(split.test_frames)
+
+
+def _segments(n_frames: int, n_segments: int, discontinuities: np.ndarray) -> np.ndarray:
+    """Return the first frame of each segment, and T."""
+    length = n_frames // n_segments
+    bounds = np.append(np.arange(n_segments) * length, n_frames)
+    if len(discontinuities):
+        distance = np.abs(bounds[1:-1, None] - discontinuities)
+        nearest = discontinuities[distance.argmin(axis=1)]
+        bounds[1:-1] = np.where(distance.min(axis=1) <= length // 4, nearest, bounds[1:-1])
+    return bounds
 
 
 def _rmse_of_choices(

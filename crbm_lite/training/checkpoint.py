@@ -17,7 +17,8 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,7 @@ import numpy as np
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.files.errors import FileError, one_line
 from crbm_lite.files.hdf5 import open_hdf5, read_all_arrays, read_attribute, read_text
-from crbm_lite.files.whole import new_hdf5, synchronise
+from crbm_lite.files.whole import new_hdf5, one_process_at_a_time, synchronise
 from crbm_lite.training.hyperparameters import run_hyperparameters
 
 __all__ = ["CheckpointError", "CheckpointFile", "CheckpointWarning", "run_identity"]
@@ -133,6 +134,28 @@ class CheckpointFile:
     def exists(self) -> bool:
         """Whether there is a checkpoint, or one before it."""
         return self.path.exists() or self.previous.exists()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other runs from writing to this checkpoint as long as the block lasts.
+
+        The system ends this when the process dies, however it does. Where there are no locks, as on
+        Windows, `write` warns when it finds that another run has written.
+
+        Raises
+        ------
+        CheckpointError
+            If another run holds the checkpoint.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(one_process_at_a_time(self.path, wait=False))
+            except BlockingIOError as error:
+                raise CheckpointError(
+                    f"checkpoint {self.path} is in use by another run: give each run its own, or "
+                    "wait until the other has ended"
+                ) from error
+            yield
 
     def try_write(self, identity: Mapping, state: Mapping[str, np.ndarray]) -> bool:
         """Write a checkpoint; where that fails, say so and leave the former ones as they are.

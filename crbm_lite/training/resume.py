@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,6 +39,7 @@ class FoundRun:
     save: Callable[[dict[str, np.ndarray]], object] | None
 
 
+@contextmanager
 def find_run(
     hyperparameters: Mapping[str, object],
     spikes: Spikes,
@@ -45,11 +47,12 @@ def find_run(
     checkpoint_every: int,
     resume: bool,
     interrupted: tuple[dict, Mapping[str, np.ndarray]] | None,
-) -> FoundRun:
+) -> Iterator[FoundRun]:
     """Find where a run on these spikes was left; begin a new one if it was not.
 
-    Of a checkpoint and an interrupted run in memory, the one with more updates counts. Without an
-    integer ``random_state`` the seed of what is found is used.
+    As long as the block lasts, no other run can write to the checkpoint. Of a checkpoint and an
+    interrupted run in memory, the one with more updates counts. Without an integer ``random_state``
+    the seed of what is found is used.
 
     Parameters
     ----------
@@ -66,19 +69,35 @@ def find_run(
     Raises
     ------
     CheckpointError
-        If what is found is damaged or belongs to another run.
+        If what is found is damaged or belongs to another run, or if another run is writing there.
     FileExistsError
         If there is a checkpoint and `resume` is False.
 
     Examples
     --------
     >>> from crbm_lite.core.spikes import as_spikes
-    >>> run = find_run({"random_state": 0}, as_spikes(np.eye(3)), None, 1000, False, None)
-    >>> run.state is None and run.save is None
+    >>> with find_run({"random_state": 0}, as_spikes(np.eye(3)), None, 1000, False, None) as run:
+    ...     run.state is None and run.save is None
     True
     """
     wanted = run_identity(hyperparameters, spikes)
     file = None if checkpoint is None else CheckpointFile(checkpoint, checkpoint_every)
+    with nullcontext() if file is None else file.held():
+        identity, state = _found(wanted, file, resume, interrupted)
+        if "seed" not in identity:
+            generator = np.random.default_rng(hyperparameters["random_state"])
+            identity = identity | {"seed": int(generator.integers(2**63))}
+        save = None if file is None else partial(file.try_write, identity)
+        yield FoundRun(identity, identity["seed"], state, save)
+
+
+def _found(
+    wanted: dict,
+    file: CheckpointFile | None,
+    resume: bool,
+    interrupted: tuple[dict, Mapping[str, np.ndarray]] | None,
+) -> tuple[dict, Mapping[str, np.ndarray] | None]:
+    """Identity and state of the run to go on with; the wanted identity and None for a new one."""
     found = None
     if resume:
         found = file.read(wanted) if file else None
@@ -92,11 +111,4 @@ def find_run(
             f"there is a checkpoint {file.path} already: go on with resume=True, give another "
             f"path, or delete it and {file.previous.name}"
         )
-    if found is None:
-        random_state = hyperparameters["random_state"]
-        seed = int(np.random.default_rng(random_state).integers(2**63))
-        identity, state = wanted | {"seed": seed}, None
-    else:
-        identity, state = found
-    save = None if file is None else partial(file.try_write, identity)
-    return FoundRun(identity, identity["seed"], state, save)
+    return found or (wanted, None)

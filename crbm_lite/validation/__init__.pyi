@@ -4,6 +4,10 @@ from .comparison import STATISTICS as STATISTICS
 from .comparison import MomentScores as MomentScores
 from .comparison import compare_moments as compare_moments
 from .comparison import l1_variance_term as l1_variance_term
+from .frame_likelihood import FrameLikelihood as FrameLikelihood
+from .frame_likelihood import LikelihoodRefused as LikelihoodRefused
+from .frame_likelihood import LogPartition as LogPartition
+from .frame_likelihood import log_likelihood as log_likelihood
 from .likelihood import NormalisedLikelihood as NormalisedLikelihood
 from .likelihood import PredictsFromOthers as PredictsFromOthers
 from .likelihood import Reconstructs as Reconstructs
@@ -28,3 +32,5 @@ from .selection import GridSearch as GridSearch
 from .selection import Run as Run
 from .selection import RunsFailed as RunsFailed
 from .selection import grid_search as grid_search
+from .stability import StabilitySelection as StabilitySelection
+from .stability import stability_selection as stability_selection

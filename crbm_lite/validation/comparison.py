@@ -116,17 +116,19 @@ class MomentScores:
                 f"{score.rmse_shuffled:>10.2e}{score.nrmse:>8.3f}{score.nrmse_error:>7.3f}"
                 f"{score.pearson_r:>8.3f}{score.pearson_r_optimal:>9.3f}{score.n_entries:>15,}"
             )
-        for name, score in scores.items():
-            if score.n_entries and not score.has_scale:
-                lines.append(
-                    f"{_LABELS[name]}: nRMSE has no scale, shuffled entries are hardly farther "
-                    "from the test data than the training data are"
-                )
-            elif score.nrmse_error > _LARGEST_ERROR:
-                lines.append(
-                    f"{_LABELS[name]}: nRMSE is known to +-{score.nrmse_error:.2f} only, give more "
-                    "chains (n_chains) or let them run for longer (n_steps, n_saved)"
-                )
+        compared = {_LABELS[name]: score for name, score in scores.items() if score.n_entries}
+        no_scale = [label for label, score in compared.items() if not score.has_scale]
+        if no_scale:
+            lines.append(
+                "nRMSE without a scale, shuffled entries are hardly farther from the test data "
+                f"than the training data are: {', '.join(no_scale)}"
+            )
+        uncertain = [x for x, score in compared.items() if score.nrmse_error > _LARGEST_ERROR]
+        if uncertain:
+            lines.append(
+                f"nRMSE with a sampling error above {_LARGEST_ERROR:g}, give more chains "
+                f"(n_chains) or let them run for longer (n_steps, n_saved): {', '.join(uncertain)}"
+            )
         return "\n".join(lines)
 
     def __str__(self) -> str:

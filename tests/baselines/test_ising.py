@@ -171,9 +171,9 @@ def test_bad_input_is_named(truth, frames):
             fit(silent)
     with pytest.raises(ValueError, match="predicts 2 of 12 neurons"):
         symmetrised(fit_glm(frames[:500], 10.0, neurons=[0, 1]))
-    with pytest.raises(ValueError, match="symmetric"):
+    with pytest.raises(ValueError, match="couplings is not symmetric"):
         Ising(np.zeros(2), np.array([[0.0, 1.0], [0.0, 0.0]]))
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match=r"couplings has shape \(3, 3\): give \(2, 2\)"):
         Ising(np.zeros(2), np.zeros((3, 3)))
     with pytest.raises(ValueError, match="21 neurons"):
         Ising(np.zeros(21), np.zeros((21, 21))).enumerate_states()

@@ -130,7 +130,7 @@ def test_opening_says_what_and_how_long(path):
 @every_chapter
 def test_closing_sections_are_there(path):
     titles = headings(path)
-    assert [level for level, _ in titles].count(1) == 1, "one title a chapter"
+    assert [level for level, _ in titles].count(1) == 1, "one title per chapter"
     second = [title for level, title in titles if level == 2]
     for wanted in CLOSING:
         assert wanted in second, f"the section “## {wanted.capitalize()}” is missing"

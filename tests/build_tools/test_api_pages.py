@@ -14,7 +14,7 @@ MODULES = {
     "crbm_lite.model": '"""The model."""',
     "crbm_lite.model.cache": '"""A cache."""\ndef g():\n    import crbm_lite.core.units',
     "crbm_lite.model.model": '"""The estimator."""',
-    "crbm_lite.work": '"""Work, in all\nits forms."""',
+    "crbm_lite.work": '"""Work, in all\nits forms.\n\nFirst |w|.\n\nThen more.\n"""',
     "crbm_lite.work.inner": '"""Inner work."""',
     "crbm_lite.work.inner.deep": '"""Deep."""',
     "crbm_lite.work.show": '"""Show."""\nimport crbm_lite.model.model',
@@ -55,6 +55,8 @@ def test_every_section_has_its_title_and_a_row_for_each_module():
     text = api_pages.overview(MODULES)
     assert "## Numbers\n\nPlain ones. And more.\n\n| module" in text
     assert "## Work, in all its forms\n\n| module" in text
+    rest = "````text\nFirst |w|.\n\nThen more.\n````\n\n## Inner work"
+    assert f"| [work.show](api/work.show.md) | Show. |\n\n{rest}" in text
     assert r"| [core.units](api/core.units.md) | Units \| halves. |" in text
 
 

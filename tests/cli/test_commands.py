@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -19,7 +20,7 @@ from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import save_recording
 from crbm_lite.recordings.splits import split_train_test
 from crbm_lite.simulation.planted import plant_recording
-from crbm_lite.training.trainer import Trainer
+from crbm_lite.training.trainer import NumbaTrainer
 
 HYPER = {"n-hidden": 4, "l1": 0.005, "n-updates": 300, "batch-size": 50, "n-chains": 20,
          "n-gibbs": 3}  # fmt: skip
@@ -172,7 +173,7 @@ def test_a_data_set_out_of_reach_ends_with_six(monkeypatch):
     [
         (["nonsense"], 2, "No such command"),
         (["train", "larva.h5"], 2, "Missing argument"),
-        (["train", "larva.h5", "m.h5", "--l1", "-1"], 2, "l1 must be"),
+        (["train", "larva.h5", "m.h5", "--l1", "-1"], 2, "l1 is -1.0: give"),
         (["train", "larva.h5", "m.h5", "--n-gibbs", "many"], 2, "not a valid integer"),
         (["train", "larva.h5", "m.h5", "--backend", "cuda"], 2, "not one of 'numba', 'jax'"),
         (["train", "missing.h5", "m.h5"], 3, "missing.h5"),
@@ -276,22 +277,22 @@ def test_no_right_to_write_is_told_before_the_training(folder, monkeypatch, word
     (folder / "locked").mkdir()
     rights = os.access  # root may write everywhere
     monkeypatch.setattr(os, "access", lambda p, mode: "locked" not in str(p) and rights(p, mode))
-    monkeypatch.setattr(Trainer, "one_update", None)
+    monkeypatch.setattr(NumbaTrainer, "one_update", None)
     result = run("train", "larva.h5", *words, *SMALL, "--quiet")
     assert result.exit_code == 5 and "cannot be written" in result.output, result.output
 
 
 def test_a_full_disk_at_the_end_ends_with_five(folder, monkeypatch):
-    monkeypatch.setattr("crbm_lite.model.files.write_model", _no_space)
+    monkeypatch.setattr("crbm_lite.model.model.write_model", _no_space)
     result = run("train", "larva.h5", "m.h5", *SMALL, "--quiet")
     assert result.exit_code == 5 and "No space left" in result.output
     assert (folder / "m.h5.checkpoint").exists()  # nothing is lost
     monkeypatch.undo()
     monkeypatch.chdir(folder)
     updates = []
-    plain = Trainer.one_update
+    plain = NumbaTrainer.one_update
     monkeypatch.setattr(
-        Trainer, "one_update", lambda self, *a, **k: updates.append(1) or plain(self, *a, **k)
+        NumbaTrainer, "one_update", lambda self, *a, **k: updates.append(1) or plain(self, *a, **k)
     )
     assert run("train", "larva.h5", "m.h5", *SMALL, "--quiet", "--resume").exit_code in (0, 4)
     assert updates == [] and (folder / "m.h5").exists()
@@ -341,6 +342,49 @@ def test_ctrl_c_ends_with_130_and_resume_goes_on_to_the_same_model(folder, train
     assert whole.exit_code in (0, 4)
     np.testing.assert_array_equal(CRBM.load("m.h5").weights_, CRBM.load("whole.h5").weights_)
     assert not (folder / "m.h5.checkpoint").exists()
+
+
+@pytest.mark.parametrize("limit_mb", [300, 600])
+def test_too_little_memory_is_said_so(folder, limit_mb):
+    """Under ulimit -v; a larger recording fails at the same place under a larger limit."""
+    np.save("big.npy", np.zeros((20_000, 30_000), np.uint8))
+    words = f"{sys.executable} -m crbm_lite import big.npy new.h5 --rate-hz 2"
+    limited = ["sh", "-c", f"ulimit -v {limit_mb * 1024} && exec {words}"]
+    done = subprocess.run(limited, capture_output=True, text=True)
+    assert done.returncode in (3, 7) and "memory" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and not (folder / "new.h5").exists()
+
+
+@pytest.mark.parametrize("as_what", [MemoryError, lambda: OSError(12, "Cannot allocate memory")])
+def test_an_error_that_memory_caused_has_its_own_exit_code(folder, monkeypatch, as_what):
+    def full(*_, **__):
+        try:
+            raise as_what()
+        except (MemoryError, OSError) as error:
+            raise ValueError("larva.h5: key spikes cannot be read") from error
+
+    monkeypatch.setattr("crbm_lite.import_recording", full)
+    result = run("inspect", "larva.h5", "--no-cost")
+    assert result.exit_code == 7 and "not enough memory: larva.h5" in result.output, result.output
+
+
+def test_a_terminal_obeys_no_name(folder):
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b1m\u202e\udc80"
+    with h5py.File("evil.h5", "w") as file:
+        file[evil.replace("\udc80", "")] = 1
+    np.save(f"{evil[:-1]}.npy", np.ones((3, 2)))
+    for words in (
+        ("inspect", "evil.h5"),
+        ("inspect", f"{evil[:-1]}.npy"),
+        ("import", f"{evil[:-1]}.npy", f"{evil[:-1]}.h5", "--rate-hz", "2", "--threshold", "0"),
+        ("import", "larva.h5", "new.h5", "--key", f"spikes={evil[:-1]}", "--format", "hdf5"),
+        ("fetch", evil[:-1]),
+        (evil[:-1],),
+    ):
+        result = run(*words)
+        assert not set(result.output) & set("\x1b\x07\x9b\u202e"), result.output
+        if words[0] != "import":
+            assert "\\x1b]0;owned" in result.output, result.output
 
 
 def test_help_shows_examples_of_every_command_and_the_exit_codes():

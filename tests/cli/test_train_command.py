@@ -17,7 +17,7 @@ from crbm_lite.files import whole as storage
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import save_recording
 from crbm_lite.simulation.planted import plant_recording
-from crbm_lite.training.trainer import Trainer
+from crbm_lite.training.trainer import NumbaTrainer
 
 SMALL = ["--n-hidden", "4", "--l1", "0.005", "--n-updates", "150", "--batch-size", "50",
          "--n-chains", "20", "--n-gibbs", "3"]  # fmt: skip
@@ -45,15 +45,15 @@ def names(folder):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_cluster_or_a_closed_terminal_stops_as_ctrl_c_does(folder, name, monkeypatch):
     number = getattr(signal, name, None) or pytest.skip(f"no {name} here")
-    plain = Trainer.one_update
+    plain = NumbaTrainer.one_update
 
     def stopped(self, *args, **kwargs):
-        if self.update == 130:
+        if self.plan.update == 130:
             os.kill(os.getpid(), number)  # a closed terminal sends several
             os.kill(os.getpid(), number)
         return plain(self, *args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "one_update", stopped)
+    monkeypatch.setattr(NumbaTrainer, "one_update", stopped)
     former = signal.signal(number, signal.SIG_DFL)  # the tests may run under nohup
     try:
         result = run(*WORDS)
@@ -80,15 +80,15 @@ def test_what_is_ignored_stays_ignored():
 
 
 def test_two_ctrl_c_leave_the_checkpoint_and_say_so(folder, monkeypatch):
-    plain = Trainer.one_update
+    plain = NumbaTrainer.one_update
 
     def stopped(self, *args, **kwargs):
-        if self.update == 130:
+        if self.plan.update == 130:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
         return plain(self, *args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "one_update", stopped)
+    monkeypatch.setattr(NumbaTrainer, "one_update", stopped)
     result = run(*WORDS, "--checkpoint-every", 20)
     assert result.exit_code == 130 and "m.h5 is not written; go on with --resume" in result.output
     assert names(folder) == ["larva.h5", "m.h5.checkpoint", "m.h5.checkpoint.previous"]

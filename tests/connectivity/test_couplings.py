@@ -121,7 +121,7 @@ def test_neurons_that_share_no_hidden_unit_are_not_coupled():
     ("i", "j"), [([0], [0]), ([0, 1], [2]), ([N], [0]), ([-1], [0]), ([0.5], [1]), ([], [])]
 )
 def test_impossible_pairs_are_refused(i, j):
-    with pytest.raises(ValueError, match=r"^[ij] |pair"):
+    with pytest.raises(ValueError, match=r"^[ij] "):
         coupling(machine(), frames(), i, j)
 
 
@@ -216,22 +216,24 @@ def test_labels_as_vector_or_matrix():
         found, n_regions = region_given_neuron(form)
         np.testing.assert_array_equal(found, region)
         assert n_regions == 3
-    with pytest.raises(ValueError, match="neuron 1 several regions"):
+    with pytest.raises(ValueError, match="neuron 1 into several regions"):
         region_given_neuron([[0, 1], [1, 1]])
-    for bad in ([0.5, 1], [-2, 0], [], [0, np.nan]):
-        with pytest.raises(ValueError, match="labels must be"):
+    for bad in ([0.5, 1], [-2, 0], [0, np.nan]):
+        with pytest.raises(ValueError, match="labels holds other numbers than regions"):
             region_given_neuron(bad)
+    with pytest.raises(ValueError, match=r"labels has shape \(0,\)"):
+        region_given_neuron([])
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": [0] * 5}, "disagree"),
-        ({"mean_variance": np.ones(2)}, "disagree"),
-        ({"weights": np.full((6, 3), np.nan)}, "finite"),
-        ({"n_regions": 1}, "n_regions"),
-        ({"min_neurons": 1}, "min_neurons"),
-        ({"diagonal": "all"}, "diagonal"),
+        ({"labels": [0] * 5}, r"labels is for 5 neurons: give \(N, K\), \(K,\) and N"),
+        ({"mean_variance": np.ones(2)}, r"mean_variance \(2,\)"),
+        ({"weights": np.full((6, 3), np.nan)}, "weights or mean_variance holds NaN"),
+        ({"n_regions": 1}, "n_regions is 1: give at least 2"),
+        ({"min_neurons": 1}, "min_neurons is 1"),
+        ({"diagonal": "all"}, "diagonal is 'all'"),
     ],
 )
 def test_bad_arguments_are_named(change, message):
@@ -260,7 +262,7 @@ def test_rule_of_the_weights_spread():
         models.append(CRBM.from_parameters(weights, [0] * N, *[[1] * M] * 2, *[[0] * M] * 2))
     assert kept_by_weight_spread(models) == (models[1], models[2])
     assert kept_by_weight_spread(models, high=0.2) == tuple(models[1:])
-    with pytest.raises(ValueError, match="nothing lies between"):
+    with pytest.raises(ValueError, match="give a low below the high"):
         kept_by_weight_spread(models, high=0.01)
     with pytest.raises(ValueError, match="not fitted"):
         kept_by_weight_spread([CRBM()])

@@ -107,24 +107,24 @@ def test_response_by_region_leaves_out_held_neurons(model):
     expected = [response.change[1:3].mean(), response.change[3:5].mean(), response.change[6]]
     np.testing.assert_allclose(means, expected)
     assert np.isnan(response_by_region(response, [0] + [1] * 6)[0])
-    with pytest.raises(ValueError, match="labels"):
+    with pytest.raises(ValueError, match="labels has 2 neurons: give 7"):
         response_by_region(response, [0, 1])
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"neurons": {N: 1}}, "neurons"),
-        ({"neurons": {0: 0.5}}, "0 or 1"),
-        ({"neurons": [0, 1]}, "must map"),
+        ({"neurons": {N: 1}}, f"neurons holds {N}"),
+        ({"neurons": {0: 0.5}}, r"neurons holds the value 0\.5: give 0 or 1"),
+        ({"neurons": [0, 1]}, r"neurons is \[0, 1\]: give units and values"),
         ({"neurons": dict.fromkeys(range(N), 0)}, "at least one free"),
-        ({"hidden": {-1: 0.0}}, "hidden"),
-        ({"hidden": {0.5: 0.0}}, "hidden"),
-        ({"hidden": {0: np.nan}}, "not finite"),
+        ({"hidden": {-1: 0.0}}, "hidden holds -1"),
+        ({"hidden": {0.5: 0.0}}, "hidden "),
+        ({"hidden": {0: np.nan}}, "hidden holds NaN or infinity"),
     ],
 )
 def test_impossible_holds_are_named(model, arguments, message):
     with pytest.raises(ValueError, match=message):
         condition(model, **arguments)
-    with pytest.raises(ValueError, match="n_chains"):
+    with pytest.raises(ValueError, match="n_chains is 1 and n_samples 3000"):
         perturb(model, n_chains=1)

@@ -83,13 +83,17 @@ def test_bad_recordings_are_named():
         connectivity_of_animals(cl.CRBM(2), [larva(0), unlabelled])
     with pytest.raises(ValueError, match=r"recordings\[1\] has other label_names"):
         connectivity_of_animals(cl.CRBM(2), [larva(0), larva(1, names=("a", "c", "b"))])
-    with pytest.raises(ValueError, match="one or more"):
+    with pytest.raises(ValueError, match="recordings has 0 entries, n_repeats is 5"):
         connectivity_of_animals(cl.CRBM(2), [])
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"missing": "x"}, "missing"), ({"diagonal": "x"}, "diagonal"), ({"min_neurons": 1}, "min_")],
+    [
+        ({"missing": "x"}, "missing is 'x'"),
+        ({"diagonal": "x"}, "diagonal is 'x'"),
+        ({"min_neurons": 1}, "min_neurons is 1"),
+    ],
 )
 def test_bad_options_are_named_before_anything_is_trained(options, message):
     def fit(model, recording):

@@ -85,15 +85,32 @@ def test_structural_connectivity_neuron_by_neuron(formula, with_mirror):
         np.testing.assert_allclose(ours, ours[np.ix_(mirror, mirror)], rtol=1e-12)
 
 
+def test_the_two_meanings_of_n_in_equation_21():
+    """Two neurons in both regions, one in the first only: divided by two, or by all three."""
+    lengths, soma, volumes = [[4.0, 0.0], [2.0, 1.0], [9.0, 0.0]], [1, 0, 0], [1.0, 2.0]
+    total = (4.0 + 0.0) + (2.0 + 1.0)
+    for divide_by, n in (("both", 2), ("all", 3)):
+        matrix = structural_connectivity(lengths, soma, volumes, formula=21, divide_by=divide_by)
+        assert matrix[0, 1] == matrix[1, 0] == pytest.approx(total / (n * 3.0))
+    options = {"mirror": [0, 1], "formula": 21}
+    both, twice = (
+        structural_connectivity(lengths, soma, volumes, **options, divide_by=d)
+        for d in ("both", "all")
+    )
+    assert both[0, 1] == pytest.approx(2 * total / (4 * 3.0))
+    assert twice[0, 1] == pytest.approx(2 * total / (6 * 3.0))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"soma_region": [0]}, "disagree"),
-        ({"lengths_um": -np.ones((30, 6))}, "lengths_um"),
-        ({"volumes_um3": np.zeros(6)}, "volumes_um3"),
-        ({"soma_region": np.full(30, 6)}, "soma_region"),
-        ({"mirror": [1, 2, 0, 3, 4, 5]}, "mirror"),
-        ({"formula": 19}, "formula"),
+        ({"soma_region": [0]}, r"soma_region \(1,\)"),
+        ({"lengths_um": -np.ones((30, 6))}, "lengths_um or volumes_um3 holds"),
+        ({"volumes_um3": np.zeros(6)}, "lengths_um or volumes_um3 holds"),
+        ({"soma_region": np.full(30, 6)}, "soma_region holds other values"),
+        ({"mirror": [1, 2, 0, 3, 4, 5]}, "mirror does not pair"),
+        ({"formula": 19}, "formula is 19"),
+        ({"formula": 21, "divide_by": "some"}, "divide_by is 'some'"),
     ],
 )
 def test_bad_tracings_are_named(change, message):
@@ -134,13 +151,13 @@ def test_average_over_animals_entry_by_entry(missing):
 def test_bad_averages_are_named():
     matrices = [np.ones((2, 2))] * 2
     for arguments, message in (
-        (([], [[1, 1]]), "matrices"),
-        ((matrices, [[1, 1]]), "n_neurons"),
+        (([], [[1, 1]]), r"matrices has shape \(0,\)"),
+        ((matrices, [[1, 1]]), r"n_neurons has shape \(1, 2\)"),
         ((matrices, [[1, 1], [1, -1]]), "negative"),
     ):
         with pytest.raises(ValueError, match=message):
             average_connectivity(*arguments)
-    with pytest.raises(ValueError, match="missing"):
+    with pytest.raises(ValueError, match="missing is 'mean'"):
         average_connectivity(matrices, [[1, 1]] * 2, missing="mean")
 
 
@@ -187,7 +204,11 @@ def test_compare_without_one_of_the_groups_says_nan():
     f = symmetric(np.random.default_rng(3), 4)
     result = compare(f, np.zeros((4, 4)))
     assert np.isnan([result.spearman_r, result.ks_p, result.width]).all()
-    for bad, message in ((-np.ones((4, 4)), "negative"), (np.triu(f), "symmetric"), (f[:3], "R")):
+    for bad, message in (
+        (-np.ones((4, 4)), "structural holds -1: give 0 or more"),
+        (np.triu(f), "structural is not symmetric"),
+        (f[:3], r"functional has shape \(4, 4\), structural \(3, 4\)"),
+    ):
         with pytest.raises(ValueError, match=message):
             compare(f, bad)
 
@@ -277,7 +298,7 @@ def test_what_cannot_be_computed_is_nan_without_a_warning():
         assert np.isnan(large.shapiro_p) and large.dagostino_p > 1e-4
         small = log_normality(10 ** rng.normal(size=12))
         assert np.isnan(small.dagostino_p) and 0 <= small.shapiro_p <= 1
-    with pytest.raises(ValueError, match="all alike"):
+    with pytest.raises(ValueError, match="values are all 1: give values that differ"):
         log_normality(np.ones(10))
 
 
@@ -310,7 +331,7 @@ def test_impossible_mirrors_and_volumes_are_named(change):
 def test_impossible_weights_of_an_average_are_named():
     one = [np.ones((2, 2))]
     for numbers, frames in (([[1, np.nan]], None), ([[1, 1]], [np.nan])):
-        with pytest.raises(ValueError, match="finite"):
+        with pytest.raises(ValueError, match="give finite numbers of 0 or more"):
             average_connectivity(one, numbers, frames)
     with pytest.raises(ValueError, match="different shapes"):
         average_connectivity([np.ones((2, 2)), np.ones((3, 3))], np.ones((2, 2)))

@@ -103,6 +103,18 @@ def write_suite2p(path):
     np.save(path / "ops.npy", {"fs": 10.0, "nplanes": 1, "meanImg": np.zeros((4, 4))})
 
 
+def write_phy(path):
+    path.mkdir(exist_ok=True)
+    frames, units = np.nonzero(SPIKES)
+    np.save(path / "spike_times.npy", (frames * 12_000 + 5)[:, None].astype(np.uint64))
+    np.save(path / "spike_clusters.npy", units.astype(np.int32))
+    np.save(path / "channel_map.npy", np.arange(N))
+    np.save(path / "channel_positions.npy", ARRAYS["coordinates"][:, :2])
+    (path / "params.py").write_text("dat_path = 'raw.bin'\nsample_rate = 30000.\n")
+    rows = "".join(f"{i}\t{i}\tgood\n" for i in range(N - 1)) + f"{N - 1}\t0\tnoise\n"
+    (path / "cluster_info.tsv").write_text("cluster_id\tch\tgroup\n" + rows)
+
+
 def write_nwb(path):
     from datetime import UTC, datetime
 

@@ -168,6 +168,7 @@ class TestPublished:
         assert recording.coordinate_unit == "um"
         assert recording.labels.shape == (6, 294)
         assert recording.labels.sum() == 7
+        assert recording.names == ("0", "2", "4", "6", "8", "10")  # the numbers in the file
         assert recording.label_names[5] == "ZBrain 6"
         assert recording.rate_hz == pytest.approx(2.5)
         np.testing.assert_array_equal(recording.discontinuities, [25])

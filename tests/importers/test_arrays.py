@@ -365,6 +365,40 @@ class TestBinarise:
         with pytest.raises(ValueError, match=message):
             binarise(np.array([[-1.0, 0.0], [2.0, 1.0]]), "x", 1.0, ToBinary(**options))
 
+    def test_missing_frames_are_named_as_frames(self):
+        values = RNG.random((50, 4))
+        for frames, text in (([0, 1, 2], "3 of 50 frames (0 to 2)"), ([7], "1 of 50 frames (7)"),
+                             ([0, 3, 4, 6, 8], "5 of 50 frames (0, 3 to 4, 6, ...)")):  # fmt: skip
+            gaps = values.copy()
+            gaps[frames] = np.nan
+            with pytest.raises(RecordingError, match=re.escape(f"in all neurons of {text}: leave")):
+                binarise(gaps, "x", 1.0, ToBinary(threshold=0))
+        gaps[10:20, [1, 3]] = np.inf
+        with pytest.raises(RecordingError, match=r"5 of 50 .* and in 2 of 4 neurons \(1, 3\)"):
+            binarise(gaps, "x", 1.0, ToBinary(threshold=0))
+        values[30, 2] = np.nan
+        with pytest.raises(RecordingError, match=r"infinity in 1 of 4 neurons \(2\)"):
+            binarise(values, "x", 1.0, ToBinary(threshold=0))
+
+    def test_slightly_negative_events_are_clipped_on_request(self):
+        events = np.array([[0.0, 2.0], [-1e-3, 0.1], [1.5, 0.0], [1.0, 1.9]])
+        with pytest.raises(RecordingError, match=r"holds -0.001.*clip_negative=True"):
+            binarise(events, "x", 1.0, ToBinary(amplitude_fraction=0.5))
+        found = binarise(events, "x", 1.0, ToBinary(amplitude_fraction=0.5, clip_negative=True))
+        right = binarise(np.maximum(events, 0), "x", 1.0, ToBinary(amplitude_fraction=0.5))
+        np.testing.assert_array_equal(found.spikes, right.spikes)
+        assert events.min() == -1e-3  # the caller's own
+        events[1, 0] = -0.3
+        with pytest.raises(RecordingError, match=r"from -0.3 to 2: .*at most 10%"):
+            binarise(events, "x", 1.0, ToBinary(amplitude_fraction=0.5, clip_negative=True))
+        with pytest.raises(ValueError, match="clip_negative is True: give amplitude_fraction"):
+            binarise(events, "x", 1.0, ToBinary(threshold=0.5, clip_negative=True))
+
+    def test_masked_values_are_refused(self):
+        values = np.ma.array(np.eye(3), mask=np.eye(3))
+        with pytest.raises(ValueError, match="x has masked entries"):
+            binarise(values, "x", 1.0, ToBinary(threshold=0.5))
+
     def test_counts_are_told_how(self):
         with pytest.raises(RecordingError, match="for spike counts pass threshold=0"):
             binarise(np.array([[3, 0]]), "x", 1.0, ToBinary())

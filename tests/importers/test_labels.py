@@ -145,6 +145,13 @@ def test_an_index_that_jumps_is_a_jump_in_time(read):
         read(table.set_index(np.arange(T) / 2.5))
 
 
+def test_names_that_were_guarded_against_spreadsheets_come_back(read):
+    rows = "\n".join(",".join(map(str, row)) for row in COUNTS[:, :3])
+    assert read(f"'=1+1,'-b,'t\n{rows}\n").names == ("=1+1", "-b", "'t")
+    turned = read("'=1+1,1,0,0,1\n'@b,0,1,0,0\n", time_axis=1)
+    assert turned.names == ("=1+1", "@b")
+
+
 def test_r_writes_no_corner(read):
     rows = "\n".join(f"{i + 1}\t" + "\t".join(map(str, row)) for i, row in enumerate(COUNTS))
     found = read("\t".join(f'"roi {i}"' for i in range(N)) + "\n" + rows, delimiter="\t")

@@ -81,7 +81,7 @@ def test_labels_by_hand_come_first(folder):
         import_phy(folder, 0.05)
     for path in folder.glob("cluster_*"):
         path.unlink()
-    with pytest.raises(RecordingError, match="no group and no KSLabel.*accepted_only=False"):
+    with pytest.raises(RecordingError, match=r"no group and no KSLabel.*accepted_only=False"):
         import_phy(folder, 0.05)
 
 

@@ -12,6 +12,7 @@ events, rate and positions in it.
 import pickle
 import shutil
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -102,6 +103,42 @@ class TestSuite2p:
         with pytest.raises(RecordingError, match=r"spks\.npy holds .* never binarised silently"):
             import_suite2p(folder)
 
+    def test_combined_planes_lie_apart(self, tmp_path):
+        """suite2p's combined adds the offset of a tile to med; the planes keep their own."""
+        rng = np.random.default_rng(0)
+        own = [[[30, 40], [50, 60]], [[30, 40], [55, 66], [7, 8]]]  # y, x in each plane
+        tiled = [*own[0], *[[y, x + 512] for y, x in own[1]]]
+        planes = [0, 0, 1, 1, 1]
+        for name, places, numbers in (("plane0", own[0], None), ("plane1", own[1], None),
+                                      ("combined", tiled, planes)):  # fmt: skip
+            stat = [{"med": list(place)} for place in places]
+            for roi, plane in zip(stat, numbers or ()):
+                roi["iplane"] = np.int64(plane)
+            (tmp_path / name).mkdir()
+            events = (rng.random((len(stat), 60)) < 0.2) * 3.0
+            for part, values in {"F": events + 9, "spks": events, "iscell": np.ones((len(stat), 2)),
+                                 "stat": np.array(stat, dtype=object)}.items():  # fmt: skip
+                np.save(tmp_path / name / f"{part}.npy", values)
+        combined = tmp_path / "combined"
+        right = [[20, 15, 0], [30, 25, 0], [20, 15, 40], [33, 27.5, 40], [4, 3.5, 40]]
+        options = {"rate_hz": 5.0, "um_per_pixel": 0.5, "um_per_plane": 40.0, **HALF}
+        recording = import_recording(combined, **options)
+        np.testing.assert_allclose(recording.coordinates, right)
+        assert recording.coordinate_unit == "um"
+        assert recording.names == ("0", "1", "2", "3", "4")
+        for left_out in ("um_per_plane", "um_per_pixel"):
+            recording = import_suite2p(combined, **options | {left_out: None})
+            assert recording.coordinates is None
+            assert "um_per_plane" in recording.provenance["coordinates"]
+        shutil.rmtree(tmp_path / "plane1")
+        assert import_suite2p(combined, **options).coordinates is None
+        assert import_suite2p(tmp_path / "plane0", **options).coordinates.shape == (2, 3)
+        np.save(tmp_path / "plane0/stat.npy", np.array([{"med": [1, 2]}] * 3, dtype=object))
+        (tmp_path / "plane1").mkdir()
+        np.save(tmp_path / "plane1/stat.npy", np.array([{"med": [1, 2]}] * 3, dtype=object))
+        with pytest.raises(RecordingError, match=r"plane0/stat\.npy describes 3 ROIs"):
+            import_suite2p(combined, **options)
+
     def test_several_planes(self, folder):
         (folder / "plane1").mkdir()
         (folder / "plane1/F.npy").write_bytes((folder / "plane0/F.npy").read_bytes())
@@ -116,7 +153,7 @@ class TestSuite2p:
         ("iscell.npy", np.full((5, 2), 0.7), "0 or 1"),
         ("iscell.npy", np.zeros((5, 2)), "no ROI a cell"),
         ("stat.npy", np.array([{"med": [1, 2]}] * 4, dtype=object), "describes 4 ROIs"),
-        ("stat.npy", np.array([{"mad": [1, 2]}] * 5, dtype=object), "key med of ROI 0"),
+        ("stat.npy", np.array([{"mad": [1, 2]}] * 5, dtype=object), "key med or iplane of ROI 0"),
         ("stat.npy", np.array([{"med": [1, np.nan]}] * 5, dtype=object), "coordinates holds NaN"),
         ("stat.npy", np.zeros(5), "not objects"),
         ("ops.npy", np.zeros(5), "not objects"),
@@ -225,6 +262,30 @@ class TestPlainObjects:
         path.write_bytes(head[: head.index(b"\n") + 1] + stream)
         with pytest.raises(RecordingError, match=r"stat\.npy"):
             read_objects(path)
+
+    @pytest.mark.parametrize(
+        "step", [b"}", b"(", b"]", b"}2", b"N\x94", b")\x85", b"cos\nsystem\n"]
+    )
+    def test_a_stream_of_many_steps_takes_little_memory(self, step, tmp_path):
+        path = tmp_path / "ops.npy"
+        np.save(path, {"a": 1})
+        head = path.read_bytes()[: path.read_bytes().index(b"\n") + 1]
+        path.write_bytes(head + b"\x80\x04" + step * 600_000 + b".")
+        tracemalloc.start()
+        try:
+            with pytest.raises(RecordingError, match=r"ops\.npy.*more than 500,600 steps"):
+                read_objects(path)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 120e6
+
+    def test_many_cells_and_many_files_of_a_movie_are_read(self, tmp_path):
+        cell = {"med": [1, 2], "lam": np.ones(9, np.float32)} | {f"k{i}": i / 7 for i in range(40)}
+        np.save(tmp_path / "stat.npy", np.array([dict(cell) for _ in range(3000)], dtype=object))
+        assert len(read_objects(tmp_path / "stat.npy", 3000)) == 3000
+        np.save(tmp_path / "ops.npy", {"filelist": [f"{i}.tif" for i in range(20_000)], "fs": 5.0})
+        assert read_objects(tmp_path / "ops.npy")[0]["fs"] == 5.0
 
 
 EVENTS = np.where(np.random.default_rng(1).random((4, 60)) < 0.1, 2.0, 0.0)
@@ -405,6 +466,81 @@ class TestNWB:
         with pytest.raises(RecordingError, match=r"Deconvolved holds 2 .*never binarised silently"):
             import_nwb(path, series="Deconvolved")
 
+    ACCEPTED = (
+        ("iscell", np.column_stack([[1, 0, 0, 1], np.full(4, 0.9)]), [0, 3]),
+        ("iscell", [1.0, 0.0, 1.0, 0.0], [0, 2]),
+        ("valid_roi", [False, True, True, True], [1, 2, 3]),
+        ("Accepted", [0, 1, 0, 0], [1]),
+        ("rejected", [0, 1, 0, 0], [0, 2, 3]),
+        ("area", [0, 1, 0, 0], [0, 1, 2, 3]),  # says nothing on what was accepted
+    )
+
+    @pytest.mark.parametrize(("column", "values", "kept"), ACCEPTED)
+    def test_rois_that_were_rejected_are_left_out(self, write, column, values, kept):
+        path = write(columns={column: values})
+        recording = import_nwb(path, **HALF)
+        np.testing.assert_array_equal(recording.spikes, EVENTS[kept].T > 0)
+        assert recording.names == tuple(str(10 + i) for i in kept)
+        np.testing.assert_allclose(recording.coordinates[:, :2], 1.5 * CENTRES[kept])
+        assert f"{len(kept)} of 4" in recording.provenance["neurons"]
+        everything = import_nwb(path, accepted_only=False, **HALF)
+        assert everything.n_neurons == 4
+
+    def test_of_several_columns_the_decisive_one_counts(self, write):
+        """CaImAn writes keep beside lists of what was changed by hand, mostly empty."""
+        columns = {"accepted": [0, 0, 0, 0], "rejected": [0, 0, 0, 1], "keep": [1, 1, 0, 0]}
+        assert import_nwb(write(columns=columns), **HALF).names == ("10", "11")
+        for values, message in (([0] * 4, "accepts no ROI"), ([0, 1, 2, 1], "other than 0 and 1")):
+            with pytest.raises(RecordingError, match=f"{message}.*accepted_only=False"):
+                import_nwb(write(columns={"iscell": values}), **HALF)
+
+    def test_a_transposed_series(self, write):
+        path = write(events=EVENTS)
+        with pytest.raises(RecordingError, match="looks transposed, pass time_axis=1"):
+            import_nwb(path, **HALF)
+        recording = import_nwb(path, time_axis=1, **HALF)
+        np.testing.assert_array_equal(recording.spikes, EVENTS.T > 0)
+        with pytest.raises(RecordingError, match="looks transposed, pass time_axis=0"):
+            import_nwb(write(), time_axis=1, **HALF)
+
+    def test_micrometres_of_the_user(self, write):
+        recording = import_nwb(write(spacing=None), um_per_pixel=0.5, **HALF)
+        np.testing.assert_allclose(recording.coordinates[:, :2], 0.5 * CENTRES)
+        assert recording.coordinate_unit == "um"
+
+    @pytest.mark.parametrize("place", ["processing/ecephys", "analysis", "scratch", "acquisition"])
+    def test_units_outside_the_root(self, write, place):
+        path = write(units_in=place, empty=True)
+        for series in (None, "units", f"{place}/units"):
+            recording = import_nwb(path, series=series, bin_s=0.5, stop_s=1.5)
+            assert recording.spikes.T.tolist() == [[1, 0, 1], [0, 1, 0]]
+        both = write(units_in=place, units=[[0.1, 1.2]], empty=True)
+        assert import_nwb(both, series="units", bin_s=0.5).n_neurons == 1
+        assert import_nwb(both, series=f"{place}/units", bin_s=0.5).n_neurons == 2
+
+    def test_good_units(self, write):
+        times_s = [[0.1, 0.6], [0.7], [1.1]]
+        path = write(units=times_s, empty=True, qualities=["good", "noise", "Good"])
+        assert import_nwb(path, bin_s=0.5, stop_s=1.5).names == ("0", "2")
+        assert import_nwb(path, bin_s=0.5, accepted_only=False).n_neurons == 3
+        path = write(units=times_s, empty=True, qualities=["a", "b", "c"])
+        assert import_nwb(path, bin_s=0.5).n_neurons == 3
+
+    @pytest.mark.parametrize("index", [[2, 100, 4], [2, 1, 4], [4, 3, 4], [0, 0, 3], [2, 3, 5]])
+    def test_an_index_that_does_not_fit_its_times(self, write, index):
+        path = write(units=[[0.1, 0.6], [0.7], [1.1]], empty=True)
+        with h5py.File(path, "r+") as file:
+            file["units/spike_times_index"][:] = index
+        with pytest.raises(
+            RecordingError, match=r"spike_times_index (must not decrease|ends with)"
+        ):
+            import_nwb(path, bin_s=0.5)
+
+    def test_large_data_that_are_not_read_do_no_harm(self, path):
+        with h5py.File(path, "r+") as file:
+            file.create_dataset("processing/ophys/movie", (10**9, 512, 512), "u2", chunks=True)
+        assert import_nwb(path, series="Deconvolved", **HALF).n_neurons == 4
+
     def test_a_file_without_activity(self, write):
         with pytest.raises(RecordingError, match="no activity"):
             import_nwb(write(empty=True))
@@ -438,7 +574,7 @@ class TestNWB:
         ("spike_times", [0.4, 0.2, 0.9], "not sorted within each neuron"),
         ("spike_times", [-0.4, 0.2, 0.9], "negative times"),
         ("spike_times", [0.1, np.nan, 0.9], "NaN"),
-        ("spike_times", np.zeros(0), "empty"),
+        ("spike_times", np.zeros(0), "spike_times_index ends with"),
         ("id", [7, 7], "an id occurs twice"),
     )
 
@@ -472,17 +608,29 @@ class TestNWB:
 
 def write_nwb(
     path, events=EVENTS.T, dff=None, units=(), timing=None, masks="pixel", spacing=1.5e-6,
-    conversion=1.0, offset=0.0, empty=False,
+    conversion=1.0, offset=0.0, empty=False, columns=None, units_in=None, qualities=None,
 ):  # fmt: skip
     """Write an NWB file with pynwb: ROIs with masks, deconvolved events, dF/F, units."""
     from datetime import UTC, datetime
 
     from pynwb import NWBHDF5IO, NWBFile
     from pynwb import ophys as o
+    from pynwb.misc import Units
 
     file = NWBFile("a test", "id", datetime(2026, 1, 5, tzinfo=UTC))
-    for times_s in units:
-        file.add_unit(spike_times=times_s)
+    if qualities:
+        file.add_unit_column("quality", "by hand")
+    for i, times_s in enumerate(units):
+        file.add_unit(spike_times=times_s, **({"quality": qualities[i]} if qualities else {}))
+    if units_in:
+        elsewhere = Units(name="units", description="sorted")
+        for times_s in ([0.1, 0.2, 1.4], [0.7]):
+            elsewhere.add_unit(spike_times=times_s)
+        group, _, module = units_in.partition("/")
+        if module:
+            file.create_processing_module(module, "sorted").add(elsewhere)
+        else:
+            getattr(file, f"add_{group}")(elsewhere)
     if not empty:
         channel = o.OpticalChannel("green", "green", 510.0)
         plane = file.create_imaging_plane(
@@ -497,6 +645,8 @@ def write_nwb(
             image = images[..., i].T  # NWB has x first
             mask = o.PlaneSegmentation.image_to_pixel(image) if masks == "pixel" else image
             rois.add_roi(id=10 + i, **{f"{masks}_mask": mask})
+        for name, values in (columns or {}).items():
+            rois.add_column(name, "by hand", data=np.asarray(values))
         segmentation = o.ImageSegmentation(plane_segmentations=[rois])
         module = file.create_processing_module("ophys", "imaging")
         module.add(segmentation)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from crbm_lite.recordings.controls import independent_frames, shift_time
+from crbm_lite.recordings.recording import Recording
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,20 @@ def test_shifted_neurons_keep_their_own_course(v):
     assert len(offsets) > 8
 
 
+def test_each_stretch_is_shifted_on_its_own(v):
+    parts = [slice(0, 600), slice(600, 601), slice(601, 2000)]
+    recording = Recording(v, 2.5, discontinuities=[600, 601])
+    shifted = shift_time(recording, random_state=0).toarray()
+    for part in parts:
+        for i in range(v.shape[1]):
+            turned = (np.roll(v[part, i], k) for k in range(part.stop - part.start))
+            assert any((x == shifted[part, i]).all() for x in turned)
+    whole = shift_time(v, random_state=0, discontinuities=[600, 601]).toarray()
+    np.testing.assert_array_equal(whole, shifted)
+    assert (shifted[601:] != v[601:]).any(axis=0).all()
+    assert abs(off_diagonal(shifted[601:]).mean()) < 0.06
+
+
 def test_shifted_neurons_share_nothing(v):
     assert off_diagonal(v).min() > 0.2
     assert abs(off_diagonal(shift_time(v, random_state=0).toarray()).mean()) < 0.05
@@ -58,5 +73,5 @@ def test_bad_input_is_named(v):
         independent_frames([0.2, 1.2], 3)
     with pytest.raises(ValueError, match="n_frames is 0"):
         independent_frames([0.2], 0)
-    with pytest.raises(ValueError, match="binary"):
+    with pytest.raises(ValueError, match="v holds 2, and"):
         shift_time(v * 2)

@@ -1,5 +1,6 @@
 """Train/test splits: the 120 scores against brute force, and the convention of segments."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -68,6 +69,18 @@ def test_segments_have_floor_t_over_10_frames_and_the_last_takes_the_rest():
     )
 
 
+def test_trials_are_not_cut_into_train_and_test():
+    trials = np.arange(19, 437, 19)  # shorter than half of the 43 frames of a segment
+    split = split_recording(replace(RECORDING, discontinuities=trials))
+    assert set(split.bounds[1:-1]) <= set(trials)
+    assert (np.abs(split.bounds[:-1] - 43 * np.arange(10)) <= 10).all()
+    for start in [0, *trials]:
+        inside = np.isin(np.arange(start, min(start + 19, 437)), split.test_frames)
+        assert inside.all() or not inside.any()
+    far = split_recording(replace(RECORDING, discontinuities=[11, 96, 160]))
+    np.testing.assert_array_equal(far.bounds, [0, 43, 96, 129, 172, 215, 258, 301, 344, 387, 437])
+
+
 def test_every_form_of_spikes_gives_the_same_split():
     expected = split_recording(RECORDING)
     for spikes in (
@@ -121,7 +134,7 @@ BAD = {
     "rank": ((SPIKES,), {"index": 120}, "index is 120"),
     "negative rank": ((SPIKES,), {"index": -1}, "index is -1"),
     "too many choices": ((SPIKES,), {"n_segments": 60, "n_test": 30}, "choices: at most"),
-    "counts": ((SPIKES * 2,), {}, "binary"),
+    "counts": ((SPIKES * 2,), {}, "recording holds 2, and"),
     "NaN": ((np.full((20, 3), np.nan),), {}, "NaN"),
     "empty": ((SPIKES[:0],), {}, "empty"),
 }

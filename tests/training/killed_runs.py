@@ -12,28 +12,16 @@ import sys
 import time
 import warnings
 
-import numpy as np
-
 from crbm_lite.model.model import CRBM
 from crbm_lite.simulation.planted import plant_recording
 from crbm_lite.training import checkpoint
 
 HYPER = {"n_hidden": 4, "l1": 0.01, "n_updates": 240, "batch_size": 50, "n_chains": 16,
          "n_gibbs": 2, "random_state": 0, "progress": False}  # fmt: skip
-BITS = ("weights_", "fields_", "gamma_plus_", "gamma_minus_", "theta_plus_", "theta_minus_",
-        "chains_")  # fmt: skip
 
 
 def recording():
     return plant_recording(60, 3, (15, 25), 400, 5, random_state=0)
-
-
-def bits(model):
-    """Everything that a run leaves, as bytes (clocks left out)."""
-    history = {k: x for k, x in vars(model.history_).items() if k != "seconds"}
-    rest = (history, model.certificate_, model.verdict_)
-    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
-        return [getattr(model, name).tobytes() for name in BITS] + [repr(rest)]
 
 
 def train(path, job, started):

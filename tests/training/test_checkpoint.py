@@ -24,9 +24,10 @@ from crbm_lite.training.checkpoint import CheckpointError, CheckpointFile, Check
 from crbm_lite.training.hyperparameters import checked_schedule
 from crbm_lite.training.interruption import stop_request
 from crbm_lite.training.run import train
-from crbm_lite.training.trainer import Trainer
+from crbm_lite.training.trainer import NumbaTrainer
 from tests.training import killed_runs
-from tests.training.killed_runs import HYPER, bits, recording
+from tests.training.killed_runs import HYPER, recording
+from tests.training.runs import bits
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 IDENTITY = {"n_hidden": 4}
@@ -73,11 +74,11 @@ def update_of(path):
 def test_a_run_killed_many_times_at_random_moments_ends_in_the_same_bits(
     data, unbroken, kill, tmp_path
 ):
-    path, rng = tmp_path / "run.h5", np.random.default_rng()
+    path, rng = tmp_path / "run.h5", np.random.default_rng(0)
     reached = []
     for _ in range(10):
         if kill(path, every=1, after_s=float(rng.uniform(0, 0.06))) != signal.SIGKILL:
-            break  # it was faster than the killer
+            break  # the run was faster than the signal
         reached.append(update_of(path))
     assert len(reached) >= 3 and reached == sorted(reached) and reached[-1] > reached[0]
     with warnings.catch_warnings():
@@ -107,17 +108,17 @@ def test_a_run_killed_in_the_middle_of_a_write_ends_in_the_same_bits(
 
 
 def test_a_rewound_run_goes_on_to_the_same_bits(data, tmp_path, monkeypatch):
-    plain, stop_at = Trainer.one_update, [0]
+    plain, stop_at = NumbaTrainer.one_update, [0]
 
     def poisoned(self, *args, **kwargs):
         measured = plain(self, *args, **kwargs)
-        if (self.update, self.learning_rate_factor) in ((150, 1.0), (190, 0.5)):
-            self.now.fields[:] = np.nan
-        if self.update == stop_at[0]:
+        if (self.plan.update, self.plan.learning_rate_factor) in ((150, 1.0), (190, 0.5)):
+            self.parameters.fields[:] = np.nan
+        if self.plan.update == stop_at[0]:
             os.kill(os.getpid(), signal.SIGINT)
         return measured
 
-    monkeypatch.setattr(Trainer, "one_update", poisoned)
+    monkeypatch.setattr(NumbaTrainer, "one_update", poisoned)
     whole = CRBM(**HYPER).fit(data)
     assert sum("back to update" in event for event in whole.history_.events) == 2
     for moment in (130, 150, 175):  # before a snapshot is needed; with NaN in hand; after a rewind
@@ -239,6 +240,34 @@ def test_a_checkpoint_of_a_later_version_is_refused(tmp_path):
         file.read()
 
 
+def elsewhere(file, path):
+    (path.parent / "secret").write_bytes(bytes(10**4))
+    shape = file["x"].shape
+    del file["x"]
+    file.create_dataset("x", shape, "f8", external=[(str(path.parent / "secret"), 0, 10**4)])
+
+
+def unwritten(file, path):
+    shape = file["x"].shape
+    del file["x"]
+    file.create_dataset("x", shape, "f8", chunks=(10,))[:10] = 1
+
+
+def huge(file, path):
+    file.create_dataset("y", (10**6, 1000), "f4")
+
+
+@pytest.mark.parametrize("do", [elsewhere, unwritten, huge], ids=lambda do: do.__name__)
+def test_a_checkpoint_holds_its_own_sound_numbers(tmp_path, do):
+    file = CheckpointFile(tmp_path / "run.h5", 1)
+    file.write(IDENTITY, STATE | {"x": np.zeros(1000)})
+    with h5py.File(file.path, "a") as content:
+        do(content, file.path)
+    message = {"elsewhere": "in other files", "unwritten": "to the end", "huge": "asks for 4.0 GB"}
+    with pytest.raises(CheckpointError, match=message[do.__name__]):
+        file.read()
+
+
 def test_a_checkpoint_that_something_else_changed_is_told_and_does_not_become_the_one_before(
     tmp_path,
 ):
@@ -256,6 +285,29 @@ def test_a_checkpoint_that_something_else_changed_is_told_and_does_not_become_th
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         other.write(IDENTITY, STATE)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no locks there")
+def test_two_runs_cannot_write_to_one_checkpoint(data, unbroken, tmp_path, monkeypatch):
+    path, refused = tmp_path / "run.h5", []
+    plain = NumbaTrainer.one_update
+
+    def second_run_begins(self, *args, **kwargs):
+        if self.plan.update == 130 and not refused:
+            with pytest.raises(CheckpointError, match="in use by another run: give each run") as e:
+                CRBM(**HYPER).fit(data, checkpoint=path, resume=True)
+            refused.append(e)
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(NumbaTrainer, "one_update", second_run_begins)
+    assert bits(CRBM(**HYPER).fit(data, checkpoint=path, checkpoint_every=10)) == unbroken
+    assert len(refused) == 1
+    # the end of the first run, or its failure, lets go of the checkpoint
+    monkeypatch.setattr(NumbaTrainer, "one_update", None)
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="n_updates"):
+            CRBM(**HYPER | {"n_updates": 300}).fit(data, checkpoint=path, resume=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.h5", "run.h5.previous"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights there")
@@ -344,7 +396,7 @@ def test_a_folder_without_the_right_to_write_is_told_before_training(tmp_path):
 
 
 def test_a_place_where_no_file_can_be_is_told_before_training(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(Trainer, "one_update", None)
+    monkeypatch.setattr(NumbaTrainer, "one_update", None)
     with pytest.raises(FileNotFoundError, match="existing folder"):
         CRBM(**HYPER).fit(data, checkpoint=tmp_path / "nowhere" / "run.h5")
     with pytest.raises(IsADirectoryError, match="is a folder"):
@@ -360,15 +412,15 @@ def test_a_place_where_no_file_can_be_is_told_before_training(data, tmp_path, mo
 @pytest.fixture
 def stop_at(monkeypatch):
     """A function that sends this process SIGINT within the given update."""
-    plain, moment = Trainer.one_update, [0]
+    plain, moment = NumbaTrainer.one_update, [0]
 
     def interrupted(self, *args, **kwargs):
-        if self.update + 1 == moment[0]:
+        if self.plan.update + 1 == moment[0]:
             moment[0] = 0
             os.kill(os.getpid(), signal.SIGINT)
         return plain(self, *args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "one_update", interrupted)
+    monkeypatch.setattr(NumbaTrainer, "one_update", interrupted)
     return lambda update: moment.__setitem__(0, update)
 
 
@@ -398,7 +450,7 @@ def test_what_an_interrupted_run_leaves_is_the_state_of_its_last_update(data, st
         as_spikes(data), HYPER["n_hidden"], checked_schedule(CRBM(**HYPER)), "pca", 0,
         tqdm(disable=True), save=lambda state: written.update(deepcopy(state)),
     ).state  # fmt: skip
-    assert left.keys() == written.keys()
+    assert left.keys() == written.keys() and "trainer/weights" in left
     for name in left.keys() - {"run/seconds"}:
         np.testing.assert_array_equal(left[name], written[name], err_msg=name)
 
@@ -425,9 +477,9 @@ def test_sigint_writes_a_checkpoint_and_memory_helps_where_the_disk_is_full(
         with pytest.warns(CheckpointWarning):
             model.fit(data, checkpoint=path, resume=True)
     assert update_of(path) == 131
-    trained, plain = [], Trainer.one_update
+    trained, plain = [], NumbaTrainer.one_update
     monkeypatch.setattr(
-        Trainer, "one_update", lambda self, *a, **k: trained.append(1) or plain(self, *a, **k)
+        NumbaTrainer, "one_update", lambda self, *a, **k: trained.append(1) or plain(self, *a, **k)
     )
     assert bits(model.fit(data, checkpoint=tmp_path / "other.h5", resume=True)) == unbroken
     assert len(trained) == HYPER["n_updates"] - 177
@@ -483,13 +535,13 @@ def test_the_stop_button_of_a_notebook_leaves_a_model():
     code = """
 import warnings; warnings.simplefilter("ignore")
 from crbm_lite import CRBM, plant_recording
-from crbm_lite.training.trainer import Trainer
-plain = Trainer.one_update
+from crbm_lite.training.trainer import NumbaTrainer
+plain = NumbaTrainer.one_update
 def told(self, measure=False):
-    if self.update == 150:
+    if self.plan.update == 150:
         print("under way", flush=True)
     return plain(self, measure)
-Trainer.one_update = told
+NumbaTrainer.one_update = told
 recording = plant_recording(60, 3, (15, 25), 400, 5, random_state=0)
 model = CRBM(n_hidden=4, l1=0.01, n_updates=10**6, batch_size=50, n_chains=16, n_gibbs=2)
 model.fit(recording)

@@ -167,8 +167,8 @@ def save_page(scene: Scene, path: str | os.PathLike) -> Path:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Assemblies</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         "<style>:root { color-scheme: light dark; }\n"
-        "body { font: 16px sans-serif; margin: 1rem auto; max-width: 60rem; }</style>\n"
-        "</head><body><main><h1>Assemblies</h1>\n"
+        "body { font: 16px sans-serif; max-width: 60rem; margin: 1rem auto; padding: 0 1rem; }\n"
+        "</style></head><body><main><h1>Assemblies</h1>\n"
         f"{_box(scene, 'viewer', addresses)}\n</main></body></html>\n"
     )
     arrays = json.dumps(scene_data(scene))

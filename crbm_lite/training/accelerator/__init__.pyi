@@ -3,6 +3,7 @@ from .devices import DeviceMemoryError as DeviceMemoryError
 from .devices import Devices as Devices
 from .devices import check_memory as check_memory
 from .devices import memory_needed as memory_needed
+from .devices import warn_without_accelerator as warn_without_accelerator
 from .drelu import cumulant as cumulant
 from .drelu import hidden_statistics as hidden_statistics
 from .drelu import partial_moments as partial_moments

@@ -1,7 +1,7 @@
 """Where the accelerator backend runs: the devices, how arrays lie on them, whether they fit.
 
-No equations. The neurons are split evenly over all devices that JAX shows (``jax.devices()``; hide
-some by CUDA_VISIBLE_DEVICES); what has no neuron axis is on each of them. This module is imported
+The neurons are split evenly over all devices that JAX shows (``jax.devices()``; some can be hidden
+by CUDA_VISIBLE_DEVICES). Arrays without a neuron axis are on each of them. This module is imported
 only where JAX is asked for.
 """
 
@@ -17,7 +17,14 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from crbm_lite.training.hyperparameters import HyperparameterError
 
-__all__ = ["BackendWarning", "DeviceMemoryError", "Devices", "check_memory", "memory_needed"]
+__all__ = [
+    "BackendWarning",
+    "DeviceMemoryError",
+    "Devices",
+    "check_memory",
+    "memory_needed",
+    "warn_without_accelerator",
+]
 
 # which axis of an array runs over the neurons, see `crbm_lite.training.accelerator.update`
 _NEURON_AXIS = {
@@ -32,11 +39,11 @@ class DeviceMemoryError(HyperparameterError):
 
 
 class BackendWarning(UserWarning):
-    """The backend that was asked for runs, but not where one would want it to."""
+    """A backend that runs, but not where one would want it to."""
 
 
 def warn_without_accelerator() -> None:
-    """Say it where JAX has nothing but the CPU.
+    """Warn where JAX has nothing but the CPU.
 
     Warns
     -----
@@ -44,8 +51,8 @@ def warn_without_accelerator() -> None:
     """
     if jax.default_backend() == "cpu":
         warnings.warn(
-            "JAX sees no GPU: backend='jax' runs on the CPU, where backend='numba' is faster. For "
-            "an NVIDIA card: pip install 'jax[cuda13]' (or 'jax[cuda12]' for an older driver).",
+            "JAX sees no GPU, so backend='jax' runs on the CPU, where backend='numba' is faster. "
+            "For an NVIDIA card: pip install 'jax[cuda13]', or 'jax[cuda12]' with an older driver",
             BackendWarning,
             stacklevel=2,
         )
@@ -54,13 +61,15 @@ def warn_without_accelerator() -> None:
 def memory_needed(
     n_neurons: int, n_hidden: int, n_chains: int, batch_size: int, n_frames: int, jumps: bool = True
 ) -> int:
-    """Bytes of all devices together that a training takes at its peak, within about a third.
+    """Estimate the bytes of all devices together that a training takes at its peak.
+
+    The estimate is right within about a third.
 
     Parameters
     ----------
     n_neurons, n_hidden, n_chains, batch_size, n_frames : int
-    jumps : bool
-        Whether hidden units jump: this takes W once more.
+    jumps : bool, default True
+        Whether hidden units jump, which takes the room of W once more.
 
     Examples
     --------
@@ -77,12 +86,12 @@ def memory_needed(
 def check_memory(
     available: int, n_devices: int, n_neurons: int, n_hidden: int, *rest: int, jumps: bool = True
 ) -> None:
-    """Whether a training fits; ``rest`` are the further arguments of `memory_needed`.
+    """Check that a training fits; ``rest`` are the further arguments of `memory_needed`.
 
     Raises
     ------
     DeviceMemoryError
-        If not: how much is needed, and what would fit.
+        If it does not. The message says how much is needed, and what would fit.
 
     Examples
     --------
@@ -103,13 +112,13 @@ def check_memory(
         advice.insert(1, f"n_hidden = {m_fit:,}")
     raise DeviceMemoryError(
         f"N = {n_neurons:,} and n_hidden = {n_hidden:,} need {needed / 1e9:.3g} GB of device "
-        f"memory and {available / 1e9:.3g} GB are there ({n_devices} device(s)). What would fit: "
-        f"{', or '.join(advice)}; fewer chains or frames save little."
+        f"memory and {available / 1e9:.3g} GB are there ({n_devices} device(s)): take "
+        f"{', or '.join(advice)}; fewer chains or frames save little"
     )
 
 
 class Devices:
-    """All devices in a row, the neurons split over them.
+    """Hold all devices in a row, with the neurons split over them.
 
     Parameters
     ----------
@@ -118,7 +127,8 @@ class Devices:
     Attributes
     ----------
     n_padded : int
-        Neurons with those that fill up the last device; a multiple of eight a device.
+        Number of neurons with those that fill up the last device; each device has a multiple of
+        eight.
     """
 
     def __init__(self, n_neurons: int) -> None:
@@ -128,7 +138,7 @@ class Devices:
 
     @property
     def available(self) -> int:
-        """Free bytes of all devices together; of a CPU, the machine's memory."""
+        """Free bytes of all devices together; on a CPU, the machine's memory."""
         stats = [device.memory_stats() for device in self.mesh.local_devices]
         if any(s is None for s in stats):
             return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

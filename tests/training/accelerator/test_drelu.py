@@ -6,7 +6,7 @@ from scipy.integrate import cumulative_trapezoid
 from scipy.stats import kstest
 
 from crbm_lite.core.drelu import DReLU
-from crbm_lite.training import update_kernels as updates
+from crbm_lite.training import update_kernels as kernels
 
 jax = pytest.importorskip("jax")
 
@@ -44,11 +44,11 @@ def test_cumulant_mean_and_variance_agree_to_1e_9(grid):
 def test_statistics_of_the_data_phase_agree(grid):
     potential, inputs = grid
     mean_h = np.random.default_rng(1).normal(size=potential.shape[1])
-    expected = updates.hidden_statistics(inputs, potential, mean_h)
+    expected = kernels.hidden_statistics(inputs, potential, mean_h)
     with jax.enable_x64(True):
         found = np.asarray(jax.jit(jax_drelu.hidden_statistics)(inputs, potential, mean_h))
     assert found.dtype == np.float64
-    for k in range(updates.N_STATISTICS):
+    for k in range(kernels.N_STATISTICS):
         np.testing.assert_allclose(found[k], expected[k], rtol=1e-7, atol=1e-12, err_msg=str(k))
 
 

@@ -1,0 +1,251 @@
+r"""Stability selection: which assemblies, and which of their members, another recording would show.
+
+A model is trained again and again on half of the frames (Meinshausen & Buehlmann 2010). The
+recording is cut into blocks, half of the blocks are drawn at random, and the other half makes the
+next run: the two runs of a pair share no frame (Shah & Samworth 2013). The start of a training is
+made of its own frames, so they share no start either. Seeds that differ on the same frames are no
+evidence: they begin at the same rotated components.
+
+Each run's assemblies are matched with those of a model of all frames. An assembly is *found* in a
+run if the weights of the two correlate with at least `min_correlation`. Its probability is the
+share of runs in which it is found. A neuron's membership probability is the share of runs in which
+the assembly is found and the neuron's weight is not 0.
+
+The null is the same on frames in which every neuron is shifted in time by itself
+(`crbm_lite.recordings.controls.shift_time`): what is found there says nothing about assemblies.
+
+For a neuron that is a member by chance alone, the expected number of false members among the p = N
+M weights, with the membership probability at least :math:`\pi > 1/2`, is at most
+
+.. math:: \frac{q^2}{(2 \pi - 1)\, p},
+
+where q is the mean number of weights that are not 0 in a run (their Theorem 1, under
+exchangeability).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crbm_lite.assemblies.matching import match_assemblies
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.recordings.controls import shift_time
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+    from crbm_lite.model.model import CRBM
+
+__all__ = ["StabilitySelection", "stability_selection"]
+
+
+@dataclass(frozen=True, eq=False)
+class StabilitySelection:
+    """How often the assemblies of a model and their members are found again in half of the frames.
+
+    Attributes
+    ----------
+    weights : (N, M) float
+        Of the model of all frames, whose assemblies are asked for.
+    correlation : (n, M) float64
+        Absolute correlation of each assembly with its match in each run; NaN for hidden units
+        without weights.
+    membership : (N, M) float64
+        Share of the runs in which the assembly is found and the neuron belongs to it.
+    n_weights : float
+        Mean number of weights of a run that are not 0.
+    null_correlation : (n_null, M) float64
+        As `correlation`, on frames shifted in time.
+    null_membership : (N, M) float64
+        As `membership`, on frames shifted in time.
+    min_correlation : float
+        From here on an assembly counts as found.
+    """
+
+    weights: np.ndarray = field(repr=False)
+    correlation: np.ndarray = field(repr=False)
+    membership: np.ndarray = field(repr=False)
+    n_weights: float
+    null_correlation: np.ndarray = field(repr=False)
+    null_membership: np.ndarray = field(repr=False)
+    min_correlation: float
+
+    @property
+    def probability(self) -> np.ndarray:
+        """Share of the runs in which each assembly is found, (M,); NaN for units without any."""
+        return _share_found(self.correlation, self.min_correlation)
+
+    @property
+    def null_probability(self) -> np.ndarray:
+        """The same on frames shifted in time, (M,)."""
+        return _share_found(self.null_correlation, self.min_correlation)
+
+    def members(self, probability: float = 0.8) -> np.ndarray:
+        """Tell the stable members of each assembly, (N, M) bool.
+
+        Parameters
+        ----------
+        probability : float
+            Least membership probability of a stable member (default 0.8).
+        """
+        return self.membership >= probability
+
+    def false_members(self, probability: float = 0.8) -> float:
+        """Bound the expected number of false members among all stable ones (see the module).
+
+        Parameters
+        ----------
+        probability : float
+            Least membership probability of a stable member, above 1/2 (default 0.8).
+
+        Raises
+        ------
+        ValueError
+            If `probability` is not above 1/2.
+
+        Examples
+        --------
+        >>> w, r, nobody = np.ones((100, 5)), np.zeros((2, 5)), np.zeros((100, 5))
+        >>> found = StabilitySelection(w, r, nobody, 50.0, r, nobody, min_correlation=0.5)
+        >>> round(found.false_members(0.75), 6)
+        10.0
+        """
+        if not probability > 0.5:
+            raise ValueError(f"probability is {probability}: give more than 1/2")
+        return self.n_weights**2 / ((2 * probability - 1) * self.weights.size)
+
+    def table(self, probability: float = 0.8) -> str:
+        """Plain text, one line per assembly, the most stable first.
+
+        Parameters
+        ----------
+        probability : float
+            Least membership probability of a stable member (default 0.8).
+        """
+        lines = [" unit  members  stable members  found in  median r  found in shifted time"]
+        sizes, stable = (self.weights != 0).sum(axis=0), self.members(probability).sum(axis=0)
+        median = np.median(self.correlation, axis=0)
+        used = np.flatnonzero(sizes)
+        for mu in used[np.argsort(-self.probability[used], kind="stable")]:
+            lines.append(
+                f"{mu:>5}{sizes[mu]:>9,}{stable[mu]:>16,}{self.probability[mu]:>10.0%}"
+                f"{median[mu]:>10.2f}{self.null_probability[mu]:>23.0%}"
+            )
+        return "\n".join(lines)
+
+
+def _share_found(correlation: np.ndarray, least: float) -> np.ndarray:
+    if len(correlation) == 0:
+        return np.full(correlation.shape[1], np.nan)
+    return np.where(np.isnan(correlation), np.nan, correlation >= least).mean(axis=0)
+
+
+def stability_selection(
+    recording: object,
+    model: CRBM,
+    n: int = 20,
+    *,
+    n_null: int = 4,
+    n_blocks: int = 20,
+    min_correlation: float = 0.5,
+    fit: Callable[[CRBM, scipy.sparse.csr_array], CRBM] | None = None,
+    random_state: int = 0,
+) -> StabilitySelection:
+    """Train on many halves of a recording and count how often each assembly and member is found.
+
+    Parameters
+    ----------
+    recording : Recording, (T, N) array of 0/1 or scipy.sparse matrix
+        All frames from which assemblies are drawn.
+    model : CRBM
+        If it is fitted, its assemblies are asked for; else one is fitted to all frames. Its
+        hyperparameters train every run. It is not changed.
+    n : int
+        Runs, each on half of the frames (default 20).
+    n_null : int
+        Runs on halves of frames shifted in time (default 4).
+    n_blocks : int
+        Contiguous blocks of frames that are drawn (default 20). They should be longer than an
+        assembly stays active.
+    min_correlation : float
+        Correlation of weights from which an assembly is found (default 0.5).
+    fit : callable, optional
+        Trains a model on frames and returns it, such as `crbm_lite.model.cache.cached_fit`, with
+        which a search that was interrupted goes on (default: ``model.fit(frames)``).
+    random_state : int
+        Chooses blocks and shifts (default 0). Run k is trained with the seed ``random_state + k``.
+
+    Returns
+    -------
+    StabilitySelection
+
+    Raises
+    ------
+    ValueError
+        If the spikes are not binary, or an option is out of range.
+
+    Examples
+    --------
+    >>> from crbm_lite import CRBM, plant_recording
+    >>> recording = plant_recording(30, 2, size_range=(10, 15), n_frames=300, n_unassigned=0)
+    >>> model = CRBM(n_hidden=2, l1=0.01, n_updates=20, progress=False, random_state=0)
+    >>> found = stability_selection(recording, model, 2, n_null=1, fit=lambda m, v: m.fit(v))
+    >>> found.correlation.shape, found.membership.shape
+    ((2, 2), (30, 2))
+    """
+    from sklearn.base import clone
+
+    spikes = as_spikes(recording, "recording")
+    if n < 2 or n_null < 0:
+        raise ValueError(f"n and n_null are {n} and {n_null}: give at least 2 runs and 0 null runs")
+    if not 2 <= n_blocks <= spikes.n_frames:
+        raise ValueError(f"n_blocks is {n_blocks}: give 2 to {spikes.n_frames}, the frames")
+    if not 0 < min_correlation <= 1:
+        raise ValueError(f"min_correlation is {min_correlation}: give more than 0, at most 1")
+    train = fit or (lambda new, frames: new.fit(frames))
+    rng = np.random.default_rng(random_state)
+    v = spikes.to_csr(np.uint8)
+    weights = (model if hasattr(model, "weights_") else train(clone(model), v)).weights_
+    seed = iter(range(random_state, random_state + n + n_null))
+
+    def runs(frames: scipy.sparse.csr_array, count: int) -> Iterator[np.ndarray]:
+        """Train on halves of these frames, one after the other, and yield the weights."""
+        for half in _halves(spikes.n_frames, n_blocks, count, rng):
+            new = clone(model).set_params(random_state=next(seed))
+            yield train(new, frames[half]).weights_
+
+    found = _match(weights, runs(v, n), n, min_correlation)
+    null = _match(weights, runs(shift_time(spikes, rng), n_null), n_null, min_correlation)
+    return StabilitySelection(weights, *found, *null[:2], min_correlation)
+
+
+def _halves(n_frames: int, n_blocks: int, n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Draw the frames of half of the blocks; every second time take the blocks that were left."""
+    blocks = np.array_split(np.arange(n_frames), n_blocks)
+    for k in range(n):
+        if k % 2 == 0:
+            order = rng.permutation(n_blocks)
+        drawn = order[: n_blocks // 2] if k % 2 == 0 else order[n_blocks // 2 :]
+        yield np.concatenate([blocks[b] for b in np.sort(drawn)])
+
+
+def _match(
+    weights: np.ndarray, runs: Iterator[np.ndarray], n: int, least: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Correlations (n, M), membership (N, M) and mean number of weights of n runs."""
+    used = (weights != 0).any(axis=0)
+    correlation = np.full((n, weights.shape[1]), np.nan)
+    correlation[:, used] = 0.0
+    count, n_weights = np.zeros(weights.shape), 0
+    for k, run in enumerate(runs):
+        n_weights += np.count_nonzero(run)
+        match = match_assemblies(weights, run)
+        r = np.abs(match.correlation)
+        correlation[k, match.first] = np.where(used[match.first], r, np.nan)
+        again = (r >= least) & used[match.first]
+        count[:, match.first[again]] += run[:, match.second[again]] != 0
+    return correlation, count / max(n, 1), n_weights / max(n, 1)

@@ -1,0 +1,65 @@
+"""Where training begins: the warm start, the random one, and how lambda comes after each."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.simulation.planted import plant_recording
+from crbm_lite.training.hyperparameters import Schedule
+from crbm_lite.training.linear_units import find_linear_units
+from crbm_lite.training.start import random_start, warm_start
+from crbm_lite.training.update_plan import UpdatePlan
+from tests.training.enumerable import variance_of_h
+from tests.training.runs import correlations_with_truth, fit
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return plant_recording(600, 6, (70, 120), 2000, 100, random_state=0)
+
+
+def test_the_warm_start_sees_the_planted_assemblies(planted):
+    spikes, rng = as_spikes(planted.spikes), np.random.default_rng(0)
+    units = find_linear_units(spikes, 8, 0.01, rng)
+    assert units.h.shape[1] == 6
+    np.testing.assert_allclose(units.h.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(units.h.var(axis=0), 1, atol=1e-2)
+    states = np.corrcoef(planted.truth.states.T.astype(float), units.h.T)[:6, 6:]
+    assert (np.abs(states).max(axis=1) > 0.7).all()
+    start = warm_start(spikes, 8, 0.01, rng)
+    assert start.n_linear_units == 6
+    assert (correlations_with_truth(start.weights, planted.truth).max(axis=1) > 0.7).all()
+    assert (start.potential[:2] > 0).all() and np.isfinite(start.potential).all()
+
+
+def test_noise_has_no_component_above_its_edge_and_starts_at_random():
+    spikes = as_spikes(np.random.default_rng(0).random((800, 200)) < 0.1)
+    assert warm_start(spikes, 5, 0.01, np.random.default_rng(0)) is None
+    start = random_start(spikes, 5, np.random.default_rng(0))
+    assert 0.009 < start.weights.std() < 0.011
+    variance = variance_of_h(spikes.dense(), start.weights.astype(float), start.potential)
+    np.testing.assert_allclose(variance, 1.0, rtol=1e-3)
+
+
+def test_lambda_comes_slowly_after_a_random_start_and_at_once_after_a_warm_one(planted):
+    spikes = as_spikes(planted.spikes)
+    schedule = Schedule(
+        n_updates=1000, batch_size=50, n_chains=10, n_gibbs=1, jump_every=0, l1=0.02,
+        learning_rate=1e-2, final_learning_rate=1e-4, decay_start=0.5, ramp=0.0,
+        average_from=0.5, beta2=0.9, epsilon=1e-6,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    start = random_start(spikes, 4, rng)
+    assert UpdatePlan(schedule, start, 100, rng).schedule.ramp == 0.3
+    warm = warm_start(spikes, 4, 0.02, rng)
+    assert UpdatePlan(schedule, warm, 100, rng).rates().l1 == 0.02
+    asked = UpdatePlan(replace(schedule, ramp=0.5), warm, 100, rng)
+    assert asked.schedule.ramp == 0.5
+
+
+def test_small_random_weights_survive_a_lambda_that_would_kill_them_at_once():
+    v = plant_recording(100, 4, (20, 30), 1500, 10, random_state=0).spikes
+    model = fit(v, n_hidden=4, init="random", l1=0.01, n_updates=800)
+    assert model.verdict_ != "collapsed"

@@ -1,0 +1,143 @@
+"""Stability selection on recordings whose assemblies are known, and on none."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from crbm_lite import CRBM, plant_recording
+from crbm_lite.assemblies.matching import match_assemblies
+from crbm_lite.validation.stability import StabilitySelection, stability_selection
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+MODEL = CRBM(
+    n_hidden=5, l1=0.01, n_updates=150, batch_size=100, n_chains=50, n_gibbs=5, random_state=0,
+    progress=False,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recording():
+    """Four assemblies, 20 neurons of none; the model has a hidden unit more."""
+    return plant_recording(
+        110, 4, size_range=(20, 30), n_frames=1600, n_unassigned=20, random_state=0
+    )
+
+
+@pytest.fixture(scope="module")
+def found(recording):
+    return stability_selection(recording, MODEL, 8, n_null=2)
+
+
+def test_planted_assemblies_are_found_and_nothing_in_shifted_time(recording, found):
+    truth = recording.truth.membership
+    match = match_assemblies(truth, found.weights)
+    assert (np.abs(match.correlation) > 0.8).all()
+    assert (found.probability[match.second] >= 7 / 8).all()
+    assert (np.nan_to_num(found.null_probability) == 0).all()
+    assert (found.null_membership == 0).all()
+    members = found.members(0.8)
+    for planted, unit in zip(match.first, match.second):
+        is_member = truth[:, planted] != 0
+        assert members[is_member, unit].mean() > 0.4
+        assert members[~is_member, unit].mean() < 0.02
+        assert found.membership[is_member, unit].mean() > 0.75
+        assert found.membership[~is_member, unit].mean() < 0.15
+    assert members.sum() > found.false_members(0.8) > 0
+
+
+def test_an_assembly_of_half_of_the_recording_is_not_stable(recording):
+    """Neurons that fire together in the first fifth only are an assembly there and nowhere else."""
+    spikes = recording.spikes.copy()
+    rng = np.random.default_rng(1)
+    loners = recording.truth.unassigned
+    together = rng.random(320) < 0.3
+    spikes[:320, loners] = rng.random((320, 20)) < np.where(together, 0.6, 0.02)[:, None]
+    found = stability_selection(spikes, MODEL, 8, n_null=0, n_blocks=5)
+    planted = np.zeros((110, 1))
+    planted[loners] = 1.0
+    match = match_assemblies(planted, found.weights)
+    assert abs(match.correlation[0]) > 0.6
+    lasting = np.setdiff1d(np.flatnonzero(found.weights.any(axis=0)), match.second)
+    assert found.probability[match.second[0]] < found.probability[lasting].min()
+    assert found.null_correlation.shape == (0, 5)
+
+
+def test_halves_are_blocks_and_pairs_share_no_frame(recording):
+    seen, seeds = [], []
+
+    class Watched:
+        def __init__(self, weights):
+            self.weights_ = weights
+
+    def fit(model, frames):
+        seen.append(frames)
+        seeds.append(model.random_state)
+        return Watched(np.eye(110, 5))
+
+    number = np.zeros((1600, 110), np.uint8)
+    number[:, :11] = (np.arange(1600)[:, None] >> np.arange(11)) & 1  # a frame carries its index
+    found = stability_selection(number, MODEL, 4, n_null=1, n_blocks=16, fit=fit, random_state=3)
+    whole, *halves, null = (
+        (v.toarray()[:, :11].astype(int) << np.arange(11)).sum(axis=1) for v in seen
+    )
+    np.testing.assert_array_equal(whole, np.arange(1600))
+    for first, second in (halves[:2], halves[2:]):
+        np.testing.assert_array_equal(np.sort(np.r_[first, second]), np.arange(1600))
+        for half in (first, second):
+            assert (np.diff(half) > 0).all()
+            assert set(np.unique(half // 100, return_counts=True)[1]) == {100}
+    assert not np.array_equal(halves[0], halves[2])
+    assert len(null) == 800 and not np.isin(np.diff(null), (1, 101)).all()
+    assert seeds == [0, 3, 4, 5, 6, 7]
+    np.testing.assert_array_equal(found.probability, 1.0)
+    np.testing.assert_array_equal(found.membership, np.eye(110, 5))
+    assert found.n_weights == 5
+
+
+def test_counts_are_those_of_the_definition():
+    """Runs that are given: the first has both assemblies, swapped and turned; the second one."""
+    weights = np.zeros((8, 3))
+    weights[:3, 0], weights[4:7, 1] = 1.0, 2.0
+    first = np.zeros((8, 3))
+    first[:4, 2], first[4:7, 0] = -1.0, 1.0
+    second = np.zeros((8, 3))
+    second[:3, 1] = 3.0
+    second[7, 0] = 1.0
+    runs = iter([first, second])
+
+    class Run:
+        def __init__(self, weights):
+            self.weights_ = weights
+
+    model = clone(MODEL)
+    model.weights_ = weights
+    found = stability_selection(
+        np.eye(40, 8), model, 2, n_null=0, fit=lambda model, frames: Run(next(runs))
+    )
+    np.testing.assert_array_equal(found.probability, [1.0, 0.5, np.nan])
+    expected = np.zeros((8, 3))
+    expected[:3, 0], expected[3, 0], expected[4:7, 1] = 1.0, 0.5, 0.5
+    np.testing.assert_array_equal(found.membership, expected)
+    assert found.n_weights == (7 + 4) / 2
+    np.testing.assert_array_equal(found.members(0.6), expected > 0.6)
+    assert found.table().splitlines()[1].split() == ["0", "3", "3", "100%", "0.89", "nan%"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n": 1}, "n and n_null are 1 and 4"),
+        ({"n_null": -1}, "n and n_null are 20 and -1"),
+        ({"n_blocks": 1}, "n_blocks is 1"),
+        ({"min_correlation": 0.0}, "min_correlation is 0.0"),
+        ({"recording": np.full((4, 4), 2)}, "recording must be binary"),
+    ],
+)
+def test_bad_options_are_named_before_anything_is_trained(change, message):
+    with pytest.raises(ValueError, match=message):
+        stability_selection(**({"recording": np.eye(40, 8), "model": MODEL} | change))
+    nothing = np.zeros((2, 2))
+    frozen = StabilitySelection(nothing, nothing, nothing, 0.0, nothing, nothing, 0.5)
+    with pytest.raises(ValueError, match=r"probability is 0\.5"):
+        frozen.false_members(0.5)
