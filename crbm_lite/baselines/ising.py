@@ -19,11 +19,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from scipy.special import logsumexp
 
 from crbm_lite.baselines.glm import GLM, fit_glm, fit_path, logistic_given_others
 from crbm_lite.baselines.tuning import Sweep, cross_validate
+from crbm_lite.core.compilation import parallel_njit
 from crbm_lite.core.random_numbers import uniform01
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh
@@ -33,7 +34,7 @@ __all__ = ["Ising", "fit_ising", "sweep_ising_l2", "symmetrised"]
 _MOST_NEURONS_ENUMERATED = 20
 
 
-@njit(parallel=True, nogil=True, cache=True)
+@parallel_njit(nogil=True)
 def _gibbs(fields, couplings, v, key, first_sweep, n_sweeps):
     """Sweep every chain over its neurons in order; v (n_chains, N) uint8 is changed in place."""
     n_chains, n_neurons = v.shape

@@ -28,7 +28,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from crbm_lite.core.compilation import cached_njit, parallel_njit
 
 __all__ = ["solve_traces"]
 
@@ -38,7 +40,7 @@ _PAD = 2  # zeros at either end of the arrays, so that the bands need no special
 _BEFORE = 2  # unknowns before the first frame
 
 
-@njit(cache=True)
+@cached_njit()
 def _solve_pentadiagonal(diagonal, below1, below2, p, q, factor1, factor2, pivot):
     """Solve for the right-hand sides p and q in place; arrays have two entries before the first."""
     end = diagonal.size - _PAD
@@ -54,7 +56,7 @@ def _solve_pentadiagonal(diagonal, below1, below2, p, q, factor1, factor2, pivot
         q[t] = q[t] / pivot[t] - factor1[t + 1] * q[t + 1] - factor2[t + 2] * q[t + 2]
 
 
-@njit(cache=True)
+@cached_njit()
 def _solve_stretch(y, decay, rise, gain, penalty_given_seen, events, before):
     """Minimise the objective of the module for y in units of its noise; return (b, minimum).
 
@@ -139,7 +141,7 @@ def _solve_stretch(y, decay, rise, gain, penalty_given_seen, events, before):
     return b + mean, value
 
 
-@njit(cache=True, parallel=True)
+@parallel_njit()
 def solve_traces(y, bounds, decay, rise, gain, penalty_given_seen, events, before, baseline, value):
     """Solve every stretch of traces y (N, T) in units of their noise.
 

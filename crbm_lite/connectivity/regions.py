@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
-from numba import njit, prange
+from numba import prange
+
+from crbm_lite.core.compilation import parallel_njit
 
 __all__ = ["RegionConnectivity", "aggregate_regions", "region_connectivity", "region_given_neuron"]
 
@@ -102,7 +104,7 @@ def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
     return region, int(region.max(initial=-1)) + 1
 
 
-@njit(cache=True, parallel=True, fastmath={"reassoc"})
+@parallel_njit(fastmath={"reassoc"})
 def _row_sums(
     row_starts, units, row_values, unit_starts, neurons, values, scales, region_starts, out
 ):

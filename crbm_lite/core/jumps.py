@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
+from crbm_lite.core.compilation import cached_njit, parallel_njit
 from crbm_lite.core.random_numbers import hash64, uniform01
 from crbm_lite.core.vector_code import ROWS_AHEAD, exp_f32, request_row
 
@@ -100,13 +101,13 @@ class _Offers(NamedTuple):
     log_ratio: np.ndarray
 
 
-@njit(cache=True)
+@cached_njit()
 def bin_of(h):
     """Find the bin of a value of h; below 0 or above the last where it lies out of reach."""
     return math.floor((math.asinh(h) + REACH) / BIN_WIDTH)
 
 
-@njit(cache=True)
+@cached_njit()
 def count_values(h, counts):
     """Add values h (samples, M) to counts (M, bins) of asinh(h)."""
     for t in range(h.shape[0]):
@@ -129,7 +130,7 @@ def proposal_given_counts(counts: np.ndarray) -> Proposal:
     return Proposal(cumulative / cumulative[:, -1:], np.log(share / np.diff(BIN_EDGES)))
 
 
-@njit(cache=True)
+@cached_njit()
 def columns_of(packed, rows_per_tile, n_hidden):
     """Transpose packed rows (`crbm_lite.core.sample_visible.PackedRows`)."""
     n_nonzero, columns, values = packed
@@ -184,7 +185,7 @@ def _propose(cumulative, key):
     return BIN_EDGES[b] + (BIN_EDGES[b + 1] - BIN_EDGES[b]) * uniform01(key, 1)
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_njit(error_model="numpy")
 def _propose_jumps(proposal, potential, scale, n_chains, key, h, offers):
     """Draw the offers of a sweep.
 
@@ -279,7 +280,7 @@ def _add_log_gain(odds, neurons, weights, first, last, step, largest, log_ratio,
             product[j] *= np.float64(first_pair) * np.float64(second_pair)
 
 
-@njit(cache=True, parallel=True, error_model="numpy", fastmath={"contract", "nsz"})
+@parallel_njit(error_model="numpy", fastmath={"contract", "nsz"})
 def _accept_jumps(fields, columns, scale, n_chains, key, offers, h, odds, n_accepted):
     """Make every offer to its hidden unit and chain, in the order of the units.
 

@@ -26,9 +26,10 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse
-from numba import njit, prange
+from numba import prange
 from scipy.special import expit
 
+from crbm_lite.core.compilation import parallel_njit
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.spikes import Spikes, as_spikes
 from crbm_lite.core.truncated_gaussian import log_half
@@ -40,7 +41,7 @@ _CHUNK_BYTES = 2**26  # of float64 probabilities in memory at once
 _NEGLIGIBLE = 37.0  # exp(-37) is below the rounding of 1
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_njit(error_model="numpy")
 def _log_odds_given_others(
     v, inputs, cumulants, row_starts, units, weights, gamma_plus, gamma_minus, theta_plus,
     theta_minus, log_odds,

@@ -8,7 +8,8 @@ vectorises. Both are bijections of the counter for a fixed key, so no value repe
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from crbm_lite.core.compilation import cached_njit
 
 __all__ = ["hash32", "hash64", "uniform01"]
 
@@ -20,7 +21,7 @@ _M2 = np.uint32(0x846CA68B)
 _TWO_M53 = 2.0**-53
 
 
-@njit(cache=True)
+@cached_njit()
 def hash64(key, counter):
     """Return 64 random bits for (key, counter), both uint64."""
     z = np.uint64(key) + (np.uint64(counter) + np.uint64(1)) * _GOLDEN
@@ -29,13 +30,13 @@ def hash64(key, counter):
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True)
+@cached_njit()
 def uniform01(key, counter):
     """Return a float64 in the open interval (0, 1), made of 53 random bits."""
     return (np.float64(hash64(key, counter) >> np.uint64(11)) + 0.5) * _TWO_M53
 
 
-@njit(cache=True)
+@cached_njit()
 def hash32(counter, key0, key1):
     """Return 32 random bits for a uint32 counter and two uint32 keys; loops of it vectorise."""
     x = np.uint32(counter + key0)

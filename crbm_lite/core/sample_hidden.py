@@ -15,6 +15,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
+from crbm_lite.core.compilation import parallel_njit
 from crbm_lite.core.random_numbers import hash64, uniform01
 from crbm_lite.core.truncated_gaussian import half_weight, log_half, sample_half
 
@@ -60,7 +61,7 @@ def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, scales, ke
     return sample_half(x, key) * (scale_plus if is_up else -scale_minus)
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_njit(error_model="numpy")
 def sample_h_given_input(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key, out):
     """Draw h given inputs I, both (T, M); frame t and unit mu use the random number t M + mu."""
     n_hidden = inp.shape[1]
@@ -88,7 +89,7 @@ def _sum_some(partial_input, first, last, total):
                 row[mu] += share[mu]
 
 
-@njit(cache=True, parallel=True)
+@parallel_njit()
 def sum_partial_input(partial_input, out):
     """Sum the tiles' parts of the hidden inputs: out (chains, M) float64."""
     n_chains = out.shape[0]
@@ -98,7 +99,7 @@ def sum_partial_input(partial_input, out):
         _sum_some(partial_input, first, last, out[first:last])
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_njit(error_model="numpy")
 def sample_h_given_partial_input(
     partial_input, scale, gamma_plus, gamma_minus, theta_plus, theta_minus, key, h
 ):

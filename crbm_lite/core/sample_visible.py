@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
+from crbm_lite.core.compilation import parallel_njit
 from crbm_lite.core.random_numbers import hash32, hash64
 from crbm_lite.core.register_products import LANES, add_product, packed_product
 from crbm_lite.core.vector_code import (
@@ -77,7 +78,7 @@ def padded_chains(n_chains: int) -> int:
     return -(-n_chains // LANES) * LANES
 
 
-@njit(cache=True, parallel=True)
+@parallel_njit()
 def pack_rows(weights, rows_per_tile, packed):
     """Fill ``packed`` rows with the entries of W (N, M) float32 that are not zero."""
     n_neurons, n_hidden = weights.shape
@@ -142,7 +143,7 @@ def _decide_the_open(first, inputs, n_chains, key, random_bytes, v, undecided, a
     return n_active
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
+@parallel_njit(fastmath=_FAST, error_model="numpy")
 def sample_v_given_h(fields, packed, h, n_chains, rows_per_tile, key, v, partial_input):
     """Draw v given h, and sum each tile's part of the new hidden inputs.
 
@@ -194,7 +195,7 @@ def sample_v_given_h(fields, packed, h, n_chains, rows_per_tile, key, v, partial
                 add_row(share[c], starts[r], starts[r + 1], columns, values)
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
+@parallel_njit(fastmath=_FAST, error_model="numpy")
 def sample_v_given_h_dense(fields, weights, h, n_chains, rows_per_tile, key, v, partial_input):
     """Do as ``sample_v_given_h`` with a W (N, M) read whole: four neurons share the loads of h."""
     n_neurons, n_hidden, n_padded = fields.shape[0], h.shape[0], h.shape[1]
@@ -223,7 +224,7 @@ def sample_v_given_h_dense(fields, weights, h, n_chains, rows_per_tile, key, v, 
                     chain_share[mu] += w[mu]
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
+@parallel_njit(fastmath=_FAST, error_model="numpy")
 def partial_input_given_v(packed, n_chains, rows_per_tile, v, partial_input):
     """Sum each tile's part of the hidden inputs of given spikes v (N, padded chains)."""
     n_nonzero, columns, values = packed
@@ -241,7 +242,7 @@ def partial_input_given_v(packed, n_chains, rows_per_tile, v, partial_input):
             start = end
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST, error_model="numpy")
+@parallel_njit(fastmath=_FAST, error_model="numpy")
 def partial_input_given_batch(packed, starts, frames, rows_per_tile, partial_input):
     """Do as ``partial_input_given_v`` for a batch of data, with partial_input (tiles, batch, M).
 

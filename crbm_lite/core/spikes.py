@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
-from numba import njit, prange
+from numba import prange
+
+from crbm_lite.core.compilation import cached_njit, parallel_njit
 
 __all__ = [
     "Spikes",
@@ -113,7 +115,7 @@ class Spikes:
         return out
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_njit(error_model="numpy")
 def input_given_spikes(frame_starts, neurons, frames, weights, out):
     """Compute I = vW of chosen frames of a recording: out (frames, M) float64.
 
@@ -139,7 +141,7 @@ def input_given_spikes(frame_starts, neurons, frames, weights, out):
                 next_spike[row - first] = k
 
 
-@njit(cache=True)
+@cached_njit()
 def frames_given_neuron(frame_starts, neurons, frames, n_neurons):
     """Transpose chosen frames: neuron i is active in rows[starts[i]:starts[i + 1]] of them."""
     starts = np.zeros(n_neurons + 1, np.int64)
@@ -158,7 +160,7 @@ def frames_given_neuron(frame_starts, neurons, frames, n_neurons):
     return starts, rows
 
 
-@njit(cache=True, parallel=True)
+@parallel_njit()
 def _sum_over_frames(starts, frames, y, out):
     for i in prange(out.shape[0]):
         total = out[i]

@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from crbm_lite.core.compilation import refuse_after_fork
 from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.partition import all_states, log_partition_ais
@@ -224,6 +225,10 @@ class CRBM(TransformerMixin, BaseEstimator):
             If the checkpoint and the one before it are damaged, or belong to another run.
         FileExistsError
             If there is a checkpoint already and `resume` is False.
+        ForkedProcessError
+            A RuntimeError: this process was forked from one that has already computed, as
+            ``multiprocessing`` does by default on Linux up to Python 3.13; other methods raise it,
+            too.
         OSError
             If the checkpoint cannot be written; this is tried before the training begins.
 
@@ -236,6 +241,7 @@ class CRBM(TransformerMixin, BaseEstimator):
         """
         from tqdm.auto import tqdm
 
+        refuse_after_fork()
         schedule = checked_schedule(self)
         spikes = as_spikes(v)
         check_trainable(spikes, self.batch_size)

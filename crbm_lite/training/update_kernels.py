@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
+from crbm_lite.core.compilation import parallel_njit
 from crbm_lite.core.drelu import partial_moments
 from crbm_lite.core.sample_visible import add_row
 from crbm_lite.core.vector_code import SPARE_PLACES, nonzero_places, pack_nonzero
@@ -130,7 +131,7 @@ class Centre(NamedTuple):
     scale: np.ndarray
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_njit(error_model="numpy")
 def _fill_statistics(inputs, gamma_plus, gamma_minus, theta_plus, theta_minus, mean_h, out):
     """Fill out (N_STATISTICS, frames, M) for inputs (frames, M); Var is taken around mean_h."""
     for t in prange(inputs.shape[0]):
@@ -199,7 +200,7 @@ def _gradient_row(h_data, frames, h_chains, chains, drift, activity, out):
             out[mu] -= h[mu]
 
 
-@njit(cache=True, parallel=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+@parallel_njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def update_rows(neurons, batch, chains, centre, rates, sums):
     """Make one RMSprop step with an exact soft threshold for every weight and field.
 
@@ -276,7 +277,7 @@ def update_rows(neurons, batch, chains, centre, rates, sums):
             start = end
 
 
-@njit(cache=True, parallel=True)
+@parallel_njit()
 def move_mean(mean, x, share):
     """Move a mean (N, M) towards x by ``share`` of the way, in place."""
     for i in prange(mean.shape[0]):

@@ -28,8 +28,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit
 
+from crbm_lite.core.compilation import cached_njit
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.core.vector_code import population_count, trailing_zeros
 
@@ -38,7 +38,7 @@ __all__ = ["MomentSums", "SampleMoments", "sample_moments"]
 _CHUNK_BYTES = 2**25  # of dense uint8 frames in memory at once
 
 
-@njit(nogil=True, cache=True)
+@cached_njit(nogil=True)
 def _covariance_tile(words_a, counts_a, words_b, counts_b, n_frames, out):
     """Fill out[a, b] with (T c_ab - c_a c_b) / T^2; the numerator is an exact integer."""
     scale = float(n_frames) * float(n_frames)
@@ -50,7 +50,7 @@ def _covariance_tile(words_a, counts_a, words_b, counts_b, n_frames, out):
             out[a, b] = (n_frames * np.int64(both) - counts_a[a] * counts_b[b]) / scale
 
 
-@njit(nogil=True, cache=True)
+@cached_njit(nogil=True)
 def _covariance_of_pairs(words, counts, n_frames, first, second, out):
     """Fill out[k] with the covariance of the neurons first[k] and second[k]."""
     scale = float(n_frames) * float(n_frames)
@@ -62,7 +62,7 @@ def _covariance_of_pairs(words, counts, n_frames, first, second, out):
         out[pair] = (n_frames * np.int64(both) - counts[i] * counts[j]) / scale
 
 
-@njit(nogil=True, cache=True)
+@cached_njit(nogil=True)
 def _add_active_rows(words, h, out):
     """Add to out[i] the rows h[t] of the frames in which neuron i is active, in order of time."""
     for i in range(words.shape[0]):
@@ -75,7 +75,7 @@ def _add_active_rows(words, h, out):
                 bits &= bits - np.uint64(1)
 
 
-@njit(nogil=True, cache=True)
+@cached_njit(nogil=True)
 def _add_outer_products(d, out):
     """Add sum_t d[t, mu] d[t, nu] to out, in an order that threaded BLAS would not keep."""
     for t in range(d.shape[0]):

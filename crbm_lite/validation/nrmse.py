@@ -39,8 +39,8 @@ from dataclasses import dataclass, field
 
 import numba
 import numpy as np
-from numba import njit
 
+from crbm_lite.core.compilation import cached_njit
 from crbm_lite.validation.moments import SampleMoments
 
 __all__ = ["JointDensity", "StatisticScore", "score_covariances_vv", "score_entries"]
@@ -125,7 +125,7 @@ class StatisticScore:
         return bool(self.rmse_shuffled > np.exp(least) * self.rmse_optimal)
 
 
-@njit(nogil=True, cache=True)
+@cached_njit(nogil=True)
 def _sum_tile(x, y, z, low, bins_per_unit, histogram, out):
     """Fill `out` with the sums that `_score_given_sums` needs, and add to the histogram."""
     n = x.size

@@ -7,7 +7,6 @@ only where JAX is asked for.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 
@@ -15,6 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from crbm_lite.files.memory import memory_limit
 from crbm_lite.training.hyperparameters import HyperparameterError
 
 __all__ = [
@@ -141,7 +141,7 @@ class Devices:
         """Free bytes of all devices together; on a CPU, the machine's memory."""
         stats = [device.memory_stats() for device in self.mesh.local_devices]
         if any(s is None for s in stats):
-            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+            return memory_limit()
         free = min(s["bytes_limit"] - s["bytes_in_use"] for s in stats)
         return free * self.mesh.size
 
