@@ -27,7 +27,8 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_rate_hz, as_text
-from crbm_lite.files.hdf5 import RecordingError, check_fits
+from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.memory import check_fits
 from crbm_lite.importers.binarisation import ToBinary, binarise
 from crbm_lite.importers.labels import as_left_out, check_no_labels, neurons_left
 from crbm_lite.importers.options import takes_options_of

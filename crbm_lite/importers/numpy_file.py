@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError, check_fits
+from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.memory import check_fits
 from crbm_lite.importers.arrays import ArrayOptions, errors_name, recording_from_arrays
 from crbm_lite.importers.options import takes_options_of
 from crbm_lite.recordings.recording import Recording

@@ -196,7 +196,7 @@ def test_nullable_types_of_pandas(dtype):
     table.iloc[3, 4] = pd.NA
     with pytest.raises(ValueError, match="spikes holds NaN"):
         Recording(table, 2.0)
-    with pytest.raises(ValueError, match="v contains NaN"):
+    with pytest.raises(ValueError, match="v holds NaN"):
         as_spikes(table)
     mixed = pd.DataFrame({"a": pd.array([1, 0], "Int8"), "b": [True, False], "c": [0.0, 1.0]})
     assert Recording(mixed, 2.0).spikes.tolist() == [[1, 1, 0], [0, 0, 1]]
