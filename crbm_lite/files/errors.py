@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-__all__ = ["FAILURES", "FileError", "RecordingError", "named_failures", "one_line"]
+__all__ = [
+    "FAILURES",
+    "FileError",
+    "RecordingError",
+    "check_regular_file",
+    "named_failures",
+    "one_line",
+]
 
 # What readers raise on a damaged file. Whatever else they raise is a mistake of ours.
 FAILURES = (
@@ -32,6 +41,38 @@ def one_line(error: BaseException) -> str:
     """
     quoted = isinstance(error, KeyError) and error.args
     return " ".join(str(error.args[0] if quoted else error).split())
+
+
+def check_regular_file(path: Path, kind: type[FileError] = RecordingError) -> None:
+    """Raise unless a path leads to a regular file that may be read.
+
+    A named pipe would let the reader wait for ever.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileError
+        Of that kind, if it is something else or may not be read.
+
+    Examples
+    --------
+    >>> check_regular_file(Path("/dev/null"))
+    Traceback (most recent call last):
+    crbm_lite.files.errors.RecordingError: /dev/null is no regular file: give the path of a file
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            path.open("rb").close()  # the system says more plainly than HDF5 why it cannot
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except OSError as error:
+        raise kind(f"{path}: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
+        raise kind(f"{path}: Is a directory: give the path of a file")
+    if not stat.S_ISREG(mode):
+        raise kind(f"{path} is no regular file: give the path of a file")
 
 
 @contextmanager

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["cache_folder", "one_process_at_a_time", "whole_hdf5", "write_whole"]
+__all__ = [
+    "cache_folder",
+    "new_hdf5",
+    "one_process_at_a_time",
+    "synchronise",
+    "whole_hdf5",
+    "write_whole",
+]
 
 
 def cache_folder() -> Path:
@@ -77,10 +84,50 @@ def _locked(lock: Path) -> int | None:
 
 
 @contextmanager
+def _replaced(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary name beside a file, whose name it gets at the end, or nothing is left.
+
+    A link is followed: the file that it names is replaced, and the link stays.
+    """
+    real = Path(os.path.realpath(path))
+    part = real.with_name(f"{secrets.token_hex(8)}.part")
+    try:
+        yield part
+        synchronise(part)
+        os.replace(part, real)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno:  # the name that the user knows
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
+    synchronise(real.parent)
+
+
+def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all: under a temporary name, onto the disk, then renamed.
+
+    A link is followed: the file that it names is replaced, and the link stays.
+
+    Raises
+    ------
+    OSError
+        If there is no room, no folder, or no right to write; what was there is still there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder) / "text", b"all of it")
+    ...     (Path(folder) / "text").read_bytes()
+    b'all of it'
+    """
+    with _replaced(path) as part:
+        part.write_bytes(content)
+
+
+@contextmanager
 def whole_hdf5(path: str | os.PathLike, **options: object) -> Iterator[h5py.File]:
     """Open an HDF5 file to fill, which appears whole at the end, or not at all.
-
-    It is made in memory: on a full disk HDF5 fails untidily, and may take the process with it.
 
     Parameters
     ----------
@@ -102,42 +149,62 @@ def whole_hdf5(path: str | os.PathLike, **options: object) -> Iterator[h5py.File
     ...     int(h5py.File(Path(folder) / "one.h5")["x"][()])
     7
     """
-    import h5py
-
-    image = io.BytesIO()
-    with h5py.File(image, "w", **options) as file:
+    with _replaced(path) as part, new_hdf5(part, **options) as file:
         yield file
-    write_whole(path, image.getbuffer())
 
 
-def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> None:
-    """Write a file whole or not at all: under a temporary name, onto the disk, then renamed.
+@contextmanager
+def new_hdf5(path: str | os.PathLike, **options: object) -> Iterator[h5py.File]:
+    """Make an HDF5 file to fill; a failure to write it is raised after HDF5 has closed it.
 
-    A link is followed: the file that it names is replaced, and the link stays.
+    HDF5 itself fails untidily on a full disk, or where a quota or a limit of file size is met, and
+    may take the process with it. So it is not told of a failure while it writes.
 
     Raises
     ------
     OSError
-        If there is no room, no folder, or no right to write; what was there is still there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_whole(Path(folder) / "text", b"all of it")
-    ...     (Path(folder) / "text").read_bytes()
-    b'all of it'
+        If the file exists, or cannot be written.
     """
-    real = Path(os.path.realpath(path))
-    part = real.with_name(f"{secrets.token_hex(8)}.part")
+    import h5py
+
+    with _QuietFile(path, "x+") as stream:
+        try:
+            with h5py.File(stream, "w", **options) as file:
+                yield file
+        finally:
+            if stream.failure is not None:
+                raise stream.failure
+
+
+class _QuietFile(io.FileIO):
+    """A file that keeps its first failure to itself, and is silent from then on."""
+
+    failure: OSError | None = None
+
+    def write(self, data: bytes | memoryview) -> int:
+        view = memoryview(data).cast("B")
+        left = view
+        while left and self.failure is None:
+            try:
+                left = left[super().write(left) :]
+            except OSError as error:
+                self.failure = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return 0
+
+
+def synchronise(path: Path) -> None:
+    """Force a file, or the names in a folder, onto the disk."""
+    if path.is_dir() and os.name != "posix":
+        return  # Windows cannot open a folder
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
-        with part.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, real)
-    except BaseException as error:
-        part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno:  # the name that the user knows
-            raise type(error)(error.errno, error.strerror, str(path)) from error
-        raise
+        os.fsync(handle)
+    finally:
+        os.close(handle)

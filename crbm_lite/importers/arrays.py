@@ -27,7 +27,8 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text
-from crbm_lite.files.hdf5 import RecordingError, check_fits
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.memory import check_fits
 from crbm_lite.importers.binarisation import ToBinary, binarise
 from crbm_lite.importers.binning import BinnedSpikes, bin_spike_times
 from crbm_lite.importers.labels import as_left_out, check_no_labels, neurons_left

@@ -1,12 +1,11 @@
-"""Saving and loading models: HDF5, versioned, never executable, every number under a checksum.
+"""The layout of a model file: HDF5, versioned, never executable, every number under a checksum.
 
-Layout of version 2: root attributes ``format`` = "crbm_lite model", ``version`` = 2,
-``hyperparameters`` (JSON), ``verdict`` (JSON); datasets ``weights`` (N, M), ``fields`` (N,),
-``gamma_plus``, ``gamma_minus``, ``theta_plus``, ``theta_minus`` (M,), ``chains`` (chains, N) and
-the groups ``history`` and ``certificate``. Datasets carry a checksum each (Fletcher's), and the
-file format is one that checks what it keeps about them, attributes included; single numbers are
-datasets of one element. Version 1, which is still read, had no checksums and ``random_state`` was
-not kept.
+Version 2 has the root attributes ``format`` = "crbm_lite model", ``version`` = 2,
+``hyperparameters`` (JSON) and ``verdict`` (JSON), the datasets ``weights`` (N, M), ``fields`` (N,),
+``gamma_plus``, ``gamma_minus``, ``theta_plus``, ``theta_minus`` (M,) and ``chains`` (chains, N),
+and the groups ``history`` and ``certificate``. Every dataset carries a checksum (Fletcher's), and
+the file format is one that checks what it keeps about them, attributes included. Single numbers are
+datasets of one element. Version 1, which is still read, had no checksums and no ``random_state``.
 """
 
 from __future__ import annotations
@@ -18,10 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from crbm_lite.files.errors import FAILURES, FileError, one_line
-from crbm_lite.files.hdf5 import write_dataset
-from crbm_lite.files.heaps import check_heaps
+from crbm_lite.files.errors import FileError
+from crbm_lite.files.hdf5 import (
+    open_hdf5,
+    read_all_arrays,
+    read_attribute,
+    read_text,
+    write_dataset,
+)
 from crbm_lite.files.whole import whole_hdf5
+
+__all__ = ["ModelFileError", "arrays_of", "read_model", "result_of", "write_model"]
 
 FORMAT, VERSION = "crbm_lite model", 2
 _READABLE = (1, 2)
@@ -34,7 +40,7 @@ class ModelFileError(FileError):
 def write_model(
     path: str | os.PathLike, arrays: dict[str, np.ndarray], attributes: dict[str, object]
 ) -> Path:
-    """Write arrays and JSON-able attributes to ``path``; whole or not at all.
+    """Write arrays, and attributes that JSON can hold, to a file that appears whole or not at all.
 
     Raises
     ------
@@ -52,56 +58,37 @@ def write_model(
 
 
 def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, object]]:
-    """Arrays and attributes of a model file.
+    """Read the arrays and attributes of a model file.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ModelFileError
-        If it is not HDF5, is truncated or damaged, is not a model, or is of a later version.
+        If it is not HDF5, is truncated or damaged, is not a model, or is of a later version; if its
+        numbers lie in other files, were never written, or are too many for the memory.
     """
-    import h5py
-
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no model file {path}")
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        check_heaps(path)  # the texts of version 1 lie there
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") not in (FORMAT, FORMAT.encode()):
-                raise ModelFileError(f"{path} is an HDF5 file but not a {FORMAT} file.")
-            version = file.attrs.get("version")
-            if version not in _READABLE:
-                readable = " and ".join(map(str, _READABLE))
-                raise ModelFileError(
-                    f"{path} has model format version {version}; this crbm_lite reads {readable}. "
-                    "Load it with the release that wrote it, or update crbm_lite."
-                )
-            attributes = {
-                name: json.loads(value)
-                for name, value in file.attrs.items()
-                if name not in ("format", "version")
-            }
-
-            def keep(name: str, item: object) -> None:
-                if isinstance(item, h5py.Dataset):
-                    arrays[name] = item[()]
-
-            file.visititems(keep)
-    except ModelFileError:
-        raise
-    except FAILURES as error:
-        raise ModelFileError(
-            f"{path} cannot be read as an HDF5 model file; it is truncated or damaged "
-            f"({one_line(error)})."
-        ) from error
-    return arrays, attributes
+    with open_hdf5(path, ModelFileError) as file:
+        if read_attribute(file, "format") not in (FORMAT, FORMAT.encode()):
+            raise ModelFileError(f"{path} is an HDF5 file but not a {FORMAT} file")
+        version = read_attribute(file, "version")
+        if version not in _READABLE:
+            raise ModelFileError(
+                f"{path} has model format version {version}; this crbm_lite reads "
+                f"{' and '.join(map(str, _READABLE))}: load it with the release that wrote it, or "
+                "update crbm_lite"
+            )
+        attributes = {
+            name: json.loads(read_text(file, name))
+            for name in ("hyperparameters", "verdict")
+            if name in file.attrs
+        }
+        return read_all_arrays(file), attributes
 
 
 def arrays_of(group: str, result: object) -> dict[str, np.ndarray]:
-    """Fields of a result dataclass as arrays named group/field; words as UTF-8 bytes."""
+    """Take a result dataclass apart: arrays named group/field, words as UTF-8 bytes."""
     out = {}
     for field in fields(result):
         value = getattr(result, field.name)
@@ -112,9 +99,9 @@ def arrays_of(group: str, result: object) -> dict[str, np.ndarray]:
 
 
 def result_of(kind: type, group: str, arrays: dict[str, np.ndarray]) -> object:
-    """The result dataclass ``kind`` that `arrays_of` took apart.
+    """Put the result dataclass ``kind`` together that `arrays_of` took apart.
 
-    A number that the file's release did not know is NaN.
+    A number that the release which wrote the file did not know is NaN.
     """
     values = {}
     for field in fields(kind):

@@ -25,6 +25,7 @@ from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.partition import all_states, log_partition_ais
 from crbm_lite.core.spikes import Spikes, SpikesError, as_spikes
+from crbm_lite.files.errors import named_failures
 from crbm_lite.model.files import ModelFileError, arrays_of, read_model, result_of, write_model
 from crbm_lite.training.certificate import Certificate
 from crbm_lite.training.hyperparameters import (
@@ -611,7 +612,7 @@ class CRBM(TransformerMixin, BaseEstimator):
             A ValueError: the file is no model, is damaged, or is of another version.
         """
         arrays, attributes = read_model(path)
-        try:
+        with named_failures(f"model file {path}", ModelFileError):
             model = cls(**attributes["hyperparameters"])
             checked = cls.from_parameters(
                 arrays["weights"], arrays["fields"], *(arrays[name] for name in PARAMETERS)
@@ -624,6 +625,4 @@ class CRBM(TransformerMixin, BaseEstimator):
                 model.certificate_ = result_of(Certificate, "certificate", arrays)
                 model.verdict_ = attributes["verdict"]
                 model.converged_ = model.verdict_ == "converged"
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(f"{path} is incomplete or damaged: {error!r}") from error
         return model

@@ -16,24 +16,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from errno import ENOSPC
 from pathlib import Path
 
 import numpy as np
 
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.files.errors import FileError, one_line
-from crbm_lite.files.heaps import check_heaps
+from crbm_lite.files.hdf5 import open_hdf5, read_all_arrays, read_attribute, read_text
+from crbm_lite.files.whole import new_hdf5, synchronise
 from crbm_lite.training.hyperparameters import run_hyperparameters
 
 __all__ = ["CheckpointError", "CheckpointFile", "CheckpointWarning", "run_identity"]
 
 FORMAT, VERSION = "crbm_lite checkpoint", 3
-_ROOM = 2**16  # bytes that HDF5 itself takes beside the arrays
 
 
 class CheckpointError(FileError):
@@ -187,24 +185,17 @@ class CheckpointFile:
             self._part.unlink(missing_ok=True)
             raise
         self._newest_is_good, self._newest = True, _mark(self.path)
-        _synchronise(self.path.parent)
+        synchronise(self.path.parent)
 
     def _write_part(self, identity: str, state: Mapping[str, np.ndarray]) -> None:
-        import h5py
-
-        # HDF5 fails untidily on a full disk, so it is not let to try
-        needed = sum(np.asarray(array).nbytes + 1024 for array in state.values()) + _ROOM
-        if shutil.disk_usage(self.path.parent).free < needed:
-            raise OSError(
-                ENOSPC, f"no space left: {needed / 1e6:.3g} MB needed", str(self.path.parent)
-            )
-        with h5py.File(self._part, "w") as file:
-            file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
-            file.attrs["identity"] = identity
-            file.attrs["sha256"] = _checksum(identity, state)
+        self._part.unlink(missing_ok=True)
+        with new_hdf5(self._part) as file:
+            file.attrs["format"], file.attrs["version"] = np.bytes_(FORMAT), VERSION
+            file.attrs["identity"] = np.bytes_(identity)
+            file.attrs["sha256"] = np.bytes_(_checksum(identity, state))
             for name, array in state.items():
                 file.create_dataset(name, data=array)
-        _synchronise(self._part)
+        synchronise(self._part)
 
     def read(self, wanted: Mapping | None = None) -> tuple[dict, dict[str, np.ndarray]] | None:
         """Identity and state of the newest undamaged checkpoint; None if there is no checkpoint.
@@ -264,36 +255,22 @@ def refuse_other_run(found: Mapping, wanted: Mapping, name: str) -> None:
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     """Identity and state of one file, its checksum compared."""
-    import h5py
-
     if not path.exists():
         raise CheckpointError(f"checkpoint {path} is missing.")
-    try:
-        check_heaps(path)
-        with h5py.File(path, "r") as file:
-            if file.attrs["format"] != FORMAT:
-                raise CheckpointError(f"{path} is an HDF5 file but not a {FORMAT}.")
-            if file.attrs["version"] != VERSION:
-                raise CheckpointError(
-                    f"{path} has checkpoint version {file.attrs['version']}; this crbm_lite reads "
-                    f"{VERSION}: finish the run with the release that began it."
-                )
-            state: dict[str, np.ndarray] = {}
-            file.visititems(lambda name, item: state.update(_array(name, item)))
-            identity, checksum = file.attrs["identity"], file.attrs["sha256"]
+    with open_hdf5(path, CheckpointError) as file:
+        if read_text(file, "format") != FORMAT:
+            raise CheckpointError(f"{path} is an HDF5 file but not a {FORMAT}.")
+        version = read_attribute(file, "version")
+        if version != VERSION:
+            raise CheckpointError(
+                f"{path} has checkpoint version {version}; this crbm_lite reads "
+                f"{VERSION}: finish the run with the release that began it."
+            )
+        identity, checksum = read_text(file, "identity"), read_text(file, "sha256")
+        state = read_all_arrays(file)
         if _checksum(identity, state) != checksum:
             raise CheckpointError(f"checkpoint {path} is damaged: its checksum is wrong.")
         return json.loads(identity), state
-    except CheckpointError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
-        raise CheckpointError(
-            f"checkpoint {path} is damaged or truncated ({one_line(error)})."
-        ) from error
-
-
-def _array(name: str, item: object) -> dict[str, np.ndarray]:
-    return {name: item[()]} if hasattr(item, "dtype") else {}
 
 
 def _mark(path: Path) -> tuple[int, ...] | None:
@@ -303,14 +280,3 @@ def _mark(path: Path) -> tuple[int, ...] | None:
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _synchronise(path: Path) -> None:
-    """Force a file, or the names in a folder, to the disk."""
-    if path.is_dir() and os.name != "posix":
-        return  # Windows cannot open a folder
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

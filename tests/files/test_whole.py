@@ -24,6 +24,43 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["old"]
 
 
+def test_the_name_in_the_folder_is_on_the_disk_too(tmp_path, monkeypatch):
+    synchronised, fsync = [], os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: synchronised.append(os.fstat(handle).st_ino) or fsync(handle)
+    )
+    write_whole(tmp_path / "x", b"all of it")
+    assert synchronised == [(tmp_path / "x").stat().st_ino, tmp_path.stat().st_ino]
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from crbm_lite.files.whole import new_hdf5, whole_hdf5
+folder, noise = Path(sys.argv[1]), np.random.default_rng(0).random(40_000)
+for limit in (100, 3_000, 30_000, 100_000, 300_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    for make in (whole_hdf5, new_hdf5):
+        try:
+            with make(folder / f"{make.__name__}{limit}", libver=("v110", "latest")) as file:
+                for k in range(1, 5):
+                    file.create_dataset(f"a/{k}", data=noise[: 9000 * k], chunks=(100,))
+                    file.create_dataset(f"b/{k}", data=noise[: 9000 * k])
+        except OSError as error:
+            print(error.errno)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on files there")
+def test_a_quota_that_is_met_is_an_error_and_not_the_end_of_the_process(tmp_path):
+    """HDF5 dies of SIGSEGV at some of these limits when it is told of the failure."""
+    words = [sys.executable, "-c", LIMITED, tmp_path]
+    found = subprocess.run(words, capture_output=True, text=True)
+    assert (found.returncode, found.stdout.split()) == (0, ["27"] * 10), found.stderr
+    assert not [name for name in os.listdir(tmp_path) if not name.startswith("new_hdf5")]
+
+
 def held_by_another_process(lock):
     """A process that holds a lock until it is killed."""
     code = (
