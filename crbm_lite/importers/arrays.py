@@ -27,7 +27,7 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.errors import RecordingError
 from crbm_lite.files.memory import check_fits
 from crbm_lite.importers.binarisation import ToBinary, binarise
 from crbm_lite.importers.binning import BinnedSpikes, bin_spike_times

@@ -16,7 +16,8 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_array, read_strings
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.hdf5 import open_hdf5, read_array, read_strings
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.cells import CellOptions, centres_given_footprints, recording_of_cells
 from crbm_lite.importers.options import takes_options_of

@@ -15,7 +15,8 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError, check_sound, open_hdf5, read_attribute
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.hdf5 import check_sound, open_hdf5, read_attribute
 from crbm_lite.files.heaps import check_texts
 from crbm_lite.importers.arrays import ArrayOptions, errors_name, recording_from_arrays
 from crbm_lite.importers.matlab5 import Matlab5File, as_cell

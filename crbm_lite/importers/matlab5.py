@@ -24,7 +24,8 @@ from typing import BinaryIO
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.files.hdf5 import RecordingError, check_fits
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.memory import check_fits
 
 __all__ = ["Matlab5File", "as_cell"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.errors import RecordingError
 from crbm_lite.files.memory import check_fits
 from crbm_lite.importers.arrays import (
     OF_SPIKE_TIMES,

@@ -16,7 +16,8 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_path, as_text
-from crbm_lite.files.hdf5 import RecordingError, check_sound, open_hdf5
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.hdf5 import check_sound, open_hdf5
 from crbm_lite.files.heaps import check_heaps
 from crbm_lite.importers.arrays import errors_name, rate_given_times
 from crbm_lite.importers.cells import CellOptions, centres_given_footprints, recording_of_cells

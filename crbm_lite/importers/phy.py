@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.checks.arguments import as_flag, as_number, as_path
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.errors import RecordingError
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binning import as_bin_s, bin_spike_times
 from crbm_lite.importers.numpy_file import load_npy

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crbm_lite.files.hdf5 import RecordingError, check_fits
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.memory import check_fits
 
 __all__ = ["Opaque", "as_numbers", "read_objects"]
 

@@ -15,7 +15,8 @@ from collections import Counter
 import numpy as np
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_array, read_strings
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.hdf5 import open_hdf5, read_array, read_strings
 from crbm_lite.importers.binning import as_bin_s, bin_spike_times
 from crbm_lite.recordings.recording import Recording
 

@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 
 from crbm_lite.checks.arguments import as_flag, as_path
-from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_attribute
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.hdf5 import open_hdf5, read_attribute
 from crbm_lite.files.whole import whole_hdf5
 from crbm_lite.recordings.layouts import (
     FORMAT,
