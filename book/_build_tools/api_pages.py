@@ -6,6 +6,7 @@ down, so that what a user calls stands above what it is built on.
 """
 
 import ast
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,16 +45,14 @@ def _order(modules: dict[str, str]) -> Callable[[str], tuple]:
 
 
 def title_and_text(docstring: str) -> tuple[str, str]:
-    """Split the head of a docstring into a title, up to its colon or full stop, and what follows.
+    """Split the head of a docstring into a title, up to its first mark, and what follows.
 
     >>> title_and_text("Recordings: spikes and places.")
     ('Recordings', 'Spikes and places.')
     """
     summary = " ".join(docstring.split("\n\n")[0].split())
-    title, colon, text = summary.partition(": ")
-    if not colon:
-        title, _, text = summary.partition(". ")
-    return title.rstrip("."), text[:1].upper() + text[1:]
+    title, *text = re.split("[:;.] ", summary, maxsplit=1)
+    return title.rstrip("."), "".join(text)[:1].upper() + "".join(text)[1:]
 
 
 def short_name(module: str) -> str:

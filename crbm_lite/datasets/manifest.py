@@ -14,10 +14,10 @@ from pathlib import Path
 
 from crbm_lite.checks.arguments import as_path, as_texts
 
-__all__ = ["SHA256", "DatasetEntry", "FileEntry", "read_manifest"]
+__all__ = ["DatasetEntry", "FileEntry", "read_manifest"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
-SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,6 @@ def _file(path: Path, dataset: str, name: object, fields: object) -> FileEntry:
         raise ValueError(f"{where}: url is {url!r}: give an https or http address")
     if n_bytes is not None and not (isinstance(n_bytes, int) and n_bytes > 0):
         raise ValueError(f"{where}: bytes is {n_bytes!r}: give a positive number or null")
-    if sha256 is not None and not (isinstance(sha256, str) and SHA256.fullmatch(sha256)):
+    if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
         raise ValueError(f"{where}: sha256 is {sha256!r}: give 64 hexadecimal digits or null")
     return FileEntry(name, url, n_bytes, sha256)

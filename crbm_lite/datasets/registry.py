@@ -17,13 +17,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from crbm_lite.datasets.download import ContentRefused, DownloadFailed, download_file
-from crbm_lite.datasets.manifest import SHA256, DatasetEntry, FileEntry, read_manifest
+from crbm_lite.datasets.manifest import DatasetEntry, FileEntry, read_manifest
 from crbm_lite.files.whole import cache_folder, one_process_at_a_time
 from crbm_lite.importers.retinal_waves import import_retinal_waves
 from crbm_lite.recordings.files import Recording
@@ -296,7 +297,7 @@ def _remembered(path: Path) -> str | None:
     """Read the hash of the first download, which is kept where the manifest knows none."""
     note = path.with_name(path.name + ".sha256")
     words = note.read_text(encoding="ascii", errors="replace").split() if note.exists() else []
-    return words[0] if words and SHA256.fullmatch(words[0]) else None
+    return words[0] if words and re.fullmatch("[0-9a-f]{64}", words[0]) else None
 
 
 def _remember(path: Path) -> None:

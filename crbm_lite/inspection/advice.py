@@ -1,29 +1,30 @@
 r"""What to train on a recording: M, lambda, updates, and what that will cost here.
 
-**Components.** Neurons are standardised, and the eigenvalues of their correlation matrix are held
-against those of the same spikes with every neuron shifted in time by an amount of its own (around
-the ends), which keeps rates and rhythms and destroys what neurons share. Components above the
-largest eigenvalue of eight such shifts and above the edge for independent frames (Marchenko &
-Pastur 1967), :math:`(1 + \sqrt{N / T})^2`, count as signal.
+**Components.** The eigenvalues of the neurons' correlation matrix are held against those of the
+same spikes after every neuron was shifted in time by an amount of its own. The shift keeps rates
+and rhythms and destroys what neurons share. A component counts as signal if it lies above the
+largest eigenvalue of eight such shifts, and above the edge for independent frames (Marchenko &
+Pastur 1967), :math:`(1 + \sqrt{N / T})^2`.
 
 **Correlation time.** With :math:`\rho_k` the autocorrelation of a component at lag k frames, T
-frames are worth :math:`T / \tau` independent ones, :math:`\tau = 1 + 2 \sum_k \rho_k`, the sum
-taken up to where :math:`\rho_k` first falls below 0.05; the median over the components.
+frames are worth :math:`T / \tau` independent ones, :math:`\tau = 1 + 2 \sum_k \rho_k`. The sum ends
+where :math:`\rho_k` first falls below 0.05, and tau is the median over the components.
 
-**lambda.** The penalty is held against covariances of neurons with hidden units of unit variance,
-and those of a member grow with its activity: a tenth of the mean activity p is a small part of
-them. In T frames they are known to a standard error of :math:`\sqrt{p (1 - p) / T}`: more than four
-of these are not needed against noise. And 0.02 at most, the paper's.
+**lambda.** The penalty is held against covariances of neurons with hidden units of unit variance.
+Those of a member grow with its activity, and a tenth of the mean activity p is a small part of
+them. In T frames they are known to a standard error of :math:`\sqrt{p (1 - p) / T}`, and four of
+these are enough against noise. The paper's 0.02 is the most that is suggested.
 
-**Rules**, from 213 short trainings on planted recordings of 100 to 3,000 neurons, 500 to 4,000
-frames and 1, 3 or 8 % activity (``python -m benchmarks.advice``): where T is worth 170 independent
-frames and neurons spike 50 times, the components are as many as the assemblies, and M = 1.4 times
-as many units found them all. From 50 spikes a neuron on, the rule for lambda reached nine tenths of
-the best nLLH or more. With 40 of them, at 1 % activity, 23 of 30 assemblies were found with 100 to
-1,000 neurons, and 20 of 20 with 3,000. From 1,200 updates to 2,400 the nLLH gained less than a
-twentieth. Recordings whose units overlap in most of their neurons (waves) need several times more.
+**Rules.** They come from 213 short trainings on planted recordings of 100 to 3,000 neurons, 500 to
+4,000 frames and 1, 3 or 8 % activity (``python -m benchmarks.advice``). Where T is worth 170
+independent frames and neurons spike 50 times, there are as many components as assemblies, and 1.4
+times as many units found all of them. From 50 spikes per neuron on, the rule for lambda reached
+nine tenths of the best nLLH or more. With 40 spikes per neuron, at 1 % activity, 23 of 30
+assemblies were found among 100 to 1,000 neurons, and 20 of 20 among 3,000. From 1,200 updates to
+2,400 the nLLH gained less than a twentieth. Recordings whose units overlap in most of their neurons
+(waves) need several times more.
 
-**Cost.** See `crbm_lite.inspection.cost`: a few updates on these very spikes.
+**Cost.** `crbm_lite.inspection.cost` runs a few updates on these very spikes.
 """
 
 from __future__ import annotations
@@ -36,11 +37,19 @@ from crbm_lite.inspection.cost import measured_cost
 from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.files import Recording
 
-__all__ = ["TRAINING", "signal_components"]
+__all__ = [
+    "TRAINING",
+    "Advice",
+    "advise",
+    "correlation_frames",
+    "covariances",
+    "signal_components",
+    "suggested_l1",
+]
 
-# The rules were measured with these; the rest are CRBM's defaults.
+# The rules were measured with these options; the others are the defaults of CRBM.
 TRAINING = {"n_gibbs": 6, "final_learning_rate": 1e-4, "ramp": 0.5}
-# Rules held against benchmarks/advice.csv by tests/inspection/test_advice.py.
+# tests/inspection/test_advice.py holds these rules against benchmarks/advice.csv.
 HIDDEN_PER_COMPONENT = 1.4
 L1_PER_ACTIVITY, L1_ERRORS, LARGEST_L1 = 0.1, 4.0, 0.02
 INDEPENDENT_FRAMES, SPIKES_PER_NEURON = 170, 50
@@ -54,7 +63,7 @@ def signal_components(
 ) -> tuple[int, float]:
     """Count the components above the noise, and measure how long they last.
 
-    Of more than 1,000 neurons a random 1,000 are used, which can only lose components.
+    If more than 1,000 neurons vary, a random 1,000 are used, which can only lose components.
 
     Parameters
     ----------
@@ -65,8 +74,8 @@ def signal_components(
     Returns
     -------
     n_components : int
-    correlation_frames : float
-        tau of the module's docstring; NaN without components.
+    tau_frames : float
+        The correlation time of the module, NaN if there are no components.
 
     Examples
     --------
@@ -76,37 +85,75 @@ def signal_components(
     4
     """
     rng = np.random.default_rng(random_state)
-    spikes = recording.spikes
-    varies = np.flatnonzero(~np.isin(np.arange(recording.n_neurons), recording.constant_neurons))
-    if varies.size > _MOST_NEURONS:
-        varies = np.sort(rng.choice(varies, _MOST_NEURONS, replace=False))
-    if varies.size < 2:
+    varying = np.setdiff1d(np.arange(recording.n_neurons), recording.constant_neurons)
+    if varying.size > _MOST_NEURONS:
+        varying = np.sort(rng.choice(varying, _MOST_NEURONS, replace=False))
+    if varying.size < 2:
         return 0, float("nan")
-    z = _standardised(spikes[:, varies])
-    values, vectors = np.linalg.eigh(z.T @ z / len(z))
-    largest = [(1 + np.sqrt(varies.size / len(z))) ** 2]
+    spikes, n_frames = recording.spikes[:, varying], recording.n_frames
+    covariance = covariances(spikes)
+    # The floor keeps a neuron of a few spikes from dominating.
+    scale = 1 / np.sqrt(np.maximum(np.diagonal(covariance), 3.0 / n_frames))
+    scales = np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(covariance * scales)
+    largest = [(1 + np.sqrt(varying.size / n_frames)) ** 2]
     for _ in range(_N_SHIFTS):
-        shifted = _standardised(shift_time(spikes[:, varies], rng).toarray())
-        largest.append(float(np.linalg.eigvalsh(shifted.T @ shifted / len(z))[-1]))
+        shifted = shift_time(spikes, rng, recording.discontinuities).toarray()
+        largest.append(float(np.linalg.eigvalsh(covariances(shifted) * scales)[-1]))
     signal = values > max(largest)
     if not signal.any():
         return 0, float("nan")
-    block = np.searchsorted(recording.discontinuities, np.arange(len(z)), side="right")
-    times = [_correlation_frames(z @ v, block) for v in vectors.T[signal]]
+    courses = spikes.astype(np.float32) @ (scale[:, None] * vectors[:, signal]).astype(np.float32)
+    times = [correlation_frames(x, recording.discontinuities) for x in courses.T]
     return int(signal.sum()), float(np.median(times))
 
 
-def _standardised(spikes: np.ndarray) -> np.ndarray:
-    z = spikes.astype(np.float32)
-    z -= z.mean(axis=0)
-    # a neuron of a few spikes must not dominate
-    return z / np.maximum(z.std(axis=0), np.sqrt(3.0 / len(z)))
+def covariances(spikes: np.ndarray) -> np.ndarray:
+    """Compute the covariances of all pairs of neurons, (N, N) float64.
+
+    Parameters
+    ----------
+    spikes : (T, N) of 0 and 1
+
+    Examples
+    --------
+    >>> covariances(np.array([[1, 0], [0, 1]], dtype=np.uint8))
+    array([[ 0.25, -0.25],
+           [-0.25,  0.25]])
+    """
+    x = spikes.astype(np.float32)  # in which whole numbers up to 16 million are exact
+    mean = spikes.mean(axis=0, dtype=np.float64)
+    return (x.T @ x).astype(np.float64) / len(x) - np.outer(mean, mean)
 
 
-def _correlation_frames(x: np.ndarray, block: np.ndarray) -> float:
-    """Integrated correlation time of a trace; frames of different blocks are not compared."""
-    x = np.asarray(x - x.mean(), dtype=np.float64)
+def correlation_frames(x: np.ndarray, discontinuities: np.ndarray = ()) -> float:
+    """Compute the integrated correlation time tau of a trace, by the equation of the module.
+
+    Frames of different stretches are not compared.
+
+    Parameters
+    ----------
+    x : (T,) float
+    discontinuities : sequence of int
+        Frames before which time jumps.
+
+    Returns
+    -------
+    float
+        In frames; 1 for a trace that is constant.
+
+    Examples
+    --------
+    >>> x = np.repeat(np.random.default_rng(0).random(1000), 8)
+    >>> 7 < correlation_frames(x) < 9
+    True
+    """
+    x = np.asarray(x, dtype=np.float64)
+    block = np.searchsorted(discontinuities, np.arange(len(x)), side="right")
+    x = x - x.mean()
     variance, total = np.mean(x**2), 1.0
+    if not variance > 0:
+        return total
     for lag in range(1, len(x) // 2):
         together = block[lag:] == block[:-lag]
         if not together.any():
@@ -115,12 +162,12 @@ def _correlation_frames(x: np.ndarray, block: np.ndarray) -> float:
         if rho < 0.05:
             break
         total += 2 * rho
-    return total
+    return float(total)
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What to train, by which rule, and what it costs here.
+    """What to train, by which rule, and what it costs on this machine.
 
     Parameters
     ----------
@@ -129,13 +176,13 @@ class Advice:
     correlation_frames, n_independent, spikes_per_neuron : float
         tau in frames, T / tau, and T times the mean activity.
     n_hidden, l1, n_updates : int, float, int
-        Suggested M (or the one asked about), lambda and updates.
+        Suggested M (or the one that you asked about), lambda and number of updates.
     is_long_enough : bool
         Whether T suffices for M.
     minutes, memory_gb : float
-        Of such a training on this machine, measured; NaN if not measured.
+        What such a training takes on this machine, measured; NaN if that was not measured.
     is_lower_limit : bool
-        Whether the components are those of 1,000 random neurons: all of them may show more.
+        Whether the components are those of 1,000 random neurons, so that all neurons may show more.
     """
 
     n_components: int
@@ -152,16 +199,16 @@ class Advice:
 
     @property
     def usual_n_hidden(self) -> int:
-        """The suggested M, whatever was asked about."""
+        """The suggested M, whichever you asked about."""
         return max(2, round(HIDDEN_PER_COMPONENT * self.n_components))
 
     @property
-    def of_neurons(self) -> str:
-        """Of which neurons the components are, if not of all."""
+    def sample_note(self) -> str:
+        """How many neurons the components come from, if not from all."""
         return f" of {_MOST_NEURONS:,} neurons" if self.is_lower_limit else ""
 
     def __str__(self) -> str:
-        usual = f"{HIDDEN_PER_COMPONENT} x {self.n_components} components{self.of_neurons}"
+        usual = f"{HIDDEN_PER_COMPONENT} x {self.n_components} components{self.sample_note}"
         if self.n_hidden != self.usual_n_hidden:
             usual = f"as asked; {usual} make {self.usual_n_hidden}"
         elif self.is_lower_limit:
@@ -181,7 +228,7 @@ class Advice:
 
     @property
     def code(self) -> str:
-        """The suggested model as Python."""
+        """The suggested model as a line of Python."""
         given = {"n_hidden": self.n_hidden, "l1": self.l1, "n_updates": self.n_updates}
         chosen, fixed = (", ".join(f"{k}={v!r}" for k, v in d.items()) for d in (given, TRAINING))
         return f"cl.CRBM({chosen},\n        {fixed})"
@@ -209,10 +256,11 @@ def advise(
     ----------
     recording : Recording
     n_hidden : int, optional
-        M that you have in mind; by default the suggested one.
+        The M that you have in mind; by default the suggested one.
     measure_cost : bool
-        Whether to run a few updates on these spikes.
+        Whether to run a few updates on these spikes; True by default.
     random_state : int
+        Default 0.
 
     Returns
     -------
@@ -256,7 +304,7 @@ def advise(
 
 
 def suggested_l1(n_frames: int, activity: float) -> float:
-    """The rule for lambda, rounded to two digits.
+    """Suggest lambda by the rule of the module, rounded to two digits.
 
     Parameters
     ----------

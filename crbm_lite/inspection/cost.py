@@ -1,9 +1,10 @@
 """What a training costs on this machine, measured by a very short one on the same spikes.
 
 A run of n updates costs a part that does not grow with n (start, certificate) and n times an
-update; a clock that is read at every update tells the two apart. Both time and memory are
-:math:`a + b N` in the number of neurons (drawing hidden units is the part without N): of more than
-4,000 neurons, subsets of 2,000 and 4,000 are measured and the line is drawn on.
+update. A clock that is read at every update tells the two apart. Time and memory are both
+:math:`a + b N` in the number of neurons; drawing the hidden units is the part without N. Where
+there are more than 4,000 neurons, subsets of 2,000 and 4,000 are measured and the line through the
+two is drawn on.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ _ENOUGH_TO_COMPILE = 500  # neurons
 def measured_cost(
     recording: Recording, n_hidden: int, n_updates: int, options: Mapping[str, object]
 ) -> tuple[float, float]:
-    """Time a few updates on these spikes from dense random weights, and measure their memory.
+    """Time a few updates on these spikes, and measure their memory.
 
-    Weights that are zero make an update cheaper, so a real run is rather faster.
+    The weights are dense and random. Weights that are zero make an update cheaper, so a real run
+    is faster.
 
     Parameters
     ----------
@@ -42,10 +44,10 @@ def measured_cost(
     Returns
     -------
     minutes : float
-        Of `n_updates` updates if nothing else runs: processor time over the number of threads that
-        numba uses.
+        What `n_updates` updates take if nothing else runs: processor time over the number of
+        threads that numba uses.
     memory_gb : float
-        Peak of the arrays of such a fit, the recording's spikes included.
+        Peak of the arrays of such a fit, including the spikes of the recording.
 
     Examples
     --------
@@ -60,7 +62,7 @@ def measured_cost(
     def part(n_neurons: int) -> Spikes:
         return as_spikes(recording.spikes[:, np.linspace(0, n - 1, n_neurons).astype(int)])
 
-    _Run(part(min(n, _ENOUGH_TO_COMPILE)), n_hidden, 2, options)  # compiles
+    _TimedRun(part(min(n, _ENOUGH_TO_COMPILE)), n_hidden, 2, options)  # compiles
     sizes = [n] if n <= _MOST_NEURONS else [_MOST_NEURONS // 2, _MOST_NEURONS]
     costs = np.array([_cost_of(part(k), n_hidden, n_updates, options) for k in sizes])
     seconds, n_bytes = costs[-1]
@@ -70,8 +72,8 @@ def measured_cost(
     return float(seconds / 60), float(n_bytes + recording.spikes.nbytes) / 1e9
 
 
-class _Run:
-    """A training from random weights that stands in for its own progress bar, to keep the time.
+class _TimedRun:
+    """A training from random weights, which is its own progress bar and reads the clock there.
 
     Parameters
     ----------
@@ -101,32 +103,32 @@ class _Run:
         self.update(1)
         began, *updates, ended = self._read
         n_threads = get_num_threads()
-        # The first update also fills scratch: what it takes longer counts as start.
+        # The first update also fills scratch arrays; what it takes longer counts as start.
         self.seconds_per_update = (updates[-1] - updates[0]) / (len(updates) - 1) / n_threads
         whole = (ended - began) / n_threads
         self.seconds_of_the_rest = max(whole - len(updates) * self.seconds_per_update, 0.0)
 
     def update(self, n: int) -> None:
-        """Of a progress bar."""
+        """Read the clock, as the method of a progress bar."""
         self._read.append(time.process_time())
 
     def set_postfix_str(self, text: str, refresh: bool = True) -> None:
-        """Of a progress bar."""
+        """Show nothing, as the method of a progress bar."""
 
 
 def _cost_of(
     spikes: Spikes, n_hidden: int, n_updates: int, options: Mapping[str, object]
 ) -> tuple[float, float]:
-    """Seconds of `n_updates` updates, and bytes that such a fit holds."""
-    few = 3
+    """Measure the seconds of `n_updates` updates, and the bytes that such a fit holds."""
+    n_timed = 3
     tracemalloc.start()
     try:
-        run = _Run(spikes, n_hidden, few, options)
+        run = _TimedRun(spikes, n_hidden, n_timed, options)
         memory = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    while (few - 1) * run.seconds_per_update < _LEAST_TIMED_S and few < _MOST_UPDATES:
-        few = min(4 * few, _MOST_UPDATES)
-        run = _Run(spikes, n_hidden, few, options)
+    while (n_timed - 1) * run.seconds_per_update < _LEAST_TIMED_S and n_timed < _MOST_UPDATES:
+        n_timed = min(4 * n_timed, _MOST_UPDATES)
+        run = _TimedRun(spikes, n_hidden, n_timed, options)
     whole = run.seconds_of_the_rest + run.seconds_per_update * n_updates
     return whole, memory + spikes.frame_starts.nbytes + spikes.neurons.nbytes

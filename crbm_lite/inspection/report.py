@@ -1,8 +1,8 @@
 """A page about a recording before anything is trained on it: findings, each with what to do.
 
-The single checks and their equations are in `crbm_lite.inspection.findings`, the suggestions and
-the rules behind them in `crbm_lite.inspection.advice`. Numbers about the population come from at
-most 1,000 neurons drawn at random. Nothing is changed.
+The single checks and their equations are in `crbm_lite.inspection.findings`. The suggestions and
+the rules behind them are in `crbm_lite.inspection.advice`. Numbers about the population come from
+at most 1,000 neurons drawn at random. The recording is not changed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class RecordingReport:
             if found.name == name:
                 return found
         names = ", ".join(f.name for f in self.findings)
-        raise ValueError(f"name is {name!r}: no such finding, choose one of {names}")
+        raise ValueError(f"name is {name!r}: give a finding, one of {names}")
 
     def __str__(self) -> str:
         lines = [self.title, ""]
@@ -83,11 +83,12 @@ def check_recording(
     ----------
     recording : Recording
     n_hidden : int, optional
-        Number of hidden units M that you have in mind; by default the suggested one.
+        The number of hidden units M that you have in mind; by default the suggested one.
     measure_cost : bool
-        Whether to run a few updates on this machine, for the expected minutes and memory.
+        Whether to run a few updates on this machine, which tell the minutes and the memory that a
+        training will take; True by default.
     random_state : int
-        Of the subsamples and the shifts.
+        Seed of the subsamples and the shifts; default 0.
 
     Returns
     -------
@@ -114,8 +115,8 @@ def check_recording(
         )
     if recording.n_frames < 20 or recording.n_neurons < 2:
         raise ValueError(
-            f"recording has {recording.n_frames} frames of {recording.n_neurons} neurons: a check "
-            "needs at least 20 frames and 2 neurons"
+            f"recording has {recording.n_frames} frames of {recording.n_neurons} neurons: give at "
+            "least 20 frames and 2 neurons"
         )
     try:
         rng = np.random.default_rng(random_state)
@@ -123,25 +124,25 @@ def check_recording(
         raise ValueError(
             f"random_state is {random_state!r}: give a whole number, not negative"
         ) from error
-    some = np.setdiff1d(np.arange(recording.n_neurons), recording.constant_neurons)
-    if some.size > _MOST_NEURONS:
-        some = np.sort(rng.choice(some, _MOST_NEURONS, replace=False))
+    varying = np.setdiff1d(np.arange(recording.n_neurons), recording.constant_neurons)
+    if varying.size > _MOST_NEURONS:
+        varying = np.sort(rng.choice(varying, _MOST_NEURONS, replace=False))
     advice = advise(recording, n_hidden, measure_cost=measure_cost, random_state=random_state)
     found = [
-        checks.check_orientation(recording, some),
-        checks.check_rate(recording),
+        checks.check_orientation(recording, varying, rng),
+        checks.check_rate(recording, rng),
         checks.check_activity(recording),
         *checks.check_neurons(recording),
         checks.check_artefacts(recording),
     ]
-    if some.size < 2:
+    if varying.size < 2:
         text = "fewer than two neurons vary"
         found.append(Finding("pairs", "problem", text, "check the threshold of the deconvolution"))
     else:
-        sample = recording.select_neurons(some)
+        sample = recording.select_neurons(varying)
         found += [
             checks.check_drift(sample, advice.correlation_frames),
-            checks.check_ceiling(sample),
+            checks.check_ceiling(sample, rng),
             checks.check_pairs(sample, rng),
         ]
     found.append(_length(recording, advice))
@@ -149,15 +150,15 @@ def check_recording(
 
 
 def _length(recording: Recording, advice: Advice) -> Finding:
-    """Whether T suffices for M."""
+    """Find out whether T suffices for M."""
     if advice.n_components == 0:
         text = "no component stands out from the noise of shifted neurons"
         return Finding("length", "problem", text, "record longer or more neurons: nothing to learn")
     text = (
         f"T = {recording.n_frames} frames are worth {advice.n_independent:.0f} independent ones "
         f"(activity outlasts {advice.correlation_frames:.1f} frames), with "
-        f"{advice.spikes_per_neuron:.0f} spikes a neuron; {advice.n_components} components stand "
-        f"out from the noise{advice.of_neurons}, M = {advice.n_hidden}"
+        f"{advice.spikes_per_neuron:.0f} spikes per neuron; {advice.n_components} components "
+        f"stand out from the noise{advice.sample_note}, M = {advice.n_hidden}"
     )
     if not advice.is_long_enough:
         todo = "too short for all assemblies: take those that are found again with another seed"

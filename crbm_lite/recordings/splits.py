@@ -20,9 +20,9 @@ The 120 scores need no N x N array. With :math:`C^s_{ij}` the co-activation coun
           + (a \cdot a)^2 - 2 (a \cdot b)^2 + (b \cdot b)^2,
 
 where :math:`G_{ss'} = \sum_{ij} C^s_{ij} C^{s'}_{ij}
-= \sum_{t \in s, t' \in s'} (v_t \cdot v_{t'})^2` is accumulated once, from overlaps of frames, in
-integers. What is left without i = j, halved, is the sum over the pairs i < j. All N neurons of a
-whole brain are used unless you ask for a subsample.
+= \sum_{t \in s, t' \in s'} (v_t \cdot v_{t'})^2` is computed once, in integers: from the counts
+where they fit into memory, else from overlaps of frames. What is left without i = j, halved, is the
+sum over the pairs i < j. All N neurons of a whole brain are used unless you ask for a subsample.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from crbm_lite.recordings.files import Recording
 __all__ = ["Split", "split_recording", "split_train_test"]
 
 _ROWS = 64  # frames whose overlaps with all others are in memory at once
+_MOST_COUNTS = 2**25  # numbers C_ij of all segments that are in memory at once
 _MOST_CHOICES = 100_000
 
 
@@ -260,6 +261,11 @@ def _rmse_of_choices(
 def _gram_of_coactivations(v: scipy.sparse.csr_array, bounds: np.ndarray) -> np.ndarray:
     """G of the module's docstring, (S, S) float64 holding exact integers."""
     n_segments = bounds.size - 1
+    n_frames, n_neurons = v.shape
+    if n_neurons < n_frames and n_segments * n_neurons**2 <= _MOST_COUNTS:
+        parts = [v[start:stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+        counts = np.array([(s.T @ s).toarray().ravel() for s in parts], dtype=np.float64)
+        return counts @ counts.T
     segment_of_frame = np.repeat(np.arange(n_segments), np.diff(bounds))
     gram = np.zeros((n_segments, n_segments))
     for s in range(n_segments):

@@ -44,6 +44,7 @@ def test_an_import_inside_a_function_counts_and_a_door_upward_does_not():
         ("Recordings: spikes and places.", ("Recordings", "Spikes and places.")),
         ("Figures in\none style.\n\nMore.", ("Figures in one style", "")),
         ("Data sets. By name.", ("Data sets", "By name.")),
+        ("Rivals; one: by one.", ("Rivals", "One: by one.")),
         ("", ("", "")),
     ],
 )

@@ -75,7 +75,9 @@ def test_suggested_lambda_came_near_the_best(suggested_rows):
 
 def test_four_standard_errors_alone_are_too_much_for_sparse_recordings():
     sparse = [row for row in read_table() if row["activity"] == 0.01 and row["n_frames"] == 4000]
-    for n_neurons in {row["n_neurons"] for row in sparse}:
+    sizes = {row["n_neurons"] for row in sparse}
+    assert sizes == {100, 300, 1000, 3000}
+    for n_neurons in sizes:
         nllh = {row["l1"]: row["nllh"] for row in sparse if row["n_neurons"] == n_neurons}
         assert nllh[0.01] < 0.2 * max(nllh.values())
         assert nllh[suggested_l1(4000, 0.01)] > 0.8 * max(nllh.values())

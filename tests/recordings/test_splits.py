@@ -36,8 +36,10 @@ def brute_force(spikes, n_segments, n_test):
     return scores
 
 
+@pytest.mark.parametrize("most_counts", [0, 2**25])  # from overlaps of frames, and from counts
 @pytest.mark.parametrize(("n_segments", "n_test"), [(10, 3), (7, 2), (4, 1), (3, 2)])
-def test_scores_equal_brute_force(n_segments, n_test):
+def test_scores_equal_brute_force(n_segments, n_test, most_counts, monkeypatch):
+    monkeypatch.setattr("crbm_lite.recordings.splits._MOST_COUNTS", most_counts)
     split = split_recording(RECORDING, 0, n_segments, n_test)
     expected = brute_force(RECORDING.spikes, n_segments, n_test)
     assert {tuple(c) for c in split.choices} == set(expected)
