@@ -289,7 +289,7 @@ def _states_come_back(spikes: np.ndarray) -> bool:
 
 def _repeated(spikes: np.ndarray, together: np.ndarray) -> tuple[float, np.ndarray]:
     """Share of the active frames that repeat the one before, and which frames differ from it."""
-    differs = (spikes[1:] != spikes[:-1]).any(axis=1) | ~together
+    differs = (spikes[1:] != spikes[:-1]).any(axis=1)
     active = spikes[1:].any(axis=1) & together
     return float((active & ~differs).sum() / max(active.sum(), 1)), np.append(True, differs)
 
@@ -313,13 +313,12 @@ def _dead_neurons(spikes: np.ndarray) -> np.ndarray:
         if at.size < _DEAD_SPIKES:
             continue
         pauses = np.diff(np.concatenate([[-1], at, [n_frames]])) - 1
-        longest = int(pauses.max())
-        others = pauses[pauses < _DEAD_SHARE * n_frames]
+        second, longest = np.sort(pauses)[-2:]
         expected = longest * at.size / max(n_frames - longest, 1)
         if (
             longest >= _DEAD_SHARE * n_frames
             and expected >= _DEAD_SPIKES
-            and longest >= _DEAD_FACTOR * others.max(initial=0)
+            and longest >= _DEAD_FACTOR * second
         ):
             dead.append(i)
     return np.array(dead, dtype=int)
