@@ -33,6 +33,7 @@ RETINAS = {
     "maccione": "Maccione2014_P11_m1r2_Spkts_bursts_filtered",
 }
 L2 = (3.0, 10.0, 30.0, 100.0, 300.0)
+FRAMES = {"n_temperatures": 2000, "burn_in": 3000, "max_gap": 2.0}
 SIZES = (5, 10, 20, 40, 80)
 
 
@@ -58,7 +59,7 @@ def of_neurons(model: object, test: cl.Recording, reconstructs: bool = False) ->
 def of_frames(model: object, test: cl.Recording) -> dict:
     """The log-likelihood of whole frames, or why there is none."""
     try:
-        found = log_likelihood(model, test, n_temperatures=2000, max_gap=2.0, random_state=0)
+        found = log_likelihood(model, test, **FRAMES, random_state=0)
     except LikelihoodRefused as error:
         return {"frame_refused": str(error)}
     return {"frame_nats": found.mean, "frame_nats_interval": list(found.interval)}
