@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import command, stored
 from benchmarks.still_trainer import random_weights, still_trainer
-from crbm_lite.validation.selection import STATISTICS
+from crbm_lite.validation.comparison import STATISTICS
 
 CHAINS, BATCH, STEPS, FRAMES, ACTIVITY, DENSITY = 100, 100, 15, 400, 0.04, 0.07
 ON_GPU, ON_CPU = [(40_709, 200), (1_000_000, 1_000)], [(4_071, 200), (40_709, 200)]

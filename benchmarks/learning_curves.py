@@ -38,7 +38,7 @@ from crbm_lite.training.interruption import StopRequest
 from crbm_lite.training.monitors import MonitoredRun
 from crbm_lite.training.run import TrainingTask, start_trainer
 from crbm_lite.training.trainer import NumbaTrainer
-from crbm_lite.validation.selection import STATISTICS
+from crbm_lite.validation.comparison import STATISTICS
 
 RESULTS = stored.RESULTS / "learning_curves.json"
 SEED, TOLERANCE = 0, 0.05

@@ -22,8 +22,8 @@ import numpy as np
 import crbm_lite as cl
 from benchmarks import command, stored
 from benchmarks.planted import nllh_of_truth, recovered
+from crbm_lite.validation.comparison import STATISTICS
 from crbm_lite.validation.likelihood import nllh
-from crbm_lite.validation.selection import STATISTICS
 
 N, T, K = 40_709, 5_800, 200
 USUAL = (0.01, 220, 3000, 0.5, 0.0, 0)  # lambda, hidden units, updates, refit, ramp, seed

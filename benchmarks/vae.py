@@ -20,7 +20,7 @@ import crbm_lite as cl
 from benchmarks import command, stored
 from crbm_lite.baselines.vae import VAE, fit_vae
 from crbm_lite.baselines.vae_validation import sweep_vae, validate_vae
-from crbm_lite.validation.selection import STATISTICS
+from crbm_lite.validation.comparison import STATISTICS
 
 OUTPUT = Path(__file__).resolve().parents[1] / "book" / "baselines" / "vae_long_run.json"
 N_UPDATES_PAPER = 200_000

@@ -8,6 +8,7 @@ from .graphical_lasso import sweep_alpha as sweep_alpha
 from .independent import Independent as Independent
 from .independent import fit_independent as fit_independent
 from .ising import Ising as Ising
+from .ising import IsingPath as IsingPath
 from .ising import fit_ising as fit_ising
 from .ising import sweep_ising_l2 as sweep_ising_l2
 from .ising import symmetrised as symmetrised

@@ -26,17 +26,22 @@ from crbm_lite.baselines.glm import GLM, fit_glm, fit_path, logistic_given_other
 from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.core.compilation import parallel_njit
 from crbm_lite.core.random_numbers import uniform01
-from crbm_lite.core.spikes import as_spikes
+from crbm_lite.core.spikes import Spikes, as_spikes
+from crbm_lite.validation.frame_likelihood import field_at
 from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh
 
-__all__ = ["Ising", "fit_ising", "sweep_ising_l2", "symmetrised"]
+__all__ = ["Ising", "IsingPath", "fit_ising", "sweep_ising_l2", "symmetrised"]
 
 _MOST_NEURONS_ENUMERATED = 20
 
 
 @parallel_njit(nogil=True)
-def _gibbs(fields, couplings, v, key, first_sweep, n_sweeps):
-    """Sweep every chain over its neurons in order; v (n_chains, N) uint8 is changed in place."""
+def _gibbs(fields, couplings, v, key, first_sweep, n_sweeps, backwards):
+    """Sweep every chain over its neurons; v (n_chains, N) uint8 is changed in place.
+
+    The neurons follow each other in their order, or backwards from the last one, which makes the
+    time-reversed sweep.
+    """
     n_chains, n_neurons = v.shape
     for chain in prange(n_chains):
         inputs = fields.copy()
@@ -45,7 +50,8 @@ def _gibbs(fields, couplings, v, key, first_sweep, n_sweeps):
                 inputs += couplings[i]
         for sweep in range(first_sweep, first_sweep + n_sweeps):
             counter = (sweep * n_chains + chain) * n_neurons
-            for i in range(n_neurons):
+            for position in range(n_neurons):
+                i = n_neurons - 1 - position if backwards else position
                 active = uniform01(key, counter + i) * (1.0 + np.exp(-inputs[i])) < 1.0
                 if active and not v[chain, i]:
                     v[chain, i] = 1
@@ -144,12 +150,22 @@ class Ising:
         key = np.random.default_rng(random_state).integers(2**64, dtype=np.uint64)
         couplings = np.ascontiguousarray(self.couplings, dtype=np.float64)
         fields = np.asarray(self.fields, dtype=np.float64)
-        _gibbs(fields, couplings, v, key, 0, burn_in * n_steps)
+        _gibbs(fields, couplings, v, key, 0, burn_in * n_steps, False)
         out = np.empty((n_saved, *v.shape), dtype=np.uint8)
         for save in range(n_saved):
-            _gibbs(fields, couplings, v, key, (burn_in + save) * n_steps, n_steps)
+            _gibbs(fields, couplings, v, key, (burn_in + save) * n_steps, n_steps, False)
             out[save] = v
         return out.reshape(-1, v.shape[1])
+
+    def annealing_path(self, base_fields: np.ndarray) -> IsingPath:
+        """Fade the couplings in, for `crbm_lite.validation.frame_likelihood.log_likelihood`.
+
+        Parameters
+        ----------
+        base_fields : (N,) float64
+            Log-odds of the independent neurons at which the path begins.
+        """
+        return IsingPath(self, base_fields)
 
     def enumerate_states(self) -> tuple[np.ndarray, np.ndarray]:
         """Enumerate all 2^N states and their exact log-probabilities, for up to 20 neurons.
@@ -179,6 +195,48 @@ class Ising:
         states = (np.arange(2**n_neurons)[:, None] >> np.arange(n_neurons)) & 1
         log_weight = states @ self.fields + 0.5 * np.sum((states @ self.couplings) * states, axis=1)
         return states.astype(np.uint8), log_weight - logsumexp(log_weight)
+
+
+class IsingPath:
+    """From independent neurons to an Ising model; see `AnnealingPath` in frame_likelihood."""
+
+    def __init__(self, ising: Ising, base_fields: np.ndarray) -> None:
+        coupled = ising.couplings.any(axis=1)
+        self.ising, self.neurons = ising, np.flatnonzero(coupled)
+        self.base_fields, self.fields = base_fields[coupled], ising.fields[coupled]
+        self.couplings = np.ascontiguousarray(ising.couplings[np.ix_(coupled, coupled)])
+        self.log_z_at_start = float(np.logaddexp(0.0, self.base_fields).sum())
+        self.log_z_of_others = float(np.logaddexp(0.0, ising.fields[~coupled]).sum())
+
+    def log_weight_of_frames(self, spikes: Spikes) -> np.ndarray:
+        """Log P(v) + log Z of every frame, (T,)."""
+        v = as_spikes(spikes, "v", len(self.ising.fields)).to_csr(np.float64)
+        pairs = (v @ self.ising.couplings + 2.0 * self.ising.fields).T
+        return 0.5 * np.asarray(v.multiply(pairs.T).sum(axis=1)).ravel()
+
+    def chains(self, v: np.ndarray, seed: int, reverse: bool = False) -> _IsingChains:
+        """Start chains at v; each step is one sweep."""
+        return _IsingChains(self, v, seed, reverse)
+
+
+class _IsingChains:
+    def __init__(self, path: IsingPath, v: np.ndarray, seed: int, reverse: bool) -> None:
+        self.path, self.v, self.reverse = path, v.astype(np.uint8), reverse
+        self.key, self.n_sweeps = np.uint64(seed), 0
+
+    def step(self, beta: float, n_steps: int = 1) -> None:
+        path = self.path
+        fields, couplings = field_at(beta, path.base_fields, path.fields), beta * path.couplings
+        _gibbs(fields, couplings, self.v, self.key, self.n_sweeps, n_steps, self.reverse)
+        self.n_sweeps += n_steps
+
+    def log_weight(self, *betas: float) -> list[np.ndarray]:
+        v, path = self.v.astype(np.float64), self.path
+        pairs = 0.5 * ((v @ path.couplings) * v).sum(axis=1)
+        return [v @ field_at(b, path.base_fields, path.fields) + b * pairs for b in betas]
+
+    def spikes(self) -> np.ndarray:
+        return self.v.copy()
 
 
 def fit_ising(v: object, l2: float = 100.0, *, frame_weights: np.ndarray | None = None) -> Ising:

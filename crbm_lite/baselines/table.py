@@ -140,12 +140,13 @@ def floor_rows(
     ['independent', 'shifted time']
     """
     rng = np.random.default_rng(random_state)
-    train, test = as_spikes(train, "train"), as_spikes(test, "test")
-    activity = train.activity()
+    spikes, test = as_spikes(train, "train"), as_spikes(test, "test")
+    activity = spikes.activity()
+    # A Recording, not only its spikes, so that the shift knows where time jumps.
     frames = (independent_frames(activity, n_generated, rng), shift_time(train, rng))
-    scores = [compare_moments(test, train, generated, random_state=rng) for generated in frames]
+    scores = [compare_moments(test, spikes, generated, random_state=rng) for generated in frames]
     nllh = nllh_given_probabilities(test, activity).median
-    left_out = left_out_nllh(fit_independent(train), test).median
+    left_out = left_out_nllh(fit_independent(spikes), test).median
     size = {"n_parameters": len(activity)}
     return [
         BaselineRow("independent", scores[0], nllh, True, **size, left_out=left_out),

@@ -45,14 +45,7 @@ from crbm_lite.calcium.solver import solve_traces
 from crbm_lite.checks.arguments import as_number, as_rate_hz
 from crbm_lite.checks.arrays import as_discontinuities
 
-__all__ = [
-    "GCAMP6F",
-    "GCAMP6S",
-    "CalciumKernel",
-    "Deconvolution",
-    "deconvolve",
-    "infer_kernel",
-]
+__all__ = ["GCAMP6F", "GCAMP6S", "CalciumKernel", "Deconvolution", "deconvolve", "infer_kernel"]
 
 _TILE = 256  # neurons solved at a time
 _MAD_OF_GAUSSIAN = 0.6744897501960817  # median absolute deviation of a standard Gaussian

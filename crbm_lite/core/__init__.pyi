@@ -1,3 +1,8 @@
+from .compilation import ForkedProcessError as ForkedProcessError
+from .compilation import KernelCacheWarning as KernelCacheWarning
+from .compilation import cached_njit as cached_njit
+from .compilation import parallel_njit as parallel_njit
+from .compilation import refuse_after_fork as refuse_after_fork
 from .drelu import PARAMETERS as PARAMETERS
 from .drelu import DReLU as DReLU
 from .drelu import cumulant as cumulant

@@ -3,7 +3,6 @@ from .atlas import load_atlas as load_atlas
 from .download import ContentRefused as ContentRefused
 from .download import DownloadFailed as DownloadFailed
 from .download import download_file as download_file
-from .manifest import SHA256 as SHA256
 from .manifest import DatasetEntry as DatasetEntry
 from .manifest import FileEntry as FileEntry
 from .manifest import read_manifest as read_manifest

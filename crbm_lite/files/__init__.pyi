@@ -20,6 +20,7 @@ from .hdf5 import write_dataset as write_dataset
 from .heaps import check_heaps as check_heaps
 from .heaps import check_texts as check_texts
 from .memory import check_fits as check_fits
+from .memory import check_inflation as check_inflation
 from .memory import memory_limit as memory_limit
 from .source_code import source_digest as source_digest
 from .whole import cache_folder as cache_folder

@@ -25,7 +25,7 @@ from crbm_lite.files.errors import (
     one_line,
 )
 from crbm_lite.files.heaps import check_heaps, check_texts
-from crbm_lite.files.memory import check_fits
+from crbm_lite.files.memory import check_fits, check_inflation
 
 if TYPE_CHECKING:
     import h5py
@@ -45,9 +45,6 @@ __all__ = [
 ]
 
 _TILE = 2**22  # numbers read at once where values have to be checked or cast on the way
-# Bytes for each byte stored. Deflate reaches 1,032 on zeros; spikes at 0.1 % activity reach 250.
-# Small arrays may inflate as they like.
-_MOST_INFLATION, _SMALL_BYTES = 500, 2**26
 _LARGEST_ATTRIBUTE = 2**24  # bytes
 _LONGEST_WAY = 16  # links from one to the next
 
@@ -128,7 +125,7 @@ def check_sound(item: h5py.Dataset, where: str, itemsize: int | None = None) -> 
             f"{where} was declared and not written to the end: the rest would be read as zeros; "
             "let the program that makes the file finish"
         )
-    _check_inflation(size * item.dtype.itemsize, item.id.get_storage_size(), where)
+    check_inflation(size * item.dtype.itemsize, item.id.get_storage_size(), where)
     check_fits(size * (item.dtype.itemsize if itemsize is None else itemsize), where)
 
 
@@ -137,13 +134,6 @@ def _is_complete(item: h5py.Dataset) -> bool:
         return item.id.get_storage_size() > 0
     n_chunks = math.prod(-(-n // chunk) for n, chunk in zip(item.shape, item.chunks, strict=True))
     return item.id.get_num_chunks() >= n_chunks
-
-
-def _check_inflation(n_bytes: int, n_stored: int, where: str) -> None:
-    if n_bytes > max(_SMALL_BYTES, _MOST_INFLATION * n_stored):
-        raise RecordingError(
-            f"{where} asks for {n_bytes / 1e9:,.1f} GB and holds {n_stored:,} bytes: it is damaged"
-        )
 
 
 def find_item(group: h5py.Group, key: str) -> h5py.Group | h5py.Dataset | None:
@@ -260,7 +250,7 @@ def read_all_arrays(file: h5py.File) -> dict[str, np.ndarray]:
 
     file.visititems(note)
     total = sum(n_bytes.values())
-    _check_inflation(total, Path(file.filename).stat().st_size, file.filename)
+    check_inflation(total, Path(file.filename).stat().st_size, file.filename)
     check_fits(total, file.filename)
     return {key: read_array(file, key) for key in n_bytes}
 

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from crbm_lite.files.errors import RecordingError
 
-__all__ = ["check_fits", "memory_limit"]
+__all__ = ["check_fits", "check_inflation", "memory_limit"]
 
 _CGROUPS, _GROUPS_OF_PROCESS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+# Bytes for each byte stored. Deflate reaches 1,032 on zeros; spikes at 0.1 % activity reach 250.
+# Small arrays may inflate as they like.
+_MOST_INFLATION, _SMALL_BYTES = 500, 2**26
 _UNKNOWN = 2**36  # where the system does not say, as on Windows
 
 
@@ -78,4 +81,19 @@ def check_fits(n_bytes: int, where: str) -> None:
         raise RecordingError(
             f"{where} asks for {n_bytes / 1e9:,.1f} GB, more than half of the memory that this "
             f"process may have ({limit / 1e9:.1f} GB): the file is damaged, or take a part of it"
+        )
+
+
+def check_inflation(n_bytes: int, n_stored: int, where: str) -> None:
+    """Raise a RecordingError if few stored bytes become more than any recording does.
+
+    Examples
+    --------
+    >>> check_inflation(10**9, 10**6, "a.npz: key spikes")
+    Traceback (most recent call last):
+    crbm_lite.files.errors.RecordingError: a.npz: key spikes asks for 1.0 GB and holds 1,000,000 ...
+    """
+    if n_bytes > max(_SMALL_BYTES, _MOST_INFLATION * n_stored):
+        raise RecordingError(
+            f"{where} asks for {n_bytes / 1e9:,.1f} GB and holds {n_stored:,} bytes: it is damaged"
         )

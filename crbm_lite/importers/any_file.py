@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import open_hdf5, read_attribute
+from crbm_lite.files.hdf5 import find_item, open_hdf5, read_attribute
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.phy import is_phy
 from crbm_lite.recordings.recording import Recording
@@ -141,7 +141,7 @@ def format_of(path: str | os.PathLike) -> str:
             for key, format in (
                 ("Data/Brain", "published"), ("estimates", "caiman"), ("sCount", "retinal_waves"),
             ):  # fmt: skip
-                if key in file:
+                if find_item(file, key) is not None:
                     return format
             return "hdf5"
 

@@ -27,7 +27,7 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.errors import RecordingError, check_regular_file
 from crbm_lite.files.memory import check_fits
 from crbm_lite.importers.binarisation import ToBinary, binarise
 from crbm_lite.importers.binning import BinnedSpikes, bin_spike_times
@@ -61,6 +61,8 @@ def errors_name(path: Path) -> Iterator[None]:
     try:
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such file or folder")
+        if not path.is_dir():
+            check_regular_file(path)
         yield
     except (RecordingError, FileNotFoundError, ImportError):
         raise

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crbm_lite.checks.arguments import as_array, as_flag, as_number, as_numbers
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.errors import RecordingError
 
 if TYPE_CHECKING:
     from crbm_lite.calcium.deconvolution import CalciumKernel

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crbm_lite.checks.arguments import as_array, as_number
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.errors import RecordingError
 
 __all__ = ["BinnedSpikes", "as_bin_s", "bin_spike_times"]
 

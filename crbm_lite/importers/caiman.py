@@ -16,7 +16,8 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_array, read_strings
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.hdf5 import find_item, open_hdf5, read_array, read_strings
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.cells import CellOptions, centres_given_footprints, recording_of_cells
 from crbm_lite.importers.options import takes_options_of
@@ -73,7 +74,7 @@ def import_caiman(path: str | os.PathLike, *, traces: str = "S", **options: obje
     path, given = as_path(path), CellOptions(**options)
     with errors_name(path), open_hdf5(path) as file:
         key = f"estimates/{traces}"
-        if not _is_given(file, key) and "estimates" in file:
+        if not _is_given(file, key) and find_item(file, "estimates") is not None:
             there = [name for name in ("S", "F_dff", "C") if _is_given(file, f"estimates/{name}")]
             raise RecordingError(
                 f"{path}: key {key} is missing or NoneType; there is {', '.join(there) or 'none'}"
@@ -89,7 +90,7 @@ def import_caiman(path: str | os.PathLike, *, traces: str = "S", **options: obje
             if not 0 < rate_hz < np.inf:
                 raise RecordingError(f"{path}: key params/data/fr is no rate: pass rate_hz=...")
         positions = None
-        if isinstance(file.get("estimates/A"), type(file["estimates"])):
+        if hasattr(find_item(file, "estimates/A"), "keys"):  # a group, not the text NoneType
             positions = _positions(file, values.shape[0])
         provenance = {
             "source": path.name,
@@ -105,16 +106,16 @@ def import_caiman(path: str | os.PathLike, *, traces: str = "S", **options: obje
 
 def _is_given(file: h5py.File, key: str) -> bool:
     """Whether a key is there and holds numbers, not the text NoneType."""
-    item = file.get(key)
+    item = find_item(file, key)
     return item is not None and getattr(item, "dtype", np.dtype("O")).kind in "biuf"
 
 
 def _is_none(file: h5py.File, key: str) -> bool:
     """Whether a key is absent, or holds the text NoneType."""
     parent, _, name = key.rpartition("/")
-    if file[parent].get(name, getlink=True) is None:
+    if name not in list(find_item(file, parent)):
         return True
-    item = file.get(key)
+    item = find_item(file, key)
     is_text = getattr(item, "dtype", np.dtype(float)).kind in "SO" and item.shape == ()
     return is_text and read_strings(file, key) == ("NoneType",)
 
@@ -134,7 +135,7 @@ def _accepted(file: h5py.File, n_components: int) -> np.ndarray:
 def _positions(file: h5py.File, n_components: int) -> np.ndarray:
     """(components, 3) centres of the footprints in pixels."""
     dims = "params/data/dims" if _is_given(file, "params/data/dims") else "estimates/dims"
-    group = file["estimates/A"]
+    group = find_item(file, "estimates/A")
     parts = [read_array(group, name, 1) for name in ("data", "indices", "indptr", "shape")]
     try:
         shape = tuple(int(n) for n in parts[3])

@@ -18,7 +18,7 @@ import numpy as np
 
 from crbm_lite.checks.arguments import as_flag, as_path, as_text
 from crbm_lite.files.csv_cells import text_of_cell
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.errors import RecordingError
 from crbm_lite.files.memory import check_fits
 from crbm_lite.importers.arrays import (
     OF_SPIKE_TIMES,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import get_dataset, open_hdf5, read_array, read_strings
+from crbm_lite.files.hdf5 import find_item, get_dataset, open_hdf5, read_array, read_strings
 from crbm_lite.importers.arrays import (
     OF_SPIKE_TIMES,
     ArrayOptions,
@@ -79,7 +79,7 @@ class _Datasets(Mapping):
     def __contains__(self, key: object) -> bool:
         import h5py
 
-        return isinstance(self._file.get(str(key)), h5py.Dataset)
+        return isinstance(find_item(self._file, str(key)), h5py.Dataset)
 
     def __getitem__(self, key: str) -> object:
         if get_dataset(self._file, key).dtype.kind in "SO":

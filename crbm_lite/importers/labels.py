@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.errors import RecordingError
 
 __all__ = ["as_left_out", "check_no_labels", "label_columns", "neurons_left", "row_is_labels"]
 

@@ -15,7 +15,8 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError, check_sound, open_hdf5, read_attribute
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.hdf5 import check_sound, find_item, open_hdf5, read_array, read_attribute
 from crbm_lite.files.heaps import check_texts
 from crbm_lite.importers.arrays import ArrayOptions, errors_name, recording_from_arrays
 from crbm_lite.importers.matlab5 import Matlab5File, as_cell
@@ -84,14 +85,14 @@ class _Version73(Mapping):
         self._file = file
 
     def __contains__(self, key: object) -> bool:
-        return not str(key).startswith("#") and self._file.get(str(key)) is not None
+        return not str(key).startswith("#") and find_item(self._file, str(key)) is not None
 
     def __getitem__(self, key: str) -> object:
         import h5py
 
         where = f"{self._file.filename}: key {key}"
         try:
-            item = self._file[key]
+            item = find_item(self._file, key)
             if read_attribute(item, "MATLAB_sparse") is not None:
                 return _sparse(item)
             if isinstance(item, h5py.Group):
@@ -133,11 +134,12 @@ def _value(item: h5py.Dataset) -> np.ndarray:
 
 def _sparse(group: h5py.Group) -> scipy.sparse.csc_array:
     """Read a sparse matrix: columns of values (data), rows (ir) and where columns begin (jc)."""
-    for part in group.values():
-        check_sound(part, f"{group.file.filename}: key {part.name}")
-    starts = np.asarray(group["jc"][()]).ravel()
+    starts = read_array(group, "jc").ravel()
     shape = (int(read_attribute(group, "MATLAB_sparse")), starts.size - 1)
-    parts = [np.asarray(group[k][()]).ravel() if k in group else () for k in ("data", "ir")]
+    parts = [
+        read_array(group, key).ravel() if find_item(group, key) is not None else ()
+        for key in ("data", "ir")
+    ]
     matrix = scipy.sparse.csc_array((parts[0], np.asarray(parts[1], np.int64),
                                      starts.astype(np.int64)), shape=shape)  # fmt: skip
     matrix.check_format(full_check=True)

@@ -24,7 +24,8 @@ from typing import BinaryIO
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.files.hdf5 import RecordingError, check_fits
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.memory import check_fits, check_inflation
 
 __all__ = ["Matlab5File", "as_cell"]
 
@@ -215,6 +216,7 @@ class Matlab5File(Mapping):
             done += len(got)
             if done == 8 == out.size:
                 n_bytes = self._tag(out.tobytes())[1]
+                check_inflation(n_bytes, size, where)
                 check_fits(n_bytes, where)
                 tag, out = out, np.empty(8 + n_bytes, np.uint8)
                 out[:8] = tag

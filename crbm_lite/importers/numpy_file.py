@@ -6,15 +6,18 @@ loaded (``allow_pickle=False``).
 
 from __future__ import annotations
 
+import math
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError
-from crbm_lite.files.memory import check_fits
+from crbm_lite.files.errors import RecordingError, check_regular_file
+from crbm_lite.files.memory import check_fits, check_inflation
 from crbm_lite.importers.arrays import (
     OF_SPIKE_TIMES,
     ArrayOptions,
@@ -81,44 +84,64 @@ def load_npy(path: Path) -> np.ndarray:
     RecordingError
         If it is truncated, damaged or holds pickled objects.
     """
+    check_regular_file(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("it is an archive")
         if not array.dtype.itemsize:
             raise ValueError("it holds texts of no length")
+        check_fits(array.nbytes, f"{path}")
         return np.array(array)
+    except RecordingError:
+        raise
     except Exception as error:  # the header is a Python literal: any error of the parser is damage
         raise RecordingError(f"{path}: not a readable .npy array ({error})") from error
 
 
 class _Archive(Mapping):
-    """The arrays of a .npz, read when asked for."""
+    """The arrays of a .npz, read when asked for and only as large as they say."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            self._names = tuple(file)
-        if len(set(self._names)) != len(self._names):
-            raise RecordingError(f"{path}: a key occurs twice: {', '.join(self._names)}")
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._names
+        with zipfile.ZipFile(path) as archive:
+            members = [x for x in archive.infolist() if x.filename.endswith(".npy")]
+        self._members = {x.filename.removesuffix(".npy"): x for x in members}
+        if len(self._members) != len(members):
+            twice = ", ".join(x.filename for x in members)
+            raise RecordingError(f"{path}: a key occurs twice: {twice}")
 
     def __getitem__(self, key: str) -> np.ndarray:
+        where, member = f"{self._path}: key {key}", self._members[key]
         try:
-            with np.load(self._path, allow_pickle=False) as file:
-                for member in file.zip.infolist():
-                    if member.filename.removesuffix(".npy") == key:
-                        check_fits(member.file_size, f"{self._path}: key {key}")
-                return np.asarray(file[key])
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise RecordingError(f"{where} is compressed in a way that NumPy does not use")
+            with zipfile.ZipFile(self._path) as archive:
+                with archive.open(member) as stream:
+                    n_bytes = _declared_bytes(stream)
+                if n_bytes > member.file_size:
+                    raise ValueError(f"{n_bytes:,} bytes declared, {member.file_size:,} there")
+                check_inflation(n_bytes, member.compress_size, where)
+                check_fits(n_bytes, where)
+                with archive.open(member) as stream:
+                    return np.lib.format.read_array(stream, allow_pickle=False)
         except RecordingError:
             raise
         except Exception as error:  # zip, zlib and the header's parser each have their own
-            raise RecordingError(f"{self._path}: key {key} cannot be read ({error})") from error
+            raise RecordingError(f"{where} cannot be read ({error})") from error
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._members)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._members)
+
+
+def _declared_bytes(stream: BinaryIO) -> int:
+    """Return the bytes of the array whose header a stream begins with."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0
+    if version != (1, 0):
+        read = np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return math.prod(shape) * dtype.itemsize

@@ -16,8 +16,8 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_path, as_text
-from crbm_lite.files.hdf5 import RecordingError, check_sound, open_hdf5
-from crbm_lite.files.heaps import check_heaps
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.hdf5 import check_sound, open_hdf5
 from crbm_lite.importers.arrays import errors_name, rate_given_times
 from crbm_lite.importers.cells import CellOptions, centres_given_footprints, recording_of_cells
 from crbm_lite.importers.options import takes_options_of
@@ -25,6 +25,7 @@ from crbm_lite.importers.spike_times import recording_from_spike_times
 from crbm_lite.recordings.recording import Recording
 
 if TYPE_CHECKING:
+    import h5py
     import pynwb
 
 __all__ = ["import_nwb"]
@@ -95,9 +96,8 @@ def import_nwb(
             import pynwb
         except ImportError as error:
             raise ImportError("NWB files are read with pynwb: pip install pynwb") from error
-        check_heaps(path)
-        with open_hdf5(path):  # says why it cannot be opened
-            pass
+        with open_hdf5(path) as file:  # says why it cannot be opened, and checks its heaps
+            _check_links(file, path)
         with pynwb.NWBHDF5IO(str(path), "r", load_namespaces=True) as stream:
             found = _activity(stream.read())
             name = _chosen(path, found, series)
@@ -114,11 +114,37 @@ def import_nwb(
             return _of_traces(path, name, found[name], time_axis, given)
 
 
+def _check_links(file: h5py.File, path: Path) -> None:
+    """Raise if a link leads to what is no file: pynwb follows all links, and would wait there."""
+    import h5py
+
+    def is_trap(name: str, link: object) -> str | None:
+        if isinstance(link, h5py.ExternalLink):
+            for place in (path.parent / link.filename, Path(link.filename)):
+                if place.exists() and not place.is_file():
+                    return name
+        return None
+
+    trap = file.visititems_links(is_trap)
+    if trap is not None:
+        raise RecordingError(f"{path}: key {trap} is a link to a pipe or folder: remove it")
+
+
 def _read(part: object, where: str) -> np.ndarray:
     """Read a dataset of the file, once it is known to be sound; or an array, as it is."""
     if hasattr(part, "is_virtual"):
-        check_sound(part, where)
+        _check_here(part, where)
     return np.asarray(part[()] if hasattr(part, "shape") else part)
+
+
+def _check_here(dataset: h5py.Dataset, where: str, itemsize: int | None = None) -> None:
+    """Raise unless a dataset is sound and in the file itself; pynwb follows every link."""
+    path = where.partition(": ")[0]
+    if os.path.realpath(dataset.file.filename) != os.path.realpath(path):
+        raise RecordingError(
+            f"{where} is a link into another file: copy what it names into this file"
+        )
+    check_sound(dataset, where, itemsize)
 
 
 def _cut(column: object, where: str) -> list[np.ndarray]:
@@ -326,5 +352,5 @@ def _masks(column: object, where: str) -> Sequence:
     """Return the mask of each row; those of images are read one at a time."""
     if hasattr(column, "target"):
         return _cut(column, where)
-    check_sound(column.data, where, itemsize=1)
+    _check_here(column.data, where, itemsize=1)
     return column.data

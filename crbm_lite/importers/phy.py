@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.checks.arguments import as_flag, as_number, as_path
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.errors import RecordingError, check_regular_file
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binning import as_bin_s, bin_spike_times
 from crbm_lite.importers.numpy_file import load_npy
@@ -158,6 +158,7 @@ def _numbers(path: Path) -> np.ndarray:
 
 
 def _text(path: Path) -> str:
+    check_regular_file(path)
     if path.stat().st_size > _MOST_TEXT:
         raise RecordingError(f"{path} has {path.stat().st_size:,} bytes: it is no table of units")
     return path.read_text(encoding="utf-8-sig", errors="replace")

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crbm_lite.files.hdf5 import RecordingError, check_fits
+from crbm_lite.files.errors import RecordingError, check_regular_file
+from crbm_lite.files.memory import check_fits
 
 __all__ = ["Opaque", "as_numbers", "read_objects"]
 
@@ -102,6 +103,7 @@ def read_objects(path: Path, n_objects: int = 1) -> list:
     ...     read_objects(path)
     [{'fs': 10.0, 'nplanes': 1}]
     """
+    check_regular_file(path)
     try:
         with path.open("rb") as stream:
             version = np.lib.format.read_magic(stream)

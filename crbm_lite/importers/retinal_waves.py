@@ -15,7 +15,8 @@ from collections import Counter
 import numpy as np
 
 from crbm_lite.checks.arguments import as_path
-from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_array, read_strings
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.hdf5 import find_item, open_hdf5, read_array, read_strings
 from crbm_lite.importers.binning import as_bin_s, bin_spike_times
 from crbm_lite.recordings.recording import Recording
 
@@ -72,14 +73,14 @@ def import_retinal_waves(path: str | os.PathLike, bin_s: float = 0.5) -> Recordi
         counts = read_array(file, "sCount", 1)
         position_um = read_array(file, "epos", 2)
         stop_s = None
-        if "summary/duration" in file:
+        if find_item(file, "summary/duration") is not None:
             duration_s = read_array(file, "summary/duration")
             if duration_s.size != 1 or not 0 < duration_s.item() < np.inf:
                 raise RecordingError(
                     f"{file.filename}: key /summary/duration must be one positive number in seconds"
                 )
             stop_s = float(duration_s.item())
-        names = read_strings(file, "names") if "names" in file else None
+        names = read_strings(file, "names") if find_item(file, "names") is not None else None
         where = f"{file.filename}: key /spikes"
         _check(file.filename, times_s, counts, position_um)
         if stop_s is not None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from crbm_lite.checks.arguments import as_array, as_flag, as_path
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.errors import RecordingError
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.binning import as_bin_s, bin_spike_times
 from crbm_lite.importers.csv_file import check_delimiter

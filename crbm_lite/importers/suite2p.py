@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.checks.arguments import as_number, as_path
-from crbm_lite.files.hdf5 import RecordingError
+from crbm_lite.files.errors import RecordingError
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.cells import CellOptions, recording_of_cells
 from crbm_lite.importers.numpy_file import load_npy

@@ -1,5 +1,11 @@
 from .advice import TRAINING as TRAINING
+from .advice import Advice as Advice
+from .advice import advise as advise
+from .advice import correlation_frames as correlation_frames
+from .advice import covariances as covariances
+from .advice import shifted_in_time as shifted_in_time
 from .advice import signal_components as signal_components
+from .advice import suggested_l1 as suggested_l1
 from .cost import measured_cost as measured_cost
 from .findings import Finding as Finding
 from .findings import check_activity as check_activity

@@ -43,6 +43,7 @@ __all__ = [
     "advise",
     "correlation_frames",
     "covariances",
+    "shifted_in_time",
     "signal_components",
     "suggested_l1",
 ]
@@ -56,6 +57,7 @@ INDEPENDENT_FRAMES, SPIKES_PER_NEURON = 170, 50
 N_UPDATES = 1200
 _MOST_NEURONS = 1000
 _N_SHIFTS = 8
+_SHORT_STRETCH = 20  # frames
 
 
 def signal_components(
@@ -98,7 +100,7 @@ def signal_components(
     values, vectors = np.linalg.eigh(covariance * scales)
     largest = [(1 + np.sqrt(varying.size / n_frames)) ** 2]
     for _ in range(_N_SHIFTS):
-        shifted = shift_time(spikes, rng, recording.discontinuities).toarray()
+        shifted = shifted_in_time(spikes, rng, recording.discontinuities)
         largest.append(float(np.linalg.eigvalsh(covariances(shifted) * scales)[-1]))
     signal = values > max(largest)
     if not signal.any():
@@ -106,6 +108,34 @@ def signal_components(
     courses = spikes.astype(np.float32) @ (scale[:, None] * vectors[:, signal]).astype(np.float32)
     times = [correlation_frames(x, recording.discontinuities) for x in courses.T]
     return int(signal.sum()), float(np.median(times))
+
+
+def shifted_in_time(
+    spikes: np.ndarray, rng: np.random.Generator, discontinuities: np.ndarray
+) -> np.ndarray:
+    """Shift each neuron in time by an amount of its own, as a control of what neurons share.
+
+    In stretches of a few frames a shift would leave what neurons share. If they last less than 20
+    frames on average, the whole recording is one circle.
+
+    Parameters
+    ----------
+    spikes : (T, N) of 0 and 1
+    rng : numpy.random.Generator
+    discontinuities : sequence of int
+        Frames before which time jumps.
+
+    Returns
+    -------
+    (T, N) uint8
+
+    Examples
+    --------
+    >>> shifted_in_time(np.eye(4), np.random.default_rng(0), [2]).sum(axis=0).tolist()
+    [1, 1, 1, 1]
+    """
+    too_short = len(spikes) < _SHORT_STRETCH * (len(discontinuities) + 1)
+    return shift_time(spikes, rng, () if too_short else discontinuities).toarray()
 
 
 def covariances(spikes: np.ndarray) -> np.ndarray:

@@ -29,9 +29,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.inspection.advice import correlation_frames, covariances
+from crbm_lite.inspection.advice import correlation_frames, covariances, shifted_in_time
 from crbm_lite.measures import correlations_of_columns
-from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.splits import split_recording
 
@@ -112,7 +111,7 @@ def check_rate(recording: Recording, rng: np.random.Generator) -> Finding:
             which = f"every {length}-th frame" if used == 1 else f"{used} of {length} frames"
             return Finding("rate", "problem", text, f"undo the upsampling: keep {which}")
         cuts = recording.discontinuities
-        shifted = shift_time(recording.spikes, rng, cuts).toarray()
+        shifted = shifted_in_time(recording.spikes, rng, cuts)
         control, _ = _repeated(shifted, _same_stretch(recording))
         if repeated > 2 * control:
             text += f", {control:.0%} if neurons are shifted in time"
@@ -214,10 +213,11 @@ def check_ceiling(sample: Recording, rng: np.random.Generator) -> Finding:
     text = f"covariances of training and test frames correlate with r = {r:.2f}"
     if r >= 0.6:
         return Finding("ceiling", "ok", text, value=r)
-    shifted = (shift_time(sample, rng).toarray() for _ in range(_N_CONTROLS))
-    control = np.array([agreement(x) for x in shifted])
-    text += f" ({control.mean():.2f} if neurons are shifted in time)"
-    if r <= control.mean() + 4 * control.std(ddof=1):
+    cuts = sample.discontinuities
+    control = [agreement(shifted_in_time(sample.spikes, rng, cuts)) for _ in range(_N_CONTROLS)]
+    mean = np.mean(control)
+    text += f" ({mean:.2f} if neurons are shifted in time)"
+    if r <= mean + 4 * np.std(control, ddof=1):
         todo = "record longer, or average frames in pairs: what is shared here does not repeat"
         return Finding("ceiling", "problem", text, todo, value=r)
     todo = "quote every score beside this ceiling; pool neighbouring neurons or record longer"
@@ -228,7 +228,8 @@ def check_pairs(sample: Recording, rng: np.random.Generator) -> Finding:
     """Count the pairs that are correlated beyond what shifted neurons show."""
     upper = np.triu_indices(sample.n_neurons, 1)
     pair = []
-    for spikes in (sample.spikes, shift_time(sample, rng).toarray()):
+    shifted = shifted_in_time(sample.spikes, rng, sample.discontinuities)
+    for spikes in (sample.spikes, shifted):
         c = covariances(spikes)
         sd = np.sqrt(np.diagonal(c))
         pair.append((c / np.outer(sd, sd))[upper])
@@ -288,7 +289,7 @@ def _states_come_back(spikes: np.ndarray) -> bool:
 
 def _repeated(spikes: np.ndarray, together: np.ndarray) -> tuple[float, np.ndarray]:
     """Share of the active frames that repeat the one before, and which frames differ from it."""
-    differs = (spikes[1:] != spikes[:-1]).any(axis=1) | ~together
+    differs = (spikes[1:] != spikes[:-1]).any(axis=1)
     active = spikes[1:].any(axis=1) & together
     return float((active & ~differs).sum() / max(active.sum(), 1)), np.append(True, differs)
 
@@ -312,13 +313,12 @@ def _dead_neurons(spikes: np.ndarray) -> np.ndarray:
         if at.size < _DEAD_SPIKES:
             continue
         pauses = np.diff(np.concatenate([[-1], at, [n_frames]])) - 1
-        longest = int(pauses.max())
-        others = pauses[pauses < _DEAD_SHARE * n_frames]
+        second, longest = np.sort(pauses)[-2:]
         expected = longest * at.size / max(n_frames - longest, 1)
         if (
             longest >= _DEAD_SHARE * n_frames
             and expected >= _DEAD_SPIKES
-            and longest >= _DEAD_FACTOR * others.max(initial=0)
+            and longest >= _DEAD_FACTOR * second
         ):
             dead.append(i)
     return np.array(dead, dtype=int)

@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 
 from crbm_lite.checks.arguments import as_flag, as_path
-from crbm_lite.files.hdf5 import RecordingError, open_hdf5, read_attribute
+from crbm_lite.files.errors import RecordingError
+from crbm_lite.files.hdf5 import find_item, open_hdf5, read_attribute
 from crbm_lite.files.whole import whole_hdf5
 from crbm_lite.recordings.layouts import (
     FORMAT,
@@ -63,7 +64,7 @@ def load_recording(path: str | os.PathLike, *, dff: bool = True) -> Recording:
     with open_hdf5(path) as file:
         if read_attribute(file, "format") == FORMAT.encode():
             fields = read_native(file, dff)
-        elif "Data/Brain" in file:
+        elif find_item(file, "Data/Brain") is not None:
             fields = read_published(file, dff)
         else:
             keys = ", ".join(sorted(file)[:5]) or "none"

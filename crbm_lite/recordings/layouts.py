@@ -36,8 +36,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.files.errors import RecordingError
 from crbm_lite.files.hdf5 import (
-    RecordingError,
+    find_item,
     get_dataset,
     read_array,
     read_attribute,
@@ -94,19 +95,20 @@ def read_native(file: h5py.File, dff: bool = True) -> dict:
         "coordinate_unit": said["coordinate_unit"].decode(),
         "provenance": json.loads(said["provenance"]),
     }
-    if "coordinates" in file:
+    if find_item(file, "coordinates") is not None:
         fields["coordinates"] = read_array(file, "coordinates", 2)
-    if "labels" in file:
+    if find_item(file, "labels") is not None:
         fields["labels"] = read_tiles(file, "labels").view(bool)
         fields["label_names"] = read_strings(file, "label_names")
-    if "names" in file:
+    if find_item(file, "names") is not None:
         fields["names"] = read_strings(file, "names")
-    if "discontinuities" in file:
+    if find_item(file, "discontinuities") is not None:
         fields["discontinuities"] = read_array(file, "discontinuities", 1)
-    if dff and "dff" in file:
+    if dff and find_item(file, "dff") is not None:
         fields["dff"] = read_array(file, "dff", 2)
-    if "truth" in file:
-        fields["truth"] = _read_truth(file["truth"])
+    truth = find_item(file, "truth")
+    if truth is not None:
+        fields["truth"] = _read_truth(truth)
     return fields
 
 
@@ -118,7 +120,7 @@ def _read_truth(group: h5py.Group) -> GroundTruth:
         shape=(base.size, states.shape[1]),
     )
     effects.check_format(full_check=True)
-    has_structure = "structure" in group
+    has_structure = find_item(group, "structure") is not None
     return GroundTruth(
         base,
         effects,
@@ -185,8 +187,10 @@ def read_published(
     RecordingError
         If a key is missing or damaged, or shapes do not fit together.
     """
-    brain = file["Data/Brain"]
-    if coordinates not in brain:
+    brain = find_item(file, "Data/Brain")
+    if not hasattr(brain, "keys"):
+        raise RecordingError(f"{file.filename}: key /Data/Brain is missing, or no group")
+    if find_item(brain, coordinates) is None:
         coordinates = "Coordinates"
     position_mm = read_array(brain, coordinates, 2)
     if position_mm.shape[0] != 3:
@@ -221,7 +225,7 @@ def read_published(
             f"{file.filename}: key /Data/Brain/Labels gives no neuron a region: "
             "import it with keep_unlabelled=True"
         )
-    names = read_attribute(brain["Labels"], "names")
+    names = read_attribute(get_dataset(brain, "Labels"), "names")
     if names is None:
         names = [b"ZBrain %d" % (r + 1) for r in range(labels.shape[0])]
     fields = {
@@ -244,7 +248,7 @@ def read_published(
     if written_from is not None:
         fields["provenance"]["written_from"] = json.loads(written_from)
     for key in ("DFF_align", "DFF"):
-        if dff and f"Analysis/{key}" in brain:
+        if dff and find_item(brain, f"Analysis/{key}") is not None:
             fields["dff"] = read_tiles(brain, f"Analysis/{key}", keep, np.float32)
             fields["provenance"]["dff"] = key
             break

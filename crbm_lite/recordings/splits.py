@@ -37,7 +37,7 @@ import scipy.sparse
 from crbm_lite.core.spikes import Spikes, as_spikes
 from crbm_lite.recordings.files import Recording
 
-__all__ = ["Split", "split_recording", "split_train_test"]
+__all__ = ["Split", "segment_bounds", "split_recording", "split_train_test"]
 
 _ROWS = 64  # frames whose overlaps with all others are in memory at once
 _MOST_COUNTS = 2**25  # numbers C_ij of all segments that are in memory at once
@@ -159,7 +159,7 @@ def split_recording(
             f"{spikes.shape[1]} neurons: the score needs pairs, at least 2"
         )
 
-    bounds = _segments(n_frames, n_segments, getattr(recording, "discontinuities", ()))
+    bounds = segment_bounds(n_frames, n_segments, getattr(recording, "discontinuities", ()))
     choices = np.array(list(combinations(range(n_segments), n_test)))
     is_test = np.zeros((n_choices, n_segments), dtype=bool)
     np.put_along_axis(is_test, choices, True, axis=1)
@@ -221,8 +221,24 @@ def split_train_test(
     return recording.select_frames(split.train_frames), recording.select_frames(split.test_frames)
 
 
-def _segments(n_frames: int, n_segments: int, discontinuities: np.ndarray) -> np.ndarray:
-    """Return the first frame of each segment, and T."""
+def segment_bounds(n_frames: int, n_segments: int, discontinuities: np.ndarray = ()) -> np.ndarray:
+    """Return the first frame of each segment, and T, by the rule of the module.
+
+    Parameters
+    ----------
+    n_frames, n_segments : int
+    discontinuities : (D,) int
+        Frames before which time jumps; none by default.
+
+    Returns
+    -------
+    (n_segments + 1,) int64
+
+    Examples
+    --------
+    >>> segment_bounds(100, 4, np.array([22, 80])).tolist()
+    [0, 22, 50, 80, 100]
+    """
     length = n_frames // n_segments
     bounds = np.append(np.arange(n_segments) * length, n_frames)
     if len(discontinuities):

@@ -1,4 +1,4 @@
-"""Simulated recordings of which the assemblies are known."""
+"""Simulated recordings whose assemblies are known."""
 
 import lazy_loader
 

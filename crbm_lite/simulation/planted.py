@@ -19,10 +19,7 @@ __all__ = ["draw_spikes", "draw_states", "plant_recording", "shift_to_activity"]
 
 
 def draw_states(
-    n_frames: int,
-    active_frames: np.ndarray,
-    inactive_frames: np.ndarray,
-    rng: np.random.Generator,
+    n_frames: int, active_frames: np.ndarray, inactive_frames: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw independent two-state Markov chains, each of which starts in its stationary state.
 
@@ -77,10 +74,7 @@ def draw_spikes(truth: GroundTruth, rng: np.random.Generator) -> np.ndarray:
 
 
 def shift_to_activity(
-    base_logit: np.ndarray,
-    effects: scipy.sparse.csr_array,
-    states: np.ndarray,
-    activity: float,
+    base_logit: np.ndarray, effects: scipy.sparse.csr_array, states: np.ndarray, activity: float
 ) -> np.ndarray:
     """Add one number to all base log-odds so that the expected mean activity is `activity`.
 

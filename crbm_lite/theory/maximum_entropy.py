@@ -159,11 +159,7 @@ def boltzmann(statistics: ArrayLike, multipliers: ArrayLike) -> MaximumEntropy:
 
 
 def solve(
-    statistics: ArrayLike,
-    averages: ArrayLike,
-    *,
-    penalty: ArrayLike = 0.0,
-    tolerance: float = 1e-8,
+    statistics: ArrayLike, averages: ArrayLike, *, penalty: ArrayLike = 0.0, tolerance: float = 1e-8
 ) -> MaximumEntropy:
     """Find the distribution of largest entropy with the given averages (Eq. 5).
 

@@ -1,13 +1,13 @@
 """Checkpoints of a training run: one HDF5 file, whole or not at all, and the one before it.
 
-No equations. A checkpoint holds everything on which the rest of a run depends (parameters,
-optimiser, chains, random counters, monitors, the state that a rewind goes back to) and what the run
-is: its hyperparameters, its seed and a sha256 of its spikes. A sha256 over all of it tells a
-damaged file. A new checkpoint is written to ``<name>.part``, forced to the disk and only then
-renamed; the former one is kept as ``<name>.previous``. Whenever the process dies, one of the two is
-whole.
+A checkpoint holds everything on which the rest of a run depends (parameters, optimiser, chains,
+random counters, monitors, the state that a rewind goes back to) and what the run is: its
+hyperparameters, its seed and a sha256 of its spikes. A damaged file is found by a sha256 over all
+of it. A new checkpoint is written to ``<name>.part``, forced to the disk and only then renamed; the
+former one is kept as ``<name>.previous``. Whenever the process dies, one of the two is whole. One
+run at a time holds a checkpoint.
 
-Layout of version 3: root attributes ``format``, ``version``, ``identity`` (JSON) and ``sha256``;
+Version 3 has the root attributes ``format``, ``version``, ``identity`` (JSON) and ``sha256``, and
 one dataset for each named array.
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -25,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.core.spikes import Spikes
-from crbm_lite.files.errors import FileError, one_line
+from crbm_lite.files.errors import FileError, check_regular_file, one_line
 from crbm_lite.files.hdf5 import open_hdf5, read_all_arrays, read_attribute, read_text
 from crbm_lite.files.whole import new_hdf5, one_process_at_a_time, synchronise
 from crbm_lite.training.hyperparameters import run_hyperparameters
@@ -36,7 +37,7 @@ FORMAT, VERSION = "crbm_lite checkpoint", 3
 
 
 class CheckpointError(FileError):
-    """A checkpoint that cannot be used: damaged, of another run, or of another version."""
+    """A checkpoint that cannot be used: damaged, in use, of another run or another version."""
 
 
 class CheckpointWarning(UserWarning):
@@ -44,7 +45,7 @@ class CheckpointWarning(UserWarning):
 
 
 def run_identity(hyperparameters: Mapping[str, object], spikes: Spikes) -> dict[str, object]:
-    """What makes a run the same run: hyperparameters and data, as JSON-able values.
+    """Say what makes a run the same run: hyperparameters and data, as JSON can hold them.
 
     Examples
     --------
@@ -68,7 +69,7 @@ def _checksum(identity: str, state: Mapping[str, np.ndarray]) -> str:
 
 @dataclass
 class CheckpointFile:
-    """The checkpoint of one run and its predecessor.
+    """Write and read the checkpoint of one run and its predecessor.
 
     Parameters
     ----------
@@ -83,6 +84,8 @@ class CheckpointFile:
         If `every` is not a positive integer.
     OSError
         If the folder does not exist or nothing can be written there.
+    CheckpointError
+        If the path leads to something else than a file, such as a pipe.
 
     Examples
     --------
@@ -105,34 +108,40 @@ class CheckpointFile:
         if self.path.is_symlink():  # renaming would replace the link, not what it names
             self.path = self.path.resolve()
         if isinstance(self.every, bool) or not isinstance(self.every, int | np.integer):
-            raise ValueError(f"checkpoint_every must be an integer, got {self.every!r}.")
+            raise ValueError(f"checkpoint_every is {self.every!r}: give an integer")
         if self.every < 1:
-            raise ValueError(f"checkpoint_every must be 1 or more updates, got {self.every}.")
+            raise ValueError(f"checkpoint_every is {self.every}: give 1 or more updates")
         if self.path.is_dir():
             raise IsADirectoryError(f"checkpoint {self.path} is a folder: name a file in it")
+        if self.path.exists():
+            check_regular_file(self.path, CheckpointError)
+        probe = self._beside(f"{secrets.token_hex(4)}.part")  # not that of a run under way
         try:
-            self._part.touch()
-            self._part.unlink()
+            probe.touch()
+            probe.unlink()
         except OSError as error:
             raise type(error)(
                 error.errno,
-                f"no checkpoint can be written ({error.strerror}): checkpoint must lie in an "
-                "existing folder that you may write to",
+                f"no checkpoint can be written ({error.strerror}): name a file in a folder that "
+                "exists and that you may write to",
                 str(self.path),
             ) from error
         self._newest = _mark(self.path)
 
+    def _beside(self, ending: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{ending}")
+
     @property
     def _part(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.part")
+        return self._beside("part")
 
     @property
     def previous(self) -> Path:
         """The checkpoint before the newest."""
-        return self.path.with_name(f"{self.path.name}.previous")
+        return self._beside("previous")
 
     def exists(self) -> bool:
-        """Whether there is a checkpoint, or one before it."""
+        """Say whether there is a checkpoint, or one before it."""
         return self.path.exists() or self.previous.exists()
 
     @contextmanager
@@ -158,7 +167,7 @@ class CheckpointFile:
             yield
 
     def try_write(self, identity: Mapping, state: Mapping[str, np.ndarray]) -> bool:
-        """Write a checkpoint; where that fails, say so and leave the former ones as they are.
+        """Write a checkpoint; where that fails, warn and leave the former ones as they are.
 
         Warns
         -----
@@ -170,8 +179,8 @@ class CheckpointFile:
         except (OSError, RuntimeError) as error:
             warnings.warn(
                 f"checkpoint {self.path} could not be written ({one_line(error)}). Training goes "
-                "on, and the next one is tried in its turn; make room or give back the right to "
-                "write.",
+                "on, and the next checkpoint will be tried in its turn: make room, or give back "
+                "the right to write",
                 CheckpointWarning,
                 stacklevel=2,
             )
@@ -189,7 +198,7 @@ class CheckpointFile:
         Warns
         -----
         CheckpointWarning
-            If the former one was changed by somebody else; it does not become `previous`.
+            If the former one was changed by something else. It does not become `previous`.
         """
         try:
             self._write_part(json.dumps(identity), state)
@@ -197,7 +206,7 @@ class CheckpointFile:
             if found not in (None, self._newest):
                 warnings.warn(
                     f"checkpoint {self.path} was changed by something else since this run looked "
-                    "at it. If another run writes there, give each its own checkpoint.",
+                    "at it: if another run writes there, give each its own checkpoint",
                     CheckpointWarning,
                     stacklevel=3,
                 )
@@ -221,7 +230,7 @@ class CheckpointFile:
         synchronise(self._part)
 
     def read(self, wanted: Mapping | None = None) -> tuple[dict, dict[str, np.ndarray]] | None:
-        """Identity and state of the newest undamaged checkpoint; None if there is no checkpoint.
+        """Return identity and state of the newest undamaged checkpoint; None if there is none.
 
         Parameters
         ----------
@@ -231,8 +240,8 @@ class CheckpointFile:
         Raises
         ------
         CheckpointError
-            If no checkpoint is undamaged, or if it is of another run; the message names what
-            differs.
+            If no checkpoint is undamaged, if the newest is open for writing in another program, or
+            if it is of another run. The message then names what differs.
 
         Warns
         -----
@@ -246,15 +255,17 @@ class CheckpointFile:
             found = _read(self.path)
             self._newest_is_good = True
         except CheckpointError as error:
+            if isinstance(error.__cause__, BlockingIOError):
+                raise  # it is whole: nothing would be won by going back to the one before
             try:
                 found = _read(self.previous)
             except CheckpointError as second:
                 raise CheckpointError(
-                    f"{error} The one before is no better: {second} Without either the run cannot "
-                    "go on; move them away to begin again."
+                    f"{error}. The one before is no better: {second}. Without either the run "
+                    "cannot go on: move them away to begin again"
                 ) from error
             warnings.warn(
-                f"{error} The checkpoint before it, {self.previous}, is used instead.",
+                f"{error}. The checkpoint before it, {self.previous}, is used instead",
                 CheckpointWarning,
                 stacklevel=2,
             )
@@ -272,27 +283,27 @@ def refuse_other_run(found: Mapping, wanted: Mapping, name: str) -> None:
     if other:
         raise CheckpointError(
             f"{name} belongs to another run: {'; '.join(other)}. Fit with what it was begun with, "
-            "or give another checkpoint."
+            "or give another checkpoint"
         )
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     """Identity and state of one file, its checksum compared."""
     if not path.exists():
-        raise CheckpointError(f"checkpoint {path} is missing.")
+        raise CheckpointError(f"checkpoint {path} is missing")
     with open_hdf5(path, CheckpointError) as file:
         if read_text(file, "format") != FORMAT:
-            raise CheckpointError(f"{path} is an HDF5 file but not a {FORMAT}.")
+            raise CheckpointError(f"{path} is an HDF5 file but not a {FORMAT}")
         version = read_attribute(file, "version")
         if version != VERSION:
             raise CheckpointError(
-                f"{path} has checkpoint version {version}; this crbm_lite reads "
-                f"{VERSION}: finish the run with the release that began it."
+                f"{path} has checkpoint version {version}; this crbm_lite reads {VERSION}: finish "
+                "the run with the release that began it"
             )
         identity, checksum = read_text(file, "identity"), read_text(file, "sha256")
         state = read_all_arrays(file)
         if _checksum(identity, state) != checksum:
-            raise CheckpointError(f"checkpoint {path} is damaged: its checksum is wrong.")
+            raise CheckpointError(f"checkpoint {path} is damaged: its checksum is wrong")
         return json.loads(identity), state
 
 

@@ -4,9 +4,12 @@ from .comparison import STATISTICS as STATISTICS
 from .comparison import MomentScores as MomentScores
 from .comparison import compare_moments as compare_moments
 from .comparison import l1_variance_term as l1_variance_term
+from .frame_likelihood import AnnealedChains as AnnealedChains
+from .frame_likelihood import AnnealingPath as AnnealingPath
 from .frame_likelihood import FrameLikelihood as FrameLikelihood
 from .frame_likelihood import LikelihoodRefused as LikelihoodRefused
 from .frame_likelihood import LogPartition as LogPartition
+from .frame_likelihood import field_at as field_at
 from .frame_likelihood import log_likelihood as log_likelihood
 from .likelihood import NormalisedLikelihood as NormalisedLikelihood
 from .likelihood import PredictsFromOthers as PredictsFromOthers

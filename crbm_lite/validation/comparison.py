@@ -24,8 +24,7 @@ does not reproduce <v h>. Instead,
 
 where w is not 0. Where w is 0, the two sides may differ by up to :math:`\lambda`. The paper's score
 keeps the sign term only, on entries with w != 0: that is `vh`. `vh_all_pairs` adds the entries with
-w = 0, of which only the excess beyond :math:`\pm\lambda` counts. `vh_full_condition` keeps both
-terms.
+w = 0, where only the excess beyond :math:`\pm\lambda` counts. `vh_full_condition` keeps both terms.
 """
 
 from __future__ import annotations

@@ -25,24 +25,34 @@ probabilities of distinct frames may not add up to more than 1.
 
 A neuron without weights is independent of all others. Its share of log Z is log(1 + e^g) exactly,
 so it does not take part in the sampling.
+
+Other models bring a path of their own (`AnnealingPath`), such as `crbm_lite.baselines.ising.Ising`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, logit, logsumexp
 
 from crbm_lite.core.gibbs import GibbsChains
-from crbm_lite.core.spikes import as_spikes
+from crbm_lite.core.spikes import Spikes, as_spikes
 
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
 
-__all__ = ["FrameLikelihood", "LikelihoodRefused", "LogPartition", "log_likelihood"]
+__all__ = [
+    "AnnealedChains",
+    "AnnealingPath",
+    "FrameLikelihood",
+    "LikelihoodRefused",
+    "LogPartition",
+    "field_at",
+    "log_likelihood",
+]
 
 _N_BOOTSTRAP = 200  # resamplings of the chains, for standard errors
 _MOST_STANDARD_ERRORS = 4.0  # between free energies that should agree
@@ -55,7 +65,7 @@ class LikelihoodRefused(RuntimeError):
 
 @dataclass(frozen=True)
 class LogPartition:
-    """Log Z of a cRBM, from annealing in both directions, in nats.
+    """Log Z of a model, from annealing in both directions, in nats.
 
     Attributes
     ----------
@@ -78,7 +88,7 @@ class LogPartition:
 
 @dataclass(frozen=True, eq=False)
 class FrameLikelihood:
-    """Log-likelihood of whole frames under a cRBM, in nats per frame.
+    """Log-likelihood of whole frames, in nats per frame.
 
     Attributes
     ----------
@@ -98,67 +108,105 @@ class FrameLikelihood:
     log_partition: LogPartition
 
 
-class _Path:
-    """The path from independent neurons to the model, for the neurons that have weights."""
-
-    def __init__(self, model: CRBM, activity: np.ndarray, neurons: np.ndarray) -> None:
-        self.units = model.units
-        self.weights = np.ascontiguousarray(model.weights_[neurons], np.float32)
-        self.fields = np.asarray(model.fields_, np.float64)[neurons]
-        self.base_fields = logit(activity[neurons])
-
-    def fields_at(self, beta: float) -> np.ndarray:
-        return (1.0 - beta) * self.base_fields + beta * self.fields
-
-    def log_weight(self, v: np.ndarray, inputs: np.ndarray, beta: float) -> np.ndarray:
-        """L_beta of states v (n, N), whose hidden inputs are I (n, M)."""
-        return v @ self.fields_at(beta) + self.units.cumulant(beta * inputs).sum(axis=1)
-
-    def log_z_at_start(self) -> float:
-        hidden = self.units.cumulant(np.zeros((1, self.units.n_hidden))).sum()
-        return float(np.logaddexp(0.0, self.base_fields).sum() + hidden)
-
-
-class _Chains:
-    """Chains that walk along a path; `reverse` makes every move the reversed one."""
-
-    def __init__(
-        self, path: _Path, v: np.ndarray, proposals: np.ndarray, seed: int, reverse: bool = False
-    ) -> None:
-        order = slice(None, None, -1 if reverse else 1)  # of the hidden units, in a sweep of jumps
-        self.path = path
-        self.weights = np.ascontiguousarray(path.weights[:, order])
-        self.potential = tuple(np.ascontiguousarray(x[order]) for x in path.units.parameters)
-        self.order = order
-        self.chains = GibbsChains(*path.weights.shape, len(v), seed, jump_every=1)
-        self.chains.set_weights(self.weights)
-        self.chains.propose_from(proposals[:, order])
-        self.chains.set_spikes(v)
+class AnnealedChains(Protocol):
+    """Chains of a model that is faded in from independent neurons, beta = 0, to beta = 1."""
 
     def step(self, beta: float, n_steps: int = 1) -> None:
-        fields = self.path.fields_at(beta).astype(np.float32)
-        self.chains.step(n_steps, self.weights, fields, self.potential, scale=beta)
+        """Move every chain by steps that leave P_beta as it is."""
 
     def log_weight(self, *betas: float) -> list[np.ndarray]:
-        v, inputs = self.chains.spikes().astype(np.float64), self.chains.inputs()[:, self.order]
-        return [self.path.log_weight(v, inputs, beta) for beta in betas]
+        """L_beta of the present states, (n_chains,) for each beta."""
 
-    def works(self, betas: np.ndarray, reverse: bool = False) -> np.ndarray:
-        """Walk the path from its one end to the other and sum D along it, (n,)."""
-        total = np.zeros(self.chains.n_chains)
-        pairs = list(zip(betas[:-1], betas[1:], strict=True))
-        for before, after in reversed(pairs) if reverse else pairs:
-            if reverse:
-                self.step(after)
-            low, high = self.log_weight(before, after)
-            total += high - low
-            if not reverse:
-                self.step(after)
-        return total
+    def spikes(self) -> np.ndarray:
+        """Copy the present states, (n_chains, n) uint8."""
+
+
+class AnnealingPath(Protocol):
+    """What a model has to offer so that its Z can be estimated.
+
+    Attributes
+    ----------
+    neurons : (n,) int
+        The neurons that depend on others; only these are sampled.
+    base_fields : (n,) float64
+        Their log-odds at beta = 0.
+    log_z_at_start : float
+        Log Z at beta = 0, of these neurons and all hidden units.
+    log_z_of_others : float
+        Log Z of the neurons that are not sampled.
+    """
+
+    neurons: np.ndarray
+    base_fields: np.ndarray
+    log_z_at_start: float
+    log_z_of_others: float
+
+    def log_weight_of_frames(self, spikes: Spikes) -> np.ndarray:
+        """Log P(v) + log Z of the model itself, for frames of all neurons, (T,)."""
+
+    def chains(self, v: np.ndarray, seed: int, reverse: bool = False) -> AnnealedChains:
+        """Start chains at v (n_chains, n); `reverse` makes each move the reversed one."""
+
+
+def field_at(beta: float, base_fields: np.ndarray, fields: np.ndarray) -> np.ndarray:
+    """Fields on the path: those of independent neurons at beta = 0, the model's at 1."""
+    return (1.0 - beta) * base_fields + beta * fields
+
+
+class _CRBMPath:
+    """The path of a cRBM; see `AnnealingPath`."""
+
+    def __init__(self, model: CRBM, base_fields: np.ndarray, frames: np.ndarray, rng) -> None:
+        self.model, self.units = model, model.units
+        connected = (model.weights_ != 0).any(axis=1)
+        fields = np.asarray(model.fields_, np.float64)
+        self.neurons, self.fields = np.flatnonzero(connected), fields[connected]
+        self.base_fields = base_fields[connected]
+        self.weights = np.ascontiguousarray(model.weights_[connected], np.float32)
+        hidden = self.units.cumulant(np.zeros((1, self.units.n_hidden))).sum()
+        self.log_z_at_start = float(np.logaddexp(0.0, self.base_fields).sum() + hidden)
+        self.log_z_of_others = float(np.logaddexp(0.0, fields[~connected]).sum())
+        inputs = frames[:, connected] @ self.weights.astype(np.float64)
+        self.proposals = self.units.sample(inputs, rng)
+
+    def log_weight_of_frames(self, spikes: Spikes) -> np.ndarray:
+        return -np.asarray(self.model.free_energy(spikes), np.float64)
+
+    def chains(self, v: np.ndarray, seed: int, reverse: bool = False) -> _CRBMChains:
+        return _CRBMChains(self, v, seed, reverse)
+
+
+class _CRBMChains:
+    """Block Gibbs steps with a sweep of jumps in each."""
+
+    def __init__(self, path: _CRBMPath, v: np.ndarray, seed: int, reverse: bool) -> None:
+        self.path = path
+        self.order = slice(None, None, -1 if reverse else 1)  # of the units, in a sweep of jumps
+        self.weights = np.ascontiguousarray(path.weights[:, self.order])
+        self.potential = tuple(np.ascontiguousarray(x[self.order]) for x in path.units.parameters)
+        self.gibbs = GibbsChains(*path.weights.shape, len(v), seed, jump_every=1)
+        self.gibbs.set_weights(self.weights)
+        self.gibbs.propose_from(path.proposals[:, self.order])
+        self.gibbs.set_spikes(v)
+
+    def step(self, beta: float, n_steps: int = 1) -> None:
+        fields = field_at(beta, self.path.base_fields, self.path.fields).astype(np.float32)
+        self.gibbs.step(n_steps, self.weights, fields, self.potential, scale=beta)
+
+    def log_weight(self, *betas: float) -> list[np.ndarray]:
+        v, inputs = self.spikes().astype(np.float64), self.gibbs.inputs()[:, self.order]
+        return [
+            v @ field_at(beta, self.path.base_fields, self.path.fields)
+            + self.path.units.cumulant(beta * inputs).sum(axis=1)
+            for beta in betas
+        ]
+
+    def spikes(self) -> np.ndarray:
+        return self.gibbs.spikes()
 
 
 def log_likelihood(
-    model: CRBM,
+    model: object,
     v: object,
     *,
     max_gap: float = 1.0,
@@ -171,8 +219,8 @@ def log_likelihood(
 
     Parameters
     ----------
-    model : CRBM
-        Fitted, or made by `CRBM.from_parameters`.
+    model : CRBM or Ising
+        Or any model with a method ``annealing_path(base_fields)`` that returns an `AnnealingPath`.
     v : (T, N) array of 0/1, scipy.sparse matrix or Recording
         Frames, for instance test frames. Their activity is where the path begins.
     max_gap : float
@@ -183,8 +231,7 @@ def log_likelihood(
     n_temperatures : int
         Steps of the path (default 1,000). The gap falls like one over it.
     burn_in : int
-        Gibbs steps, with jumps, that bring chains to equilibrium before they go backwards
-        (default 500).
+        Steps that bring chains to equilibrium before they go backwards (default 500).
     random_state : int, Generator or None
 
     Returns
@@ -216,20 +263,26 @@ def log_likelihood(
     if not max_gap > 0:
         raise ValueError(f"max_gap is {max_gap}: give a positive number of nats")
     rng = np.random.default_rng(random_state)
-    spikes = as_spikes(v, "v", len(model.fields_))
-    log_weight = -np.asarray(model.free_energy(spikes), np.float64)
-    connected = np.flatnonzero((model.weights_ != 0).any(axis=1))
-    alone = np.delete(np.asarray(model.fields_, np.float64), connected)
-    rest = float(np.logaddexp(0.0, alone).sum())
-    if connected.size:
-        found = _sandwich(model, spikes, connected, n_chains, n_temperatures, burn_in, max_gap, rng)
-        log_z = LogPartition(
-            found.value + rest, found.standard_error, found.lower + rest, found.upper + rest,
-            found.gap,
-        )  # fmt: skip
+    spikes = as_spikes(v)
+    n_frames = spikes.n_frames
+    base_fields = logit((spikes.activity() * n_frames + 0.5) / (n_frames + 1.0))
+    frames = spikes.dense(rng.choice(n_frames, n_chains, replace=n_chains > n_frames))
+    if hasattr(model, "annealing_path"):
+        path = model.annealing_path(base_fields)
     else:
-        exact = rest + float(model.units.cumulant(np.zeros((1, model.units.n_hidden))).sum())
-        log_z = LogPartition(exact, 0.0, exact, exact, 0.0)
+        as_spikes(spikes, "v", len(model.fields_))
+        path = _CRBMPath(model, base_fields, frames, rng)
+    log_weight = path.log_weight_of_frames(spikes)
+    exact = path.log_z_at_start + path.log_z_of_others
+    if path.neurons.size:
+        annealing = _sandwich(path, frames[:, path.neurons], n_temperatures, burn_in, rng)
+        found = _combined(*annealing, max_gap, n_temperatures, rng)
+    else:
+        found = LogPartition(0.0, 0.0, 0.0, 0.0, 0.0)
+    log_z = LogPartition(
+        found.value + exact, found.standard_error, found.lower + exact, found.upper + exact,
+        found.gap,
+    )  # fmt: skip
     _check_sum_of_probabilities(spikes, log_weight, log_z)
     mean = float(log_weight.mean())
     return FrameLikelihood(
@@ -241,32 +294,42 @@ def log_likelihood(
 
 
 def _sandwich(
-    model: CRBM, spikes, connected, n_chains, n_temperatures, burn_in, max_gap, rng
-) -> LogPartition:
-    """Log Z of the connected neurons and the hidden units."""
-    activity = (spikes.activity() * spikes.n_frames + 0.5) / (spikes.n_frames + 1.0)
-    path = _Path(model, activity, connected)
+    path: AnnealingPath,
+    frames: np.ndarray,
+    n_temperatures: int,
+    burn_in: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of D of chains that walk the path forwards, and of others that walk it backwards."""
     betas = np.linspace(0.0, 1.0, n_temperatures + 1)
-    data = rng.choice(spikes.n_frames, n_chains, replace=n_chains > spikes.n_frames)
-    data = spikes.dense(data)[:, connected]
-    proposals = path.units.sample(data @ path.weights.astype(np.float64), rng)
+    half = len(frames) // 2
 
     def seed() -> int:
         return int(rng.integers(2**63))
 
-    drawn = rng.random(data.shape) < expit(path.base_fields)
-    forward = _Chains(path, drawn, proposals, seed())
-    works_up = forward.works(betas)
-    half = n_chains // 2
-    starts = np.concatenate([data[:half], forward.chains.spikes()[half:]])
-    pilot = _Chains(path, starts, proposals, seed())
+    forward = path.chains(rng.random(frames.shape) < expit(path.base_fields), seed())
+    works_up = _works(forward, betas)
+    pilot = path.chains(np.concatenate([frames[:half], forward.spikes()[half:]]), seed())
     _equilibrate(pilot, half, burn_in)
-    backward = _Chains(path, pilot.chains.spikes(), proposals, seed(), reverse=True)
-    works_down = backward.works(betas, reverse=True)
-    return _combined(works_up, works_down, path.log_z_at_start(), max_gap, n_temperatures, rng)
+    backward = path.chains(pilot.spikes(), seed(), reverse=True)
+    return works_up, _works(backward, betas, reverse=True)
 
 
-def _equilibrate(chains: _Chains, half: int, burn_in: int) -> None:
+def _works(chains: AnnealedChains, betas: np.ndarray, reverse: bool = False) -> np.ndarray:
+    """Walk the path from its one end to the other and sum D along it, (n_chains,)."""
+    total = 0.0
+    pairs = list(zip(betas[:-1], betas[1:], strict=True))
+    for before, after in reversed(pairs) if reverse else pairs:
+        if reverse:
+            chains.step(after)
+        low, high = chains.log_weight(before, after)
+        total = total + (high - low)
+        if not reverse:
+            chains.step(after)
+    return total
+
+
+def _equilibrate(chains: AnnealedChains, half: int, burn_in: int) -> None:
     """Let chains run; refuse if those that start from the data and the others stay apart."""
     energies = []
     for step in range(0, burn_in, _EVERY):
@@ -284,8 +347,14 @@ def _equilibrate(chains: _Chains, half: int, burn_in: int) -> None:
         )
 
 
-def _combined(works_up, works_down, start, max_gap, n_temperatures, rng) -> LogPartition:
-    """Both directions and Bennett's estimate, with errors from resampled chains."""
+def _combined(
+    works_up: np.ndarray,
+    works_down: np.ndarray,
+    max_gap: float,
+    n_temperatures: int,
+    rng: np.random.Generator,
+) -> LogPartition:
+    """Estimate log Z_1 / Z_0 from both directions; refuse where they disagree."""
 
     def estimates(up: np.ndarray, down: np.ndarray) -> tuple[float, float, float]:
         low = logsumexp(up) - np.log(up.size)
@@ -311,15 +380,17 @@ def _combined(works_up, works_down, start, max_gap, n_temperatures, rng) -> LogP
             f"{max_gap:g}: raise n_temperatures (now {n_temperatures:,}), or ask for less"
         )
     return LogPartition(
-        value=float(start + value),
+        value=float(value),
         standard_error=float(error),
-        lower=float(start + min(low - 2 * error_low, value - 2 * error)),
-        upper=float(start + max(high + 2 * error_high, value + 2 * error)),
+        lower=float(min(low - 2 * error_low, value - 2 * error)),
+        upper=float(max(high + 2 * error_high, value + 2 * error)),
         gap=float(gap),
     )
 
 
-def _check_sum_of_probabilities(spikes, log_weight: np.ndarray, log_z: LogPartition) -> None:
+def _check_sum_of_probabilities(
+    spikes: Spikes, log_weight: np.ndarray, log_z: LogPartition
+) -> None:
     """Refuse if distinct frames have more than the whole probability even at the upper end."""
     bits = np.packbits(spikes.dense(), axis=1)
     distinct = np.unique(bits, axis=0, return_index=True)[1]

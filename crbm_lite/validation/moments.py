@@ -219,7 +219,7 @@ class MomentSums:
     name : str
         What error messages call the source (default "v").
     neurons : array of int, optional
-        The neurons of which moments are wanted (default: all). `mean_h` is given all of them.
+        The neurons whose moments you want (default: all). `mean_h` is given all of them.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ __all__ = ["GroupsOfChains", "ValidationReport", "generated_frames", "validate"]
 
 _SAMPLE_BYTES = 2**26  # of generated uint8 frames in memory at once
 _N_GROUPS = 10  # of chains, whose spread gives the sampling error
-_N_NEURONS = 1000  # of which the groups' moments are formed, spread evenly over the recording
+_N_NEURONS = 1000  # in the groups' moments, spread evenly over the recording
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -14,13 +14,13 @@ the assembly is found and the neuron's weight is not 0.
 The null is the same on frames in which every neuron is shifted in time by itself
 (`crbm_lite.recordings.controls.shift_time`): what is found there says nothing about assemblies.
 
-For a neuron that is a member by chance alone, the expected number of false members among the p = N
-M weights, with the membership probability at least :math:`\pi > 1/2`, is at most
+Some neurons pass by chance. If members are those with a membership probability of at least
+:math:`\pi > 1/2`, the expected number of false ones is at most
 
-.. math:: \frac{q^2}{(2 \pi - 1)\, p},
+.. math:: \frac{q^2}{(2 \pi - 1)\, N M},
 
-where q is the mean number of weights that are not 0 in a run (their Theorem 1, under
-exchangeability).
+where q is the mean number of weights of a run that are not 0. This is Theorem 1 of Meinshausen &
+Buehlmann; it supposes that false members are exchangeable.
 """
 
 from __future__ import annotations

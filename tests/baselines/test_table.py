@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from crbm_lite.baselines.table import BaselineRow, comparison_table, crbm_row, floor_rows, vae_row
+from crbm_lite.recordings.recording import Recording
 from crbm_lite.validation.comparison import compare_moments
 
 
@@ -26,6 +27,13 @@ def test_floors_have_the_means_no_covariances_and_no_nllh_above_zero():
     assert (independent.generates, shifted.generates) == (True, False)
     again = floor_rows(train, test, random_state=0)[1]
     assert again.scores.vv.rmse == shifted.scores.vv.rmse
+
+
+def test_neurons_are_shifted_within_each_stretch():
+    train, test = correlated(0), correlated(1)
+    recording = Recording(train, 2.5, discontinuities=np.arange(1, len(train)))
+    kept = floor_rows(recording, test)[1]  # nothing to shift in stretches of one frame
+    assert kept.scores.vv.rmse == compare_moments(test, train, train).vv.rmse
 
 
 def test_parameters_are_the_numbers_that_are_not_zero():

@@ -228,7 +228,7 @@ def test_too_little_device_memory_ends_with_two(folder, monkeypatch):
     jax_devices = pytest.importorskip("crbm_lite.training.accelerator.devices")
     monkeypatch.setattr(jax_devices.Devices, "available", property(lambda self: 50_000))
     result = run("train", "larva.h5", "m.h5", *SMALL, "--quiet", "--backend", "jax")
-    assert result.exit_code == 2 and "What would fit" in result.output, result.output
+    assert result.exit_code == 2 and "take up to N =" in result.output, result.output
     assert [p.name for p in folder.iterdir()] == ["larva.h5"]
 
 

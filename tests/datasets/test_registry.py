@@ -4,6 +4,8 @@ import hashlib
 import http.server
 import io
 import os
+import subprocess
+import sys
 import threading
 
 import h5py
@@ -149,6 +151,20 @@ def test_two_who_ask_at_once_fetch_once(server, tmp_path):
         thread.join()
     assert server.asked == ["/wave.h5"]
     assert fetch("retina", manifest=manifest).path.read_bytes() == GOOD
+
+
+def test_two_processes_that_ask_at_once_fetch_once(server, tmp_path):
+    (server.site / "wave.h5").write_bytes(GOOD)
+    manifest = write_manifest(tmp_path, f"{server.url}/wave.h5")
+    code = (
+        "import sys; from crbm_lite import fetch; print(fetch('retina', manifest=sys.argv[1]).path)"
+    )
+    command = [sys.executable, "-c", code, str(manifest)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    processes = [subprocess.Popen(command, env=environment, stdout=-1) for _ in range(3)]
+    paths = {process.communicate()[0].decode().strip() for process in processes}
+    assert paths == {str(tmp_path / "cache" / "retina" / "wave.h5")}
+    assert server.asked == ["/wave.h5"]
 
 
 @pytest.mark.parametrize("served", [b"<html>moved</html>", GOOD[:-1] + b"!"])

@@ -2,6 +2,7 @@
 
 import tracemalloc
 import warnings
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -102,6 +103,12 @@ def test_shared_rhythm_of_single_neurons_is_no_signal():
     edge = (1 + np.sqrt(60 / 2000)) ** 2
     assert (np.linalg.eigvalsh(z.T @ z / 2000) > edge).sum() > 10
     assert signal_components(Recording(slow, 2.5))[0] <= 2
+
+
+def test_components_of_many_short_stretches_are_held_against_a_control_too(good):
+    for length in (1, 5, 50):
+        cuts = np.arange(length, good.n_frames, length)
+        assert signal_components(replace(good, discontinuities=cuts))[0] == 4
 
 
 def test_components_are_the_planted_assemblies_and_last_as_long():

@@ -37,7 +37,13 @@ def example_report(rng):
     scores = {name: example_score(rng, 100) for name in ("v", "h", "vh", "vv", "hh")}
     likelihood = nllh_given_probabilities(v, rng.random((50, 20)))
     return ValidationReport(
-        **scores, nllh=likelihood, l1=0.0, n_train=50, n_test=50, n_generated=100
+        **scores,
+        left_out=likelihood,
+        nllh=likelihood,
+        l1=0.0,
+        n_train=50,
+        n_test=50,
+        n_generated=100,
     )
 
 

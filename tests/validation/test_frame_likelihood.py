@@ -5,6 +5,7 @@ import pytest
 from scipy.special import logsumexp
 
 from crbm_lite import CRBM
+from crbm_lite.baselines.ising import Ising
 from crbm_lite.core.partition import all_states
 from crbm_lite.validation import frame_likelihood
 from crbm_lite.validation.frame_likelihood import LikelihoodRefused, LogPartition, log_likelihood
@@ -188,16 +189,16 @@ def test_steps_backwards_are_the_steps_forwards_reversed():
     states = all_states(3)
     log_p = -model.free_energy(states)
     p = np.exp(log_p - logsumexp(log_p))
-    path = frame_likelihood._Path(model, np.full(3, 0.5), np.arange(3))
-    proposals = path.units.sample(np.zeros((200, 2)), np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    path = frame_likelihood._CRBMPath(model, np.zeros(3), np.zeros((200, 3)), rng)
     n, flow = 150_000, {}
     for reverse in (False, True):
         flow[reverse] = np.zeros((8, 8))
         for k in range(8):
             start = np.repeat(states[k : k + 1], n, axis=0)
-            chains = frame_likelihood._Chains(path, start, proposals, 100 + k, reverse)
+            chains = path.chains(start, 100 + k, reverse)
             chains.step(1.0)
-            after = chains.chains.spikes() @ np.array([4, 2, 1])
+            after = chains.spikes() @ np.array([4, 2, 1])
             flow[reverse][k] = p[k] * np.bincount(after, minlength=8) / n
     forth, back = flow[False], flow[True].T
     error = np.sqrt((forth + back) / 2 * (p[:, None] + p) / n) + 1e-5
@@ -220,6 +221,42 @@ def test_distinct_frames_with_more_than_the_whole_probability_are_refused():
         frame_likelihood._check_sum_of_probabilities(
             spikes, twice, LogPartition(low, 0.0, low, low, 0.0)
         )
+
+
+@pytest.fixture(scope="module")
+def ising():
+    rng = np.random.default_rng(2)
+    couplings = np.triu(rng.normal(0, 0.7, (12, 12)) * (rng.random((12, 12)) < 0.5), 1)
+    couplings[:, 11] = 0.0  # the last neuron is on its own
+    return Ising(rng.normal(-1.0, 0.5, 12), couplings + couplings.T)
+
+
+def test_ising_model_against_enumeration(ising):
+    states, log_p = ising.enumerate_states()
+    found = log_likelihood(ising, states[::7], **SHORT)
+    error = 5 * found.log_partition.standard_error + 1e-9
+    np.testing.assert_allclose(found.per_frame, log_p[::7], atol=error)
+    assert found.log_partition.standard_error < 0.02
+    assert found.interval[0] - error < log_p[::7].mean() < found.interval[1] + error
+
+
+def test_sweeps_of_an_ising_model_backwards_are_reversed_sweeps():
+    couplings = np.array([[0.0, 2.5, -1.0], [2.5, 0.0, 3.0], [-1.0, 3.0, 0.0]])
+    ising = Ising(np.array([-1.5, -2.0, -1.0]), couplings)
+    states, log_p = ising.enumerate_states()
+    p, path, n = np.exp(log_p), ising.annealing_path(np.zeros(3)), 100_000
+    flow = {}
+    for reverse in (False, True):
+        flow[reverse] = np.zeros((8, 8))
+        for k in range(8):
+            chains = path.chains(np.repeat(states[k : k + 1], n, axis=0), 7 + k, reverse)
+            chains.step(1.0)
+            after = chains.spikes() @ np.array([1, 2, 4])
+            flow[reverse][k] = p[k] * np.bincount(after, minlength=8) / n
+    forth, back = flow[False], flow[True].T
+    error = np.sqrt((forth + back) / 2 * (p[:, None] + p) / n) + 1e-5
+    assert (np.abs(forth - back) < 5 * error).all()
+    assert (np.abs(forth - forth.T) > 5 * error).any()
 
 
 @pytest.mark.parametrize(

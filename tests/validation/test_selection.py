@@ -177,7 +177,7 @@ def test_two_processes_give_the_same_numbers(tmp_path):
         ({"l1": [0.1, 0.1]}, "l1 is .* each once"),
         ({"seeds": []}, "seeds is"),
         ({"recordings": {}}, "recordings is empty"),
-        ({"l1": [-0.1]}, "l1 must be"),
+        ({"l1": [-0.1]}, "l1 is -0.1: give"),
         ({"recordings": {"brief": Recording(np.eye(4), rate_hz=1.0)}}, "recording 'brief'"),
     ],
 )

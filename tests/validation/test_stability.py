@@ -131,7 +131,7 @@ def test_counts_are_those_of_the_definition():
         ({"n_null": -1}, "n and n_null are 20 and -1"),
         ({"n_blocks": 1}, "n_blocks is 1"),
         ({"min_correlation": 0.0}, "min_correlation is 0.0"),
-        ({"recording": np.full((4, 4), 2)}, "recording must be binary"),
+        ({"recording": np.full((4, 4), 2)}, "recording holds 2"),
     ],
 )
 def test_bad_options_are_named_before_anything_is_trained(change, message):
