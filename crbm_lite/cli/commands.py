@@ -147,6 +147,7 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
     OUTPUT ends in .csv (one row per neuron) or .h5 (arrays).
     """
     from crbm_lite.assemblies.export import export_csv, export_hdf5
+    from crbm_lite.core.spikes import spikes_of_model
     from crbm_lite.model.model import CRBM
 
     writers = {".csv": export_csv, ".h5": export_hdf5, ".hdf5": export_hdf5}
@@ -155,12 +156,14 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
     if output.exists() and not overwrite:
         raise Failed(f"{output} exists: --overwrite it, or choose another name", 5)
     check_writable(output, model, recording)
-    weights, data = CRBM.load(model).weights_, load(recording)
+    trained, data = CRBM.load(model), load(recording)
+    weights = trained.weights_
     if len(weights) != data.n_neurons:
         raise Failed(
             f"{model} has {len(weights)} neurons and {recording} {data.n_neurons}: give the "
             "recording that the model was trained on", 3,
         )  # fmt: skip
+    spikes_of_model(trained, data, str(recording))  # the same neurons, in the same order
     writers[output.suffix](
         output, weights, data.coordinates, data.labels, data.label_names,
         names=data.names, coordinate_unit=data.coordinate_unit,

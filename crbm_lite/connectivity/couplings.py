@@ -26,7 +26,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from crbm_lite.checks.arrays import as_indices
-from crbm_lite.core.spikes import as_spikes
+from crbm_lite.core.spikes import as_spikes, spikes_of_model
 
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
@@ -81,7 +81,7 @@ def coupling_given_v(model: CRBM, v: object, i: object, j: object) -> np.ndarray
     if (first == second).any():
         same = int(first[first == second][0])
         raise ValueError(f"i and j pair neuron {same} with itself: give two different neurons")
-    spikes = as_spikes(v, n_neurons=n)
+    spikes = spikes_of_model(model, v)
     weights = model.weights_.astype(np.float64)
     inputs, units = spikes.inputs(weights), model.units
     csc = spikes.to_csr(np.float64).tocsc()
@@ -132,7 +132,7 @@ def mean_conditional_variance(model: CRBM, v: object) -> np.ndarray:
     array([0.25])
     """
     check_is_fitted(model, "weights_")
-    spikes = as_spikes(v, n_neurons=model.n_features_in_)
+    spikes = spikes_of_model(model, v)
     total = np.zeros(model.units.n_hidden)
     for start in range(0, spikes.n_frames, _FRAMES):
         frames = np.arange(start, min(start + _FRAMES, spikes.n_frames))

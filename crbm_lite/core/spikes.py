@@ -9,8 +9,8 @@ the transposed form, `SpikesByNeuron`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse
@@ -25,6 +25,7 @@ __all__ = [
     "as_spikes",
     "frames_given_neuron",
     "input_given_spikes",
+    "spikes_of_model",
     "tiles",
     "weight_sums",
 ]
@@ -50,11 +51,14 @@ class Spikes:
     neurons : ndarray of int32
         The active neurons, frame after frame, ascending within a frame.
     n_neurons : int
+    names : tuple of str, optional
+        The names of the neurons, if the data have them.
     """
 
     frame_starts: np.ndarray
     neurons: np.ndarray
     n_neurons: int
+    names: tuple[str, ...] | None = None
 
     @property
     def n_frames(self) -> int:
@@ -274,7 +278,35 @@ def _check_values(values: np.ndarray, name: str) -> None:
         )
 
 
-def as_spikes(v: object, name: str = "v", n_neurons: int | None = None) -> Spikes:
+def _names_of(v: object) -> tuple[str, ...] | None:
+    """Return the names of the neurons of a Recording, of Spikes, or of a table's columns."""
+    if hasattr(v, "columns"):
+        names = list(v.columns)
+        return tuple(names) if all(isinstance(name, str) for name in names) else None
+    is_ours = isinstance(v, Spikes) or hasattr(v, "spikes")
+    return getattr(v, "names", None) if is_ours else None
+
+
+def _check_names(names: tuple[str, ...], wanted: Sequence[str], name: str) -> None:
+    """Raise if neurons are not those of a model, in its order."""
+    i = next((i for i, (a, b) in enumerate(zip(names, wanted)) if a != b), None)
+    if i is None:
+        return
+    which = f"neuron {i} is {names[i]!r}, the model's {str(wanted[i])!r}"
+    if sorted(names) == sorted(wanted):
+        raise SpikesError(
+            f"{name} has the neurons of the model in another order ({which}): give them in the "
+            "order of model.feature_names_in_, for example with recording.select_neurons"
+        )
+    raise SpikesError(f"{name} has other neurons than the model ({which}): give the neurons of fit")
+
+
+def as_spikes(
+    v: object,
+    name: str = "v",
+    n_neurons: int | None = None,
+    neuron_names: Sequence[str] | None = None,
+) -> Spikes:
     """Check that v is a binary (T, N) matrix and bring it into compressed sparse rows.
 
     Parameters
@@ -286,12 +318,14 @@ def as_spikes(v: object, name: str = "v", n_neurons: int | None = None) -> Spike
         The name of v in error messages.
     n_neurons : int, optional
         The number of neurons that v must have, that of a model.
+    neuron_names : sequence of str, optional
+        The names, in this order, that v's neurons must have if they have names at all.
 
     Raises
     ------
     SpikesError
         If v is not two-dimensional, is empty, holds NaN or values other than 0 and 1, or has
-        another number of neurons than the model.
+        another number of neurons than the model, or neurons of other names or in another order.
 
     Examples
     --------
@@ -299,6 +333,7 @@ def as_spikes(v: object, name: str = "v", n_neurons: int | None = None) -> Spike
     >>> as_spikes(np.array([[0, 1], [1, 1], [0, 0]])).neurons
     array([1, 0, 1], dtype=int32)
     """
+    names = _names_of(v)
     v = getattr(v, "spikes", v)
     if np.ma.is_masked(v):
         raise SpikesError(f"{name} has masked entries: fill them, or leave them out.")
@@ -328,4 +363,21 @@ def as_spikes(v: object, name: str = "v", n_neurons: int | None = None) -> Spike
             f"{name} has {spikes.n_neurons} features (neurons), but the model is expecting "
             f"{n_neurons} features as input: give the neurons of fit"
         )
-    return spikes
+    if names is not None and neuron_names is not None:
+        _check_names(names, neuron_names, name)
+    return spikes if names == spikes.names else replace(spikes, names=names)
+
+
+def spikes_of_model(model: object, v: object, name: str = "v") -> Spikes:
+    """Check spikes as `as_spikes`, and that their neurons are those of a model, in its order.
+
+    Parameters
+    ----------
+    model : object
+        A `crbm_lite.CRBM`. Of a model that does not know its ``n_features_in_`` or its
+        ``feature_names_in_`` nothing is asked.
+    v, name
+        As in `as_spikes`.
+    """
+    n_neurons = getattr(model, "n_features_in_", None)
+    return as_spikes(v, name, n_neurons, getattr(model, "feature_names_in_", None))

@@ -68,11 +68,13 @@ def model_key(model: CRBM, recording: object) -> str:
             f"random_state of the model is {seed!r}: give an integer, a run without a fixed seed "
             "cannot be found again"
         )
+    spikes = as_spikes(recording, "recording")
     run = (
         crbm_lite.__version__,
         source_digest(*_TRAINING_FOLDERS),
         run_hyperparameters(model.get_params()),
-        as_spikes(recording, "recording").sha256(),
+        spikes.sha256(),
+        spikes.names,
     )
     return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
 

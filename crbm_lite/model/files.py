@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
@@ -27,7 +28,8 @@ from crbm_lite.files.hdf5 import (
 )
 from crbm_lite.files.whole import whole_hdf5
 
-__all__ = ["ModelFileError", "arrays_of", "read_model", "result_of", "write_model"]
+__all__ = ["ModelFileError", "arrays_of", "bytes_of_texts", "read_model", "result_of",
+           "texts_of_bytes", "write_model"]  # fmt: skip
 
 FORMAT, VERSION = "crbm_lite model", 2
 _READABLE = (1, 2)
@@ -85,6 +87,25 @@ def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str
             if name in file.attrs
         }
         return read_all_arrays(file), attributes
+
+
+def bytes_of_texts(texts: Iterable[str]) -> np.ndarray:
+    """Write texts as an array of bytes: a list of them in JSON, in UTF-8.
+
+    Examples
+    --------
+    >>> texts_of_bytes(bytes_of_texts(["a", "b"]), 2)
+    ('a', 'b')
+    """
+    return np.frombuffer(json.dumps(list(texts)).encode(), np.uint8)
+
+
+def texts_of_bytes(array: np.ndarray, n_texts: int) -> tuple[str, ...]:
+    """Read ``n_texts`` texts that `bytes_of_texts` wrote; a ValueError if they are others."""
+    texts = json.loads(array.tobytes().decode())
+    if len(texts) != n_texts or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"it holds {len(texts)} names for {n_texts} neurons")
+    return tuple(texts)
 
 
 def arrays_of(group: str, result: object) -> dict[str, np.ndarray]:

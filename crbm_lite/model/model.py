@@ -14,20 +14,30 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from crbm_lite.core.compilation import refuse_after_fork
 from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.core.left_out import log_likelihood_given_others
 from crbm_lite.core.partition import all_states, log_partition_ais
-from crbm_lite.core.spikes import Spikes, SpikesError, as_spikes
+from crbm_lite.core.spikes import Spikes, SpikesError, as_spikes, spikes_of_model
 from crbm_lite.files.errors import named_failures
-from crbm_lite.model.files import ModelFileError, arrays_of, read_model, result_of, write_model
+from crbm_lite.model.files import (
+    ModelFileError,
+    arrays_of,
+    bytes_of_texts,
+    read_model,
+    result_of,
+    texts_of_bytes,
+    write_model,
+)
 from crbm_lite.training.certificate import Certificate
 from crbm_lite.training.hyperparameters import (
     check_sampling,
@@ -44,7 +54,7 @@ __all__ = ["CRBM"]
 _PILOT_CHAINS, _PILOT_SAVES, _PILOT_STEPS = 64, 10, 5  # 5 Gibbs steps from one save to the next
 
 
-class CRBM(TransformerMixin, BaseEstimator):
+class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Compositional Restricted Boltzmann Machine, a scikit-learn estimator.
 
     Parameters
@@ -121,6 +131,9 @@ class CRBM(TransformerMixin, BaseEstimator):
         The spikes of the chains at the end.
     n_features_in_ : int
         The number of neurons N.
+    feature_names_in_ : ndarray of str, shape (N,)
+        The names of the neurons, if the recording or the table had names. Data whose neurons have
+        other names, or another order, are refused from then on.
 
     Examples
     --------
@@ -256,6 +269,7 @@ class CRBM(TransformerMixin, BaseEstimator):
                 backend=self.backend, state=run.state, save=run.save, save_every=checkpoint_every,
             )  # fmt: skip
         self._set_parameters(result.weights, result.fields, *result.potential)
+        self._set_names(spikes.names)
         self.chains_ = result.chains
         self.history_ = result.history
         self.certificate_ = result.certificate
@@ -280,6 +294,18 @@ class CRBM(TransformerMixin, BaseEstimator):
         for name, value in zip(PARAMETERS, potential, strict=True):
             setattr(self, f"{name}_", value)
         self.n_features_in_ = len(fields)
+
+    def _set_names(self, names: Sequence[str] | None) -> None:
+        """Keep the names of the neurons, or forget those of an earlier fit."""
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    @property
+    def _n_features_out(self) -> int:
+        """The number of columns of ``transform``, which scikit-learn asks for."""
+        return self.units.n_hidden
 
     @classmethod
     def from_parameters(
@@ -336,7 +362,7 @@ class CRBM(TransformerMixin, BaseEstimator):
     def _spikes(self, v: object, name: str = "v") -> Spikes:
         """Check spikes of the neurons of this model."""
         check_is_fitted(self, "weights_")
-        return as_spikes(v, name, self.n_features_in_)
+        return spikes_of_model(self, v, name)
 
     def hidden_input(self, v: object) -> np.ndarray:
         """Compute the inputs I = vW of the hidden units.
@@ -352,7 +378,8 @@ class CRBM(TransformerMixin, BaseEstimator):
         Raises
         ------
         SpikesError
-            A ValueError: v is not binary, is empty, or has other neurons than the model.
+            A ValueError: v is not binary, is empty, or has other neurons than the model, or the
+            same ones in another order (where both have names).
         """
         return self._spikes(v).inputs(self.weights_)
 
@@ -407,6 +434,29 @@ class CRBM(TransformerMixin, BaseEstimator):
     def reconstruct(self, v: object) -> np.ndarray:
         """Compute E[v | E[h|v]], shape (T, N): the probabilities that the nLLH scores."""
         return self.mean_v_given_h(self.mean_h_given_v(v))
+
+    def score(self, v: object, y: None = None) -> float:
+        """Average log P(v_i | all other neurons) over all frames and neurons, in nats.
+
+        It is exact and needs neither Z nor sampling (`crbm_lite.core.left_out`). Neurons that never
+        spike count, too. Higher is better, so that scikit-learn's ``GridSearchCV`` can use it.
+
+        Parameters
+        ----------
+        v : spikes (T, N), in any form that ``fit`` takes
+        y : None
+            Ignored; scikit-learn passes it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> model = CRBM.from_parameters(np.zeros((2, 1)), [0, 0], [1], [1], [0], [0])
+        >>> round(model.score(np.eye(2)), 4)  # two coins
+        -0.6931
+        """
+        spikes = self._spikes(v)
+        means = log_likelihood_given_others(spikes, self.weights_, self.fields_, self.units)
+        return float(means.mean())
 
     # ------------------------------------------------------------------ energies
 
@@ -601,6 +651,8 @@ class CRBM(TransformerMixin, BaseEstimator):
             )
         arrays = {"weights": self.weights_, "fields": self.fields_}
         arrays |= {name: getattr(self, f"{name}_") for name in PARAMETERS}
+        if hasattr(self, "feature_names_in_"):
+            arrays["feature_names"] = bytes_of_texts(self.feature_names_in_)
         attributes: dict[str, object] = {"hyperparameters": hyper}
         if hasattr(self, "chains_"):
             arrays["chains"] = self.chains_
@@ -628,6 +680,8 @@ class CRBM(TransformerMixin, BaseEstimator):
             )
             potential = (getattr(checked, f"{name}_") for name in PARAMETERS)
             model._set_parameters(checked.weights_, checked.fields_, *potential)
+            if "feature_names" in arrays:
+                model._set_names(texts_of_bytes(arrays["feature_names"], model.n_features_in_))
             if "verdict" in attributes:
                 as_spikes(arrays["chains"], "chains", model.n_features_in_)
                 model.chains_ = arrays["chains"]

@@ -138,6 +138,13 @@ def checked_schedule(estimator: object) -> Schedule:
     for name, choices in (("init", _STARTS), ("backend", BACKENDS)):
         if (value := getattr(estimator, name)) not in choices:
             raise HyperparameterError(f"{name} is {value!r}: give one of {', '.join(choices)}")
+    seed = getattr(estimator, "random_state", None)
+    try:
+        np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise HyperparameterError(
+            f"random_state is {seed!r}: give an integer, a numpy.random.Generator or None"
+        ) from error
     return Schedule(**{name: getattr(estimator, name) for name in Schedule.__dataclass_fields__})
 
 

@@ -39,7 +39,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit, logsumexp
 
 from crbm_lite.core.gibbs import GibbsChains
-from crbm_lite.core.spikes import Spikes, as_spikes
+from crbm_lite.core.spikes import Spikes, as_spikes, spikes_of_model
 
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
@@ -263,7 +263,7 @@ def log_likelihood(
     if not max_gap > 0:
         raise ValueError(f"max_gap is {max_gap}: give a positive number of nats")
     rng = np.random.default_rng(random_state)
-    spikes = as_spikes(v)
+    spikes = spikes_of_model(model, v)
     n_frames = spikes.n_frames
     base_fields = logit((spikes.activity() * n_frames + 0.5) / (n_frames + 1.0))
     frames = spikes.dense(rng.choice(n_frames, n_chains, replace=n_chains > n_frames))

@@ -33,7 +33,7 @@ from typing import Protocol
 import numpy as np
 
 from crbm_lite.core import left_out
-from crbm_lite.core.spikes import as_spikes
+from crbm_lite.core.spikes import as_spikes, spikes_of_model
 
 __all__ = [
     "NormalisedLikelihood",
@@ -188,7 +188,7 @@ def nllh(model: Reconstructs, v: object) -> NormalisedLikelihood:
     >>> nllh(Independent(), np.array([[1, 0], [0, 1]])).median
     0.0
     """
-    v = as_spikes(v)
+    v = spikes_of_model(model, v)
 
     def p(frames: slice) -> np.ndarray:
         return model.mean_v_given_h(model.mean_h_given_v(v.dense(frames)))
@@ -234,7 +234,7 @@ def left_out_nllh(
     >>> score.nllh.round(3), score.log_likelihood.round(3)
     (array([0.817, 0.817]), array([-0.127, -0.127]))
     """
-    spikes = as_spikes(v)
+    spikes = spikes_of_model(model, v)
     seen = spikes if others is None else as_spikes(others, "others")
     if seen.shape != spikes.shape:
         raise ValueError(f"others has shape {seen.shape}: give that of v, {spikes.shape}")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crbm_lite.core.spikes import as_spikes
+from crbm_lite.core.spikes import spikes_of_model
 from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
 from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh, nllh
 from crbm_lite.validation.moments import MomentSums, SampleMoments, sample_moments
@@ -242,8 +242,8 @@ def validate(
     if burn_in < 0:
         raise ValueError(f"burn_in is {burn_in}: give 0 or more")
     n_neurons = len(model.weights_)
-    train = as_spikes(train, "train", n_neurons)
-    test = as_spikes(test, "test", n_neurons)
+    train = spikes_of_model(model, train, "train")
+    test = spikes_of_model(model, test, "test")
     if l1 is None:  # after a refit the weights that are left are stationary without penalty
         l1 = 0.0 if getattr(model, "refit", 0.0) else getattr(model, "l1", 0.0)
     l1 = float(l1)

@@ -72,6 +72,12 @@ def test_fit_names_what_is_wrong_with_the_spikes(wrong):
     assert not hasattr(model, "weights_")
 
 
+@pytest.mark.parametrize("seed", [np.random, "one", -1, 1.5], ids=repr)
+def test_fit_names_a_random_state_that_is_none(seed):
+    with pytest.raises(HyperparameterError, match=r"random_state is .* give an integer"):
+        small_model(random_state=seed).fit(GOOD)
+
+
 METHODS = ("hidden_input", "mean_h_given_v", "transform", "var_h_given_v", "free_energy",
            "reconstruct")  # fmt: skip
 
