@@ -24,12 +24,13 @@ ifdef STRICT
 BOOK_OPTIONS := -W --keep-going
 endif
 
-.PHONY: help book test test-browser bench lint links clean
+.PHONY: help book test test-slow test-browser bench lint links clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book    build the website and print where it is (STRICT=1: warnings are errors)"
 	@echo "make test    unit tests, doctests, and every chapter under nbval (WORKERS=4: in four processes, not two)"
+	@echo "make test-slow   thousands of files with a damaged structure (five minutes)"
 	@echo "make test-browser   open every page of the built site in Chromium"
 	@echo "make bench   print the numbers of the page Numbers and write them to benchmarks/results (an hour)"
 	@echo "make lint    ruff and codespell"
@@ -57,6 +58,9 @@ book: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest crbm_lite tests tests/book book $(NBVAL) $(PARALLEL)
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest tests -m slow -p no:cacheprovider $(PARALLEL)
 
 # Pages, not files, are dealt out: nearly all checks are in one file.
 test-browser: $(READY)

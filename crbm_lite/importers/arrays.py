@@ -283,7 +283,8 @@ def _used_keys(
         if key in arrays:
             used[field] = key
         elif field in keys or field == "spikes":
-            there = ", ".join(list(arrays)[:10]) or "none"
+            names = (name if name.isprintable() else repr(name) for name in list(arrays)[:10])
+            there = ", ".join(names) or "none"
             raise RecordingError(
                 f"{path}: key {key} is missing (the file's keys: {there}): say which is the "
                 f"{field} with keys={{{field!r}: ...}}"
@@ -381,7 +382,11 @@ def _positions(
 ) -> np.ndarray | None:
     if "coordinates" not in found:
         return None
-    array = np.asarray(found["coordinates"])
+    array = found["coordinates"]
+    if scipy.sparse.issparse(array):
+        check_fits(math.prod(array.shape) * 8, f"{path}: key {used['coordinates']}")
+        array = array.toarray()
+    array = np.asarray(array)
     if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] not in (2, 3):
         hint = "; it looks transposed" if array.shape in ((2, n_neurons), (3, n_neurons)) else ""
         raise RecordingError(

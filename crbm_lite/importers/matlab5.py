@@ -149,7 +149,7 @@ class Matlab5File(Mapping):
                 if kind == _COMPRESSED:
                     head = zlib.decompressobj().decompress(head, _HEAD)[8:]
                 name = _matrix(_Elements(memoryview(head), self._order)).name
-                if name:  # MATLAB's own notes have none
+                if name.isidentifier():  # MATLAB's own notes have no name
                     self._places[name] = (place, kind, size)
                 place += 8 + size + ((-size) % 8 if kind == _MATRIX else 0)
 

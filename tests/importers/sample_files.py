@@ -38,6 +38,21 @@ def write_mat5(path):
     scipy.io.savemat(path, ARRAYS, do_compression=True)
 
 
+OF_CELLS = {"spikes": "units/times", "names": "unit_names", "coordinates": "xyz"}
+
+
+def write_mat5_cells(path):
+    """An array of structs, cells of texts, a sparse matrix, logicals: all that MATLAB nests."""
+    units = np.zeros(N, dtype=[("times", "O"), ("id", "O")])
+    for i, v in enumerate(SPIKES.T):
+        units[i] = np.flatnonzero(v) / 2.5, i
+    names = np.array([f"cell {i}" for i in range(N)], dtype=object)
+    scipy.io.savemat(path, {
+        "units": units, "unit_names": names, "xyz": scipy.sparse.csc_matrix(ARRAYS["coordinates"]),
+        "session": {"raster": SPIKES.astype(bool), "note": "by hand", "nested": {"deep": np.eye(3)}},
+    })  # fmt: skip
+
+
 def write_mat73(path):
     with h5py.File(path, "w", userblock_size=512) as file:
         for key, values in ARRAYS.items():
@@ -122,6 +137,30 @@ def write_nwb(path):
     file = pynwb.NWBFile("a test", "id", datetime(2026, 1, 5, tzinfo=UTC))
     for v in SPIKES.T:
         file.add_unit(spike_times=np.flatnonzero(v) / 2.5)
+    with pynwb.NWBHDF5IO(str(path), "w") as stream:
+        stream.write(file)
+
+
+def write_nwb_of_rois(path):
+    from datetime import UTC, datetime
+
+    pynwb = pytest.importorskip("pynwb")
+    o = pynwb.ophys
+    file = pynwb.NWBFile("a test", "id", datetime(2026, 1, 5, tzinfo=UTC))
+    plane = file.create_imaging_plane(
+        name="plane", optical_channel=o.OpticalChannel("green", "green", 510.0), indicator="GCaMP6s",
+        device=file.create_device("microscope"), excitation_lambda=920.0, location="tectum",
+        description="tectum", grid_spacing=[1e-6, 1e-6], grid_spacing_unit="meters",
+    )  # fmt: skip
+    rois = o.PlaneSegmentation("cells", plane)
+    for i in range(N):
+        rois.add_roi(pixel_mask=[(i, 2 * i, 1.0), (i, 2 * i + 1, 0.5)])
+    rois.add_column("iscell", "by hand", data=np.array([1, 1, 0, 1, 1]))
+    module = file.create_processing_module("ophys", "imaging")
+    module.add(o.ImageSegmentation(plane_segmentations=[rois]))
+    region = rois.create_roi_table_region("all", region=list(range(N)))
+    series = o.RoiResponseSeries("S", EVENTS, "a.u.", region, timestamps=np.arange(T) / 2.5)
+    module.add(o.Fluorescence(roi_response_series=[series]))
     with pynwb.NWBHDF5IO(str(path), "w") as stream:
         stream.write(file)
 
