@@ -143,7 +143,9 @@ def damage_hdf5(path, rng):
             del file[key]
             (path.parent / "raw").write_bytes(bytes(2000))
             shape = np.shape(values) or (1,)
-            file.create_dataset(key, shape, "u1", external=[(str(path.parent / "raw"), 0, h5py.h5f.UNLIMITED)])
+            file.create_dataset(
+                key, shape, "u1", external=[(str(path.parent / "raw"), 0, h5py.h5f.UNLIMITED)]
+            )
         for name, value in attributes.items():
             if (
                 isinstance(file.get(key, getlink=True), h5py.HardLink)
