@@ -49,7 +49,8 @@ def write_mat5_cells(path):
     names = np.array([f"cell {i}" for i in range(N)], dtype=object)
     scipy.io.savemat(path, {
         "units": units, "unit_names": names, "xyz": scipy.sparse.csc_matrix(ARRAYS["coordinates"]),
-        "session": {"raster": SPIKES.astype(bool), "note": "by hand", "nested": {"deep": np.eye(3)}},
+        "session": {"raster": SPIKES.astype(bool), "note": "by hand",
+        "nested": {"deep": np.eye(3)}},
     })  # fmt: skip
 
 
@@ -148,7 +149,8 @@ def write_nwb_of_rois(path):
     o = pynwb.ophys
     file = pynwb.NWBFile("a test", "id", datetime(2026, 1, 5, tzinfo=UTC))
     plane = file.create_imaging_plane(
-        name="plane", optical_channel=o.OpticalChannel("green", "green", 510.0), indicator="GCaMP6s",
+        name="plane", optical_channel=o.OpticalChannel("green", "green", 510.0),
+        indicator="GCaMP6s",
         device=file.create_device("microscope"), excitation_lambda=920.0, location="tectum",
         description="tectum", grid_spacing=[1e-6, 1e-6], grid_spacing_unit="meters",
     )  # fmt: skip

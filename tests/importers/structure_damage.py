@@ -40,7 +40,8 @@ def odd_value(file, rng):
         lambda: np.full(shape, 255, np.uint8), lambda: np.ones(shape, np.float16),
         lambda: np.ones(shape, ">f8"), lambda: np.ones(shape, np.longdouble),
         lambda: np.full(shape, b""), lambda: np.full(shape, b"\xff\xfe"),
-        lambda: np.full(shape, b"x" * 3000), lambda: np.full(shape, "\u00e9\u4e2d", object).astype(text),
+        lambda: np.full(shape, b"x" * 3000), lambda: np.full(shape, "\u00e9\u4e2d",
+        object).astype(text),
         lambda: np.array([b"\xff"] * size, object).reshape(shape).astype(text),
         lambda: np.array([pick(rng, refs)] * size, dtype=h5py.ref_dtype).reshape(shape),
         lambda: np.ones(shape, [("a", "f4"), ("b", "S3")]), lambda: np.void(b"\0" * 7),
@@ -131,7 +132,8 @@ def damage_hdf5(path, rng):
         elif kind == 10 and values is not None and np.asarray(values).dtype.kind in "biuf":
             array = np.asarray(values)
             array = pick(rng, [
-                lambda: array.T, lambda: array[..., None], lambda: array.ravel(), lambda: array[::-1],
+                lambda: array.T, lambda: array[..., None], lambda: array.ravel(),
+                                               lambda: array[::-1],
                 lambda: array[:-1] if array.ndim else array, lambda: np.repeat(array, 3, axis=-1)
                 if array.ndim else array, lambda: array.astype("f4"), lambda: array.astype(">i2"),
                 lambda: array * 1e300, lambda: -array.astype(float) - 1, lambda: array + 0.5,
@@ -181,12 +183,14 @@ def damage_npy_header(header, rng):
     text = header.decode("latin1")
     kind = int(rng.integers(5))
     if kind == 0:
-        dims = pick(rng, ["()", "(0,)", "(-1, 5)", "(30,)", "(1000000000000, 5)", "(5, 30)", "(30, 5, 1)",
+        dims = pick(rng, ["()", "(0,)", "(-1, 5)", "(30,)", "(1000000000000, 5)", "(5, 30)",
+                          "(30, 5, 1)",
                           "(True, 5)", "(30, 5.0)", "[30, 5]", "(" * 50, "30"])  # fmt: skip
         begin, end = text.find("("), text.find(")")
         return (text[:begin] + dims + text[end + 1 :]).encode("latin1")
     if kind == 1:
-        dtype = pick(rng, ["|O", "|S0", "<U0", "|V8", "<f2", ">f8", "<c16", "|b1", "<M8[s]", "x", "<i8",
+        dtype = pick(rng, ["|O", "|S0", "<U0", "|V8", "<f2", ">f8", "<c16", "|b1", "<M8[s]",
+                           "x", "<i8",
                            "<U2000000000", "(3,)<f8", "<f16"])  # fmt: skip
         begin = text.find("'", text.find("descr") + 7)
         return (text[:begin] + repr(dtype) + text[text.find("'", begin + 1) + 1 :]).encode("latin1")
@@ -233,7 +237,8 @@ def damage_npz(path, rng):
                     [b"", data[:20], b"PK\x03\x04", bytes(5000), b"\x80\x04N.", members[names[0]]],
                 )
             if key == name and kind == 3:
-                key = pick(rng, ["x.npy", "../spikes.npy", "/spikes.npy", "spikes", "spikes.npy.npy",
+                key = pick(rng, ["x.npy", "../spikes.npy", "/spikes.npy", "spikes",
+                                 "spikes.npy.npy",
                                  "\x1b[2J.npy", "a" * 300 + ".npy", names[0]])  # fmt: skip
             try:
                 archive.writestr(key, data)
@@ -348,14 +353,17 @@ def damage_pickle(data, rng):
         elif kind == 4:
             codes[i] = codes[i][:1] + rng.bytes(max(0, len(codes[i]) - 1))
         else:
-            codes.insert(i, pick(rng, [b"cos\nsystem\n", b"(", b")", b"}", b"]", b"N", b"\x94", b"2", b"0",
-                                       b"R", b"b", b"\x81", b"X\xff\xff\xff\x7f", b"I9\n", b"h\x00"]))  # fmt: skip
+            codes.insert(i, pick(rng, [b"cos\nsystem\n", b"(", b")", b"}", b"]", b"N", b"\x94",
+                                       b"2", b"0",
+                                       b"R", b"b", b"\x81", b"X\xff\xff\xff\x7f",
+                                       b"I9\n", b"h\x00"]))  # fmt: skip
         if not codes:
             break
     return head + b"".join(codes)
 
 
-CELLS = ["", " ", "nan", "inf", "-inf", "1e999", "0x1", "1_0", "\u0661", '"', '""', "a", "True", "-1", "2",
+CELLS = ["", " ", "nan", "inf", "-inf", "1e999", "0x1", "1_0", "\u0661", '"', '""', "a",
+         "True", "-1", "2",
          "1,1", "=1+1", "\x00", "\x1b[2J", "1;1", "#", "x" * 2000, "0.5", "9" * 400]  # fmt: skip
 
 

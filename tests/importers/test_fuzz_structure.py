@@ -1,8 +1,8 @@
 """Files whose structure is damaged: links, attributes, declared shapes, tags, sizes, opcodes.
 
 As in test_fuzz.py every reader must end, within seconds and little memory, in an error that names
-the file or in a valid recording. Thousands of files take minutes: ``make test-slow`` runs them. Input
-i of a case is made from the seed (case, i) alone.
+the file or in a valid recording. Thousands of files take minutes: ``make test-slow`` runs them.
+Input i of a case is made from the seed (case, i) alone.
 """
 
 import signal
@@ -20,13 +20,15 @@ ALL = {"keys": samples.KEYS}
 # name: how to write it, how to read it, how to damage it, how many
 CASES = {
     "mine.h5": (samples.write_hdf5, lambda p: import_recording(p, **ALL), damage.damage_hdf5, 600),
-    "mine.mat": (samples.write_mat73, lambda p: import_recording(p, **ALL), damage.damage_hdf5, 500),
+    "mine.mat": (samples.write_mat73, lambda p: import_recording(p, **ALL),
+                 damage.damage_hdf5, 500),
     "published.h5": (samples.write_published, import_recording, damage.damage_hdf5, 300),
     "native.h5": (samples.write_native, load_recording, damage.damage_hdf5, 500),
     "retina.h5": (samples.write_retina, import_recording, damage.damage_hdf5, 300),
     "caiman.hdf5": (samples.write_caiman, lambda p: import_recording(p, **samples.HALF),
                     damage.damage_hdf5, 500),
-    "mine.nwb": (samples.write_nwb, lambda p: import_recording(p, bin_s=0.4), damage.damage_hdf5, 300),
+    "mine.nwb": (samples.write_nwb, lambda p: import_recording(p, bin_s=0.4),
+                 damage.damage_hdf5, 300),
     "rois.nwb": (samples.write_nwb_of_rois, lambda p: import_recording(p, **samples.HALF),
                  damage.damage_hdf5, 200),
     "model.h5": (samples.write_model, CRBM.load, damage.damage_hdf5, 300),
@@ -41,7 +43,8 @@ CASES = {
     "mine.csv": (samples.write_csv, lambda p: import_recording(p, time_column="t"),
                  damage.damage_text, 400),
     "spikes.csv": (samples.write_spike_times,
-                   lambda p: import_recording(p, "spike_times", bin_s=0.4), damage.damage_text, 200),
+                   lambda p: import_recording(p, "spike_times", bin_s=0.4), damage.damage_text,
+                   200),
 }  # fmt: skip
 
 
