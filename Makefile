@@ -60,7 +60,7 @@ test: $(READY)
 	$(BIN)/python -m pytest crbm_lite tests tests/book book $(NBVAL) $(PARALLEL)
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest tests -m slow -p no:cacheprovider $(PARALLEL)
+	$(BIN)/python -m pytest tests -m slow -p no:cacheprovider -n $(WORKERS) --dist worksteal
 
 # Pages, not files, are dealt out: nearly all checks are in one file.
 test-browser: $(READY)

@@ -11,7 +11,8 @@ import house
 def folder_floors(modules: dict[str, str]) -> dict[str, int]:
     """Return the floor of every folder, 0 for those that import nothing of ours.
 
-    >>> folder_floors({"p.a.x": "import p.b.x", "p.b.x": "def f():\\n    import p.a.x"})
+    >>> door = "class C:\\n    def f(self):\\n        import p.a.x"
+    >>> folder_floors({"p.a.x": "import p.b.x", "p.b.x": door})
     {'a': 1, 'b': 0}
     """
     edges: set[tuple[str, str]] = set()
