@@ -374,10 +374,10 @@ def spikes_of_model(model: object, v: object, name: str = "v") -> Spikes:
     Parameters
     ----------
     model : object
-        A `crbm_lite.CRBM`. Of a model that does not know its ``n_features_in_`` or its
-        ``feature_names_in_`` nothing is asked.
+        A `crbm_lite.CRBM`, or another one. Its ``weights_`` (N, M) tell how many neurons there are,
+        and its ``feature_names_in_`` which; what a model does not have is not asked for.
     v, name
         As in `as_spikes`.
     """
-    n_neurons = getattr(model, "n_features_in_", None)
+    n_neurons = len(model.weights_) if hasattr(model, "weights_") else None
     return as_spikes(v, name, n_neurons, getattr(model, "feature_names_in_", None))
