@@ -11,6 +11,6 @@ from .layouts import write_native as write_native
 from .layouts import write_published as write_published
 from .recording import Recording as Recording
 from .splits import Split as Split
-from .splits import segment_bounds as segment_bounds
+from .splits import borders_at_jumps as borders_at_jumps
 from .splits import split_recording as split_recording
 from .splits import split_train_test as split_train_test

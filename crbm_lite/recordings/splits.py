@@ -37,7 +37,7 @@ import scipy.sparse
 from crbm_lite.core.spikes import Spikes, as_spikes
 from crbm_lite.recordings.files import Recording
 
-__all__ = ["Split", "segment_bounds", "split_recording", "split_train_test"]
+__all__ = ["Split", "borders_at_jumps", "split_recording", "split_train_test"]
 
 _ROWS = 64  # frames whose overlaps with all others are in memory at once
 _MOST_COUNTS = 2**25  # numbers C_ij of all segments that are in memory at once
@@ -159,7 +159,8 @@ def split_recording(
             f"{spikes.shape[1]} neurons: the score needs pairs, at least 2"
         )
 
-    bounds = segment_bounds(n_frames, n_segments, getattr(recording, "discontinuities", ()))
+    bounds = np.append(np.arange(n_segments) * (n_frames // n_segments), n_frames)
+    bounds = borders_at_jumps(bounds, getattr(recording, "discontinuities", ()))
     choices = np.array(list(combinations(range(n_segments), n_test)))
     is_test = np.zeros((n_choices, n_segments), dtype=bool)
     np.put_along_axis(is_test, choices, True, axis=1)
@@ -221,31 +222,32 @@ def split_train_test(
     return recording.select_frames(split.train_frames), recording.select_frames(split.test_frames)
 
 
-def segment_bounds(n_frames: int, n_segments: int, discontinuities: np.ndarray = ()) -> np.ndarray:
-    """Return the first frame of each segment, and T, by the rule of the module.
+def borders_at_jumps(bounds: np.ndarray, discontinuities: np.ndarray) -> np.ndarray:
+    """Move borders of segments to where time jumps, if that is near, by the rule of the module.
 
     Parameters
     ----------
-    n_frames, n_segments : int
+    bounds : (S + 1,) int
+        The first frame of each segment, and T.
     discontinuities : (D,) int
-        Frames before which time jumps; none by default.
+        Frames before which time jumps.
 
     Returns
     -------
-    (n_segments + 1,) int64
+    (S + 1,) int64
+        A border moves by a quarter of the shortest segment at most.
 
     Examples
     --------
-    >>> segment_bounds(100, 4, np.array([22, 80])).tolist()
-    [0, 22, 50, 80, 100]
+    >>> borders_at_jumps(np.array([0, 25, 50, 75, 100]), np.array([22, 85])).tolist()
+    [0, 22, 50, 75, 100]
     """
-    length = n_frames // n_segments
-    bounds = np.append(np.arange(n_segments) * length, n_frames)
-    if len(discontinuities):
-        distance = np.abs(bounds[1:-1, None] - discontinuities)
-        nearest = discontinuities[distance.argmin(axis=1)]
-        bounds[1:-1] = np.where(distance.min(axis=1) <= length // 4, nearest, bounds[1:-1])
-    return bounds
+    if not len(discontinuities):
+        return bounds
+    distance = np.abs(bounds[1:-1, None] - discontinuities)
+    near = distance.min(axis=1) <= np.diff(bounds).min() // 4
+    moved = np.where(near, discontinuities[distance.argmin(axis=1)], bounds[1:-1])
+    return np.concatenate([bounds[:1], moved, bounds[-1:]])
 
 
 def _rmse_of_choices(

@@ -34,6 +34,7 @@ import numpy as np
 from crbm_lite.assemblies.matching import match_assemblies
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.recordings.controls import shift_time
+from crbm_lite.recordings.splits import borders_at_jumps
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -170,7 +171,7 @@ def stability_selection(
         Runs on halves of frames shifted in time (default 4).
     n_blocks : int
         Contiguous blocks of frames that are drawn (default 20). They should be longer than an
-        assembly stays active.
+        assembly stays active. Their borders move to where time jumps, if that is near.
     min_correlation : float
         Correlation of weights from which an assembly is found (default 0.5).
     fit : callable, optional
@@ -209,27 +210,31 @@ def stability_selection(
     train = fit or (lambda new, frames: new.fit(frames))
     rng = np.random.default_rng(random_state)
     v = spikes.to_csr(np.uint8)
+    whole = np.arange(spikes.n_frames)
+    bounds = np.cumsum([0, *map(len, np.array_split(whole, n_blocks))])
+    bounds = borders_at_jumps(bounds, getattr(recording, "discontinuities", ()))
+    blocks = np.split(whole, bounds[1:-1])
     weights = (model if hasattr(model, "weights_") else train(clone(model), v)).weights_
     seed = iter(range(random_state, random_state + n + n_null))
 
     def runs(frames: scipy.sparse.csr_array, count: int) -> Iterator[np.ndarray]:
         """Train on halves of these frames, one after the other, and yield the weights."""
-        for half in _halves(spikes.n_frames, n_blocks, count, rng):
+        for half in _halves(blocks, count, rng):
             new = clone(model).set_params(random_state=next(seed))
             yield train(new, frames[half]).weights_
 
     found = _match(weights, runs(v, n), n, min_correlation)
-    null = _match(weights, runs(shift_time(spikes, rng), n_null), n_null, min_correlation)
+    null = _match(weights, runs(shift_time(recording, rng), n_null), n_null, min_correlation)
     return StabilitySelection(weights, *found, *null[:2], min_correlation)
 
 
-def _halves(n_frames: int, n_blocks: int, n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _halves(blocks: list[np.ndarray], n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Draw the frames of half of the blocks; every second time take the blocks that were left."""
-    blocks = np.array_split(np.arange(n_frames), n_blocks)
+    half = len(blocks) // 2
     for k in range(n):
         if k % 2 == 0:
-            order = rng.permutation(n_blocks)
-        drawn = order[: n_blocks // 2] if k % 2 == 0 else order[n_blocks // 2 :]
+            order = rng.permutation(len(blocks))
+        drawn = order[:half] if k % 2 == 0 else order[half:]
         yield np.concatenate([blocks[b] for b in np.sort(drawn)])
 
 

@@ -1,11 +1,14 @@
 """Stability selection on recordings whose assemblies are known, and on none."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 
 from crbm_lite import CRBM, plant_recording
 from crbm_lite.assemblies.matching import match_assemblies
+from crbm_lite.recordings.recording import Recording
 from crbm_lite.validation.stability import StabilitySelection, stability_selection
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -93,6 +96,27 @@ def test_halves_are_blocks_and_pairs_share_no_frame(recording):
     np.testing.assert_array_equal(found.probability, 1.0)
     np.testing.assert_array_equal(found.membership, np.eye(110, 5))
     assert found.n_weights == 5
+
+
+def test_trials_stay_whole_in_halves_and_in_shifted_frames():
+    seen = []
+
+    def fit(model, frames):
+        seen.append(frames.toarray())
+        return SimpleNamespace(weights_=np.eye(30, 5))
+
+    v = (np.random.default_rng(0).random((1600, 30)) < 0.3).astype(np.uint8)
+    trials = Recording(v, 2.5, discontinuities=np.arange(40, 1600, 40))
+    stability_selection(trials, MODEL, 2, n_null=1, n_blocks=16, fit=fit)
+    _, *halves, null = seen
+    of_trials = v.reshape(40, 40, 30)
+    for half in halves:
+        for trial in half.reshape(-1, 40, 30):
+            assert (trial == of_trials).all(axis=(1, 2)).any()
+    counts = of_trials.sum(axis=1)
+    for trial in null.reshape(-1, 40, 30):
+        assert not (trial == of_trials).all(axis=(1, 2)).any()
+        assert (trial.sum(axis=0) == counts).all(axis=1).any()
 
 
 def test_counts_are_those_of_the_definition():
