@@ -41,30 +41,59 @@ __all__ = ["left_alone", "train"]
 _SECONDS_IN_A_LOG = "10"
 
 
+class NumberOrAuto(click.ParamType):
+    """A number, or "auto" for one that the training chooses.
+
+    Parameters
+    ----------
+    kind : {int, float}
+    """
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+        self.name = f"{'integer' if kind is int else 'number'} or auto"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float | str:
+        """Read the text of the option."""
+        if value == "auto":
+            return "auto"
+        try:
+            return self.kind(value)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r}: give a number, or auto", param, ctx)
+
+
 @click.command(
     epilog=examples(
+        "crbm-lite train larva.h5 model.h5",
+        "crbm-lite train larva.h5 model.h5 --resume",
         "crbm-lite train larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000",
-        "crbm-lite train larva.h5 model.h5 --n-hidden 100 --l1 0.01 --n-updates 5000 --resume",
         "crbm-lite train larva.h5 m1.h5 --seed 1 --threads 2 --quiet --report m1.json",
         "crbm-lite train larva.h5 m2.h5 --backend jax",
     )
 )
 @click.argument("recording", type=FILE)
 @click.argument("model", type=FILE)
-@click.option("--n-hidden", default=200, show_default=True, help="Hidden units M.")
-@click.option("--l1", default=0.02, show_default=True, help="Penalty lambda on sum |w|.")
-@click.option("--n-updates", default=200_000, show_default=True, help="Gradient updates.")
+@click.option("--n-hidden", default="auto", show_default=True, type=NumberOrAuto(int),
+              help="Hidden units M.")  # fmt: skip
+@click.option("--l1", default="auto", show_default=True, type=NumberOrAuto(float),
+              help="Penalty lambda on sum |w|.")  # fmt: skip
+@click.option("--n-updates", default="auto", show_default=True, type=NumberOrAuto(int),
+              help="Gradient updates.")  # fmt: skip
 @click.option("--batch-size", default=100, show_default=True, help="Frames per batch.")
 @click.option("--n-chains", default=100, show_default=True, help="Persistent chains.")
-@click.option("--n-gibbs", default=15, show_default=True, help="Gibbs steps per update.")
+@click.option("--n-gibbs", default=6, show_default=True, help="Gibbs steps per update.")
 @click.option("--learning-rate", default=5e-3, show_default=True)
-@click.option("--final-learning-rate", default=1e-5, show_default=True)
+@click.option("--final-learning-rate", default=1e-4, show_default=True)
 @click.option(
     "--jump-every", default=3, show_default=True, help="Gibbs steps between two sweeps of jumps."
 )
 @click.option("--refit", default=0.0, show_default=True, help="Share of updates without penalty.")
 @click.option("--average-from", default=0.5, show_default=True, help="Share of the updates.")
-@click.option("--init", default="pca", show_default=True, type=click.Choice(["pca", "random"]))
+@click.option("--init", default="auto", show_default=True,
+              type=click.Choice(["auto", "pca", "nmf", "random"]))  # fmt: skip
 @click.option("--backend", default="numba", show_default=True, type=click.Choice(BACKENDS),
               help="The CPU, or all devices of JAX.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0),
@@ -134,8 +163,11 @@ def train(
         "seconds": time.perf_counter() - began, "events": history.events,
         "density": np.mean(estimator.weights_ != 0), "certificate": asdict(certificate),
         "hyperparameters": estimator.get_params(), "warnings": told,
+        "search": asdict(estimator.report_) if hasattr(estimator, "report_") else None,
     }  # fmt: skip
     say(f"{model}{ended} {estimator.verdict_}", err=str(report) == "-")
+    for reason in estimator.report_.reasons if hasattr(estimator, "report_") else ():
+        say(f"  {reason}", err=str(report) == "-")
     if estimator.verdict_ != "interrupted":
         for path in (checkpoint, former):
             path.unlink(missing_ok=True)

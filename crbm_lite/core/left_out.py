@@ -80,7 +80,11 @@ def _log_odds_given_others(
 
 
 def mean_v_given_others(
-    spikes: Spikes, weights: np.ndarray, fields: np.ndarray, units: DReLU
+    spikes: Spikes,
+    weights: np.ndarray,
+    fields: np.ndarray,
+    units: DReLU,
+    neurons: np.ndarray | slice = slice(None),
 ) -> np.ndarray:
     """Probability of a spike of each neuron given all others, in every frame (equation above).
 
@@ -92,10 +96,12 @@ def mean_v_given_others(
     fields : ndarray, shape (N,)
     units : DReLU
         The M potentials.
+    neurons : slice or array of int
+        The neurons that are asked about; all by default.
 
     Returns
     -------
-    ndarray of float64, shape (T, N)
+    ndarray of float64, shape (T, N) or (T, neurons asked about)
         Column i does not depend on the spikes of neuron i.
 
     Examples
@@ -107,12 +113,12 @@ def mean_v_given_others(
     array([[0.924, 0.881],
            [0.924, 0.982]])
     """
-    rows = scipy.sparse.csr_array(np.asarray(weights))
+    rows = scipy.sparse.csr_array(np.asarray(weights)[neurons])
     inputs = spikes.inputs(np.asarray(weights))
     cumulants = np.ascontiguousarray(units.cumulant(inputs).T)
-    v = np.ascontiguousarray(spikes.dense().T)
+    v = np.ascontiguousarray(spikes.dense()[:, neurons].T)
     log_odds = np.empty(v.shape)
-    log_odds[:] = np.asarray(fields, np.float64)[:, None]
+    log_odds[:] = np.asarray(fields, np.float64)[neurons, None]
     _log_odds_given_others(
         v, np.ascontiguousarray(inputs.T), cumulants, rows.indptr, rows.indices, rows.data,
         *units.parameters, log_odds,

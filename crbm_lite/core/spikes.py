@@ -91,6 +91,39 @@ class Spikes:
             *frames_given_neuron(self.frame_starts, self.neurons, frames, self.n_neurons)
         )
 
+    def take(self, frames: np.ndarray) -> Spikes:
+        """Choose frames by their numbers, or by a mask (T,), in the given order.
+
+        Examples
+        --------
+        >>> v = as_spikes(np.array([[0, 1], [1, 1], [0, 0]]))
+        >>> v.take([1, 0]).dense()
+        array([[1, 1],
+               [0, 1]], dtype=uint8)
+        """
+        index = np.arange(self.n_frames)[frames]
+        counts = np.diff(self.frame_starts)[index]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        within = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
+        neurons = self.neurons[np.repeat(self.frame_starts[index], counts) + within]
+        return replace(self, frame_starts=starts, neurons=neurons)
+
+    def take_neurons(self, neurons: np.ndarray) -> Spikes:
+        """Choose neurons by their numbers, ascending; the others are gone.
+
+        Examples
+        --------
+        >>> as_spikes(np.array([[0, 1, 1], [1, 0, 1]])).take_neurons([1, 2]).dense()
+        array([[1, 1],
+               [0, 1]], dtype=uint8)
+        """
+        column = np.full(self.n_neurons, -1, np.int32)
+        column[neurons] = np.arange(len(neurons), dtype=np.int32)
+        columns = column[self.neurons]
+        before = np.concatenate([[0], np.cumsum(columns >= 0)])
+        names = self.names and tuple(self.names[i] for i in neurons)
+        return Spikes(before[self.frame_starts], columns[columns >= 0], len(neurons), names)
+
     def to_csr(self, dtype: type = np.float32) -> scipy.sparse.csr_array:
         """Return the same matrix as a scipy array with ones of ``dtype``."""
         ones = np.ones(len(self.neurons), dtype)

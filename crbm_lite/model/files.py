@@ -113,7 +113,7 @@ def arrays_of(group: str, result: object) -> dict[str, np.ndarray]:
     out = {}
     for field in fields(result):
         value = getattr(result, field.name)
-        if isinstance(value, tuple):
+        if isinstance(value, tuple | str):
             value = np.frombuffer(json.dumps(value).encode(), np.uint8)
         out[f"{group}/{field.name}"] = np.asarray(value)
     return out
@@ -130,8 +130,9 @@ def result_of(kind: type, group: str, arrays: dict[str, np.ndarray]) -> object:
             values[field.name] = float("nan")
             continue
         array = arrays[f"{group}/{field.name}"]
-        if "tuple" in str(field.type):
-            values[field.name] = tuple(json.loads(array.tobytes().decode()))
+        if "tuple" in str(field.type) or "str" in str(field.type):
+            words = json.loads(array.tobytes().decode())
+            values[field.name] = words if field.type in ("str", str) else tuple(words)
         else:
             values[field.name] = array if "ndarray" in str(field.type) else array.item()
     return kind(**values)

@@ -43,11 +43,13 @@ from crbm_lite.training.hyperparameters import (
     check_sampling,
     check_trainable,
     checked_schedule,
+    chosen_by_evidence,
     hyperparameters_as_json,
 )
 from crbm_lite.training.monitors import History
 from crbm_lite.training.resume import find_run
 from crbm_lite.training.run import train
+from crbm_lite.training.search import SearchReport
 
 __all__ = ["CRBM"]
 
@@ -59,24 +61,28 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_hidden : int, default 200
+    n_hidden : int or "auto", default "auto"
         The number of hidden units M, an upper bound on the number of assemblies: units that the
-        data do not need end without weights.
-    l1 : float, default 0.02
+        data do not need end without weights. "auto" begins with more than there are components
+        above the noise, and leaves out those that end without weights.
+    l1 : float or "auto", default "auto"
         The penalty lambda on sum |w| under Var(h) = 1. A larger one gives sparser weights and thus
-        smaller assemblies; where it is too large, all weights end at zero.
-    n_updates : int, default 200,000
+        smaller assemblies; where it is too large, all weights end at zero. "auto" takes the
+        sparsest model that predicts as well as the best one, within a standard error, on blocks of
+        frames which the search does not train on.
+    n_updates : int or "auto", default "auto"
         The number of gradient updates. The cost of one does not grow with the length of the
-        recording.
+        recording. "auto" trains as long as the model gains on those blocks. What "auto" chose, and
+        why, is in ``report_`` (`crbm_lite.training.search`).
     batch_size : int, default 100
         The number of frames of data that an update looks at.
     n_chains : int, default 100
         The number of persistent Markov chains. Their frames give the averages of the model.
-    n_gibbs : int, default 15
+    n_gibbs : int, default 6
         The number of Gibbs steps by which an update moves every chain.
     learning_rate : float, default 5e-3
         The learning rate of RMSprop at the beginning.
-    final_learning_rate : float, default 1e-5
+    final_learning_rate : float, default 1e-4
         The learning rate at the end, towards which it decays geometrically.
     decay_start : float, default 0.25
         The share of the updates after which the decay begins.
@@ -84,10 +90,11 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         The share of its past that RMSprop's running mean of squared gradients keeps in an update.
     epsilon : float, default 1e-6
         A number added to the root of that mean, so that no step divides by zero.
-    init : {"pca", "random"}, default "pca"
-        Where training begins. "pca" takes sparse rotated principal components, and small random
-        weights where those do not reproduce the activity of the data; "random" takes small random
-        weights at once.
+    init : {"auto", "pca", "nmf", "random"}, default "auto"
+        Where training begins. "pca" takes sparse rotated principal components, "nmf" a nonnegative
+        factorisation, and "random" small random weights. "auto" lets the three compete where M,
+        lambda or the length is "auto". Otherwise it is "pca", with small random weights where that
+        does not reproduce the activity of the data.
     jump_every : int, default 3
         The number of Gibbs steps from one sweep of jumps between the wells of the hidden units to
         the next. 0 means no jumps.
@@ -119,8 +126,12 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         The curvatures of the potentials above and below 0 (Eq. 13).
     theta_plus_, theta_minus_ : ndarray, shape (M,)
         The slopes of the potentials just above and just below 0.
+    l1_ : float
+        The penalty of the model, given or chosen.
+    report_ : SearchReport
+        What was tried and chosen, and why. There is none where nothing was "auto".
     verdict_ : str
-        "converged", "not converged", "collapsed", "diverged" or "interrupted".
+        "converged", "not converged", "collapsed", "no structure", "diverged" or "interrupted".
     converged_ : bool
         Whether the verdict is "converged".
     certificate_ : Certificate
@@ -145,18 +156,18 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_hidden: int = 200,
-        l1: float = 0.02,
-        n_updates: int = 200_000,
+        n_hidden: int | str = "auto",
+        l1: float | str = "auto",
+        n_updates: int | str = "auto",
         batch_size: int = 100,
         n_chains: int = 100,
-        n_gibbs: int = 15,
+        n_gibbs: int = 6,
         learning_rate: float = 5e-3,
-        final_learning_rate: float = 1e-5,
+        final_learning_rate: float = 1e-4,
         decay_start: float = 0.25,
         beta2: float = 0.999,
         epsilon: float = 1e-6,
-        init: str = "pca",
+        init: str = "auto",
         jump_every: int = 3,
         ramp: float = 0.0,
         refit: float = 0.0,
@@ -260,16 +271,21 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_trainable(spikes, self.batch_size)
         interrupted = getattr(self, "_interrupted_run", None)
         where = (checkpoint, checkpoint_every, resume, interrupted)
+        auto = chosen_by_evidence(self)
+        total = None if auto else self.n_updates
+        n_hidden = 1 if "n_hidden" in auto else self.n_hidden
         with (
             find_run(self.get_params(), spikes, *where) as run,
-            tqdm(total=self.n_updates, disable=not self.progress, unit="update") as bar,
+            tqdm(total=total, disable=not self.progress, unit="update") as bar,
         ):
             result = train(
-                spikes, self.n_hidden, schedule, self.init, run.seed, bar,
+                spikes, n_hidden, schedule, self.init, run.seed, bar, auto=auto,
                 backend=self.backend, state=run.state, save=run.save, save_every=checkpoint_every,
             )  # fmt: skip
         self._set_parameters(result.weights, result.fields, *result.potential)
         self._set_names(spikes.names)
+        self.l1_ = result.l1
+        self._set_report(result.report)
         self.chains_ = result.chains
         self.history_ = result.history
         self.certificate_ = result.certificate
@@ -302,10 +318,41 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
 
+    def _set_report(self, report: SearchReport | None) -> None:
+        """Keep the report of a search, or forget that of an earlier fit."""
+        if report is not None:
+            self.report_ = report
+        elif hasattr(self, "report_"):
+            del self.report_
+
     @property
     def _n_features_out(self) -> int:
         """The number of columns of ``transform``, which scikit-learn asks for."""
         return self.units.n_hidden
+
+    @classmethod
+    def as_published(cls, **parameters: object) -> CRBM:
+        """Make a model with the settings of van der Plas, Tubiana et al. (2023).
+
+        They are M = 200, lambda = 0.02, 200,000 updates of 15 Gibbs steps from small random
+        weights, a learning rate that decays from 5e-3 to 1e-5, no jumps, and the last parameters
+        themselves.
+
+        Parameters
+        ----------
+        **parameters
+            Hyperparameters that are given otherwise.
+
+        Examples
+        --------
+        >>> CRBM.as_published(n_updates=5_000).l1
+        0.02
+        """
+        published = {
+            "n_hidden": 200, "l1": 0.02, "n_updates": 200_000, "n_gibbs": 15,
+            "final_learning_rate": 1e-5, "init": "random", "jump_every": 0, "average_from": 1.0,
+        }  # fmt: skip
+        return cls(**published | parameters)
 
     @classmethod
     def from_parameters(
@@ -655,9 +702,11 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             arrays["feature_names"] = bytes_of_texts(self.feature_names_in_)
         attributes: dict[str, object] = {"hyperparameters": hyper}
         if hasattr(self, "chains_"):
-            arrays["chains"] = self.chains_
+            arrays |= {"chains": self.chains_, "l1": np.array(self.l1_)}
             arrays |= arrays_of("history", self.history_)
             arrays |= arrays_of("certificate", self.certificate_)
+            if hasattr(self, "report_"):
+                arrays |= arrays_of("report", self.report_)
             attributes["verdict"] = self.verdict_
         return write_model(path, arrays, attributes)
 
@@ -685,8 +734,11 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             if "verdict" in attributes:
                 as_spikes(arrays["chains"], "chains", model.n_features_in_)
                 model.chains_ = arrays["chains"]
+                model.l1_ = arrays["l1"].item() if "l1" in arrays else float(model.l1)
                 model.history_ = result_of(History, "history", arrays)
                 model.certificate_ = result_of(Certificate, "certificate", arrays)
+                if "report/chosen_l1" in arrays:
+                    model.report_ = result_of(SearchReport, "report", arrays)
                 model.verdict_ = attributes["verdict"]
                 model.converged_ = model.verdict_ == "converged"
         return model

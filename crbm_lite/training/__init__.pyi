@@ -19,6 +19,7 @@ from .hyperparameters import SpikesWarning as SpikesWarning
 from .hyperparameters import check_sampling as check_sampling
 from .hyperparameters import check_trainable as check_trainable
 from .hyperparameters import checked_schedule as checked_schedule
+from .hyperparameters import chosen_by_evidence as chosen_by_evidence
 from .hyperparameters import hyperparameters_as_json as hyperparameters_as_json
 from .hyperparameters import run_hyperparameters as run_hyperparameters
 from .interruption import StopRequest as StopRequest
@@ -26,7 +27,10 @@ from .interruption import stop_request as stop_request
 from .linear_units import LinearUnits as LinearUnits
 from .linear_units import cubimax as cubimax
 from .linear_units import find_linear_units as find_linear_units
+from .linear_units import linear_units_given_courses as linear_units_given_courses
 from .linear_units import log_odds as log_odds
+from .linear_units import nonnegative_factors as nonnegative_factors
+from .linear_units import rotated_components as rotated_components
 from .linear_units import two_means_threshold as two_means_threshold
 from .linear_units import varimax as varimax
 from .monitors import History as History
@@ -44,10 +48,19 @@ from .run import TrainingResult as TrainingResult
 from .run import TrainingTask as TrainingTask
 from .run import start_trainer as start_trainer
 from .run import train as train
+from .search import Choice as Choice
+from .search import SearchReport as SearchReport
+from .search import Stage as Stage
+from .search import StageEnd as StageEnd
+from .search import choose as choose
+from .search import end_of_stage as end_of_stage
+from .search import stage_ends_of as stage_ends_of
+from .search import state_of as state_of
 from .start import Start as Start
 from .start import fit_potential as fit_potential
 from .start import logit_activity as logit_activity
 from .start import random_start as random_start
+from .start import start_given_units as start_given_units
 from .start import unit_variance_gamma as unit_variance_gamma
 from .start import warm_start as warm_start
 from .trainer import HISTOGRAM_DECAY as HISTOGRAM_DECAY
@@ -61,3 +74,6 @@ from .update_kernels import move_mean as move_mean
 from .update_kernels import potential_gradient as potential_gradient
 from .update_kernels import update_rows as update_rows
 from .update_plan import UpdatePlan as UpdatePlan
+from .validation_blocks import ValidationBlocks as ValidationBlocks
+from .validation_blocks import standard_error as standard_error
+from .validation_blocks import validation_blocks as validation_blocks

@@ -25,12 +25,14 @@ __all__ = [
     "check_sampling",
     "check_trainable",
     "checked_schedule",
+    "chosen_by_evidence",
     "hyperparameters_as_json",
     "run_hyperparameters",
 ]
 
 BACKENDS = ("numba", "jax", "jax-tf32", "jax-bf16")
-_STARTS = ("pca", "random")
+_STARTS = ("auto", "pca", "nmf", "random")
+_CHOSEN = ("n_hidden", "l1", "n_updates")  # what "auto" leaves to evidence
 _WITHOUT_EFFECT = ("progress",)  # hyperparameters that leave the trained model as it is
 _MOST = 2**31
 _FROM_ONE = ("n_updates", "batch_size", "n_gibbs")
@@ -101,18 +103,42 @@ class Schedule:
 def _check_integer(name: str, value: object, least: int, most: int = _MOST) -> None:
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_integer or not least <= value <= most:
-        raise HyperparameterError(f"{name} is {value!r}: give an integer from {least} to {most}")
+        raise HyperparameterError(
+            f"{name} is {value!r}: give an integer from {least} to {most}{_or_auto(name)}"
+        )
 
 
 def _check_number(name: str, value: object, most: float, *, zero: bool) -> None:
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not 0.0 <= value <= most or (value == 0.0 and not zero):
         least = "from 0" if zero else "above 0, and"
-        raise HyperparameterError(f"{name} is {value!r}: give a number {least} to {most:g}")
+        raise HyperparameterError(
+            f"{name} is {value!r}: give a number {least} to {most:g}{_or_auto(name)}"
+        )
+
+
+def _or_auto(name: str) -> str:
+    return ', or "auto"' if name in _CHOSEN else ""
+
+
+def chosen_by_evidence(estimator: object) -> tuple[str, ...]:
+    """Name the hyperparameters of an estimator that are "auto".
+
+    Examples
+    --------
+    >>> from crbm_lite import CRBM
+    >>> chosen_by_evidence(CRBM(n_hidden=20, l1=0.01))
+    ('n_updates',)
+    """
+    values = {name: getattr(estimator, name) for name in _CHOSEN}
+    return tuple(name for name, x in values.items() if isinstance(x, str) and x == "auto")
 
 
 def checked_schedule(estimator: object) -> Schedule:
     """Check an estimator's hyperparameters and return its schedule.
+
+    What is "auto" becomes the least that is possible, for the search to replace
+    (`crbm_lite.training.search`).
 
     Parameters
     ----------
@@ -123,13 +149,16 @@ def checked_schedule(estimator: object) -> Schedule:
     HyperparameterError
         If a hyperparameter is impossible.
     """
-    _check_integer("n_hidden", estimator.n_hidden, 1, 65535)
+    values = {name: getattr(estimator, name) for name in Schedule.__dataclass_fields__}
+    values |= {"n_hidden": estimator.n_hidden}
+    values |= {name: 0.0 if name == "l1" else 1 for name in chosen_by_evidence(estimator)}
+    _check_integer("n_hidden", values["n_hidden"], 1, 65535)
     for name in _FROM_ONE:
-        _check_integer(name, getattr(estimator, name), 1)
+        _check_integer(name, values[name], 1)
     _check_integer("n_chains", estimator.n_chains, 2)
     _check_integer("jump_every", estimator.jump_every, 0)
     for name in _SHARES:
-        _check_number(name, getattr(estimator, name), 1.0, zero=True)
+        _check_number(name, values[name], 1.0, zero=True)
     _check_number("learning_rate", estimator.learning_rate, 1.0, zero=False)
     highest = float(estimator.learning_rate)
     _check_number("final_learning_rate", estimator.final_learning_rate, highest, zero=False)
@@ -145,7 +174,8 @@ def checked_schedule(estimator: object) -> Schedule:
         raise HyperparameterError(
             f"random_state is {seed!r}: give an integer, a numpy.random.Generator or None"
         ) from error
-    return Schedule(**{name: getattr(estimator, name) for name in Schedule.__dataclass_fields__})
+    del values["n_hidden"]
+    return Schedule(**values)
 
 
 def check_trainable(spikes: Spikes, batch_size: int) -> None:

@@ -13,10 +13,12 @@ v_i and h is below lambda or within its own noise.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from crbm_lite.core.spikes import Spikes, SpikesByNeuron, tiles, weight_sums
@@ -25,7 +27,10 @@ __all__ = [
     "LinearUnits",
     "cubimax",
     "find_linear_units",
+    "linear_units_given_courses",
     "log_odds",
+    "nonnegative_factors",
+    "rotated_components",
     "two_means_threshold",
     "varimax",
 ]
@@ -33,6 +38,7 @@ __all__ = [
 _OVERSAMPLING = 10
 _POWER_ITERATIONS = 4
 _WIDE_POWER_ITERATIONS = 16  # with more neurons than frames: signal and noise are close there
+_FACTOR_ITERATIONS = 200
 _NOISE_LIMIT = 5.0  # standard errors of a covariance: its least size where lambda is smaller
 
 
@@ -257,27 +263,67 @@ def find_linear_units(
     >>> (units.rise > 1).sum(axis=0)
     array([10, 10])
     """
+    return linear_units_given_courses(spikes, rotated_components(spikes, n_hidden, rng), l1)
+
+
+def rotated_components(spikes: Spikes, n_most: int, rng: np.random.Generator) -> np.ndarray:
+    """Find the time courses (T, k) of the principal components above the noise, rotated.
+
+    They have unit variance, and there are at most ``n_most``. Other parameters: see
+    `find_linear_units`.
+    """
     n_frames, n_neurons = spikes.shape
-    by_neuron = spikes.by_neuron()
     with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums
-        z = _Standardised(spikes, by_neuron)
-        times, loadings = _principal_components(z, n_hidden, rng)
-        n_units = times.shape[1]
+        z = _Standardised(spikes, spikes.by_neuron())
+        times, loadings = _principal_components(z, n_most, rng)
         rotate = cubimax if n_neurons > n_frames else varimax
         rotation = rotate(loadings).astype(np.float32)
         # rotated time courses stay orthonormal: times sqrt(T) they have unit variance
-        h = times @ rotation * np.sqrt(np.float32(n_frames))
-    del loadings
-    h -= h.mean(axis=0)
-    h *= np.where((h**3).sum(axis=0) < 0, -1, 1).astype(np.float32)  # rare state upwards
+        return times @ rotation * np.sqrt(np.float32(n_frames))
+
+
+def nonnegative_factors(spikes: Spikes, n_factors: int, rng: np.random.Generator) -> np.ndarray:
+    """Find the time courses (T, k) of a nonnegative factorisation of the spikes.
+
+    They have unit variance; factors that are constant are left out. The factorisation is
+    scikit-learn's NMF (Lee & Seung 1999).
+
+    Examples
+    --------
+    >>> from crbm_lite.core.spikes import as_spikes
+    >>> v = np.repeat(np.eye(2), [3, 5], axis=1)[np.arange(40) % 2]
+    >>> nonnegative_factors(as_spikes(v), 2, np.random.default_rng(0)).std(axis=0).round(3)
+    array([1., 1.], dtype=float32)
+    """
+    from sklearn.decomposition import NMF
+
+    seed = int(rng.integers(2**31))
+    nmf = NMF(n_factors, init="nndsvda", max_iter=_FACTOR_ITERATIONS, random_state=seed)
+    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start, and training goes on
+        h = nmf.fit_transform(spikes.to_csr(np.float32))
+    sd = h.std(axis=0)
+    return (h[:, sd > 0] / sd[sd > 0]).astype(np.float32)
+
+
+def linear_units_given_courses(spikes: Spikes, h: np.ndarray, l1: float) -> LinearUnits:
+    """Tell how much every neuron follows time courses h (T, k) of unit variance.
+
+    The sign of a course is turned so that its rare state is above. Other parameters: see
+    `find_linear_units`.
+    """
+    n_frames, n_neurons = spikes.shape
+    by_neuron, activity = spikes.by_neuron(), spikes.activity()
+    h = h - h.mean(axis=0)
+    h *= np.where((h**3).sum(axis=0) < 0, -1, 1).astype(np.float32)
     on = (h > two_means_threshold(h)).astype(np.float32)
     n_on = on.sum(axis=0)
     distance = (h * on).sum(axis=0) / np.maximum(n_on, 1) - (h * (1 - on)).sum(axis=0) / (
         np.maximum(n_frames - n_on, 1)
     )
-    rise = np.empty((n_neurons, n_units), np.float32)
+    rise = np.empty((n_neurons, h.shape[1]), np.float32)
     for tile in tiles(n_neurons):
-        count_on, p = by_neuron.sums(on, tile), z.activity[tile, None]
+        count_on, p = by_neuron.sums(on, tile), activity[tile, None]
         count_off = p * n_frames - count_on
         difference = log_odds(count_on, n_on) - log_odds(count_off, n_frames - n_on)
         covariance = by_neuron.sums(h, tile) / n_frames

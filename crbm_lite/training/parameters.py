@@ -112,9 +112,16 @@ def initial_parameters(start: Start, spikes: Spikes, activity: np.ndarray) -> Pa
 
 
 def initial_chains(
-    spikes: Spikes, parameters: Parameters, schedule: Schedule, rng: np.random.Generator
+    spikes: Spikes,
+    parameters: Parameters,
+    schedule: Schedule,
+    rng: np.random.Generator,
+    frames: np.ndarray | None = None,
 ) -> GibbsChains:
-    """Return chains that start at random frames, and propose jumps from h of other frames."""
+    """Return chains that start at given spikes, or at random frames of the data.
+
+    They propose jumps from h of other frames.
+    """
     weights, n_frames = parameters.weights, spikes.n_frames
     seed = int(rng.integers(2**63))
     chains = GibbsChains(*weights.shape, schedule.n_chains, seed, schedule.jump_every)
@@ -122,5 +129,6 @@ def initial_chains(
     potential = potential_given_coordinates(parameters.hidden, parameters.offset)
     inputs = spikes.inputs(weights, rng.integers(n_frames, size=_FRAMES_FOR_JUMPS))
     chains.propose_from(DReLU(*potential).sample(inputs, rng))
-    chains.set_spikes(spikes.dense(rng.integers(n_frames, size=chains.n_chains)))
+    chosen = rng.integers(n_frames, size=chains.n_chains)
+    chains.set_spikes(spikes.dense(chosen) if frames is None else frames)
     return chains

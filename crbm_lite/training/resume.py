@@ -15,8 +15,6 @@ from crbm_lite.training.checkpoint import CheckpointFile, refuse_other_run, run_
 
 __all__ = ["FoundRun", "find_run"]
 
-_UPDATE = "trainer/update"
-
 
 @dataclass(frozen=True)
 class FoundRun:
@@ -103,7 +101,7 @@ def _found(
         found = file.read(wanted) if file else None
         if interrupted is not None:
             identity, state = interrupted
-            if found is None or found[1][_UPDATE] < state[_UPDATE]:
+            if found is None or _progress(found[1]) < _progress(state):
                 refuse_other_run(identity, wanted, "The interrupted run of this model")
                 found = interrupted
     elif file and file.exists():
@@ -112,3 +110,8 @@ def _found(
             f"path, or delete it and {file.previous.name}"
         )
     return found or (wanted, None)
+
+
+def _progress(state: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    """Say how far a run is: stages of its search, and updates after them."""
+    return int(state.get("search/n_stages", 0)), int(state.get("trainer/update", 0))

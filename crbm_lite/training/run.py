@@ -11,20 +11,30 @@ bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.certificate import Certificate, ModelMeans, certify, sample_model
 from crbm_lite.training.hyperparameters import Schedule
-from crbm_lite.training.interruption import stop_request
+from crbm_lite.training.interruption import StopRequest, stop_request
 from crbm_lite.training.monitors import TRIAL_UPDATES, History, MonitoredRun, Save, Trainer
 from crbm_lite.training.parameters import TrainedParameters
+from crbm_lite.training.search import (
+    Choice,
+    SearchReport,
+    Stage,
+    StageEnd,
+    choose,
+    end_of_stage,
+    stage_ends_of,
+    state_of,
+)
 from crbm_lite.training.start import Start, random_start, warm_start
 from crbm_lite.training.trainer import NumbaTrainer
+from crbm_lite.training.validation_blocks import ValidationBlocks
 
 __all__ = ["TrainingResult", "TrainingTask", "start_trainer", "train"]
 
@@ -32,6 +42,7 @@ _TRIAL_WINDOW, _TRIAL_RATIO = 30, 1.5
 _CERTIFICATE_CHAINS = 2  # chains from data frames for every training chain; rare states want many
 _CERTIFICATE_ROUNDS, _LONG_RUN = 3, 5000  # rounds of saving at most; Gibbs steps
 _COLLAPSED_WEIGHT = 1e-3
+_SEARCH = "search/"  # what the names of a search begin with in a state
 
 MakeTrainer = Callable[[Spikes, Start, Schedule, np.random.Generator], Trainer]
 
@@ -54,6 +65,10 @@ class TrainingResult:
     certificate : Certificate
     state : dict or None
         What `train` needs to go on after an interruption.
+    l1 : float
+        The penalty that chose the weights.
+    report : SearchReport or None
+        What was chosen by evidence, and why.
     """
 
     weights: np.ndarray
@@ -64,6 +79,8 @@ class TrainingResult:
     verdict: str
     certificate: Certificate
     state: dict[str, np.ndarray] | None
+    l1: float
+    report: SearchReport | None = None
 
 
 def train(
@@ -74,6 +91,7 @@ def train(
     seed: int,
     progress: object,
     *,
+    auto: Collection[str] = (),
     backend: str = "numba",
     state: Mapping[str, np.ndarray] | None = None,
     save: Save | None = None,
@@ -86,10 +104,15 @@ def train(
     spikes : Spikes
     n_hidden : int
     schedule : Schedule
-    init : {"pca", "random"}
+    init : {"auto", "pca", "nmf", "random"}
+        Where nothing is chosen, "auto" is "pca", and there is no "nmf".
     seed : int
     progress : tqdm or alike
-        Something with ``update`` and ``set_postfix_str``.
+        Something with ``update`` and ``set_postfix_str``; for a search with ``n``, ``total`` and
+        ``set_description_str``, too.
+    auto : collection of "n_hidden", "l1", "n_updates", optional
+        What is chosen by evidence (`crbm_lite.training.search`) instead of taken from `n_hidden`
+        and `schedule`.
     backend : {"numba", "jax", "jax-tf32", "jax-bf16"}, default "numba"
     state : mapping, optional
         Where to go on: what a run of the same arguments gave to `save`, or left when interrupted.
@@ -113,17 +136,47 @@ def train(
     >>> result.weights.shape, result.chains.shape
     ((12, 3), (4, 12))
     """
-    task = TrainingTask(spikes, n_hidden, schedule, init, seed, _trainer_of(backend))
+    make_trainer = _trainer_of(backend)
+    task = TrainingTask(spikes, n_hidden, schedule, init, seed, make_trainer)
+    report, is_empty, ends = None, False, []
     with stop_request() as stop:
-        activity = float(spikes.activity().mean())
-        run = MonitoredRun(activity, progress, stop, save, save_every)
-        end, model = _updates_and_samples(task, run, state)
-        certificate = certify(spikes, end.parameters, schedule.l1, schedule.l1_nonzero, model)
+        if auto:
+            search = _Search(task, progress, stop, save, save_every, state)
+            try:
+                choice = search.choose(auto)
+            except _InterruptedSearch as interrupted:
+                return _result(
+                    interrupted.task, interrupted.run, interrupted.end, interrupted.model
+                )
+            ends, report, is_empty = search.ends, choice.report, choice.is_empty
+            task, state = search.task_of(choice.last), search.state_of_stage
+        run = MonitoredRun(
+            float(spikes.activity().mean()), progress, stop, _saving(save, ends), save_every
+        )
+        if is_empty:
+            trainer = _first_trainer(task)
+            end, model = _sampled(task, "finished", None, trainer)
+        else:
+            end, model = _updates_and_samples(task, run, state, ends)
+        return _result(task, run, end, model, report, is_empty)
+
+
+def _result(
+    task: TrainingTask,
+    run: MonitoredRun,
+    end: _End,
+    model: ModelMeans,
+    report: SearchReport | None = None,
+    is_empty: bool = False,
+) -> TrainingResult:
+    """Certify a model and put together what the run leaves."""
+    schedule = task.schedule
+    certificate = certify(task.spikes, end.parameters, schedule.l1, schedule.l1_nonzero, model)
     weights, potential = _flipped(end.parameters)
-    verdict = _verdict(end.how, weights, certificate)
+    verdict = "no structure" if is_empty else _verdict(end.how, weights, certificate)
     return TrainingResult(
         weights, end.parameters.fields.copy(), potential, end.spikes, run.history(), verdict,
-        certificate, end.state,
+        certificate, end.state, schedule.l1, report,
     )  # fmt: skip
 
 
@@ -131,7 +184,8 @@ def train(
 class TrainingTask:
     """What is to be trained, and by what.
 
-    `make_trainer` makes a trainer of spikes, a start, a schedule and random numbers.
+    `make_trainer` makes a trainer of spikes, a start, a schedule and random numbers. Without a
+    `start` the run makes one as `init` says.
     """
 
     spikes: Spikes
@@ -140,6 +194,7 @@ class TrainingTask:
     init: str
     seed: int
     make_trainer: MakeTrainer
+    start: Start | None = None
 
     def rng(self) -> np.random.Generator:
         """Random numbers of a start: the warm and the random one see the same."""
@@ -180,13 +235,28 @@ def _trainer_of(backend: str) -> MakeTrainer:
 
 
 def _updates_and_samples(
-    task: TrainingTask, run: MonitoredRun, state: Mapping[str, np.ndarray] | None
+    task: TrainingTask,
+    run: MonitoredRun,
+    state: Mapping[str, np.ndarray] | None,
+    ends: list[StageEnd],
 ) -> tuple[_End, ModelMeans]:
     """Make the updates, then sample the model that they end with.
 
+    ``ends`` are those of the stages of a search before them.
+    """
+    how, left, trainer = _updates(task, run, state)
+    return _sampled(task, how, None if left is None else left | _named(ends), trainer)
+
+
+def _sampled(
+    task: TrainingTask, how: str, left: dict[str, np.ndarray] | None, trainer: Trainer
+) -> tuple[_End, ModelMeans]:
+    """Sample the model that a trainer ends with.
+
     The samples are those of the run's chains and, after a long run, of more that start from data.
     """
-    end, chains = _updates(task, run, state)
+    parameters, chains = trainer.finish()
+    end = _End(how, parameters, chains.spikes(), left)
     n_more = _CERTIFICATE_CHAINS * chains.n_chains if task.is_long else 0
     frames = task.rng().integers(task.spikes.n_frames, size=n_more)
     more_chains = chains.joined_by(task.spikes.dense(frames))
@@ -196,12 +266,15 @@ def _updates_and_samples(
 
 def _updates(
     task: TrainingTask, run: MonitoredRun, state: Mapping[str, np.ndarray] | None
-) -> tuple[_End, GibbsChains]:
-    """Start a trainer, or restore it from a state, and update it to the end."""
+) -> tuple[str, dict[str, np.ndarray] | None, Trainer]:
+    """Start a trainer, or restore it from a state, and update it to the end.
+
+    Return how it ended, what an interrupted run left, and the trainer.
+    """
     if state is None:
         trainer = start_trainer(task, run)
     else:
-        trainer = _random_trainer(task)
+        trainer = _first_trainer(task)
         run.restore(trainer, state)
         run.progress.update(trainer.plan.update)
     if state is None and run.stop.made:
@@ -210,19 +283,21 @@ def _updates(
         how = run.train(trainer)
         left = run.state(trainer) if how == "interrupted" else None
     run.forget_snapshot()
-    parameters, chains = trainer.finish()
-    return _End(how, parameters, chains.spikes(), left), chains
+    return how, left, trainer
 
 
 def start_trainer(task: TrainingTask, run: MonitoredRun) -> Trainer:
     """Return a trainer with the warm start if that is asked for and works, else a random start."""
-    trainer = _tried_warm_trainer(task, run) if task.init == "pca" else None
-    return _random_trainer(task) if trainer is None else trainer
+    if task.start is not None:
+        return _first_trainer(task)
+    trainer = _tried_warm_trainer(task, run) if task.init in ("auto", "pca") else None
+    return _first_trainer(task) if trainer is None else trainer
 
 
-def _random_trainer(task: TrainingTask) -> Trainer:
+def _first_trainer(task: TrainingTask) -> Trainer:
+    """Return a trainer at the start of the task, which by default is a random one."""
     rng = task.rng()
-    start = random_start(task.spikes, task.n_hidden, rng)
+    start = task.start or random_start(task.spikes, task.n_hidden, rng)
     return task.make_trainer(task.spikes, start, task.schedule, rng)
 
 
@@ -260,6 +335,105 @@ def _starts_well(trainer: Trainer, run: MonitoredRun) -> bool:
         activities.append(trainer.activity_of_chains())
     ratio = np.mean(activities[-_TRIAL_WINDOW:]) / max(run.activity, 1e-12)
     return bool(1.0 / _TRIAL_RATIO < ratio < _TRIAL_RATIO and trainer.is_finite())
+
+
+class _InterruptedSearch(Exception):
+    """A stage of a search was interrupted; the model is the one that it had by then."""
+
+    def __init__(
+        self, task: TrainingTask, run: MonitoredRun, end: _End, model: ModelMeans
+    ) -> None:
+        super().__init__("interrupted")
+        self.task, self.run, self.end, self.model = task, run, end, model
+
+
+class _Search:
+    """Train the stages of a search, save them on the way, and go on where one was left.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        Its M, lambda and number of updates count where they are not to be chosen.
+    progress, stop, save, save_every
+        As in `crbm_lite.training.monitors.MonitoredRun`.
+    state : mapping or None
+        What a search left: the ends of its stages, and the state of the stage under way.
+
+    Attributes
+    ----------
+    ends : list of StageEnd
+    state_of_stage : dict or None
+        The state of the stage under way, until that is restored.
+    """
+
+    def __init__(
+        self,
+        task: TrainingTask,
+        progress: object,
+        stop: StopRequest,
+        save: Save | None,
+        save_every: int,
+        state: Mapping[str, np.ndarray] | None,
+    ) -> None:
+        self._task, self._progress, self._stop = task, progress, stop
+        self._save, self._save_every = save, save_every
+        state = state or {}
+        n = len(_SEARCH)
+        self.ends = stage_ends_of({k[n:]: x for k, x in state.items() if k.startswith(_SEARCH)})
+        self.state_of_stage = {k: x for k, x in state.items() if not k.startswith(_SEARCH)} or None
+        self._n_asked = 0
+
+    def choose(self, auto: Collection[str]) -> Choice:
+        """Choose what is named; the rest is that of the task."""
+        task, schedule = self._task, self._task.schedule
+        return choose(
+            task.spikes, schedule, init=task.init, seed=task.seed, train_stage=self._train,
+            n_hidden=None if "n_hidden" in auto else task.n_hidden,
+            l1=None if "l1" in auto else schedule.l1,
+            n_updates=None if "n_updates" in auto else schedule.n_updates,
+        )  # fmt: skip
+
+    def task_of(self, stage: Stage) -> TrainingTask:
+        """Make a task of a stage, and tell the progress bar."""
+        bar = self._progress
+        bar.total = bar.n + stage.n_expected
+        bar.set_description_str(stage.what)
+        # every stage has random numbers of its own
+        seed = int(np.random.default_rng([self._task.seed, self._n_asked]).integers(2**63))
+        return replace(
+            self._task, spikes=stage.spikes, schedule=stage.schedule, start=stage.start, seed=seed
+        )
+
+    def _train(self, stage: Stage, blocks: ValidationBlocks) -> StageEnd:
+        self._n_asked += 1
+        if self._n_asked <= len(self.ends):
+            self._progress.update(stage.schedule.n_updates)
+            return self.ends[self._n_asked - 1]
+        task = self.task_of(stage)
+        activity = float(stage.spikes.activity().mean())
+        save = _saving(self._save, self.ends)
+        run = MonitoredRun(activity, self._progress, self._stop, save, self._save_every)
+        state, self.state_of_stage = self.state_of_stage, None
+        how, left, trainer = _updates(task, run, state)
+        if how == "interrupted":
+            end, model = _sampled(task, how, (left or {}) | _named(self.ends) or None, trainer)
+            raise _InterruptedSearch(task, run, end, model)
+        parameters, chains = trainer.finish()
+        gain = (
+            blocks.gain(parameters) if how == "finished" else np.full(len(blocks.blocks), -np.inf)
+        )
+        self.ends.append(end_of_stage(parameters, chains.spikes(), gain))
+        return self.ends[-1]
+
+
+def _named(ends: list[StageEnd]) -> dict[str, np.ndarray]:
+    """The ends of the stages of a search, as a state names them; nothing without a search."""
+    return {f"{_SEARCH}{name}": x for name, x in state_of(ends).items()} if ends else {}
+
+
+def _saving(save: Save | None, ends: list[StageEnd]) -> Save | None:
+    """Let a run save the ends of a search with its state."""
+    return save and (lambda state: save(state | _named(ends)))
 
 
 def _flipped(parameters: TrainedParameters) -> tuple[np.ndarray, np.ndarray]:

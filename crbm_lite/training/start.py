@@ -28,13 +28,14 @@ import numpy as np
 from scipy.optimize import minimize
 
 from crbm_lite.core.spikes import Spikes, tiles, weight_sums
-from crbm_lite.training.linear_units import find_linear_units, log_odds
+from crbm_lite.training.linear_units import LinearUnits, find_linear_units, log_odds
 
 __all__ = [
     "Start",
     "fit_potential",
     "logit_activity",
     "random_start",
+    "start_given_units",
     "unit_variance_gamma",
     "warm_start",
 ]
@@ -63,6 +64,8 @@ class Start:
         weights would not survive the whole of it.
     n_linear_units : int, default 0
         Number of hidden units that begin as linear ones.
+    frames : ndarray of uint8, shape (n_chains, N), optional
+        Spikes that the chains begin with; frames of the data by default.
     """
 
     weights: np.ndarray
@@ -71,6 +74,7 @@ class Start:
     field_rate_factor: float
     ramp_updates: int = 0
     n_linear_units: int = 0
+    frames: np.ndarray | None = None
 
 
 def logit_activity(spikes: Spikes) -> np.ndarray:
@@ -173,7 +177,21 @@ def warm_start(spikes: Spikes, n_hidden: int, l1: float, rng: np.random.Generato
         Penalty lambda: smaller covariances of a neuron with a unit give no weight.
     rng : numpy.random.Generator
     """
-    units = find_linear_units(spikes, n_hidden, l1, rng)
+    return start_given_units(spikes, find_linear_units(spikes, n_hidden, l1, rng), n_hidden, rng)
+
+
+def start_given_units(
+    spikes: Spikes, units: LinearUnits, n_hidden: int, rng: np.random.Generator
+) -> Start | None:
+    """Make hidden units of given linear ones, and others that start at random; None without any.
+
+    Parameters
+    ----------
+    spikes, n_hidden, rng
+        As in `warm_start`.
+    units : LinearUnits
+        At most ``n_hidden`` of them.
+    """
     n_units = units.h.shape[1]
     if n_units == 0:
         return None

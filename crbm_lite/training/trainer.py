@@ -81,7 +81,7 @@ class NumbaTrainer:
         self._spikes, self._activity = spikes, spikes.activity()
         self.plan = UpdatePlan(schedule, start, spikes.n_frames, rng)
         self.parameters = initial_parameters(start, spikes, self._activity)
-        self.chains = initial_chains(spikes, self.parameters, schedule, rng)
+        self.chains = initial_chains(spikes, self.parameters, schedule, rng, start.frames)
         self._sums = np.zeros((len(self.chains.partial_input), 3, self.chains.n_hidden))
 
     @property

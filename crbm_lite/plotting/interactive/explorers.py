@@ -129,7 +129,7 @@ def penalty_path(
 
     for model in models:
         check_is_fitted(model, "weights_")
-    penalties = [float(model.l1) for model in models]
+    penalties = [float(getattr(model, "l1_", model.l1)) for model in models]
     shapes = {model.weights_.shape for model in models}
     if len(models) < 2 or len(shapes) != 1 or not np.all(np.diff(penalties) > 0):
         raise ValueError(

@@ -88,7 +88,9 @@ class JaxTrainer:
         self.plan = UpdatePlan(schedule, start, spikes.n_frames, rng)
         activity = spikes.activity()
         parameters = initial_parameters(start, spikes, activity)
-        self._chains = initial_chains(spikes, parameters, schedule, rng)  # on the host, for finish
+        self._chains = initial_chains(
+            spikes, parameters, schedule, rng, start.frames
+        )  # on the host
         self._seed = int(self._chains.seed)
         with jax.enable_x64(True):
             on_all = self._devices.put({"data": _as_bits(spikes), "activity": activity})

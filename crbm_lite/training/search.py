@@ -1,0 +1,468 @@
+r"""Choose M, lambda, the start and the length of a training by evidence.
+
+The evidence is the gain over independent neurons on validation blocks
+(`crbm_lite.training.validation_blocks`), which no training of the search sees.
+
+1. *Units.* There are as many as principal components above the noise and half to twice as many
+   more, so that some are to spare. Units that the data do not need lose their weights.
+2. *Starts.* Rotated components, nonnegative factors and small random weights compete.
+3. *Path.* Each start is trained along a path of penalties from large to small, and each penalty
+   goes on from the model of the one before (Friedman, Hastie & Tibshirani 2010). A large penalty
+   lets only strong assemblies form; a smaller one lets them grow. A start is left behind where it
+   has gained far less than the best, or diverges.
+4. *Penalty.* Of the winner's path, the sparsest model is taken whose difference from the best,
+   paired by blocks, is within one standard error.
+5. *Length.* That model is trained on, for longer and longer rounds, until it gains no more.
+6. *End.* The training ends with all frames.
+
+Where no model gains more than three standard errors, the neurons share nothing that is to be seen
+beyond noise, and the model is that of independent neurons.
+
+Every stage of the search is a training of its own with random numbers of its own. Its decisions
+depend on nothing but the ends of the stages, so a search that was interrupted goes on by making the
+same decisions again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse
+
+from crbm_lite.core.spikes import Spikes
+from crbm_lite.training.hyperparameters import Schedule
+from crbm_lite.training.linear_units import (
+    linear_units_given_courses,
+    nonnegative_factors,
+    rotated_components,
+)
+from crbm_lite.training.parameters import TrainedParameters
+from crbm_lite.training.start import Start, logit_activity, random_start, start_given_units
+from crbm_lite.training.validation_blocks import (
+    ValidationBlocks,
+    standard_error,
+    validation_blocks,
+)
+
+__all__ = [
+    "Choice",
+    "SearchReport",
+    "Stage",
+    "StageEnd",
+    "choose",
+    "end_of_stage",
+    "stage_ends_of",
+    "state_of",
+]
+
+_FIRST_PENALTY, _PATH_FACTOR, _PATH_LENGTH = 0.1, 0.5, 7  # the first in sqrt(p (1 - p))
+_STAGE_UPDATES = 500
+_FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
+_ROUNDS = (1000, 2000, 4000)  # updates after the path, while they gain
+_LAST_UPDATES = 1500  # with all frames
+_LEAST_RISE = 0.005  # of the gain: a round that brings less is the last one
+_FAR_BEHIND = 0.75  # of the best gain
+_JUDGED_FROM = 2  # stages that every start gets
+_SIGNIFICANT = 3.0  # standard errors
+_MOST_COMPONENTS = 300
+_SPARE = (10, 60)  # units beyond the components, at least and at most
+_DEAREST_RIVALS = 1_000_000  # weights of a model, above which components alone are tried
+_DEAREST_FACTORS = 100_000_000  # spikes times units, above which there is no factorisation
+_LEAST_SIZE = 1e-3  # sum |w| of a hidden unit that is alive
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What to train next, on which frames and from where.
+
+    Attributes
+    ----------
+    what : str
+        A few words for the progress bar.
+    spikes : Spikes
+    start : Start
+    schedule : Schedule
+    n_expected : int
+        How many updates the search expects from here on to the end, this stage's among them.
+    """
+
+    what: str
+    spikes: Spikes
+    start: Start
+    schedule: Schedule
+    n_expected: int
+
+
+@dataclass(frozen=True)
+class StageEnd:
+    """What a stage of the search ended with.
+
+    Attributes
+    ----------
+    weights : scipy.sparse.csr_array, shape (N, M)
+    fields, potential, mean_h : ndarray
+        As in `crbm_lite.training.parameters.TrainedParameters`.
+    frames : ndarray of uint8, shape (n_chains, N)
+        Spikes of the chains.
+    gain : ndarray, shape (blocks,)
+        Nats per frame over independent neurons; minus infinity after a divergence.
+    """
+
+    weights: scipy.sparse.csr_array
+    fields: np.ndarray
+    potential: np.ndarray
+    mean_h: np.ndarray
+    frames: np.ndarray
+    gain: np.ndarray
+
+    @property
+    def mean_gain(self) -> float:
+        """Mean over the blocks."""
+        return float(self.gain.mean())
+
+    @property
+    def n_alive(self) -> int:
+        """Number of hidden units with weights."""
+        return int((abs(self.weights).sum(axis=0) > _LEAST_SIZE).sum())
+
+    def start(self, field_rate_factor: float, all_units: bool) -> Start:
+        """Return the start of a training that goes on from here, of all units or those alive."""
+        units = np.arange(self.weights.shape[1])
+        if not all_units and self.n_alive:
+            units = np.flatnonzero(abs(self.weights).sum(axis=0) > _LEAST_SIZE)
+        return Start(
+            self.weights[:, units].toarray(), self.fields, self.potential[:, units],
+            field_rate_factor, frames=self.frames,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """What the search tried, what it chose, and why. One entry for each stage in the arrays.
+
+    Attributes
+    ----------
+    starts : tuple of str
+        Where the stage's training began.
+    l1 : ndarray
+        Its penalty lambda.
+    n_updates : ndarray of int
+        How many updates it made.
+    n_alive : ndarray of int
+        How many hidden units had weights at its end.
+    gain, gain_error : ndarray
+        Left-out log-likelihood over that of independent neurons, in nats per frame, on frames
+        that the stage did not see, and its standard error over blocks.
+    chosen_start : str
+    chosen_l1 : float
+    chosen_n_hidden : int
+        How many units the training with all frames began with.
+    reasons : tuple of str
+        One sentence for each choice.
+    """
+
+    starts: tuple[str, ...]
+    l1: np.ndarray
+    n_updates: np.ndarray
+    n_alive: np.ndarray
+    gain: np.ndarray
+    gain_error: np.ndarray
+    chosen_start: str
+    chosen_l1: float
+    chosen_n_hidden: int
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = ["start                 lambda  updates  units  gain in nats per frame"]
+        rows = zip(
+            self.starts, self.l1, self.n_updates, self.n_alive, self.gain, self.gain_error,
+            strict=True,
+        )  # fmt: skip
+        for start, l1, n_updates, n_alive, gain, error in rows:
+            lines.append(
+                f"{start:<20} {l1:>7.2g} {n_updates:>8} {n_alive:>6}  {gain:.3f} +- {error:.3f}"
+            )
+        return "\n".join([*lines, *self.reasons])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the search ends with.
+
+    Attributes
+    ----------
+    last : Stage
+        The training with all frames.
+    report : SearchReport
+    is_empty : bool
+        Whether no model is better than independent neurons: then `last` makes no update.
+    """
+
+    last: Stage
+    report: SearchReport
+    is_empty: bool
+
+
+TrainStage = Callable[[Stage, ValidationBlocks], StageEnd]
+
+
+@dataclass
+class _Candidate:
+    """A start on its way along the path of penalties."""
+
+    name: str
+    start: Start
+    ends: list[StageEnd]
+    l1: list[float]
+
+    @property
+    def best(self) -> int:
+        """Number of the stage that gained most."""
+        return int(np.argmax([end.mean_gain for end in self.ends]))
+
+    def has_peaked(self) -> bool:
+        """Say whether the last two stages gained no more than noise over those before."""
+        if len(self.ends) < 3:
+            return False
+        former = max(self.ends[:-2], key=lambda end: end.mean_gain)
+        return all(not _is_better(end, former) for end in self.ends[-2:])
+
+    def sparsest(self) -> int:
+        """Number of the first stage within one standard error of the best."""
+        best = self.ends[self.best].gain
+        for k, end in enumerate(self.ends):
+            if (best - end.gain).mean() <= standard_error(best - end.gain):
+                return k
+        return self.best
+
+
+def _is_better(end: StageEnd, former: StageEnd) -> bool:
+    """Say whether an end gains more than a former one, by a standard error of the difference."""
+    difference = end.gain - former.gain
+    return bool(difference.mean() > standard_error(difference))
+
+
+@dataclass
+class _Log:
+    """The stages so far, as the report names them."""
+
+    rows: list[tuple[str, float, int, StageEnd]]
+    reasons: list[str]
+
+    def report(self, start: str, l1: float, n_hidden: int) -> SearchReport:
+        names, penalties, n_updates, ends = zip(*self.rows, strict=True)
+        return SearchReport(
+            names, np.array(penalties), np.array(n_updates), np.array([e.n_alive for e in ends]),
+            np.array([e.mean_gain for e in ends]), np.array([standard_error(e.gain) for e in ends]),
+            start, l1, n_hidden, tuple(self.reasons),
+        )  # fmt: skip
+
+
+def choose(
+    spikes: Spikes,
+    schedule: Schedule,
+    *,
+    n_hidden: int | None,
+    l1: float | None,
+    n_updates: int | None,
+    init: str,
+    seed: int,
+    train_stage: TrainStage,
+) -> Choice:
+    """Find what is None by evidence, by the steps of the module.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        All frames to train on.
+    schedule : Schedule
+        Everything else about the updates.
+    n_hidden, l1, n_updates : int, float, int or None
+        M, lambda, and the length of the training with all frames.
+    init : {"auto", "pca", "nmf", "random"}
+        "auto" lets all three compete.
+    seed : int
+    train_stage : callable
+        Trains a `Stage` and returns its `StageEnd`.
+    """
+    blocks = validation_blocks(spikes)
+    rng = np.random.default_rng(seed)
+    log = _Log([], [])
+    path = _penalties(spikes) if l1 is None else [l1]
+    candidates = _candidates(blocks.training, n_hidden, path[0], init, rng, log)
+
+    n_last = n_updates or _LAST_UPDATES
+    n_rounds = 0 if n_updates else _ROUNDS[0]
+
+    def trained(
+        name: str, start: Start, penalty: float, n: int, n_later: int, ramp: float = 0.0
+    ) -> StageEnd:
+        stage = Stage(
+            f"{name}, lambda {penalty:.2g}", blocks.training, start,
+            _of_length(schedule, n, penalty, ramp), n + n_later,
+        )  # fmt: skip
+        end = train_stage(stage, blocks)
+        log.rows.append((name, penalty, n, end))
+        return end
+
+    going = list(candidates)
+    for k, penalty in enumerate(path):
+        for j, candidate in enumerate(going):
+            n_stages = len(going) * (len(path) - k) - j - 1
+            n_later = n_stages * _STAGE_UPDATES + n_rounds + n_last
+            ramp = 0.0 if k else _FIRST_RAMP
+            end = trained(candidate.name, candidate.start, penalty, _STAGE_UPDATES, n_later, ramp)
+            candidate.ends.append(end)
+            candidate.l1.append(penalty)
+            candidate.start = end.start(candidate.start.field_rate_factor, n_hidden is not None)
+        most = max(candidate.ends[-1].mean_gain for candidate in going)
+        going = [
+            c for c in going
+            if np.isfinite(c.ends[-1].mean_gain) and not c.has_peaked()
+            and (k + 1 < _JUDGED_FROM or c.ends[-1].mean_gain >= _FAR_BEHIND * most)
+        ]  # fmt: skip
+        if not going:
+            break
+    winner = max(candidates, key=lambda c: c.ends[c.best].mean_gain)
+    best = winner.ends[winner.best]
+    if not best.mean_gain > _SIGNIFICANT * standard_error(best.gain):
+        log.reasons.append(
+            f"no model gains more than {_SIGNIFICANT:g} standard errors over independent neurons, "
+            f"{best.mean_gain:.3f} +- {standard_error(best.gain):.3f} nats per frame at best"
+        )
+        empty = _empty_start(spikes)
+        last = Stage("independent neurons", spikes, empty, _of_length(schedule, 1, 0.0), 0)
+        return Choice(last, log.report("independent", winner.l1[winner.best], 1), is_empty=True)
+    k = winner.sparsest()
+    penalty, end = winner.l1[k], winner.ends[k]
+    log.reasons += _reasons(candidates, winner, k)
+    restart = (winner.start.field_rate_factor, n_hidden is not None)
+    for n in _ROUNDS if n_updates is None else ():
+        longer = trained(winner.name, end.start(*restart), penalty, n, n_last)
+        rise = (longer.gain - end.gain).mean()
+        if rise > 0:
+            end = longer
+        if rise < max(_LEAST_RISE * end.mean_gain, standard_error(longer.gain - end.gain)):
+            break
+    start = end.start(*restart)
+    last = Stage(
+        f"all frames, lambda {penalty:.2g}", spikes, start,
+        _of_length(schedule, n_last, penalty, refit=schedule.refit), n_last,
+    )  # fmt: skip
+    return Choice(last, log.report(winner.name, penalty, start.weights.shape[1]), is_empty=False)
+
+
+def _of_length(
+    schedule: Schedule, n_updates: int, l1: float, ramp: float = 0.0, refit: float = 0.0
+) -> Schedule:
+    return replace(schedule, n_updates=n_updates, l1=l1, ramp=ramp, refit=refit)
+
+
+def _penalties(spikes: Spikes) -> list[float]:
+    """Return the path of penalties, in two digits: they scale with the spread of the spikes."""
+    p = float(spikes.activity().mean())
+    first = _FIRST_PENALTY * np.sqrt(p * (1.0 - p))
+    return [float(f"{first * _PATH_FACTOR**k:.2g}") for k in range(_PATH_LENGTH)]
+
+
+def _candidates(
+    spikes: Spikes,
+    n_hidden: int | None,
+    l1: float,
+    init: str,
+    rng: np.random.Generator,
+    log: _Log,
+) -> list[_Candidate]:
+    """Make the starts that compete."""
+    courses = rotated_components(spikes, min(n_hidden or _MOST_COMPONENTS, _MOST_COMPONENTS), rng)
+    n_components = courses.shape[1]
+    n_units = n_hidden or n_components + int(np.clip(n_components, *_SPARE))
+    log.reasons.append(
+        f"{n_components} components stand above the noise; trained with {n_units} hidden units"
+    )
+    found = []
+
+    def add(name: str, start: Start | None) -> None:
+        if start is not None:
+            found.append(_Candidate(name, start, [], []))
+
+    def units(of_courses: np.ndarray) -> Start | None:
+        linear = linear_units_given_courses(spikes, of_courses, l1)
+        return start_given_units(spikes, linear, n_units, rng)
+
+    many_weights = spikes.n_neurons * n_units > _DEAREST_RIVALS
+    dear = len(spikes.neurons) * n_units > _DEAREST_FACTORS
+    if init in ("auto", "pca"):
+        add("rotated components", units(courses))
+    if init == "nmf" or (init == "auto" and not (many_weights or dear)):
+        n_factors = min(n_units, *spikes.shape)
+        add("nonnegative factors", units(nonnegative_factors(spikes, n_factors, rng)))
+    if init == "random" or not found or (init == "auto" and not many_weights):
+        add("random weights", random_start(spikes, n_units, rng))
+    return found
+
+
+def _reasons(candidates: list[_Candidate], winner: _Candidate, k: int) -> list[str]:
+    """Say why the winner's stage k was chosen."""
+    ranked = sorted(candidates, key=lambda c: -c.ends[c.best].mean_gain)
+    gains = ", ".join(f"{c.name} {c.ends[c.best].mean_gain:.3f}" for c in ranked)
+    reasons = [f"best gains in nats per frame: {gains}"]
+    best = winner.best
+    if k == best:
+        reasons.append(f"lambda = {winner.l1[k]:.2g} gains most")
+    else:
+        reasons.append(
+            f"lambda = {winner.l1[k]:.2g} is the largest within one standard error of "
+            f"{winner.l1[best]:.2g}, which gains most"
+        )
+    if best == len(winner.l1) - 1 and len(winner.l1) > 1:
+        reasons.append("the gain was still rising at the smallest penalty tried")
+    return reasons
+
+
+def _empty_start(spikes: Spikes) -> Start:
+    """Return independent neurons, with one hidden unit that has no weights."""
+    weights = np.zeros((spikes.n_neurons, 1), np.float32)
+    potential = np.array([[1.0], [1.0], [0.0], [0.0]])
+    return Start(weights, logit_activity(spikes), potential, field_rate_factor=1.0)
+
+
+def end_of_stage(parameters: TrainedParameters, frames: np.ndarray, gain: np.ndarray) -> StageEnd:
+    """Keep what a stage ended with; of the weights, those that are not zero."""
+    return StageEnd(
+        scipy.sparse.csr_array(parameters.weights), parameters.fields, parameters.potential,
+        parameters.mean_h, frames, gain,
+    )  # fmt: skip
+
+
+def state_of(ends: list[StageEnd]) -> dict[str, np.ndarray]:
+    """Take the ends of stages apart into named arrays."""
+    state = {"n_stages": np.array(len(ends))}
+    for k, end in enumerate(ends):
+        w = end.weights
+        state |= {
+            f"{k}/shape": np.array(w.shape), f"{k}/data": w.data, f"{k}/indices": w.indices,
+            f"{k}/indptr": w.indptr, f"{k}/fields": end.fields, f"{k}/potential": end.potential,
+            f"{k}/mean_h": end.mean_h, f"{k}/frames": np.packbits(end.frames, axis=1),
+            f"{k}/gain": end.gain,
+        }  # fmt: skip
+    return state
+
+
+def stage_ends_of(state: Mapping[str, np.ndarray]) -> list[StageEnd]:
+    """Put the ends of stages together that `state_of` took apart."""
+    ends = []
+    for k in range(int(state.get("n_stages", 0))):
+        of = {name: state[f"{k}/{name}"] for name in (
+            "shape", "data", "indices", "indptr", "fields", "potential", "mean_h", "frames", "gain"
+        )}  # fmt: skip
+        weights = scipy.sparse.csr_array(
+            (of["data"], of["indices"], of["indptr"]), shape=tuple(of["shape"])
+        )
+        frames = np.unpackbits(of["frames"], axis=1, count=weights.shape[0])
+        ends.append(
+            StageEnd(weights, of["fields"], of["potential"], of["mean_h"], frames, of["gain"])
+        )
+    return ends
