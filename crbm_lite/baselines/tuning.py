@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["Sweep", "cross_validate"]
@@ -104,7 +105,7 @@ def cross_validate(
     scores = np.empty((n_folds, len(values)))
     for fold, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:])):
         fitted = scipy.sparse.vstack([x[:start], x[stop:]], format="csr")
-        got = np.asarray(score(fitted, x[start:stop]), dtype=np.float64)
+        got = as_numbers(score(fitted, x[start:stop]), "score")
         if got.shape != (len(values),):
             raise ValueError(
                 f"score returned shape {got.shape}: return one number for each of the "

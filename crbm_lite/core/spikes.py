@@ -16,6 +16,8 @@ import numpy as np
 import scipy.sparse
 from numba import prange
 
+from crbm_lite.checks.arguments import as_array
+from crbm_lite.checks.sparse import as_sparse
 from crbm_lite.core.compilation import cached_njit, parallel_njit
 
 __all__ = [
@@ -222,7 +224,10 @@ def weight_sums(activity: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _from_sparse(v: scipy.sparse.sparray, name: str) -> Spikes:
-    csr = v.tocsr()
+    try:
+        csr = as_sparse(v, name)
+    except ValueError as error:
+        raise SpikesError(str(error)) from error
     if not csr.has_canonical_format:
         csr = csr.copy()
         csr.sum_duplicates()
@@ -335,17 +340,15 @@ def as_spikes(
     """
     names = _names_of(v)
     v = getattr(v, "spikes", v)
-    if np.ma.is_masked(v):
-        raise SpikesError(f"{name} has masked entries: fill them, or leave them out.")
     if isinstance(v, Spikes):
         spikes = v
     elif scipy.sparse.issparse(v):
         spikes = _from_sparse(v, name)
     else:
-        array = np.asarray(v)
-        kinds = {getattr(dtype, "kind", "O") for dtype in getattr(v, "dtypes", "O")}
-        if array.dtype == object and kinds <= set("biuf"):  # a table of pandas, of its own types
-            array = v.to_numpy(dtype=np.float32, na_value=np.nan)
+        try:
+            array = as_array(v, name)
+        except ValueError as error:
+            raise SpikesError(str(error)) from error
         if array.ndim != 2:
             raise SpikesError(
                 f"{name} has shape {array.shape}: give (frames, neurons). Reshape your data: one "

@@ -22,6 +22,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.sparse import as_dense
 from crbm_lite.core.compilation import refuse_after_fork
 from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.gibbs import GibbsChains
@@ -332,9 +334,9 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             If shapes disagree, a value is not finite or a curvature is not positive.
         """
         units = DReLU(gamma_plus, gamma_minus, theta_plus, theta_minus)
-        weights = np.array(weights)
+        weights = as_dense(weights, "weights").copy()
         weights = weights.astype(np.float32 if weights.dtype == np.float32 else np.float64)
-        fields = np.array(fields, dtype=np.float64)
+        fields = as_numbers(fields, "fields").copy()
         if weights.ndim != 2 or fields.shape != weights.shape[:1]:
             raise ValueError(
                 f"weights has shape {weights.shape} and fields {fields.shape}: give (N, M) and (N,)"
@@ -411,13 +413,13 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         ValueError
             If h has another number of hidden units.
         """
-        h = self._hidden_values(np.atleast_2d(np.asarray(h, dtype=np.float64)))
+        h = self._hidden_values(np.atleast_2d(as_numbers(h, "h")))
         inputs = h @ self.weights_.T + self.fields_
         return 0.5 * (1.0 + np.tanh(0.5 * inputs))
 
     def _hidden_values(self, h: object, n_frames: int | None = None) -> np.ndarray:
         """Check values (T, M) of h."""
-        h = np.asarray(h, dtype=np.float64)
+        h = as_numbers(h, "h")
         wanted = ("T" if n_frames is None else n_frames, self.units.n_hidden)
         if h.ndim != 2 or h.shape[1] != wanted[1] or n_frames not in (None, len(h)):
             raise ValueError(
