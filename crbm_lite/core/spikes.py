@@ -284,10 +284,13 @@ def _check_values(values: np.ndarray, name: str) -> None:
 
 
 def _names_of(v: object) -> tuple[str, ...] | None:
-    """Return the names of the neurons of a Recording, of Spikes, or of a table's columns."""
+    """Return the names of the neurons of a Recording, of Spikes, or of a table's columns.
+
+    Columns that are numbered 0, 1, ... have no names. Other numbers are names, as texts.
+    """
     if hasattr(v, "columns"):
-        names = list(v.columns)
-        return tuple(names) if all(isinstance(name, str) for name in names) else None
+        labels = list(v.columns)
+        return None if labels == list(range(len(labels))) else tuple(map(str, labels))
     is_ours = isinstance(v, Spikes) or hasattr(v, "spikes")
     return getattr(v, "names", None) if is_ours else None
 
@@ -324,7 +327,8 @@ def as_spikes(
     n_neurons : int, optional
         The number of neurons that v must have, that of a model.
     neuron_names : sequence of str, optional
-        The names, in this order, that v's neurons must have if they have names at all.
+        The names, in this order, that v's neurons must have if they have names at all. Numbers are
+        compared as texts.
 
     Raises
     ------
@@ -383,4 +387,8 @@ def spikes_of_model(model: object, v: object, name: str = "v") -> Spikes:
         As in `as_spikes`.
     """
     n_neurons = len(model.weights_) if hasattr(model, "weights_") else None
-    return as_spikes(v, name, n_neurons, getattr(model, "feature_names_in_", None))
+    wanted = getattr(model, "feature_names_in_", None)
+    names = _names_of(v) or ()
+    if wanted is None and {*names} == {*map(str, range(len(names)))}:
+        wanted = [*map(str, range(len(names)))]  # numbered columns, in another order
+    return as_spikes(v, name, n_neurons, wanted)

@@ -115,7 +115,10 @@ def import_nwb(
 
 
 def _check_links(file: h5py.File, path: Path) -> None:
-    """Raise if a link leads to what is no file: pynwb follows all links, and would wait there."""
+    """Raise if a link leads to what is no file, or back to a group that holds it.
+
+    pynwb follows all links: at a pipe it would wait, and on a circle it goes until the stack ends.
+    """
     import h5py
 
     def is_trap(name: str, link: object) -> str | None:
@@ -128,6 +131,32 @@ def _check_links(file: h5py.File, path: Path) -> None:
     trap = file.visititems_links(is_trap)
     if trap is not None:
         raise RecordingError(f"{path}: key {trap} is a link to a pipe or folder: remove it")
+    number = h5py.h5o.get_info(file.id).fileno
+    above: set[int] = set()  # addresses of the groups that hold the one that is looked at
+    done: set[int] = set()
+
+    def look_below(group: h5py.Group, name: str) -> None:
+        address = h5py.h5o.get_info(group.id).addr
+        if address in above:
+            raise RecordingError(f"{path}: key {name} leads back to a group that holds it")
+        if address in done:
+            return
+        above.add(address)
+        for key in group:
+            link = group.get(key, getlink=True)
+            if isinstance(link, h5py.ExternalLink) and not _is_same(path.parent, link, path):
+                continue
+            item = group.get(key)
+            if isinstance(item, h5py.Group) and h5py.h5o.get_info(item.id).fileno == number:
+                look_below(item, f"{name}/{key}")
+        above.remove(address)
+        done.add(address)
+
+    look_below(file, "")
+
+
+def _is_same(folder: Path, link: h5py.ExternalLink, path: Path) -> bool:
+    return os.path.realpath(folder / link.filename) == os.path.realpath(path)
 
 
 def _read(part: object, where: str) -> np.ndarray:

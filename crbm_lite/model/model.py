@@ -643,13 +643,17 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         UserWarning
             If random_state is a generator, which no file can keep; an int is kept.
         """
+        return write_model(path, *self._contents())
+
+    def _contents(self) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+        """The arrays and attributes of the file of this model."""
         check_is_fitted(self, "weights_")
         hyper = hyperparameters_as_json(self.get_params())
         if hyper["random_state"] is None and self.random_state is not None:
             warnings.warn(
                 "random_state is a generator, which a model file does not keep: the loaded model "
                 "has random_state=None. The parameters are not affected; to keep it use an int.",
-                stacklevel=2,
+                stacklevel=3,
             )
         arrays = {"weights": self.weights_, "fields": self.fields_}
         arrays |= {name: getattr(self, f"{name}_") for name in PARAMETERS}
@@ -661,7 +665,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             arrays |= arrays_of("history", self.history_)
             arrays |= arrays_of("certificate", self.certificate_)
             attributes["verdict"] = self.verdict_
-        return write_model(path, arrays, attributes)
+        return arrays, attributes
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> CRBM:
@@ -674,7 +678,13 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         ModelFileError
             A ValueError: the file is no model, is damaged, or is of another version.
         """
-        arrays, attributes = read_model(path)
+        return cls._of_contents(path, *read_model(path))
+
+    @classmethod
+    def _of_contents(
+        cls, path: str | os.PathLike, arrays: dict[str, np.ndarray], attributes: dict[str, object]
+    ) -> CRBM:
+        """Put the model together that `_contents` took apart."""
         with named_failures(f"model file {path}", ModelFileError):
             model = cls(**attributes["hyperparameters"])
             checked = cls.from_parameters(
