@@ -7,6 +7,7 @@ alone or in Fluorescence and DfOverF), and the spike times of Units, which are b
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ import scipy.sparse
 from crbm_lite.checks.arguments import as_path, as_text
 from crbm_lite.files.errors import RecordingError
 from crbm_lite.files.hdf5 import check_sound, open_hdf5
+from crbm_lite.files.memory import check_inflation
 from crbm_lite.importers.arrays import errors_name, rate_given_times
 from crbm_lite.importers.cells import CellOptions, centres_given_footprints, recording_of_cells
 from crbm_lite.importers.options import takes_options_of
@@ -33,6 +35,7 @@ __all__ = ["import_nwb"]
 # Columns by which tools and their users accept ROIs and units, the most decisive first.
 _ACCEPTED = ("keep", "iscell", "is_cell", "valid_roi", "accepted", "rejected")
 _QUALITIES = ("quality", "group", "kslabel", "ks_label")
+_READ_BY_US = ("data", "timestamps")  # pynwb leaves them on the disk
 _UM_PER_UNIT = {"meters": 1e6, "millimeters": 1e3, "micrometers": 1.0, "um": 1.0, "microns": 1.0}
 
 
@@ -97,7 +100,7 @@ def import_nwb(
         except ImportError as error:
             raise ImportError("NWB files are read with pynwb: pip install pynwb") from error
         with open_hdf5(path) as file:  # says why it cannot be opened, and checks its heaps
-            _check_links(file, path)
+            _check_tree(file, path)
         with pynwb.NWBHDF5IO(str(path), "r", load_namespaces=True) as stream:
             found = _activity(stream.read())
             name = _chosen(path, found, series)
@@ -114,10 +117,11 @@ def import_nwb(
             return _of_traces(path, name, found[name], time_axis, given)
 
 
-def _check_links(file: h5py.File, path: Path) -> None:
-    """Raise if a link leads to what is no file, or back to a group that holds it.
+def _check_tree(file: h5py.File, path: Path) -> None:
+    """Raise where pynwb, which follows all links and reads all small parts itself, would not end.
 
-    pynwb follows all links: at a pipe it would wait, and on a circle it goes until the stack ends.
+    That is a link to what is no file, where it would wait; a link back to a group that holds it,
+    where it goes on until the stack ends; and a part that declares gigabytes and holds none.
     """
     import h5py
 
@@ -147,8 +151,13 @@ def _check_links(file: h5py.File, path: Path) -> None:
             if isinstance(link, h5py.ExternalLink) and not _is_same(path.parent, link, path):
                 continue
             item = group.get(key)
-            if isinstance(item, h5py.Group) and h5py.h5o.get_info(item.id).fileno == number:
+            if item is None or h5py.h5o.get_info(item.id).fileno != number:
+                continue
+            if isinstance(item, h5py.Group):
                 look_below(item, f"{name}/{key}")
+            elif isinstance(item, h5py.Dataset) and key not in _READ_BY_US:
+                n_bytes = math.prod(item.shape or (0,)) * item.dtype.itemsize
+                check_inflation(n_bytes, item.id.get_storage_size(), f"{path}: key {name}/{key}")
         above.remove(address)
         done.add(address)
 
