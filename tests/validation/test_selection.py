@@ -164,6 +164,9 @@ class Deadly(CRBM):
 
 
 def test_a_killed_worker_costs_the_runs_that_kill_it_and_no_others(tmp_path, monkeypatch):
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown()  # workers of an earlier test would not see the variable
     monkeypatch.setenv("DEADLY", str(tmp_path))
     model = Deadly(**MODEL.get_params())
     arguments = (model, RECORDING, [2], [0.01])
