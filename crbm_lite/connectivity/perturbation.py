@@ -59,7 +59,7 @@ def condition(
     Returns
     -------
     CRBM
-        It has the free neurons and hidden units, in their order.
+        It has the free neurons and hidden units, in their order, with the names of the neurons.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def condition(
     fields = model.fields_ + weights[:, fixed].astype(np.float64) @ h
     drive = v @ weights[still].astype(np.float64)
     gamma_plus, gamma_minus, theta_plus, theta_minus = model.units.parameters
-    return CRBM.from_parameters(
+    rest = CRBM.from_parameters(
         weights[np.ix_(free_v, free_h)],
         fields[free_v],
         gamma_plus[free_h],
@@ -94,6 +94,9 @@ def condition(
         (theta_plus - drive)[free_h],
         (theta_minus - drive)[free_h],
     )
+    if hasattr(model, "feature_names_in_"):
+        rest._set_names(model.feature_names_in_[free_v])
+    return rest
 
 
 @dataclass(frozen=True, eq=False)
