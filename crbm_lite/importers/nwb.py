@@ -35,7 +35,8 @@ __all__ = ["import_nwb"]
 # Columns by which tools and their users accept ROIs and units, the most decisive first.
 _ACCEPTED = ("keep", "iscell", "is_cell", "valid_roi", "accepted", "rejected")
 _QUALITIES = ("quality", "group", "kslabel", "ks_label")
-_READ_BY_US = ("data", "timestamps")  # pynwb leaves them on the disk
+# Groups whose numbers pynwb leaves on the disk; they may be as large as they like.
+_READ_LATER = ("/acquisition", "/analysis", "/processing", "/scratch", "/stimulus", "/units")
 _UM_PER_UNIT = {"meters": 1e6, "millimeters": 1e3, "micrometers": 1.0, "um": 1.0, "microns": 1.0}
 
 
@@ -155,7 +156,7 @@ def _check_tree(file: h5py.File, path: Path) -> None:
                 continue
             if isinstance(item, h5py.Group):
                 look_below(item, f"{name}/{key}")
-            elif isinstance(item, h5py.Dataset) and key not in _READ_BY_US:
+            elif isinstance(item, h5py.Dataset) and not name.startswith(_READ_LATER):
                 n_bytes = math.prod(item.shape or (0,)) * item.dtype.itemsize
                 check_inflation(n_bytes, item.id.get_storage_size(), f"{path}: key {name}/{key}")
         above.remove(address)
