@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_array, as_numbers
+
 __all__ = ["correlations_of_columns", "effective_number"]
 
 
@@ -43,6 +45,7 @@ def correlations_of_columns(x: np.ndarray, y: np.ndarray | None = None) -> np.nd
 
 
 def _unit_columns(x: np.ndarray) -> np.ndarray:
+    x = as_array(x, "x")
     centred = x - np.mean(x, axis=0, dtype=np.float64)
     norm = np.linalg.norm(centred, axis=0)
     return centred / np.where(norm > 0, norm, 1.0)
@@ -70,7 +73,7 @@ def effective_number(x: np.ndarray, axis: int) -> np.ndarray:
     >>> effective_number(np.array([[2.0, 0.0], [3.0, 3.0], [0.0, 0.0]]), axis=1)
     array([ 1.,  2., nan])
     """
-    square = np.asarray(x, dtype=np.float64) ** 2
+    square = as_numbers(x, "x") ** 2
     fourth = (square**2).sum(axis=axis)
     total = square.sum(axis=axis) ** 2
     return np.divide(total, fourth, out=np.full(total.shape, np.nan), where=fourth > 0)

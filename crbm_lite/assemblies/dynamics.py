@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_durations_s, as_rate_hz, as_traces
+from crbm_lite.checks.arguments import as_array, as_durations_s, as_rate_hz, as_traces
 from crbm_lite.checks.arrays import as_discontinuities
 from crbm_lite.measures import correlations_of_columns, effective_number
 
@@ -118,7 +118,7 @@ def n_active(h: np.ndarray, inactive_peak: np.ndarray) -> np.ndarray:
     >>> n_active(np.array([[1.0, 0.0], [1.0, 1.0]]), np.zeros(2))
     array([1., 2.])
     """
-    h, peak = as_traces(h, "h"), np.asarray(inactive_peak)
+    h, peak = as_traces(h, "h"), as_array(inactive_peak, "inactive_peak")
     if peak.shape != h.shape[1:] or peak.dtype.kind not in "fiub" or np.isinf(peak).any():
         raise ValueError(
             f"inactive_peak has shape {peak.shape}: give {h.shape[1]} numbers, as in "

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_array
 from crbm_lite.checks.arrays import finite_places, finite_weights, region_members
 from crbm_lite.measures import effective_number
 
@@ -293,7 +294,7 @@ def compactness(
     >>> bool(p[0] < 0.05)
     True
     """
-    member = np.asarray(member)
+    member = as_array(member, "member")
     binary = member.dtype.kind in "biuf" and np.isin(member, (0, 1)).all()
     if member.ndim != 2 or not binary or n_shuffles < 1:
         raise ValueError(

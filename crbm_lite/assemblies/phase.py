@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_array
+
 __all__ = ["FERROMAGNETIC_BELOW", "SPIN_GLASS_FROM", "Phase", "phase_given_active"]
 
 FERROMAGNETIC_BELOW = 2.0  # hidden units
@@ -73,7 +75,7 @@ def phase_given_active(active: np.ndarray, n_hidden: int) -> Phase:
     >>> phase_given_active(np.array([4.0, 5.0, np.nan, 6.0]), 50)
     Phase(name='compositional', median_active=5.0, median_fraction=0.1, n_hidden=50)
     """
-    active = np.asarray(active)
+    active = as_array(active, "active")
     if active.ndim != 1 or (active.size and active.dtype.kind not in "fiu"):
         raise ValueError(
             f"active has shape {active.shape}, dtype {active.dtype}: give m(t), (T,) numbers"

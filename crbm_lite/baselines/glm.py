@@ -24,6 +24,7 @@ from scipy.special import expit, logit
 
 from crbm_lite.baselines.newton import fit_block
 from crbm_lite.baselines.tuning import Sweep, cross_validate
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh
@@ -164,7 +165,7 @@ def fit_glm(
     neurons = as_indices(slice(None) if neurons is None else neurons, n_neurons, "neurons")
     if frame_weights is None:
         frame_weights = np.ones(n_frames)
-    frame_weights = np.asarray(frame_weights, dtype=np.float64)
+    frame_weights = as_numbers(frame_weights, "frame_weights")
     if frame_weights.shape != (n_frames,) or not (frame_weights >= 0).all():
         raise ValueError(
             f"frame_weights is of shape {frame_weights.shape} or holds negative numbers: give one "

@@ -24,6 +24,7 @@ from scipy.special import logsumexp
 
 from crbm_lite.baselines.glm import GLM, fit_glm, fit_path, logistic_given_others
 from crbm_lite.baselines.tuning import Sweep, cross_validate
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.core.compilation import parallel_njit
 from crbm_lite.core.random_numbers import uniform01
 from crbm_lite.core.spikes import Spikes, as_spikes
@@ -148,8 +149,8 @@ class Ising:
                 "least 1, 1 and 0"
             )
         key = np.random.default_rng(random_state).integers(2**64, dtype=np.uint64)
-        couplings = np.ascontiguousarray(self.couplings, dtype=np.float64)
-        fields = np.asarray(self.fields, dtype=np.float64)
+        couplings = np.ascontiguousarray(as_numbers(self.couplings, "couplings"))
+        fields = as_numbers(self.fields, "fields")
         _gibbs(fields, couplings, v, key, 0, burn_in * n_steps, False)
         out = np.empty((n_saved, *v.shape), dtype=np.uint8)
         for save in range(n_saved):

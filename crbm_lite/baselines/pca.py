@@ -179,7 +179,7 @@ def sweep_components(
         total = ((y - mean) ** 2).sum()
         return [1.0 - _error_across_halves(y - offset, w, halves, method) / total for w in loadings]
 
-    return cross_validate(spikes, n_components, score, n_folds)
+    return cross_validate(train, n_components, score, n_folds)
 
 
 def _error_across_halves(

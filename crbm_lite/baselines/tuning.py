@@ -4,6 +4,7 @@ The training frames are cut into F contiguous blocks. Each block is held out onc
 fitted to the others at every candidate value, and the held-out block gives a score. The value with
 the highest mean over the blocks is taken. Test frames are never seen. Blocks are contiguous because
 neighbouring frames share their assemblies: a random frame between two fitted ones would be no test.
+For the same reason their borders move to where time jumps, if that is near.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.core.spikes import as_spikes
+from crbm_lite.recordings.splits import borders_at_jumps
 
 __all__ = ["Sweep", "cross_validate"]
 
@@ -101,10 +104,11 @@ def cross_validate(
         )
     x = spikes.to_csr(np.float64)
     bounds = np.linspace(0, spikes.n_frames, n_folds + 1).round().astype(int)
+    bounds = borders_at_jumps(bounds, getattr(train, "discontinuities", ()))
     scores = np.empty((n_folds, len(values)))
     for fold, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:])):
         fitted = scipy.sparse.vstack([x[:start], x[stop:]], format="csr")
-        got = np.asarray(score(fitted, x[start:stop]), dtype=np.float64)
+        got = as_numbers(score(fitted, x[start:stop]), "score")
         if got.shape != (len(values),):
             raise ValueError(
                 f"score returned shape {got.shape}: return one number for each of the "

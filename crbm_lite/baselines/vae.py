@@ -35,6 +35,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import expit
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["VAE", "fit_vae"]
@@ -107,7 +108,7 @@ class VAE:
 
     def mean_v_given_h(self, h: np.ndarray) -> np.ndarray:
         """Probability of activity of every neuron given the latents, (T, N)."""
-        return expit(np.asarray(h, dtype=np.float32) @ self.weights.T + self.fields)
+        return expit(as_numbers(h, "h", np.float32) @ self.weights.T + self.fields)
 
     def mean_v_given_others(self, v: object) -> np.ndarray:
         """Probability of a spike of each neuron, its own spike masked (see the module).

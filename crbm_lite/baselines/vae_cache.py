@@ -2,7 +2,7 @@
 
 Hyperparameters, spikes, the code that trains and the versions of Keras and JAX determine the arrays
 of a VAE. The sha256 of them all names its file. That is an npz without pickled objects, which also
-holds how many seconds the training took.
+holds this key and how many seconds the training took.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def cached_vae(
 ) -> tuple[VAE, float]:
     """Fit a VAE, or read it from the cache if the same run was done before.
 
-    A file that cannot be read is made anew. If two processes want the same VAE at the same time,
-    one trains and the other waits.
+    A file that cannot be read, or is of another run, is made anew. If two processes want the same
+    VAE at the same time, one trains and the other waits.
 
     Parameters
     ----------
@@ -89,27 +89,29 @@ def cached_vae(
     path = Path(folder or cache_folder() / "models") / f"vae-{key}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     with one_process_at_a_time(path):
-        found = _read(path)
+        found = _read(path, key)
         if found is None:
             began = time.perf_counter()
             vae = fit_vae(spikes, **training)
             found = vae, time.perf_counter() - began
-            _write(path, *found)
+            _write(path, key, *found)
     return found
 
 
-def _read(path: Path) -> tuple[VAE, float] | None:
+def _read(path: Path, key: str) -> tuple[VAE, float] | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
+        if str(arrays.pop("run")) != key:
+            return None
         seconds, l1 = float(arrays.pop("seconds")), float(arrays.pop("l1"))
         return VAE(**arrays, l1=l1), seconds
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
         return None
 
 
-def _write(path: Path, vae: VAE, seconds: float) -> None:
+def _write(path: Path, key: str, vae: VAE, seconds: float) -> None:
     arrays = {f.name: np.asarray(getattr(vae, f.name)) for f in fields(vae)}
     image = io.BytesIO()
-    np.savez(image, seconds=np.float64(seconds), **arrays)
+    np.savez(image, run=np.array(key), seconds=np.float64(seconds), **arrays)
     write_whole(path, image.getbuffer())

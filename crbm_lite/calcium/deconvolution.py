@@ -221,6 +221,8 @@ def deconvolve(
     cuts = as_discontinuities(discontinuities, n_frames)
     bounds = np.concatenate([[0], cuts, [n_frames]])
     n_stretches = bounds.size - 1
+    if not isinstance(kernel, CalciumKernel):
+        raise ValueError(f"kernel is {kernel!r}: give a CalciumKernel, for example GCAMP6S")
     decay, rise = kernel.decays_per_frame(rate_hz)
     response = kernel.response(rate_hz)
     norm_given_seen = np.sqrt(np.cumsum(response**2))

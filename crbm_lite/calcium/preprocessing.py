@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array, as_number, as_rate_hz
+from crbm_lite.checks.arguments import as_array, as_number, as_numbers, as_rate_hz
 from crbm_lite.checks.arrays import as_discontinuities
 from crbm_lite.recordings.files import Recording
 
@@ -98,7 +98,7 @@ def delta_f_over_f(
         raise ValueError(f"quantile is {quantile}: give a number from 0 to 1")
     n_frames, n_neurons = fluorescence.shape
     cuts = as_discontinuities(discontinuities, n_frames)
-    background = np.asarray(background, dtype=np.float64)
+    background = as_numbers(background, "background")
     if background.shape not in ((), (n_neurons,)):
         raise ValueError(
             f"background has shape {background.shape}: give one number, or one for each neuron"
@@ -158,7 +158,7 @@ def align_planes(
     array([0.  , 0.75, 1.75], dtype=float32)
     """
     traces, rate_hz = as_finite_traces(traces, "traces"), as_rate_hz(rate_hz)
-    delay_s = np.asarray(delay_s, dtype=np.float64)
+    delay_s = as_numbers(delay_s, "delay_s")
     if delay_s.shape != traces.shape[1:]:
         raise ValueError(f"delay_s has shape {delay_s.shape}: give one for each neuron")
     if not ((delay_s >= 0) & (delay_s * rate_hz < 1)).all():

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_array
+
 __all__ = ["SpikeScore", "score_spikes"]
 
 
@@ -55,7 +57,7 @@ def score_spikes(true: np.ndarray, found: np.ndarray, tolerance: int = 0) -> Spi
     """
     from scipy.ndimage import maximum_filter1d
 
-    true, found = np.asarray(true) > 0, np.asarray(found) > 0
+    true, found = as_array(true, "true") > 0, as_array(found, "found") > 0
     if true.ndim != 2 or true.shape != found.shape:
         raise ValueError(f"true has shape {true.shape}, found {found.shape}: give (T, N) both")
     if tolerance < 0:

@@ -8,6 +8,7 @@ from .arguments import as_rate_hz as as_rate_hz
 from .arguments import as_text as as_text
 from .arguments import as_texts as as_texts
 from .arguments import as_traces as as_traces
+from .arguments import check_not_masked as check_not_masked
 from .arrays import as_binary as as_binary
 from .arrays import as_coordinates as as_coordinates
 from .arrays import as_discontinuities as as_discontinuities
@@ -21,3 +22,5 @@ from .arrays import neuron_names as neuron_names
 from .arrays import read_only as read_only
 from .arrays import region_members as region_members
 from .arrays import region_names as region_names
+from .sparse import as_dense as as_dense
+from .sparse import as_sparse as as_sparse

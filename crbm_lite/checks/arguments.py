@@ -1,7 +1,8 @@
-"""What single arguments must be: a number, a flag, a text, a path, numbers, texts.
+"""What single arguments must be: a number, a flag, a text, a path, an array, texts.
 
 No equations. Each function returns the argument, or raises a ValueError that names it, shows what
-was given and says what to give.
+was given and says what to give. Arrays of a user come in by `as_array`, so that no value under a
+mask is read.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = [
     "as_text",
     "as_texts",
     "as_traces",
+    "check_not_masked",
 ]
 
 
@@ -81,6 +83,16 @@ def as_path(path: object, name: str = "path") -> Path:
     raise ValueError(f"{name} is {path!r}: give the path of a file, as text or pathlib.Path")
 
 
+def check_not_masked(values: object, name: str) -> None:
+    """Raise if an array, or one in a list of them, hides entries under a mask."""
+    if isinstance(values, np.ma.MaskedArray):
+        if np.ma.is_masked(values):
+            raise ValueError(f"{name} has masked entries: fill them, or leave them out")
+    elif isinstance(values, list | tuple | np.ndarray) and getattr(values, "dtype", "O") == "O":
+        for part in values.flat if isinstance(values, np.ndarray) else values:
+            check_not_masked(part, name)
+
+
 def as_array(values: object, name: str) -> np.ndarray:
     """Return rows of one length, none of them masked, as an array.
 
@@ -88,9 +100,11 @@ def as_array(values: object, name: str) -> np.ndarray:
     --------
     >>> as_array([[1, 2], [3, 4]], "coordinates").shape
     (2, 2)
+    >>> as_array([np.ma.array([1, 2], mask=[0, 1])], "coordinates")
+    Traceback (most recent call last):
+    ValueError: coordinates has masked entries: fill them, or leave them out
     """
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} has masked entries: fill them, or leave them out")
+    check_not_masked(values, name)
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -127,6 +141,7 @@ def as_texts(values: object, name: str) -> tuple[str, ...]:
     """
     if not isinstance(values, Iterable) or isinstance(values, (str, bytes, Mapping)):
         raise ValueError(f"{name} is {values!r}: give a list of texts")
+    check_not_masked(values, name)
     return tuple(str(x) for x in values)
 
 
@@ -143,10 +158,7 @@ def as_traces(values: object, name: str, n_columns: int = 1) -> np.ndarray:
     >>> as_traces([[0, 1], [1, 0]], "h").dtype
     dtype('float64')
     """
-    try:
-        values = np.asarray(values)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(f"{name} is no array: give (T, M) numbers, time first") from error
+    values = as_array(values, name)
     if values.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {values.dtype}: give (T, M) numbers, time first")
     if values.ndim != 2 or len(values) < 2 or values.shape[1] < n_columns:
@@ -169,7 +181,7 @@ def as_rate_hz(rate_hz: object) -> float:
     Traceback (most recent call last):
     ValueError: rate_hz is 0: give the frames per second, a positive number
     """
-    number = np.asarray(rate_hz)
+    number = as_array(rate_hz, "rate_hz")
     if number.ndim or number.dtype.kind not in "fiu" or not 0 < number < np.inf:
         raise ValueError(f"rate_hz is {rate_hz!r}: give the frames per second, a positive number")
     return float(number)
@@ -183,7 +195,7 @@ def as_durations_s(values: object, name: str) -> np.ndarray:
     >>> as_durations_s([2, float("nan")], "neurons_s")
     array([2.])
     """
-    values = np.asarray(values)
+    values = as_array(values, name)
     if values.dtype.kind not in "fiu":
         raise ValueError(f"{name} has dtype {values.dtype}: give durations in seconds")
     values = values[~np.isnan(values)].astype(np.float64)

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_array, as_numbers, as_texts
+from crbm_lite.checks.sparse import as_dense, as_sparse
 
 __all__ = [
     "as_binary",
@@ -37,7 +38,7 @@ def read_only(array: np.ndarray) -> np.ndarray:
 def as_binary(values: object, name: str, dtype: type) -> np.ndarray:
     """Check values and return them as a read-only 2-D array of 0 and 1 of a one-byte dtype."""
     if scipy.sparse.issparse(values):
-        sparse = scipy.sparse.csr_array(values, copy=True)
+        sparse = as_sparse(values, name).copy()
         sparse.sum_duplicates()
         if sparse.nnz:
             as_binary(sparse.data[None, :], name, np.uint8)
@@ -164,7 +165,7 @@ def neuron_names(names: object, n_neurons: int) -> tuple[str, ...] | None:
 
 def as_discontinuities(values: object, n_frames: int) -> np.ndarray:
     """Check frames before which time jumps; (D,) int64, sorted, read-only."""
-    array = np.asarray(values)
+    array = as_array(values, "discontinuities")
     if array.size == 0:
         return np.zeros(0, dtype=np.int64)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
@@ -183,7 +184,7 @@ def as_indices(selection: object, n: int, name: str) -> np.ndarray:
     if isinstance(selection, slice):
         index = np.arange(n)[selection]
     else:
-        index = np.asarray(selection)
+        index = as_array(selection, name)
         if index.dtype == bool:
             if index.shape != (n,):
                 raise ValueError(f"{name} is a mask of shape {index.shape}: expected ({n},)")
@@ -200,7 +201,7 @@ def as_indices(selection: object, n: int, name: str) -> np.ndarray:
 
 def finite_weights(weights: np.ndarray, name: str = "weights") -> np.ndarray:
     """Weights as an array; ValueError with `name` unless they are finite and (N, M)."""
-    weights = weights.toarray() if scipy.sparse.issparse(weights) else np.asarray(weights)
+    weights = as_dense(weights, name)
     if weights.ndim != 2 or 0 in weights.shape:
         raise ValueError(f"{name} has shape {weights.shape}: give (N, M) weights, model.weights_")
     if weights.dtype.kind not in "fiub" or not np.isfinite(weights).all():
@@ -212,7 +213,7 @@ def finite_places(coordinates: object, n_neurons: int) -> np.ndarray:
     """Coordinates as (N, 3) float64; ValueError unless they are, and finite."""
     if coordinates is None:
         raise ValueError("coordinates is None: give the (N, 3) positions of the neurons, in um")
-    places = np.asarray(coordinates, dtype=np.float64)
+    places = as_numbers(coordinates, "coordinates")
     if places.shape != (n_neurons, 3):
         raise ValueError(f"coordinates has shape {places.shape}: expected ({n_neurons}, 3)")
     if not np.isfinite(places).all():
@@ -225,13 +226,13 @@ def region_members(labels: object, n_neurons: int) -> scipy.sparse.csr_array:
     if labels is None:
         raise ValueError("labels is None: give the (N, R) regions of the neurons")
     if not scipy.sparse.issparse(labels):
-        labels = np.asarray(labels)
+        labels = as_array(labels, "labels")
         if labels.ndim != 2 or labels.dtype.kind not in "fiub" or np.isnan(labels).any():
             raise ValueError(
                 f"labels has shape {labels.shape}: give (N, R) numbers, 1 where a neuron lies in a "
                 "region and 0 elsewhere"
             )
-    member = scipy.sparse.csr_array(labels).astype(bool)
+    member = as_sparse(labels, "labels").astype(bool)
     if member.shape[0] != n_neurons:
         raise ValueError(f"labels has shape {member.shape}: expected ({n_neurons}, R)")
     member.eliminate_zeros()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.connectivity.regions import region_given_neuron
 
@@ -31,7 +32,7 @@ def _held(values: Mapping[int, float] | None, n: int, name: str) -> tuple[np.nda
     if not isinstance(values, Mapping):
         raise ValueError(f"{name} is {values!r}: give units and values, {name}={{3: 0, 7: 0}}")
     index = as_indices(list(values), n, name) if values else np.empty(0, np.int64)
-    held = np.array(list(values.values()), np.float64)
+    held = as_numbers(list(values.values()), name)
     if not np.isfinite(held).all():
         raise ValueError(f"{name} holds NaN or infinity: give finite values")
     if index.size == n:
@@ -58,7 +59,7 @@ def condition(
     Returns
     -------
     CRBM
-        It has the free neurons and hidden units, in their order.
+        It has the free neurons and hidden units, in their order, with the names of the neurons.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def condition(
     fields = model.fields_ + weights[:, fixed].astype(np.float64) @ h
     drive = v @ weights[still].astype(np.float64)
     gamma_plus, gamma_minus, theta_plus, theta_minus = model.units.parameters
-    return CRBM.from_parameters(
+    rest = CRBM.from_parameters(
         weights[np.ix_(free_v, free_h)],
         fields[free_v],
         gamma_plus[free_h],
@@ -93,6 +94,9 @@ def condition(
         (theta_plus - drive)[free_h],
         (theta_minus - drive)[free_h],
     )
+    if hasattr(model, "feature_names_in_"):
+        rest._set_names(model.feature_names_in_[free_v])
+    return rest
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_array
 from crbm_lite.checks.arrays import check_unique
 
 __all__ = ["as_squares", "matrix_given_pairs", "matrix_in_order"]
@@ -31,7 +32,7 @@ def as_squares(matrices: Sequence[np.ndarray], name: str, *, symmetric: bool = F
     shapes = [np.shape(matrix) for matrix in (matrices if matrices is not None else ())]
     if len(set(shapes)) > 1:
         raise ValueError(f"{name} has different shapes {shapes}: give the same regions in each")
-    stack = np.asarray(matrices)
+    stack = as_array(matrices, name)
     if stack.ndim != 3 or stack.shape[0] == 0 or stack.shape[1] != stack.shape[2]:
         raise ValueError(f"{name} has shape {stack.shape}: give one or more matrices (R, R)")
     if stack.dtype.kind not in "fiub" or np.isinf(stack).any():
@@ -79,7 +80,7 @@ def matrix_given_pairs(
            [0.5, 2. ]])
     """
     first, second = [str(x) for x in first], [str(x) for x in second]
-    numbers = np.asarray(values)
+    numbers = as_array(values, "values")
     if not len(first) == len(second) == numbers.size or numbers.ndim != 1 or not first:
         raise ValueError(
             f"first has {len(first)}, second {len(second)} regions, values shape {numbers.shape}: "

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.connectivity.region_matrices import as_squares
 
 __all__ = [
@@ -79,7 +80,7 @@ class StructureComparison:
         [1.0, 2.718]
         """
         middle = (self.mean_connected + self.mean_unconnected) / 2
-        values = np.asarray(functional, np.float64)
+        values = as_numbers(functional, "functional")
         logs = np.log10(values, out=np.full(values.shape, np.nan), where=values > 0)
         if not self.width > 0:
             return np.full(values.shape, np.nan)
@@ -125,7 +126,7 @@ def compare(
     """
     from scipy.stats import ks_2samp, spearmanr
 
-    f, c = np.asarray(functional, np.float64), np.asarray(structural, np.float64)
+    f, c = as_numbers(functional, "functional"), as_numbers(structural, "structural")
     if f.ndim != 2 or f.shape != f.T.shape or f.shape != c.shape:
         raise ValueError(
             f"functional has shape {f.shape}, structural {c.shape}: give (R, R) for both"
@@ -213,7 +214,7 @@ def log_normality(values: object) -> LogNormality:
 
     from scipy.stats import kurtosis, normaltest, probplot, shapiro, skew
 
-    flat = np.asarray(values, np.float64).ravel()
+    flat = as_numbers(values, "values").ravel()
     flat = flat[np.isfinite(flat) & (flat > 0)]
     logs = np.log10(flat)
     if logs.size < 8:

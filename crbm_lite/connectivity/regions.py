@@ -15,6 +15,8 @@ import numpy as np
 import scipy.sparse
 from numba import prange
 
+from crbm_lite.checks.arguments import as_array, as_numbers
+from crbm_lite.checks.sparse import as_dense, as_sparse
 from crbm_lite.core.compilation import parallel_njit
 
 __all__ = ["RegionConnectivity", "aggregate_regions", "region_connectivity", "region_given_neuron"]
@@ -68,8 +70,9 @@ def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
     (array([ 1, -1,  0]), 2)
     """
     if scipy.sparse.issparse(labels) or np.ndim(labels) == 2:
-        values = labels if scipy.sparse.issparse(labels) else np.asarray(labels)
-        numbers = values.data if scipy.sparse.issparse(labels) else values
+        sparse = scipy.sparse.issparse(labels)
+        values = as_sparse(labels, "labels") if sparse else as_array(labels, "labels")
+        numbers = values.data if sparse else values
         if values.dtype.kind not in "biuf" or not np.isin(numbers, (0, 1)).all():
             raise ValueError(
                 "labels holds other numbers than 0 and 1: give 1 where a neuron is in a region"
@@ -85,7 +88,7 @@ def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
         rows, columns = member.nonzero()
         region[rows] = columns
         return region, member.shape[1]
-    vector = np.asarray(labels)
+    vector = as_array(labels, "labels")
     if vector.ndim != 1 or vector.size == 0 or vector.dtype.kind not in "iuf":
         raise ValueError(
             f"labels has shape {vector.shape} and dtype {vector.dtype}: give a vector of regions, "
@@ -206,15 +209,14 @@ def region_connectivity(
     """
     region, n_found = region_given_neuron(labels)
     n_regions = n_found if n_regions is None else n_regions
-    weights = weights.toarray() if scipy.sparse.issparse(weights) else np.asarray(weights)
-    if weights.dtype.kind not in "fiub" or np.asarray(mean_variance).dtype.kind not in "fiub":
+    weights, scales = as_dense(weights, "weights"), as_array(mean_variance, "mean_variance")
+    if weights.dtype.kind not in "fiub" or scales.dtype.kind not in "fiub":
         raise ValueError(
-            f"weights has dtype {weights.dtype}, mean_variance {np.asarray(mean_variance).dtype}: "
-            "give real numbers"
+            f"weights has dtype {weights.dtype}, mean_variance {scales.dtype}: give real numbers"
         )
     if weights.dtype not in (np.float32, np.float64):
         weights = weights.astype(np.float64)
-    scales = np.asarray(mean_variance, weights.dtype)
+    scales = scales.astype(weights.dtype)
     if weights.ndim != 2 or len(weights) != len(region) or scales.shape != weights.shape[1:]:
         raise ValueError(
             f"weights has shape {weights.shape}, mean_variance {scales.shape}, and labels is for "
@@ -257,7 +259,7 @@ def aggregate_regions(
     """
     region, n_found = region_given_neuron(labels)
     n_regions = n_found if n_regions is None else n_regions
-    matrix = np.asarray(matrix, np.float64)
+    matrix = as_numbers(matrix, "matrix")
     if matrix.shape != (len(region),) * 2:
         raise ValueError(f"matrix has shape {matrix.shape}: give (N, N), N = {len(region)}")
     check_region_options(n_found, n_regions, min_neurons, diagonal)

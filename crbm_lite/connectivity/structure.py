@@ -22,6 +22,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_array, as_numbers
 from crbm_lite.connectivity.region_matrices import as_squares
 
 __all__ = ["average_connectivity", "structural_connectivity"]
@@ -74,8 +75,8 @@ def average_connectivity(
     array([2.5, 2.5])
     """
     stack = as_squares(matrices, "matrices")
-    counts = np.asarray(n_neurons, np.float64)
-    frames = np.ones(len(stack)) if n_frames is None else np.asarray(n_frames, np.float64)
+    counts = as_numbers(n_neurons, "n_neurons")
+    frames = np.ones(len(stack)) if n_frames is None else as_numbers(n_frames, "n_frames")
     if counts.shape != stack.shape[:2] or frames.shape != stack.shape[:1]:
         raise ValueError(
             f"n_neurons has shape {counts.shape}, n_frames {frames.shape}: give {stack.shape[:2]} "
@@ -142,8 +143,9 @@ def structural_connectivity(
     array([[0., 1.],
            [1., 0.]])
     """
-    lengths = np.asarray(lengths_um, np.float64)
-    soma, volumes = np.asarray(soma_region), np.asarray(volumes_um3, np.float64)
+    lengths = as_numbers(lengths_um, "lengths_um")
+    soma = as_array(soma_region, "soma_region")
+    volumes = as_numbers(volumes_um3, "volumes_um3")
     if lengths.ndim != 2 or soma.shape != lengths.shape[:1] or volumes.shape != lengths.shape[1:]:
         raise ValueError(
             f"lengths_um has shape {lengths.shape}, soma_region {soma.shape}, volumes_um3 "
@@ -165,7 +167,7 @@ def structural_connectivity(
     if divide_by not in ("both", "all"):
         raise ValueError(f'divide_by is {divide_by!r}: give "both" or "all"')
     if mirror is not None:
-        other = np.asarray(mirror)
+        other = as_array(mirror, "mirror")
         paired = other.shape == (n_regions,) and other.dtype.kind in "iu"
         paired = paired and (other >= 0).all() and (other < n_regions).all()
         if not paired or (other[other] != np.arange(n_regions)).any():

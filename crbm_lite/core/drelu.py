@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import prange
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.core.compilation import cached_njit, parallel_njit
 from crbm_lite.core.sample_hidden import sample_h_given_input
 from crbm_lite.core.truncated_gaussian import TAIL, half_weight, tail_moment_ratio
@@ -147,7 +148,7 @@ class DReLU:
 
     def __post_init__(self) -> None:
         for name in PARAMETERS:
-            value = np.array(getattr(self, name), dtype=np.float64, ndmin=1)
+            value = np.array(as_numbers(getattr(self, name), name), ndmin=1)
             if value.ndim != 1 or not np.isfinite(value).all():
                 raise ValueError(f"{name} is {value!r}: give M finite numbers")
             if name.startswith("gamma") and (value <= 0).any():
@@ -174,7 +175,7 @@ class DReLU:
 
     def _inputs(self, inputs: np.ndarray, name: str = "inputs") -> tuple[np.ndarray, tuple]:
         """View inputs (..., M) as contiguous float64 (T, M); return the shape to give back, too."""
-        array = np.asarray(inputs, dtype=np.float64)
+        array = as_numbers(inputs, name)
         if array.ndim == 0 or array.shape[-1] != self.n_hidden:
             raise ValueError(
                 f"{name} has shape {array.shape}: give (..., {self.n_hidden}), one entry for each "

@@ -29,6 +29,7 @@ import scipy.sparse
 from numba import prange
 from scipy.special import expit
 
+from crbm_lite.checks.arguments import as_array, as_numbers
 from crbm_lite.core.compilation import parallel_njit
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.spikes import Spikes, as_spikes
@@ -113,12 +114,12 @@ def mean_v_given_others(
     array([[0.924, 0.881],
            [0.924, 0.982]])
     """
-    rows = scipy.sparse.csr_array(np.asarray(weights)[neurons])
-    inputs = spikes.inputs(np.asarray(weights))
+    weights = as_array(weights, "weights")
+    rows, inputs = scipy.sparse.csr_array(weights[neurons]), spikes.inputs(weights)
     cumulants = np.ascontiguousarray(units.cumulant(inputs).T)
     v = np.ascontiguousarray(spikes.dense()[:, neurons].T)
     log_odds = np.empty(v.shape)
-    log_odds[:] = np.asarray(fields, np.float64)[neurons, None]
+    log_odds[:] = as_numbers(fields, "fields")[neurons, None]
     _log_odds_given_others(
         v, np.ascontiguousarray(inputs.T), cumulants, rows.indptr, rows.indices, rows.data,
         *units.parameters, log_odds,
@@ -160,7 +161,7 @@ def mean_log_likelihood(
     for start in range(0, spikes.n_frames, size):
         frames = slice(start, min(start + size, spikes.n_frames))
         active = spikes.dense(frames) > 0
-        p = np.array(p_given_frames(frames), dtype=np.float64)
+        p = np.array(as_numbers(p_given_frames(frames), "p"))
         if p.shape != active.shape:
             raise ValueError(
                 f"p has shape {p.shape} for frames {frames.start} to {frames.stop - 1}: give one "

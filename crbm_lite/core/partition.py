@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
 
@@ -61,10 +62,12 @@ def log_partition_ais(
     log_partition, standard_error : float
         The estimate, and its standard error over the chains.
     """
-    w32, f32 = np.ascontiguousarray(weights, np.float32), np.asarray(fields, np.float32)
-    chains = GibbsChains(*weights.shape, n_chains, int(rng.integers(2**63)), jump_every=0)
+    fields = as_numbers(fields, "fields")
+    w32 = np.ascontiguousarray(as_numbers(weights, "weights", np.float32))
+    f32 = fields.astype(np.float32)
+    chains = GibbsChains(*w32.shape, n_chains, int(rng.integers(2**63)), jump_every=0)
     chains.set_weights(w32)
-    p = 1.0 / (1.0 + np.exp(-np.asarray(fields, np.float64)))
+    p = 1.0 / (1.0 + np.exp(-fields))
     chains.set_spikes(rng.random((n_chains, len(p))) < p)
     log_weights = np.zeros(n_chains)
     betas = np.linspace(0.0, 1.0, n_temperatures + 1)

@@ -16,6 +16,8 @@ import numpy as np
 import scipy.sparse
 from numba import prange
 
+from crbm_lite.checks.arguments import as_array
+from crbm_lite.checks.sparse import as_sparse
 from crbm_lite.core.compilation import cached_njit, parallel_njit
 
 __all__ = [
@@ -255,7 +257,10 @@ def weight_sums(activity: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _from_sparse(v: scipy.sparse.sparray, name: str) -> Spikes:
-    csr = v.tocsr()
+    try:
+        csr = as_sparse(v, name)
+    except ValueError as error:
+        raise SpikesError(str(error)) from error
     if not csr.has_canonical_format:
         csr = csr.copy()
         csr.sum_duplicates()
@@ -312,10 +317,13 @@ def _check_values(values: np.ndarray, name: str) -> None:
 
 
 def _names_of(v: object) -> tuple[str, ...] | None:
-    """Return the names of the neurons of a Recording, of Spikes, or of a table's columns."""
+    """Return the names of the neurons of a Recording, of Spikes, or of a table's columns.
+
+    Columns that are numbered 0, 1, ... have no names. Other numbers are names, as texts.
+    """
     if hasattr(v, "columns"):
-        names = list(v.columns)
-        return tuple(names) if all(isinstance(name, str) for name in names) else None
+        labels = list(v.columns)
+        return None if labels == list(range(len(labels))) else tuple(map(str, labels))
     is_ours = isinstance(v, Spikes) or hasattr(v, "spikes")
     return getattr(v, "names", None) if is_ours else None
 
@@ -352,7 +360,8 @@ def as_spikes(
     n_neurons : int, optional
         The number of neurons that v must have, that of a model.
     neuron_names : sequence of str, optional
-        The names, in this order, that v's neurons must have if they have names at all.
+        The names, in this order, that v's neurons must have if they have names at all. Numbers are
+        compared as texts.
 
     Raises
     ------
@@ -368,17 +377,15 @@ def as_spikes(
     """
     names = _names_of(v)
     v = getattr(v, "spikes", v)
-    if np.ma.is_masked(v):
-        raise SpikesError(f"{name} has masked entries: fill them, or leave them out.")
     if isinstance(v, Spikes):
         spikes = v
     elif scipy.sparse.issparse(v):
         spikes = _from_sparse(v, name)
     else:
-        array = np.asarray(v)
-        kinds = {getattr(dtype, "kind", "O") for dtype in getattr(v, "dtypes", "O")}
-        if array.dtype == object and kinds <= set("biuf"):  # a table of pandas, of its own types
-            array = v.to_numpy(dtype=np.float32, na_value=np.nan)
+        try:
+            array = as_array(v, name)
+        except ValueError as error:
+            raise SpikesError(str(error)) from error
         if array.ndim != 2:
             raise SpikesError(
                 f"{name} has shape {array.shape}: give (frames, neurons). Reshape your data: one "
@@ -413,4 +420,8 @@ def spikes_of_model(model: object, v: object, name: str = "v") -> Spikes:
         As in `as_spikes`.
     """
     n_neurons = len(model.weights_) if hasattr(model, "weights_") else None
-    return as_spikes(v, name, n_neurons, getattr(model, "feature_names_in_", None))
+    wanted = getattr(model, "feature_names_in_", None)
+    names = _names_of(v) or ()
+    if wanted is None and {*names} == {*map(str, range(len(names)))}:
+        wanted = [*map(str, range(len(names)))]  # numbered columns, in another order
+    return as_spikes(v, name, n_neurons, wanted)

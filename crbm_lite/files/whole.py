@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import secrets
+import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,9 @@ __all__ = [
     "whole_hdf5",
     "write_whole",
 ]
+
+
+_SILENT_S = 5.0  # waiting for another process is not worth a word before
 
 
 def cache_folder() -> Path:
@@ -53,6 +58,11 @@ def one_process_at_a_time(path: Path, *, wait: bool = True) -> Iterator[None]:
     BlockingIOError
         If another process makes the file and ``wait`` is False.
 
+    Warns
+    -----
+    UserWarning
+        If it waits for longer than five seconds; the warning names the other process.
+
     Examples
     --------
     >>> import tempfile
@@ -83,9 +93,23 @@ def _locked(lock: Path, wait: bool) -> int | None:
         except OSError:  # a disk or folder that may only be read
             return None
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            until = time.monotonic() + (_SILENT_S if wait else 0.0)
+            while not _is_taken(handle):
+                if time.monotonic() < until:
+                    time.sleep(0.02)
+                    continue
+                if not wait:
+                    raise BlockingIOError
+                warnings.warn(
+                    f"{lock.with_suffix('')} is being made by process {_owner(handle)}: waiting "
+                    "until it is done",
+                    stacklevel=4,
+                )
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                break
             # Whoever held it has removed its file: a lock on that one would exclude nobody.
             if os.path.samestat(os.fstat(handle), lock.stat()):
+                os.pwrite(handle, f"{os.getpid():<20}".encode(), 0)
                 return handle
         except FileNotFoundError:  # removed, and not made again
             pass
@@ -95,6 +119,21 @@ def _locked(lock: Path, wait: bool) -> int | None:
         except OSError:  # a file system without locks
             return handle
         os.close(handle)
+
+
+def _is_taken(handle: int) -> bool:
+    """Take the lock if nobody has it."""
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _owner(handle: int) -> str:
+    return os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
 
 
 @contextmanager

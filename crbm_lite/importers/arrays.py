@@ -26,7 +26,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text
+from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text, check_not_masked
+from crbm_lite.checks.sparse import as_dense, as_sparse
 from crbm_lite.files.errors import RecordingError, check_regular_file
 from crbm_lite.files.memory import check_fits
 from crbm_lite.importers.binarisation import ToBinary, binarise
@@ -169,8 +170,7 @@ def recording_from_arrays(
     used = _used_keys(path, arrays, options.keys)
     found = {field: arrays[key] for field, key in used.items()}
     for field, value in found.items():
-        if np.ma.is_masked(value):
-            raise RecordingError(f"{path}: key {used[field]} has masked entries: fill them")
+        check_not_masked(value, f"{path}: key {used[field]}")
     provenance = {"source": path.name, "layout": layout, "keys": used}
     where = f"{path}: key {used['spikes']}"
     if _are_spike_times(found["spikes"], where, options):
@@ -331,7 +331,7 @@ def _frames(values: object, where: str, options: ArrayOptions) -> tuple[np.ndarr
         if 0 in values.shape:
             raise RecordingError(f"{where} is sparse of shape {values.shape}")
         check_fits(math.prod(values.shape) * values.dtype.itemsize, where)
-        values = values.toarray()
+        values = as_dense(values, where)
     is_list = isinstance(values, list)
     parts = [as_array(x, where) for x in values] if is_list else [as_array(values, where)]
     if is_list and parts and all(map(_is_vector, parts)):  # one trace for each neuron
@@ -373,7 +373,7 @@ def _kept(rows: object, keep: np.ndarray) -> object:
     """Leave out rows, if there is one for each neuron, kept or not."""
     if rows is None or keep.all() or np.shape(rows)[:1] != keep.shape:
         return rows
-    rows = scipy.sparse.csr_array(rows) if scipy.sparse.issparse(rows) else rows
+    rows = as_sparse(rows, "rows") if scipy.sparse.issparse(rows) else rows
     return tuple(x for x, k in zip(rows, keep) if k) if isinstance(rows, tuple) else rows[keep]
 
 
@@ -385,7 +385,7 @@ def _positions(
     array = found["coordinates"]
     if scipy.sparse.issparse(array):
         check_fits(math.prod(array.shape) * 8, f"{path}: key {used['coordinates']}")
-        array = array.toarray()
+        array = as_dense(array, f"{path}: key {used['coordinates']}")
     array = np.asarray(array)
     if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] not in (2, 3):
         hint = "; it looks transposed" if array.shape in ((2, n_neurons), (3, n_neurons)) else ""

@@ -185,10 +185,10 @@ def _bins(times_s: np.ndarray, first_s: float, bin_s: float, rounding: float) ->
 
 def _whose(neuron: object, n_neurons: object, n_spikes: int) -> tuple[np.ndarray, int]:
     """Check whose spikes they are."""
-    number = np.asarray(n_neurons)
+    number = as_array(n_neurons, "n_neurons")
     if number.ndim or number.dtype.kind not in "iu" or number < 1:
         raise ValueError(f"n_neurons is {n_neurons!r}: give the number of neurons")
-    index = np.asarray(neuron)
+    index = as_array(neuron, "neuron")
     if index.shape != (n_spikes,) or index.dtype.kind not in "iu":
         raise ValueError(
             f"neuron has shape {index.shape}, dtype {index.dtype}: give the neuron of each of "

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.checks.arguments import as_flag, as_number, as_rate_hz
+from crbm_lite.checks.sparse import as_sparse
 from crbm_lite.importers.binarisation import ToBinary, binarise
 from crbm_lite.importers.options import takes_options_of
 from crbm_lite.recordings.recording import Recording
@@ -49,7 +50,7 @@ def centres_given_footprints(
     >>> centres_given_footprints(one, (2, 3))
     array([[0.75, 1.  , 0.  ]])
     """
-    matrix = scipy.sparse.csc_array(footprints).astype(np.float64)
+    matrix = as_sparse(footprints, "footprints").tocsc().astype(np.float64)
     shape = tuple(int(n) for n in shape)
     if len(shape) not in (2, 3) or min(shape) < 1 or int(np.prod(shape)) != matrix.shape[0]:
         raise ValueError(f"footprints of {matrix.shape[0]} pixels in an image of {shape}")

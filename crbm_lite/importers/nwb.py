@@ -7,6 +7,7 @@ alone or in Fluorescence and DfOverF), and the spike times of Units, which are b
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ import scipy.sparse
 from crbm_lite.checks.arguments import as_path, as_text
 from crbm_lite.files.errors import RecordingError
 from crbm_lite.files.hdf5 import check_sound, open_hdf5
+from crbm_lite.files.memory import check_inflation
 from crbm_lite.importers.arrays import errors_name, rate_given_times
 from crbm_lite.importers.cells import CellOptions, centres_given_footprints, recording_of_cells
 from crbm_lite.importers.options import takes_options_of
@@ -33,6 +35,8 @@ __all__ = ["import_nwb"]
 # Columns by which tools and their users accept ROIs and units, the most decisive first.
 _ACCEPTED = ("keep", "iscell", "is_cell", "valid_roi", "accepted", "rejected")
 _QUALITIES = ("quality", "group", "kslabel", "ks_label")
+# Groups whose numbers pynwb leaves on the disk; they may be as large as they like.
+_READ_LATER = ("/acquisition", "/analysis", "/processing", "/scratch", "/stimulus", "/units")
 _UM_PER_UNIT = {"meters": 1e6, "millimeters": 1e3, "micrometers": 1.0, "um": 1.0, "microns": 1.0}
 
 
@@ -97,7 +101,7 @@ def import_nwb(
         except ImportError as error:
             raise ImportError("NWB files are read with pynwb: pip install pynwb") from error
         with open_hdf5(path) as file:  # says why it cannot be opened, and checks its heaps
-            _check_links(file, path)
+            _check_tree(file, path)
         with pynwb.NWBHDF5IO(str(path), "r", load_namespaces=True) as stream:
             found = _activity(stream.read())
             name = _chosen(path, found, series)
@@ -114,8 +118,12 @@ def import_nwb(
             return _of_traces(path, name, found[name], time_axis, given)
 
 
-def _check_links(file: h5py.File, path: Path) -> None:
-    """Raise if a link leads to what is no file: pynwb follows all links, and would wait there."""
+def _check_tree(file: h5py.File, path: Path) -> None:
+    """Raise where pynwb, which follows all links and reads all small parts itself, would not end.
+
+    That is a link to what is no file, where it would wait; a link back to a group that holds it,
+    where it goes on until the stack ends; and a part that declares gigabytes and holds none.
+    """
     import h5py
 
     def is_trap(name: str, link: object) -> str | None:
@@ -128,6 +136,37 @@ def _check_links(file: h5py.File, path: Path) -> None:
     trap = file.visititems_links(is_trap)
     if trap is not None:
         raise RecordingError(f"{path}: key {trap} is a link to a pipe or folder: remove it")
+    number = h5py.h5o.get_info(file.id).fileno
+    above: set[int] = set()  # addresses of the groups that hold the one that is looked at
+    done: set[int] = set()
+
+    def look_below(group: h5py.Group, name: str) -> None:
+        address = h5py.h5o.get_info(group.id).addr
+        if address in above:
+            raise RecordingError(f"{path}: key {name} leads back to a group that holds it")
+        if address in done:
+            return
+        above.add(address)
+        for key in group:
+            link = group.get(key, getlink=True)
+            if isinstance(link, h5py.ExternalLink) and not _is_same(path.parent, link, path):
+                continue
+            item = group.get(key)
+            if item is None or h5py.h5o.get_info(item.id).fileno != number:
+                continue
+            if isinstance(item, h5py.Group):
+                look_below(item, f"{name}/{key}")
+            elif isinstance(item, h5py.Dataset) and not name.startswith(_READ_LATER):
+                n_bytes = math.prod(item.shape or (0,)) * item.dtype.itemsize
+                check_inflation(n_bytes, item.id.get_storage_size(), f"{path}: key {name}/{key}")
+        above.remove(address)
+        done.add(address)
+
+    look_below(file, "")
+
+
+def _is_same(folder: Path, link: h5py.ExternalLink, path: Path) -> bool:
+    return os.path.realpath(folder / link.filename) == os.path.realpath(path)
 
 
 def _read(part: object, where: str) -> np.ndarray:

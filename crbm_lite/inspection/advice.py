@@ -33,6 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.inspection.cost import measured_cost
 from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.files import Recording
@@ -178,7 +179,7 @@ def correlation_frames(x: np.ndarray, discontinuities: np.ndarray = ()) -> float
     >>> 7 < correlation_frames(x) < 9
     True
     """
-    x = np.asarray(x, dtype=np.float64)
+    x = as_numbers(x, "x")
     block = np.searchsorted(discontinuities, np.arange(len(x)), side="right")
     x = x - x.mean()
     variance, total = np.mean(x**2), 1.0

@@ -3,7 +3,8 @@
 No equations. A training run is determined by its hyperparameters (an integer ``random_state`` among
 them), its spikes and the code that trains, so the sha256 of the three names the file of a trained
 model. Whoever asks for the same run again, in another chapter or another process, gets that file; a
-change in any of the three gives another name, so nothing in the cache is ever out of date.
+change in any of the three gives another name, so nothing in the cache is ever out of date. The file
+holds this key, too: one that was renamed or copied to another key is not taken for that run.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def model_key(model: CRBM, recording: object) -> str:
 def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None = None) -> CRBM:
     """Fit a model, or read it from the cache if the same run was done before.
 
-    A model whose file cannot be read is trained anew and the file replaced. Of two processes that
+    A model whose file cannot be read, or is that of another run, is trained anew and the file
+    replaced. Of two processes that
     want the same model at the same time one trains and the other waits for it (where there
     are no locks, as on Windows, both train, and both write a whole file).
 
@@ -128,7 +130,7 @@ def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None 
     """
     from sklearn.base import clone
 
-    from crbm_lite.model.files import ModelFileError
+    from crbm_lite.model.files import ModelFileError, read_model, write_model
 
     key = model_key(model, recording)
     path = Path(folder or cache_folder() / "models") / f"{key}.h5"
@@ -136,7 +138,11 @@ def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None 
 
     def kept() -> CRBM | None:
         try:
-            return type(model).load(path).set_params(**model.get_params())
+            arrays, attributes = read_model(path)
+            if attributes.get("run") != key:
+                return None
+            found = type(model)._of_contents(path, arrays, attributes)
+            return found.set_params(**model.get_params())
         except (FileNotFoundError, ModelFileError):
             return None
 
@@ -150,5 +156,6 @@ def cached_fit(model: CRBM, recording: object, folder: str | os.PathLike | None 
         fitted = clone(model).fit(recording)
         if fitted.verdict_ == "interrupted":  # half a run must not pass for the whole
             raise KeyboardInterrupt
-        fitted.save(path)
+        arrays, attributes = fitted._contents()
+        write_model(path, arrays, attributes | {"run": key})
     return fitted

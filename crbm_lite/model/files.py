@@ -1,7 +1,8 @@
 """The layout of a model file: HDF5, versioned, never executable, every number under a checksum.
 
 Version 2 has the root attributes ``format`` = "crbm_lite model", ``version`` = 2,
-``hyperparameters`` (JSON) and ``verdict`` (JSON), the datasets ``weights`` (N, M), ``fields`` (N,),
+``hyperparameters`` and ``verdict`` (JSON), for a model of the cache the key ``run`` (JSON), the
+datasets ``weights`` (N, M), ``fields`` (N,),
 ``gamma_plus``, ``gamma_minus``, ``theta_plus``, ``theta_minus`` (M,) and ``chains`` (chains, N),
 and the groups ``history`` and ``certificate``. Every dataset carries a checksum (Fletcher's), and
 the file format is one that checks what it keeps about them, attributes included. Single numbers are
@@ -83,7 +84,7 @@ def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str
             )
         attributes = {
             name: json.loads(read_text(file, name))
-            for name in ("hyperparameters", "verdict")
+            for name in ("hyperparameters", "verdict", "run")
             if name in file.attrs
         }
         return read_all_arrays(file), attributes

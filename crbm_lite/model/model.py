@@ -22,6 +22,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.sparse import as_dense
 from crbm_lite.core.compilation import refuse_after_fork
 from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.gibbs import GibbsChains
@@ -379,9 +381,9 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             If shapes disagree, a value is not finite or a curvature is not positive.
         """
         units = DReLU(gamma_plus, gamma_minus, theta_plus, theta_minus)
-        weights = np.array(weights)
+        weights = as_dense(weights, "weights").copy()
         weights = weights.astype(np.float32 if weights.dtype == np.float32 else np.float64)
-        fields = np.array(fields, dtype=np.float64)
+        fields = as_numbers(fields, "fields").copy()
         if weights.ndim != 2 or fields.shape != weights.shape[:1]:
             raise ValueError(
                 f"weights has shape {weights.shape} and fields {fields.shape}: give (N, M) and (N,)"
@@ -458,13 +460,13 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         ValueError
             If h has another number of hidden units.
         """
-        h = self._hidden_values(np.atleast_2d(np.asarray(h, dtype=np.float64)))
+        h = self._hidden_values(np.atleast_2d(as_numbers(h, "h")))
         inputs = h @ self.weights_.T + self.fields_
         return 0.5 * (1.0 + np.tanh(0.5 * inputs))
 
     def _hidden_values(self, h: object, n_frames: int | None = None) -> np.ndarray:
         """Check values (T, M) of h."""
-        h = np.asarray(h, dtype=np.float64)
+        h = as_numbers(h, "h")
         wanted = ("T" if n_frames is None else n_frames, self.units.n_hidden)
         if h.ndim != 2 or h.shape[1] != wanted[1] or n_frames not in (None, len(h)):
             raise ValueError(
@@ -688,13 +690,17 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         UserWarning
             If random_state is a generator, which no file can keep; an int is kept.
         """
+        return write_model(path, *self._contents())
+
+    def _contents(self) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+        """The arrays and attributes of the file of this model."""
         check_is_fitted(self, "weights_")
         hyper = hyperparameters_as_json(self.get_params())
         if hyper["random_state"] is None and self.random_state is not None:
             warnings.warn(
                 "random_state is a generator, which a model file does not keep: the loaded model "
                 "has random_state=None. The parameters are not affected; to keep it use an int.",
-                stacklevel=2,
+                stacklevel=3,
             )
         arrays = {"weights": self.weights_, "fields": self.fields_}
         arrays |= {name: getattr(self, f"{name}_") for name in PARAMETERS}
@@ -708,7 +714,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             if hasattr(self, "report_"):
                 arrays |= arrays_of("report", self.report_)
             attributes["verdict"] = self.verdict_
-        return write_model(path, arrays, attributes)
+        return arrays, attributes
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> CRBM:
@@ -721,7 +727,13 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         ModelFileError
             A ValueError: the file is no model, is damaged, or is of another version.
         """
-        arrays, attributes = read_model(path)
+        return cls._of_contents(path, *read_model(path))
+
+    @classmethod
+    def _of_contents(
+        cls, path: str | os.PathLike, arrays: dict[str, np.ndarray], attributes: dict[str, object]
+    ) -> CRBM:
+        """Put the model together that `_contents` took apart."""
         with named_failures(f"model file {path}", ModelFileError):
             model = cls(**attributes["hyperparameters"])
             checked = cls.from_parameters(

@@ -18,7 +18,7 @@ from crbm_lite.assemblies.dynamics import (
     ward_order,
 )
 from crbm_lite.assemblies.phase import FERROMAGNETIC_BELOW, SPIN_GLASS_FROM, phase_given_active
-from crbm_lite.checks.arguments import as_durations_s, as_rate_hz, as_traces
+from crbm_lite.checks.arguments import as_durations_s, as_numbers, as_rate_hz, as_traces
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.measures import correlations_of_columns
 from crbm_lite.plotting.style import (
@@ -294,7 +294,7 @@ def plot_active_units(active: np.ndarray, n_hidden: int, ax: Axes | None = None)
     'compositional: median m / M = 0.28'
     """
     phase = phase_given_active(active, n_hidden)
-    share = np.asarray(active, dtype=np.float64) / n_hidden
+    share = as_numbers(active, "active") / n_hidden
     with style_context():
         ax = own_axes(ax, figsize=(4.5, 3))
         ax.hist(share[np.isfinite(share)], bins=np.linspace(0, 1, 51), color=COLOR_MODEL)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_rate_hz
+from crbm_lite.checks.arguments import as_array, as_rate_hz
 from crbm_lite.checks.arrays import as_indices, check_unique, finite_places
 from crbm_lite.plotting.style import (
     COLOR_DATA,
@@ -269,7 +269,7 @@ def brain_scatter(
     >>> brain_scatter(np.eye(3), np.array([0.0, 0.1, -0.2]), view="lateral").get_ylabel()
     'z (µm)'
     """
-    values = np.asarray(values)
+    values = as_array(values, "values")
     if values.ndim != 1 or values.dtype.kind not in "fiub" or not np.isfinite(values).any():
         raise ValueError(f"values has shape {values.shape}: give (N,) numbers, some of them finite")
     coordinates, values = finite_places(coordinates, len(values)), values.astype(np.float64)

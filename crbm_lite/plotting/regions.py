@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_texts
+from crbm_lite.checks.arguments import as_array, as_texts
 from crbm_lite.checks.arrays import check_unique
 from crbm_lite.plotting.interactive.html import html_text
 from crbm_lite.plotting.style import SEQUENTIAL
@@ -67,7 +67,7 @@ def region_matrix(
     """
     import plotly.graph_objects as go
 
-    values = np.asarray(matrix)
+    values = as_array(matrix, "matrix")
     if values.dtype.kind not in "fiub" or np.isinf(values).any():
         raise ValueError("matrix holds infinity or no numbers: give (Q, R) finite values, or NaN")
     values = values.astype(np.float64)

@@ -25,6 +25,7 @@ import scipy.sparse
 from scipy.special import expit
 
 from crbm_lite.checks.arguments import as_array, as_numbers
+from crbm_lite.checks.sparse import as_sparse
 
 __all__ = ["GroundTruth"]
 
@@ -71,7 +72,7 @@ class GroundTruth:
 
     def __post_init__(self) -> None:
         base = as_numbers(self.base_logit, "base_logit")
-        effects = scipy.sparse.csr_array(self.effects, dtype=np.float64)
+        effects = as_sparse(self.effects, "effects").astype(np.float64)
         states = as_array(self.states, "states").astype(bool)
         if effects.shape[0] != base.size:
             raise ValueError(

@@ -23,6 +23,7 @@ import numpy as np
 import scipy.sparse
 from scipy.signal import lfilter
 
+from crbm_lite.checks.arguments import as_array
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.ground_truth import GroundTruth
 from crbm_lite.simulation.larva import (
@@ -202,7 +203,7 @@ def calcium_traces(
     if not 0 < rise_s < decay_s:
         raise ValueError(f"rise_s is {rise_s} and decay_s {decay_s}: give 0 < rise_s < decay_s")
     rng = np.random.default_rng(random_state)
-    spikes = np.asarray(spikes)
+    spikes = as_array(spikes, "spikes")
     peak_s = np.log(decay_s / rise_s) * rise_s * decay_s / (decay_s - rise_s)
     peak = np.exp(-peak_s / decay_s) - np.exp(-peak_s / rise_s)
     gain = amplitude / peak * np.exp(rng.normal(0, 0.2, size=spikes.shape[1]))

@@ -12,6 +12,7 @@ import scipy.sparse
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.ground_truth import GroundTruth
 
@@ -41,8 +42,8 @@ def draw_states(
     >>> bool(0.1 < states.mean() < 0.3)
     True
     """
-    active_frames = np.asarray(active_frames, dtype=np.float64)
-    inactive_frames = np.asarray(inactive_frames, dtype=np.float64)
+    active_frames = as_numbers(active_frames, "active_frames")
+    inactive_frames = as_numbers(inactive_frames, "inactive_frames")
     states = np.zeros((n_frames, active_frames.size), dtype=bool)
     for k, (active, inactive) in enumerate(zip(active_frames, inactive_frames, strict=True)):
         state = bool(rng.random() < active / (active + inactive))

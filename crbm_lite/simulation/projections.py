@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.simulation.larva import REGION_NAMES, AssemblyPlan, draw_dwell_times, sample_inside
 
 __all__ = ["draw_excitability", "plan_projections"]
@@ -60,7 +61,7 @@ def plan_projections(
     """
     if n_assemblies < 1:
         raise ValueError(f"n_assemblies is {n_assemblies}: give a positive integer")
-    structure = np.asarray(structure, np.float64)
+    structure = as_numbers(structure, "structure")
     n_regions = len(REGION_NAMES)
     if structure.shape != (n_regions, n_regions) or not (structure > 0).any():
         raise ValueError(

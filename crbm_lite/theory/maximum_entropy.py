@@ -17,6 +17,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crbm_lite.checks.arguments import as_numbers
+
 __all__ = ["MaximumEntropy", "boltzmann", "enumerate_states", "solve", "with_hidden", "with_pairs"]
 
 MAX_UNITS = 20
@@ -93,7 +95,7 @@ def with_pairs(states: ArrayLike) -> NDArray[np.float64]:
     >>> with_pairs([[1, 1, 0]]).astype(int).tolist()
     [[1, 1, 0, 1, 0, 0]]
     """
-    x = np.asarray(states, dtype=np.float64)
+    x = as_numbers(states, "states")
     pairs = [x[:, i] * x[:, j] for i, j in combinations(range(x.shape[1]), 2)]
     return np.column_stack([x, *pairs])
 
@@ -123,8 +125,8 @@ def with_hidden(
     >>> statistics.tolist()
     [[1.0, 0.0, 0.0, 0.0], [1.0, 2.0, 2.0, 4.0]]
     """
-    v = np.asarray(v, dtype=np.float64)
-    values = np.asarray(h_values, dtype=np.float64)
+    v = as_numbers(v, "v")
+    values = as_numbers(h_values, "h_values")
     joint = np.repeat(v, len(values), axis=0)
     h = np.tile(values, len(v))
     return np.column_stack([joint, joint * h[:, None], h, h**2]), h
@@ -150,8 +152,8 @@ def boltzmann(statistics: ArrayLike, multipliers: ArrayLike) -> MaximumEntropy:
     >>> boltzmann([[0.0], [1.0]], [0.0]).entropy_bits
     1.0
     """
-    f = np.asarray(statistics, dtype=np.float64)
-    multipliers = np.asarray(multipliers, dtype=np.float64)
+    f = as_numbers(statistics, "statistics")
+    multipliers = as_numbers(multipliers, "multipliers")
     log2_p = -f @ multipliers
     log2_p -= _log2_sum(log2_p)
     p = np.exp2(log2_p)
@@ -195,14 +197,14 @@ def solve(
     >>> found.averages.round(4).tolist(), float(found.multipliers[0])
     ([0.5, 0.35], 0.0)
     """
-    f = np.asarray(statistics, dtype=np.float64)
-    target = np.asarray(averages, dtype=np.float64)
+    f = as_numbers(statistics, "statistics")
+    target = as_numbers(averages, "averages")
     if f.ndim != 2 or target.shape != f.shape[1:]:
         raise ValueError(
             f"averages has shape {target.shape} and statistics {f.shape}: give one average per "
             "statistic"
         )
-    penalties = np.asarray(penalty, dtype=np.float64)
+    penalties = as_numbers(penalty, "penalty")
     if penalties.shape not in ((), target.shape) or not (penalties >= 0).all():
         raise ValueError(f"penalty is {penalty}: give 0 or more, one number or one per statistic")
     penalties = np.broadcast_to(penalties, target.shape)

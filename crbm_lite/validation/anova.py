@@ -19,6 +19,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crbm_lite.checks.arguments import as_numbers
+
 __all__ = ["Anova", "anova_type_ii"]
 
 
@@ -99,8 +101,8 @@ def anova_type_ii(
     """
     from scipy.stats import f as f_distribution
 
-    y = np.asarray(response, dtype=np.float64)
-    columns = {name: np.asarray(x, dtype=np.float64) for name, x in covariates.items()}
+    y = as_numbers(response, "response")
+    columns = {name: as_numbers(x, name) for name, x in covariates.items()}
     if not columns:
         raise ValueError("covariates is empty: give at least one")
     for name, x in {"response": y, **columns}.items():

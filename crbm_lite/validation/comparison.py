@@ -35,6 +35,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_array, as_numbers
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.validation.moments import SampleMoments, sample_moments
 from crbm_lite.validation.nrmse import StatisticScore, score_covariances_vv, score_entries
@@ -246,7 +247,7 @@ def _score_vh(
     if weights is None:
         entries = (data.ravel(), model.ravel(), train.ravel())
         return {"vh": score_entries(*entries, rng, n_scatter=n_scatter)}
-    weights = np.asarray(weights)
+    weights = as_array(weights, "weights")
     for name, array in (("weights", weights), ("variance_term", variance_term)):
         if array is not None and np.shape(array) != data.shape:
             raise ValueError(f"{name} has shape {np.shape(array)}: give (N, M), {data.shape}")
@@ -255,7 +256,7 @@ def _score_vh(
     x, y, z = data[connected], corrected[connected], train[connected]
     scores = {"vh": score_entries(x, y, z, rng, n_scatter=n_scatter)}
     if variance_term is not None:
-        y = y + np.asarray(variance_term)[connected]
+        y = y + as_numbers(variance_term, "variance_term")[connected]
         scores["vh_full_condition"] = score_entries(x, y, z, rng, n_scatter=n_scatter)
     # Where w = 0 the model is moved towards the data by at most lambda: what is left is the excess.
     np.add(model, np.clip(data - model, -l1, l1), out=corrected, where=~connected)
@@ -295,7 +296,7 @@ def l1_variance_term(model, train: object, l1: float) -> np.ndarray:
     mean_h = sample_moments(train, model.mean_h_given_v, name="train").mean_h
 
     def variance_per_input(v: np.ndarray) -> np.ndarray:
-        inputs = np.asarray(model.hidden_input(v), dtype=np.float64)
+        inputs = as_numbers(model.hidden_input(v), "hidden_input")
         mean, variance = potential.mean_and_variance(inputs)
         above = potential.variance(inputs + _DERIVATIVE_STEP)
         below = potential.variance(inputs - _DERIVATIVE_STEP)

@@ -32,6 +32,7 @@ from typing import Protocol
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_array
 from crbm_lite.core import left_out
 from crbm_lite.core.spikes import as_spikes, spikes_of_model
 
@@ -131,7 +132,7 @@ def nllh_given_probabilities(
     """
     v = as_spikes(v)
     if not callable(p):
-        given = np.asarray(p)
+        given = as_array(p, "p")
         if given.shape not in (v.shape, (v.n_neurons,)):
             raise ValueError(
                 f"p has shape {given.shape}: give one probability per frame and neuron, {v.shape}, "

@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.core.compilation import cached_njit
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.core.vector_code import population_count, trailing_zeros
@@ -183,7 +184,7 @@ def _dense_chunks(v: object, name: str) -> Iterator[np.ndarray]:
             yield from _dense_chunks(piece, name)
         return
     v = getattr(v, "spikes", v)
-    is_bytes = isinstance(v, np.ndarray) and v.dtype in (np.uint8, np.bool_) and v.ndim == 2
+    is_bytes = type(v) is np.ndarray and v.dtype in (np.uint8, np.bool_) and v.ndim == 2
     if not (is_bytes and v.size):
         v, is_bytes = as_spikes(v, name), False
     n_frames, n_neurons = v.shape
@@ -199,7 +200,7 @@ def _dense_chunks(v: object, name: str) -> Iterator[np.ndarray]:
 
 
 def _checked_h(h: np.ndarray, n_frames: int) -> np.ndarray:
-    h = np.ascontiguousarray(h, dtype=np.float64)
+    h = np.ascontiguousarray(as_numbers(h, "mean_h"))
     if h.ndim != 2 or len(h) != n_frames or not np.isfinite(h).all():
         raise ValueError(
             f"mean_h returned shape {h.shape} for {n_frames} frames"

@@ -40,6 +40,7 @@ from dataclasses import dataclass, field
 import numba
 import numpy as np
 
+from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.core.compilation import cached_njit
 from crbm_lite.validation.moments import SampleMoments
 
@@ -265,7 +266,10 @@ def score_entries(
     >>> print(f"{score.rmse:.3f} {score.rmse_optimal:.3f} {score.pearson_r:.3f} {score.nrmse:.3f}")
     0.010 0.020 1.000 -0.072
     """
-    x, y, z = (np.ascontiguousarray(entry, dtype=np.float64) for entry in (data, model, train))
+    x, y, z = (
+        np.ascontiguousarray(as_numbers(entry, name))
+        for entry, name in ((data, "data"), (model, "model"), (train, "train"))
+    )
     if not x.shape == y.shape == z.shape == (x.size,):
         raise ValueError(
             f"data, model and train have shapes {x.shape}, {y.shape} and {z.shape}: "

@@ -31,6 +31,7 @@ import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -260,10 +261,17 @@ def grid_search(
         If an axis of the grid is empty or repeats a value, if there is no recording, if one cannot
         be split, or if a hyperparameter is impossible. This is raised before the first run.
     RunsFailed
-        If runs raised an error. It is raised after all other runs are done, and names the failed
-        ones. The same call, or one without them, finds the others done.
+        If runs raised an error, or their worker was killed twice. It is raised after all other runs
+        are done, and names the failed ones. The same call, or one without them, finds the others
+        done.
     OSError
         If the folder cannot be made or written, or is full. This is raised at once.
+
+    Warns
+    -----
+    UserWarning
+        If a worker was killed, for instance for want of memory. It names the runs that were lost,
+        which are computed again.
 
     Examples
     --------
@@ -279,7 +287,6 @@ def grid_search(
     >>> search.n_computed, again.n_computed, again.runs[:2] == search.runs
     (2, 1, True)
     """
-    from joblib import Parallel, delayed
     from sklearn.base import clone
 
     axes = {"n_hidden": tuple(n_hidden), "l1": tuple(l1), "seeds": tuple(seeds)}
@@ -309,10 +316,7 @@ def grid_search(
         name: [_store_frames(half, folder / "frames") for half in splits[name]]
         for name in {name for _, _, name, _ in missing}
     }
-    errors = Parallel(n_jobs=n_jobs)(
-        delayed(_compute_run)(*job, *frames[job[2]]) for job in missing
-    )
-    failed = [text for text in errors if text]
+    failed = _compute_runs([(*job, *frames[job[2]]) for job in missing], n_jobs)
     if failed:
         more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
         raise RunsFailed(
@@ -351,11 +355,60 @@ def _store_frames(recording: Recording, folder: Path) -> Path:
 _load_frames = lru_cache(maxsize=2)(load_recording)  # the runs of a recording follow each other
 
 
+def _compute_runs(jobs: list[tuple], n_jobs: int | None) -> list[str]:
+    """Compute runs in parallel; return what went wrong, a text for each that failed.
+
+    joblib gives all up if the system kills a worker. So each run that was under way is started
+    again alone, and given up if that happens to it a second time. Then the others go on.
+    """
+    from joblib import Parallel, delayed
+
+    def compute(some: list[tuple]) -> list[str]:
+        texts = Parallel(n_jobs=n_jobs)(delayed(_compute_run)(*job) for job in some)
+        return [text for text in texts if text]
+
+    failed: list[str] = []
+    while jobs:
+        try:
+            return failed + compute(jobs)
+        except BrokenProcessPool:
+            lost = [job for job in jobs if _mark(job[0]).exists()]
+            if not lost:  # nobody is known to have been at work: do not try for ever
+                raise
+        cells = "; ".join(_cell(*job[1:3]) for job in lost)
+        warnings.warn(
+            f"a worker was killed, and with it went these runs, which start again: {cells}",
+            stacklevel=3,
+        )
+        for job in lost:
+            try:
+                failed += compute([job])
+            except BrokenProcessPool:
+                failed.append(
+                    f"{_cell(*job[1:3])}: its worker was killed twice; was there too little memory?"
+                )
+            _mark(job[0]).unlink(missing_ok=True)
+        tried = {job[0] for job in lost}
+        jobs = [job for job in jobs if job[0] not in tried and _read_run(*job[:3]) is None]
+    return failed
+
+
+def _cell(model: CRBM, name: str) -> str:
+    """Name a run for messages."""
+    return f"{name}, M = {model.n_hidden}, lambda = {model.l1:g}, seed {model.random_state}"
+
+
+def _mark(path: Path) -> Path:
+    """The file that says that a run is under way."""
+    return path.with_suffix(".running")
+
+
 def _compute_run(
     path: Path, model: CRBM, name: str, validation: dict, train_path: Path, test_path: Path
 ) -> str:
     """Train, validate and save one run; return what went wrong, or an empty text."""
     began = time.perf_counter()
+    _mark(path).touch()
     try:
         train, test = _load_frames(train_path), _load_frames(test_path)
         with warnings.catch_warnings():
@@ -365,10 +418,8 @@ def _compute_run(
     except OSError:  # without the folder no run can be saved
         raise
     except Exception as error:
-        return (
-            f"{name}, M = {model.n_hidden}, lambda = {model.l1:g}, seed {model.random_state}: "
-            f"{type(error).__name__}: {error}"
-        )
+        _mark(path).unlink(missing_ok=True)
+        return f"{_cell(model, name)}: {type(error).__name__}: {error}"
     run = Run(
         recording=name,
         n_hidden=model.n_hidden,
@@ -383,6 +434,7 @@ def _compute_run(
         seconds=time.perf_counter() - began,
     )
     write_whole(path, json.dumps(asdict(run)).encode())
+    _mark(path).unlink(missing_ok=True)
     return ""
 
 

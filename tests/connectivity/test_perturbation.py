@@ -19,6 +19,14 @@ def model():
     return CRBM.from_parameters(weights, rng.normal(size=N) - 0.5, plus, minus, t_plus, t_minus)
 
 
+def test_the_neurons_that_are_left_keep_their_names(model):
+    named = CRBM.from_parameters(model.weights_, model.fields_, *model.units.parameters)
+    named._set_names(list("abcdefg"))
+    rest = condition(named, neurons={1: 0, 4: 1})
+    assert list(rest.feature_names_in_) == list("acdfg")
+    assert not hasattr(condition(model, neurons={1: 0}), "feature_names_in_")
+
+
 def probabilities(model, states):
     log_p = -model.free_energy(states)
     p = np.exp(log_p - log_p.max())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crbm_lite.files import whole
 from crbm_lite.files.whole import cache_folder, one_process_at_a_time, write_whole
 
 
@@ -87,6 +88,23 @@ def test_a_second_process_waits_until_the_first_is_done_or_dead(tmp_path):
         holder.kill()
         thread.join(60)
     assert entered.is_set() and not lock.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock there")
+def test_a_long_wait_is_told_with_the_process_that_makes_the_file(tmp_path, monkeypatch):
+    """The word comes before the wait ends: whoever hears it frees the lock."""
+    monkeypatch.setattr(whole, "_SILENT_S", 0.1)
+    with held_by_another_process(tmp_path / "file.lock") as holder:
+        (tmp_path / "file.lock").write_text("4711")
+        heard = []
+        monkeypatch.setattr(
+            whole.warnings, "warn", lambda text, **_: heard.append(text) or holder.kill()
+        )
+        with one_process_at_a_time(tmp_path / "file"):
+            owner = (tmp_path / "file.lock").read_text().strip()
+    (text,) = heard
+    assert f"{tmp_path / 'file'} is being made by process 4711" in text
+    assert owner == str(os.getpid())
 
 
 def test_a_lock_that_was_removed_while_we_waited_is_taken_anew(tmp_path, monkeypatch):

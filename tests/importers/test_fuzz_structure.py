@@ -27,7 +27,10 @@ CASES = {
     "retina.h5": (samples.write_retina, import_recording, damage.damage_hdf5, 300),
     "caiman.hdf5": (samples.write_caiman, lambda p: import_recording(p, **samples.HALF),
                     damage.damage_hdf5, 500),
-    # NWB is left to test_fuzz.py: over hundreds of files pynwb keeps gigabytes
+    "mine.nwb": (samples.write_nwb, lambda p: import_recording(p, bin_s=0.4),
+                 damage.damage_hdf5, 200),
+    "rois.nwb": (samples.write_nwb_of_rois, lambda p: import_recording(p, **samples.HALF),
+                 damage.damage_hdf5, 200),
     "model.h5": (samples.write_model, CRBM.load, damage.damage_hdf5, 300),
     "mine.npz": (samples.write_npz, lambda p: import_recording(p, **ALL), damage.damage_npz, 600),
     "5.mat": (samples.write_mat5, lambda p: import_recording(p, **ALL), damage.damage_matlab5, 700),

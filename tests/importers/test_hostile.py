@@ -19,6 +19,7 @@ from crbm_lite.importers.numpy_file import import_numpy
 from crbm_lite.importers.published import import_published
 from crbm_lite.importers.spike_times import import_spike_times, recording_from_spike_times
 from crbm_lite.recordings.files import Recording, RecordingError
+from tests.importers import sample_files as samples
 
 SPIKES = (np.random.default_rng(0).random((30, 4)) < 0.3).astype(np.uint8)
 
@@ -294,3 +295,25 @@ def test_sums_that_leave_the_numbers_are_named(tmp_path):
     np.save(path, np.full((3, 2), 1e308))
     with pytest.raises(RecordingError, match="too large for events"):
         import_numpy(path, rate_hz=2.0, amplitude_fraction=0.5)
+
+
+@pytest.mark.parametrize("what", ["soft", "hard", "external", "two groups", "declared"])
+def test_what_pynwb_would_follow_without_end(what, tmp_path):
+    """A circle of links, or a small part that declares 8 GB and holds none."""
+    path = tmp_path / "mine.nwb"
+    samples.write_nwb(path)
+    with h5py.File(path, "r+") as file:
+        if what == "soft":
+            file["units/back"] = h5py.SoftLink("/")
+        elif what == "hard":
+            file["units/back"] = file["units"]
+        elif what == "external":
+            file["units/back"] = h5py.ExternalLink(path.name, "/")
+        elif what == "two groups":
+            file["general/there"], file["units/back"] = file["units"], file["general"]
+        else:
+            del file["timestamps_reference_time"]
+            file.create_dataset("timestamps_reference_time", (10**9,), "i8", chunks=(30_000,))
+    message = "asks for 8.0 GB" if what == "declared" else "leads back to a group that holds it"
+    with pytest.raises(RecordingError, match=f"mine.nwb: key .*{message}"):
+        import_recording(path, bin_s=0.4)

@@ -76,6 +76,26 @@ def test_a_truncated_entry_is_trained_anew(spikes, tmp_path, count_fits):
     assert len(count_fits) == 2
 
 
+def test_a_file_under_the_key_of_another_run_is_not_returned(spikes, tmp_path, count_fits):
+    """It has the same hyperparameters and the same size: only the key tells that it is another."""
+    cached_fit(MODEL, spikes, tmp_path)
+    (path,) = tmp_path.iterdir()
+    flipped = spikes[::-1].copy()
+    copy = tmp_path / f"{model_key(MODEL, flipped)}.h5"
+    copy.write_bytes(path.read_bytes())
+    again = cached_fit(MODEL, flipped, tmp_path)
+    assert len(count_fits) == 2
+    np.testing.assert_array_equal(again.weights_, clone(MODEL).fit(flipped).weights_)
+    cached_fit(MODEL, flipped, tmp_path)  # the copy has been replaced
+    assert len(count_fits) == 3  # one of them is the comparison's
+
+
+def test_a_model_that_was_saved_by_hand_is_no_cached_run(spikes, tmp_path, count_fits):
+    clone(MODEL).fit(spikes).save(tmp_path / f"{model_key(MODEL, spikes)}.h5")
+    cached_fit(MODEL, spikes, tmp_path)
+    assert len(count_fits) == 2
+
+
 def test_of_two_that_want_the_same_model_one_trains(spikes, tmp_path, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
     training, waiting = threading.Event(), threading.Event()

@@ -82,6 +82,25 @@ def test_columns_of_a_table_are_names():
     assert list(columns.get_feature_names_out()) == ["c__crbm0", "c__crbm1"]
 
 
+def test_numbers_of_columns_are_names_as_texts():
+    """The numbers that a sorter gave, say; columns 0, 1, ... are only counted."""
+    pandas = pytest.importorskip("pandas")
+    sorted_units = pandas.DataFrame(SPIKES, columns=[17, 4, 8, 99, 3, 21])
+    counted = pandas.DataFrame(SPIKES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model, plain = CRBM(**OPTIONS).fit(sorted_units), CRBM(**OPTIONS).fit(counted)
+    assert list(model.feature_names_in_) == ["17", "4", "8", "99", "3", "21"]
+    model.transform(Recording(SPIKES, rate_hz=2.0, names=(17, 4, 8, 99, 3, 21)))
+    for fitted, table in ((model, sorted_units[[4, 17, 8, 99, 3, 21]]),
+                          (plain, counted[[1, 0, 2, 3, 4, 5]])):  # fmt: skip
+        with pytest.raises(SpikesError, match="another order"):
+            fitted.transform(table)
+    with pytest.raises(SpikesError, match="other neurons"):
+        model.transform(sorted_units.rename(columns={21: 22}))
+    plain.transform(sorted_units)  # numbers that say nothing on the order of the model
+
+
 def test_the_file_keeps_the_names(model, tmp_path):
     loaded = CRBM.load(model.save(tmp_path / "m.h5"))
     assert list(loaded.feature_names_in_) == list(NAMES)

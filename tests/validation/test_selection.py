@@ -151,6 +151,35 @@ def test_a_run_that_raises_does_not_lose_the_others(tmp_path, n_jobs):
     assert grid_search(MODEL, recordings, *arguments, validation=SHORT).n_computed == 0
 
 
+class Deadly(CRBM):
+    """Its worker is killed, once at one seed and always at another, as by want of memory."""
+
+    def fit(self, v, **options):
+        once = os.path.join(os.environ["DEADLY"], "once")
+        if self.random_state == 7 or (self.random_state == 1 and not os.path.exists(once)):
+            if self.random_state == 1:
+                open(once, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().fit(v, **options)
+
+
+def test_a_killed_worker_costs_the_runs_that_kill_it_and_no_others(tmp_path, monkeypatch):
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown()  # workers of an earlier test would not see the variable
+    monkeypatch.setenv("DEADLY", str(tmp_path))
+    model = Deadly(**MODEL.get_params())
+    arguments = (model, RECORDING, [2], [0.01])
+    with (
+        pytest.warns(UserWarning, match="a worker was killed, .*, seed 7"),
+        pytest.raises(RunsFailed, match=r"1 of 3 runs failed.*seed 7: its worker was killed twice"),
+    ):
+        grid_search(*arguments, [0, 1, 7], tmp_path / "grid", validation=SHORT, n_jobs=2)
+    left = grid_search(*arguments, [0, 1], tmp_path / "grid", validation=SHORT)
+    assert (left.n_computed, [run.seed for run in left.runs]) == (0, [0, 1])
+    assert list(tmp_path.glob("grid/*.running")) == []
+
+
 def test_a_full_disk_ends_a_search_at_once(tmp_path, monkeypatch):
     def full(*_):
         tried.append(1)

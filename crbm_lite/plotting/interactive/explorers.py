@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_array, as_numbers
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.measures import correlations_of_columns
@@ -136,7 +137,7 @@ def penalty_path(
             f"models has l1 {penalties} and shapes {sorted(shapes)}: give two or more of the same "
             "sizes, in increasing order of l1"
         )
-    scores = np.asarray(scores)
+    scores = as_array(scores, "scores")
     if scores.shape != (len(models),) or scores.dtype.kind not in "fiu" or np.isinf(scores).any():
         raise ValueError(
             f"scores has shape {scores.shape}, dtype {scores.dtype}: give {len(models)} finite "
@@ -222,7 +223,7 @@ def selection_surface(
     score: largest at M = 4, λ = 0.01, where it is 0.80
     """
     shape = (len(n_hidden), len(l1))
-    stack = [np.asarray(surface, np.float64) for surface in surfaces.values()]
+    stack = [as_numbers(surface, f"surface {name}") for name, surface in surfaces.items()]
     if not stack or any(s.shape != shape for s in stack):
         raise ValueError(
             f"surfaces has shapes {[s.shape for s in stack]}: give one or more of shape {shape}"

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.assemblies.members import regional_occupancy
+from crbm_lite.checks.arguments import as_numbers
 
 __all__ = ["Scene", "Selection", "brain_outline"]
 
@@ -176,7 +177,7 @@ def brain_outline(coordinates: np.ndarray, n_sections: int = 8) -> np.ndarray:
     from contourpy import contour_generator
     from scipy.ndimage import gaussian_filter, map_coordinates
 
-    places = np.asarray(coordinates, dtype=np.float64)
+    places = as_numbers(coordinates, "coordinates")
     low, high = places.min(axis=0), places.max(axis=0)
     n_sections = min(n_sections, max(len(places) // 400, 1)) if high[2] > low[2] else 1
     edges = np.linspace(low[2], high[2], n_sections + 1)

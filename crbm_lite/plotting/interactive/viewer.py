@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_rate_hz, as_text
+from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text
 from crbm_lite.checks.arrays import (
     check_unique,
     finite_places,
@@ -114,7 +114,8 @@ def view_assemblies(
     names = neuron_names(names, len(weights))
     unit = as_text(coordinate_unit, "coordinate_unit", 'a unit, such as "um"')
     rate_hz = as_rate_hz(rate_hz)
-    activity = np.empty((0, weights.shape[1])) if activity is None else np.asarray(activity)
+    activity = np.empty((0, weights.shape[1])) if activity is None else activity
+    activity = as_array(activity, "activity")
     fits = activity.ndim == 2 and activity.shape[1] == weights.shape[1]
     if not fits or activity.dtype.kind not in "fiub":
         raise ValueError(
