@@ -2,7 +2,7 @@
 
 Runs of `CRBM()` ("automatic") stand against the median over seeds of the best setting by hand, and
 their worst seed counts. nRMSE below 0 count as 0. A statistic without a scale is compared by its
-RMSE, which may be 5 % larger than that of the best setting or of the training data.
+RMSE over that of the training data, which may be 5 % above that of the best setting, or above 1.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def hand_runs(found: dict[str, dict]) -> dict[str, dict]:
 def excess(runs: list[dict], best: list[dict], name: str) -> tuple[float, float]:
     """How far the worst run is above the best setting in one statistic, and what is allowed."""
     x, y = ([run["statistics"][name] for run in of] for of in (runs, best))
-    if not all(s["has_scale"] for s in y):
-        reference = max(np.median([s["rmse"] for s in y]), y[0]["rmse_optimal"])
-        return max(s["rmse"] for s in x) / reference - 1.0, MOST_RMSE - 1.0
+    if not all(s["has_scale"] for s in x + y):
+        ratio, reference = ([s["rmse"] / s["rmse_optimal"] for s in of] for of in (x, y))
+        return max(ratio) / max(float(np.median(reference)), 1.0) - 1.0, MOST_RMSE - 1.0
     reference = max(float(np.median([s["nrmse"] for s in y])), 0.0)
     worst = max(x, key=lambda s: np.nan_to_num(s["nrmse"], nan=np.inf))
     return worst["nrmse"] - reference, max(MOST_NRMSE, np.nan_to_num(worst["nrmse_error"]))

@@ -135,6 +135,13 @@ class TestBars:
         undetermined = run(1.0, 0.02, 10.0, verdict="undetermined")
         assert self.passed(undetermined)["automatic: verdict"]
 
+    def test_without_a_scale_the_rmse_over_that_of_the_training_data_counts(self):
+        for rmse, good in ((1.04, True), (1.06, False)):
+            found = run(2.0, nrmse=9.0)
+            for score in found["statistics"].values():
+                score |= {"has_scale": False, "rmse": 3 * rmse, "rmse_optimal": 3.0}
+            assert self.passed(found)["automatic: nRMSE hh"] == good
+
     def test_planted_assemblies_against_the_best_rival(self):
         rivals = {"NMF, seed 0": {"n_found": 5, "mean_r": 0.6},
                   "ICA, seed 0": {"n_found": 4, "mean_r": 0.7}}  # fmt: skip
