@@ -1,4 +1,7 @@
-"""Run every benchmark; what is stored with its own key or row is not computed again."""
+"""Run every benchmark but `benchmarks.any_recording`, which takes many hours.
+
+What is stored with its own key or row is not computed again.
+"""
 
 import warnings
 

@@ -14,22 +14,47 @@ from dataclasses import dataclass
 def run(main: Callable[..., object]) -> None:
     """Call ``main`` with the words of the command line, of the types of its parameters.
 
-    Warnings, such as those of models that have not converged, are left to the tables.
+    A parameter that has to be named takes one word, after ``--name``. Warnings, such as those of
+    models that have not converged, are left to the tables.
     """
     warnings.simplefilter("ignore")
     parameters = list(inspect.signature(main, eval_str=True).parameters.values())
-    arguments = []
-    for word in sys.argv[1:]:
+    options = {f"--{p.name}": p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    parameters = [p for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    arguments, named, words = [], {}, iter(sys.argv[1:])
+    for word in words:
+        if word in options:
+            named[options[word].name] = _value(next(words, ""), options[word])
+            continue
         if not parameters:
             raise SystemExit(f"{word}: one argument too many\n\n{inspect.getmodule(main).__doc__}")
-        kind = parameters[0].annotation
-        try:
-            arguments.append(kind(word))
-        except ValueError:
-            raise SystemExit(f"{word}: give {kind.__name__} for {parameters[0].name}") from None
+        arguments.append(_value(word, parameters[0]))
         if parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
             del parameters[0]
-    main(*arguments)
+    main(*arguments, **named)
+
+
+def _value(word: str, parameter: inspect.Parameter) -> object:
+    kind = parameter.annotation
+    try:
+        return kind(word)
+    except ValueError:
+        raise SystemExit(f"{word}: give {kind.__name__} for {parameter.name}") from None
+
+
+class Names(tuple[str, ...]):
+    """Names with commas between them: ``larva,dev small``."""
+
+    def __new__(cls, text: str) -> Names:
+        return super().__new__(cls, filter(None, map(str.strip, text.split(","))))
+
+
+class Seeds(tuple[int, ...]):
+    """Seeds from the first to the last: ``0-4``, or one alone: ``3``."""
+
+    def __new__(cls, text: str) -> Seeds:
+        first, _, last = text.partition("-")
+        return super().__new__(cls, range(int(first), int(last or first) + 1))
 
 
 @dataclass

@@ -9,6 +9,7 @@ from .larva_recording import calcium_traces as calcium_traces
 from .larva_recording import simulate_recording as simulate_recording
 from .planted import draw_spikes as draw_spikes
 from .planted import draw_states as draw_states
+from .planted import draw_turns as draw_turns
 from .planted import plant_recording as plant_recording
 from .planted import shift_to_activity as shift_to_activity
 from .projections import draw_excitability as draw_excitability

@@ -33,13 +33,14 @@ from crbm_lite.simulation.larva import (
     plant_structure,
     sample_positions,
 )
-from crbm_lite.simulation.planted import draw_spikes, draw_states, shift_to_activity
+from crbm_lite.simulation.planted import draw_spikes, draw_states, draw_turns, shift_to_activity
 from crbm_lite.simulation.projections import draw_excitability, plan_projections
 
 __all__ = ["calcium_traces", "simulate_recording"]
 
 _EFFECT = (1.8, 2.8)  # log-odds that an active assembly adds to a member
 _CROSS_EFFECT = (-2.0, -1.0)  # what it adds to the members of its antiphasic partner
+_PAUSE_S = 2.0  # between the turns of the antiphasic pair
 
 
 def simulate_recording(
@@ -277,13 +278,7 @@ def _draw_plan_states(
     inactive = np.maximum(1.0, [p.inactive_s for p in plans] * tempo)
     states = draw_states(n_frames, active, inactive, rng)
     pair = [k for k, plan in enumerate(plans) if plan.kind == "antiphasic"]
-    if not pair:
-        return states
-    states[:, pair] = False
-    frame, turn = 0, int(rng.integers(2))
-    while frame < n_frames:
-        dwell = max(1, round(rng.gamma(4.0, plans[pair[0]].active_s / 4.0) * rate_hz))
-        states[frame : frame + dwell, pair[turn]] = True
-        frame += dwell + int(rng.geometric(min(1.0, 1 / (2.0 * rate_hz))))
-        turn = 1 - turn
+    if pair:
+        active_frames = plans[pair[0]].active_s * rate_hz
+        states[:, pair] = draw_turns(n_frames, active_frames, _PAUSE_S * rate_hz, rng)
     return states

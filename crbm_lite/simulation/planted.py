@@ -16,7 +16,7 @@ from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.ground_truth import GroundTruth
 
-__all__ = ["draw_spikes", "draw_states", "plant_recording", "shift_to_activity"]
+__all__ = ["draw_spikes", "draw_states", "draw_turns", "plant_recording", "shift_to_activity"]
 
 
 def draw_states(
@@ -53,6 +53,41 @@ def draw_states(
             states[frame : frame + dwell, k] = state
             frame += dwell
             state = not state
+    return states
+
+
+def draw_turns(
+    n_frames: int, active_frames: float, pause_frames: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw the states of an antiphasic pair: one is active, then neither, then the other.
+
+    Parameters
+    ----------
+    n_frames : int
+    active_frames : float
+        Mean time that one of them is active, gamma-distributed with shape 4.
+    pause_frames : float
+        Mean time between, geometric; a pause has one frame at least.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (T, 2) bool
+        At most one is active in a frame.
+
+    Examples
+    --------
+    >>> states = draw_turns(1000, 20.0, 5.0, np.random.default_rng(0))
+    >>> bool(states.all(axis=1).any()), bool(0.3 < states[:, 0].mean() < 0.5)
+    (False, True)
+    """
+    states = np.zeros((n_frames, 2), dtype=bool)
+    frame, turn = 0, int(rng.integers(2))
+    while frame < n_frames:
+        dwell = max(1, round(rng.gamma(4.0, active_frames / 4.0)))
+        states[frame : frame + dwell, turn] = True
+        frame += dwell + int(rng.geometric(min(1.0, 1.0 / pause_frames)))
+        turn = 1 - turn
     return states
 
 
@@ -111,6 +146,34 @@ def _deal(candidates: np.ndarray, sizes: np.ndarray, rng: np.random.Generator) -
     return members
 
 
+def _deal_overlapping(
+    candidates: np.ndarray, sizes: np.ndarray, overlap: float, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Deal out members, of whom a share belongs to one other assembly, drawn at random."""
+    shared = np.round(overlap * sizes).astype(np.int64)
+    if 2 * shared.max() > shared.sum():
+        raise ValueError(
+            f"overlap is {overlap} for assemblies of {sizes.tolist()} neurons: give more of them, "
+            "or sizes that are more alike, so that each finds others to share with"
+        )
+    places = rng.permutation(np.repeat(np.arange(sizes.size), shared))
+    pairs = places[: places.size // 2 * 2].reshape(-1, 2)
+    while (alone := np.flatnonzero(pairs[:, 0] == pairs[:, 1])).size:
+        swapped = [alone[0], rng.integers(len(pairs))]  # no neuron is twice in one assembly
+        pairs[swapped, 1] = pairs[swapped[::-1], 1]
+    own = sizes - np.bincount(pairs.ravel(), minlength=sizes.size)
+    n_needed = len(pairs) + own.sum()
+    if n_needed > candidates.size:
+        raise ValueError(
+            f"overlap is {overlap}: the assemblies need {n_needed} neurons and {candidates.size} "
+            "may belong to one: give more neurons, or fewer or smaller assemblies"
+        )
+    neurons = np.split(candidates[:n_needed], [len(pairs)])
+    rows = np.concatenate([neurons[0], neurons[0], neurons[1]])
+    columns = np.concatenate([*pairs.T, np.repeat(np.arange(sizes.size), own)])
+    return [np.sort(rows[columns == k]) for k in range(sizes.size)]
+
+
 def plant_recording(
     n_neurons: int = 2000,
     n_assemblies: int = 20,
@@ -125,13 +188,15 @@ def plant_recording(
     inactive_s: float = 24.0,
     effect_range: tuple[float, float] = (1.7, 2.7),
     base_sd: float = 0.3,
+    overlap: float | None = None,
+    antiphasic: bool = False,
 ) -> Recording:
     """Simulate a recording with planted, overlapping assemblies.
 
     Every neuron that may belong to an assembly is dealt to one first, as long as there are places.
     The places that are left are filled at random, so assemblies overlap: a neuron has
     n_assemblies * mean size / (n_neurons - n_unassigned) memberships on average (by default 1.5,
-    from 1 to about 5).
+    from 1 to about 5). With ``overlap`` a neuron has two at most, and how many have two is given.
 
     With the defaults the true probabilities reach a median nLLH of about 0.13 (Eq. 18, last 30 % of
     the frames, all neurons). No model can do better.
@@ -155,6 +220,13 @@ def plant_recording(
         What an active assembly adds to the log-odds of a spike of a member, drawn uniformly.
     base_sd : float
         Standard deviation of the log-odds at rest across neurons.
+    overlap : float in [0, 1], optional
+        Share of the members of every assembly that belong to one other assembly as well (rounded;
+        one place of all is lost where the shared ones are odd in number). The assemblies then need
+        n_assemblies * mean size * (1 - overlap / 2) neurons. By default see above.
+    antiphasic : bool
+        Whether the first two assemblies take turns (`draw_turns`): each is active for `active_s`
+        on average, and pauses of a quarter of that lie between.
 
     Returns
     -------
@@ -164,7 +236,7 @@ def plant_recording(
     Raises
     ------
     ValueError
-        If a number is out of its range or an assembly would need more neurons than there are.
+        If a number is out of its range or the assemblies would need more neurons than there are.
 
     Examples
     --------
@@ -195,11 +267,18 @@ def plant_recording(
     for name, value in (("active_s", active_s), ("inactive_s", inactive_s)):
         if not value * rate_hz >= 1:
             raise ValueError(f"{name} is {value}: give at least {1 / rate_hz:g} s, one frame")
+    if not (overlap is None or 0 <= overlap <= 1):
+        raise ValueError(f"overlap is {overlap}: give a share from 0 to 1, or None")
+    if antiphasic and n_assemblies < 2:
+        raise ValueError(f"n_assemblies is {n_assemblies}: an antiphasic pair needs two")
     rng = np.random.default_rng(random_state)
 
     candidates = rng.permutation(n_neurons)[:n_candidates]
     sizes = rng.integers(low, high + 1, size=n_assemblies)
-    members = _deal(candidates, sizes, rng)
+    if overlap is None:
+        members = _deal(candidates, sizes, rng)
+    else:
+        members = _deal_overlapping(candidates, sizes, overlap, rng)
     rows = np.concatenate(members)
     columns = np.repeat(np.arange(n_assemblies), sizes)
     values = rng.uniform(*effect_range, size=rows.size)
@@ -211,6 +290,8 @@ def plant_recording(
         np.full(n_assemblies, inactive_s * rate_hz),
         rng,
     )
+    if antiphasic:
+        states[:, :2] = draw_turns(n_frames, active_s * rate_hz, active_s * rate_hz / 4, rng)
     base = rng.normal(0.0, base_sd, size=n_neurons)
     base = shift_to_activity(base, effects, states, rng.uniform(*activity_range))
     truth = GroundTruth(
@@ -218,7 +299,7 @@ def plant_recording(
         effects,
         states,
         names=tuple(f"assembly {k}" for k in range(n_assemblies)),
-        kinds=("planted",) * n_assemblies,
+        kinds=("antiphasic",) * (2 * antiphasic) + ("planted",) * (n_assemblies - 2 * antiphasic),
     )
     spikes = draw_spikes(truth, rng)
     return Recording(

@@ -22,6 +22,22 @@ def test_words_become_arguments_of_the_right_type(monkeypatch, words, expected):
     assert called == [expected] and type(called[0][0]) is int
 
 
+def test_named_parameters_take_the_word_after_their_name(monkeypatch):
+    called = []
+
+    def main(*words: str, names: command.Names = (), seeds: command.Seeds = (0,)) -> None:
+        called.append((words, names, seeds))
+
+    words = ["benchmark", "--names", "larva, dev small", "first", "--seeds", "1-3"]
+    monkeypatch.setattr(sys, "argv", words)
+    command.run(main)
+    assert called == [(("first",), ("larva", "dev small"), (1, 2, 3))]
+    assert command.Seeds("2") == (2,)
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--seeds", "all"])
+    with pytest.raises(SystemExit, match="all: give Seeds for seeds"):
+        command.run(main)
+
+
 def test_wrong_words_are_named(monkeypatch):
     def main(n_seeds: int = 20) -> None:
         raise AssertionError

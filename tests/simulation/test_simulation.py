@@ -94,8 +94,9 @@ def test_states_are_markov_chains_of_the_given_dwell_times():
     assert np.mean(starts) == pytest.approx(0.25, abs=0.05)  # stationary from the first frame
 
 
-def test_spikes_have_the_true_probabilities():
-    truth = plant_recording(50, 3, size_range=(10, 20), n_frames=40, n_unassigned=5).truth
+@pytest.mark.parametrize("options", [{}, {"overlap": 0.5, "antiphasic": True, "base_sd": 1.0}])
+def test_spikes_have_the_true_probabilities(options):
+    truth = plant_recording(50, 3, (10, 15), n_frames=40, n_unassigned=5, **options).truth
     rng = np.random.default_rng(1)
     mean = np.mean([draw_spikes(truth, rng) for _ in range(2000)], axis=0)
     p = truth.probability()
@@ -145,9 +146,47 @@ class TestPlanted:
         a = plant_recording(random_state=np.random.default_rng(3))
         np.testing.assert_array_equal(a.spikes, planted.spikes)
 
+    @pytest.mark.parametrize("overlap", [0.0, 0.13, 0.5, 1.0])
+    def test_a_share_of_every_assembly_is_shared_with_one_other(self, overlap):
+        truth = plant_recording(
+            900, 12, size_range=(30, 70), n_frames=10, n_unassigned=20, overlap=overlap
+        ).truth
+        sizes = truth.membership.sum(axis=0)
+        assert 30 <= sizes.min() < sizes.max() <= 70
+        n_memberships = truth.membership.sum(axis=1)
+        assert n_memberships.max() <= 2
+        shared = truth.membership[n_memberships == 2].sum(axis=0)
+        lost = np.round(overlap * sizes) - shared
+        assert set(lost) <= {0, 1} and lost.sum() == np.round(overlap * sizes).sum() % 2
+        assert truth.unassigned.size == 900 - (n_memberships > 0).sum() >= 20
+
+    def test_two_assemblies_of_one_size_can_share_all(self):
+        membership = plant_recording(
+            50, 2, size_range=(20, 20), n_frames=10, n_unassigned=30, overlap=1.0
+        ).truth.membership
+        np.testing.assert_array_equal(membership[:, 0], membership[:, 1])
+
+    def test_an_antiphasic_pair_takes_turns(self):
+        recording = plant_recording(
+            200, 4, (30, 40), 20_000, 20, overlap=0.2, antiphasic=True, active_s=8.0
+        )
+        left, right, *others = recording.truth.states.T
+        assert not (left & right).any()
+        assert np.corrcoef(left, right)[0, 1] < -0.5
+        assert abs(np.corrcoef(others)[0, 1]) < 0.1
+        for state in (left, right):
+            assert state.mean() == pytest.approx(8 / (2 * (8 + 2)), rel=0.05)
+            assert dwells(state)[0].mean() / recording.rate_hz == pytest.approx(8.0, rel=0.1)
+        assert recording.truth.kinds == ("antiphasic", "antiphasic", "planted", "planted")
+
     @pytest.mark.parametrize(
         ("change", "message"),
         [
+            ({"overlap": -0.1}, "overlap is -0.1"),
+            ({"overlap": 1.1}, "overlap is 1.1"),
+            ({"overlap": 0.5, "n_assemblies": 1}, "sizes that are more alike"),
+            ({"overlap": 0.1, "n_assemblies": 30}, "may belong to one"),
+            ({"antiphasic": True, "n_assemblies": 1}, "needs two"),
             ({"n_neurons": 0}, "n_neurons is 0"),
             ({"n_assemblies": 0}, "n_assemblies is 0"),
             ({"n_frames": 0}, "n_frames is 0"),
