@@ -194,11 +194,13 @@ def _propose(cumulative, key):
 
 
 @parallel_njit(error_model="numpy")
-def _propose_jumps(proposal, potential, scale, n_chains, key, h, offers):
+def _propose_jumps(jumping, proposal, potential, scale, n_chains, key, h, offers):
     """Draw the offers of a sweep.
 
     Parameters
     ----------
+    jumping : bool (M,)
+        The units that get offers; those of the others are left undefined.
     proposal : Proposal
     potential : tuple of four float64 (M,), see Eq. 13
     scale : float
@@ -212,6 +214,8 @@ def _propose_jumps(proposal, potential, scale, n_chains, key, h, offers):
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
     value, step, log_ratio = offers
     for mu in prange(h.shape[0]):
+        if not jumping[mu]:
+            continue
         gp, gm, tp, tm = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
         for c in range(h.shape[1]):
             old = np.float64(h[mu, c])
@@ -295,11 +299,12 @@ def _add_log_gain(odds, neurons, weights, first, last, step, largest, log_ratio,
 
 
 @parallel_njit(error_model="numpy", fastmath={"contract", "nsz"})
-def _accept_jumps(fields, columns, scale, n_chains, key, offers, h, odds, n_accepted):
+def _accept_jumps(jumping, fields, columns, scale, n_chains, key, offers, h, odds, n_accepted):
     """Make every offer to its hidden unit and chain, in the order of the units.
 
     Parameters
     ----------
+    jumping : bool (M,)
     fields : float32 (N,)
     columns : PackedColumns
     scale, n_chains, key, offers : as in ``_propose_jumps``
@@ -329,7 +334,7 @@ def _accept_jumps(fields, columns, scale, n_chains, key, offers, h, odds, n_acce
         for mu in range(n_hidden):
             n_accepted[block, mu] = 0
             first, last = starts[mu], starts[mu + 1]
-            if first == last:
+            if first == last or not jumping[mu]:
                 continue
             step[:] = steps[mu, lane : lane + n_lanes]
             log_ratio = log_ratios[mu, lane : lane + n_lanes]
@@ -360,6 +365,7 @@ def blocks_of_chains(n_padded: int, n_threads: int) -> int:
 
 
 def jump_sweep(
+    jumping: np.ndarray,
     fields: np.ndarray,
     columns: PackedColumns,
     proposal: Proposal,
@@ -370,10 +376,12 @@ def jump_sweep(
     h: np.ndarray,
     odds: np.ndarray,
 ) -> np.ndarray:
-    """Offer every hidden unit of every chain one jump, in the order of the units.
+    """Offer one jump to those hidden units of every chain that jump, in the order of the units.
 
     Parameters
     ----------
+    jumping : ndarray of bool, shape (M,)
+        The units that jump. They do not depend on the state of the chains within a sweep.
     fields : ndarray of float32, shape (N,)
     columns : PackedColumns
     proposal : Proposal
@@ -393,6 +401,6 @@ def jump_sweep(
     """
     offers = _Offers(np.empty_like(h), np.empty_like(h), np.empty(h.shape))
     n_accepted = np.zeros((len(odds), len(h)), np.int64)
-    _propose_jumps(proposal, tuple(potential), scale, n_chains, key, h, offers)
-    _accept_jumps(fields, columns, scale, n_chains, key, offers, h, odds, n_accepted)
+    _propose_jumps(jumping, proposal, tuple(potential), scale, n_chains, key, h, offers)
+    _accept_jumps(jumping, fields, columns, scale, n_chains, key, offers, h, odds, n_accepted)
     return n_accepted.sum(axis=0)

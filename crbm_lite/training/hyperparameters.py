@@ -53,7 +53,7 @@ class Schedule:
     batch_size: int
     n_chains: int
     n_gibbs: int
-    jump_every: int
+    jump_every: int | str
     l1: float
     learning_rate: float
     final_learning_rate: float
@@ -111,6 +111,15 @@ def _check_number(name: str, value: object, most: float, *, zero: bool) -> None:
         raise HyperparameterError(f"{name} is {value!r}: give a number {least} to {most:g}")
 
 
+def _check_jump_every(value: object) -> None:
+    is_auto = isinstance(value, str) and value == "auto"
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_auto and not (is_integer and 0 <= value <= _MOST):
+        raise HyperparameterError(
+            f"jump_every is {value!r}: give 'auto' or an integer from 0 to {_MOST}"
+        )
+
+
 def checked_schedule(estimator: object) -> Schedule:
     """Check an estimator's hyperparameters and return its schedule.
 
@@ -127,7 +136,7 @@ def checked_schedule(estimator: object) -> Schedule:
     for name in _FROM_ONE:
         _check_integer(name, getattr(estimator, name), 1)
     _check_integer("n_chains", estimator.n_chains, 2)
-    _check_integer("jump_every", estimator.jump_every, 0)
+    _check_jump_every(estimator.jump_every)
     for name in _SHARES:
         _check_number(name, getattr(estimator, name), 1.0, zero=True)
     _check_number("learning_rate", estimator.learning_rate, 1.0, zero=False)
