@@ -37,6 +37,17 @@ from crbm_lite.training.hyperparameters import BACKENDS, checked_schedule
 
 __all__ = ["left_alone", "train"]
 
+
+class _JumpEvery(click.ParamType):
+    """An integer, or a word that the model judges."""
+
+    name = "auto or integer"
+
+    def convert(self, value: object, param: object, ctx: object) -> object:
+        text = str(value)
+        return int(text) if text.isdecimal() else text
+
+
 # A bar is drawn ten times a second on a screen; a night of that is too much for a log.
 _SECONDS_IN_A_LOG = "10"
 
@@ -88,7 +99,11 @@ class NumberOrAuto(click.ParamType):
 @click.option("--learning-rate", default=5e-3, show_default=True)
 @click.option("--final-learning-rate", default=1e-4, show_default=True)
 @click.option(
-    "--jump-every", default=3, show_default=True, help="Gibbs steps between two sweeps of jumps."
+    "--jump-every",
+    default="auto",
+    show_default=True,
+    type=_JumpEvery(),
+    help="Gibbs steps between two sweeps of jumps, or auto.",
 )
 @click.option("--refit", default=0.0, show_default=True, help="Share of updates without penalty.")
 @click.option("--average-from", default=0.5, show_default=True, help="Share of the updates.")

@@ -30,6 +30,9 @@ from .left_out import mean_v_given_others as mean_v_given_others
 from .partition import MAX_EXACT_NEURONS as MAX_EXACT_NEURONS
 from .partition import all_states as all_states
 from .partition import log_partition_ais as log_partition_ais
+from .persistence import UPDATES_OF_A_LOOK as UPDATES_OF_A_LOOK
+from .persistence import begin_watch as begin_watch
+from .persistence import watched as watched
 from .random_numbers import hash32 as hash32
 from .random_numbers import hash64 as hash64
 from .random_numbers import uniform01 as uniform01

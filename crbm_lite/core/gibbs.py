@@ -26,6 +26,7 @@ from crbm_lite.core.sample_visible import (
 
 __all__ = ["GibbsChains"]
 
+_AUTO_JUMP_EVERY = 3  # steps
 _DENSE_ABOVE = 0.25  # density of W from which reading it whole beats reading its packed rows
 
 
@@ -37,9 +38,10 @@ class GibbsChains:
     n_neurons, n_hidden, n_chains : int
     seed : int
         The 64-bit seed of the random numbers.
-    jump_every : int, default 3
-        The number of steps from one sweep of jumps (`crbm_lite.core.jumps`) to the next; 0 for
-        none.
+    jump_every : int or "auto", default 3
+        The number of steps from one sweep of jumps (`crbm_lite.core.jumps`) to the next, in which
+        all units jump; 0 for none. "auto" sweeps every third step, for the units that `jumping`
+        names; at first it names none.
 
     Attributes
     ----------
@@ -49,12 +51,15 @@ class GibbsChains:
         The weights that are not zero.
     partial_input : ndarray of float32, shape (tiles, n_chains, M)
         Each tile's part of the hidden inputs of ``v``.
+    jumping : ndarray of bool, shape (M,)
+        The units that jump. Where there is none, no sweep is made. Any choice is exact that does
+        not follow from the present state of these chains.
     n_accepted : ndarray of int64, shape (M,)
         The number of jumps that each unit accepted in the last sweep.
     """
 
     def __init__(
-        self, n_neurons: int, n_hidden: int, n_chains: int, seed: int, jump_every: int = 3
+        self, n_neurons: int, n_hidden: int, n_chains: int, seed: int, jump_every: int | str = 3
     ) -> None:
         self.n_chains = n_chains
         self.seed = np.uint64(seed)
@@ -72,7 +77,8 @@ class GibbsChains:
             np.empty(n_neurons * n_hidden, np.uint16),
             np.empty(n_neurons * n_hidden, np.float32),
         )
-        self.jump_every = jump_every
+        self.jump_every = _AUTO_JUMP_EVERY if jump_every == "auto" else jump_every
+        self.jumping = np.full(n_hidden, jump_every not in (0, "auto"))
         self.proposal_counts = jumps.empty_counts(n_hidden)
         self._proposal = jumps.proposal_given_counts(self.proposal_counts)
         n_blocks = jumps.blocks_of_chains(padded, get_num_threads())
@@ -112,6 +118,7 @@ class GibbsChains:
         shape = (self.n_neurons, self.n_hidden, self.n_chains + len(v))
         joined = GibbsChains(*shape, seed, self.jump_every)
         joined.packed_rows = self.packed_rows
+        joined.jumping[:] = self.jumping
         joined.proposal_counts[:] = self.proposal_counts
         joined._proposal = self._proposal
         joined.set_spikes(np.concatenate([self.spikes(), v]))
@@ -186,7 +193,7 @@ class GibbsChains:
             sample_v, w = sample_v_given_h, self.packed_rows
         columns = None
         for _ in range(n_steps):
-            jump = self.jump_every and self.n_steps_done % self.jump_every == 0
+            jump = self.jumping.any() and self.n_steps_done % self.jump_every == 0
             key_h = np.uint64(hash64(self.seed, np.uint64(2 * self.n_steps_done)))
             key_v = np.uint64(hash64(self.seed, np.uint64(2 * self.n_steps_done + 1)))
             sample_h_given_partial_input(self.partial_input, scale, *potential, key_h, self._h)
@@ -195,8 +202,8 @@ class GibbsChains:
                     columns = jumps.columns_of(self.packed_rows, self.rows_per_tile, self.n_hidden)
                 key_jump = np.uint64(hash64(key_h, key_v))
                 self.n_accepted = jumps.jump_sweep(
-                    fields, columns, self._proposal, potential, scale, self.n_chains, key_jump,
-                    self._h, self._odds,
+                    self.jumping, fields, columns, self._proposal, potential, scale,
+                    self.n_chains, key_jump, self._h, self._odds,
                 )  # fmt: skip
             if scale != 1.0:
                 self._h *= np.float32(scale)

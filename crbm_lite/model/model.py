@@ -29,6 +29,7 @@ from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.left_out import log_likelihood_given_others
 from crbm_lite.core.partition import all_states, log_partition_ais
+from crbm_lite.core.persistence import UPDATES_OF_A_LOOK, begin_watch, watched
 from crbm_lite.core.spikes import Spikes, SpikesError, as_spikes, spikes_of_model
 from crbm_lite.files.errors import named_failures
 from crbm_lite.model.files import (
@@ -97,9 +98,10 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         factorisation, and "random" small random weights. "auto" lets the three compete where M,
         lambda or the length is "auto". Otherwise it is "pca", with small random weights where that
         does not reproduce the activity of the data.
-    jump_every : int, default 3
+    jump_every : "auto" or int, default "auto"
         The number of Gibbs steps from one sweep of jumps between the wells of the hidden units to
-        the next. 0 means no jumps.
+        the next. 0 means no jumps. "auto" means a sweep every third step, in which only those units
+        jump that Gibbs sampling leaves where they are (`crbm_lite.core.persistence`).
     ramp : float, default 0.0
         The share of the updates over which the penalty rises from zero.
     refit : float, default 0.0
@@ -170,7 +172,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         beta2: float = 0.999,
         epsilon: float = 1e-6,
         init: str = "auto",
-        jump_every: int = 3,
+        jump_every: str | int = "auto",
         ramp: float = 0.0,
         refit: float = 0.0,
         average_from: float = 0.5,
@@ -640,7 +642,10 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         chains = GibbsChains(*weights.shape, n_chains, int(rng.integers(2**63)), self.jump_every)
         chains.set_weights(weights)
         if self.jump_every:
-            chains.propose_from(self._pilot_values(weights, fields, rng))
+            pilot, inputs = self._pilot(weights, fields, rng)
+            chains.propose_from(units.sample(inputs, rng))
+            if self.jump_every == "auto":
+                chains.jumping = self._slow_units(pilot, inputs, n_steps, weights, fields)
         chains.set_spikes(first.dense())
         chains.step(burn_in * n_steps, weights, fields, units.parameters)
         saves = []
@@ -655,20 +660,38 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         p = 1.0 / (1.0 + np.exp(-self.fields_))
         return (rng.random((n_chains, len(p))) < p).astype(np.uint8)
 
-    def _pilot_values(
+    def _pilot(
         self, weights: np.ndarray, fields: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Values of h (samples, M) in other chains, from which jumps are proposed."""
+    ) -> tuple[GibbsChains, np.ndarray]:
+        """Other chains whose units jump, and hidden inputs (samples, M) that they had."""
         pilot = GibbsChains(
             *weights.shape, _PILOT_CHAINS, int(rng.integers(2**63)), self.jump_every
         )
+        pilot.jumping[:] = True
         pilot.set_weights(weights)
         pilot.set_spikes(self._starting_frames(_PILOT_CHAINS, rng))
-        values = []
+        inputs = []
         for _ in range(_PILOT_SAVES):
             pilot.step(_PILOT_STEPS, weights, fields, self.units.parameters)
-            values.append(self.units.sample(pilot.inputs(), rng))
-        return np.concatenate(values)
+            inputs.append(pilot.inputs())
+        return pilot, np.concatenate(inputs)
+
+    def _slow_units(
+        self, pilot: GibbsChains, inputs: np.ndarray, n_steps: int, weights: np.ndarray,
+        fields: np.ndarray,
+    ) -> np.ndarray:  # fmt: skip
+        """Units (M,) that Gibbs sampling leaves where they are over many saves.
+
+        The jumps of the pilot have brought its chains, whose hidden inputs were `inputs`, into all
+        wells. From there on it goes without.
+        """
+        pilot.jumping[:] = False
+        spread = self.units.mean(inputs).var(axis=0)
+        watch = begin_watch(_PILOT_CHAINS, pilot.n_hidden)
+        for _ in range(UPDATES_OF_A_LOOK):
+            pilot.step(n_steps, weights, fields, self.units.parameters)
+            watch = watched(watch, self.units.mean(pilot.inputs()), spread)
+        return watch["slow"]
 
     # ------------------------------------------------------------------ files
 

@@ -55,7 +55,7 @@ class Schedule:
     batch_size: int
     n_chains: int
     n_gibbs: int
-    jump_every: int
+    jump_every: int | str
     l1: float
     learning_rate: float
     final_learning_rate: float
@@ -134,6 +134,15 @@ def chosen_by_evidence(estimator: object) -> tuple[str, ...]:
     return tuple(name for name, x in values.items() if isinstance(x, str) and x == "auto")
 
 
+def _check_jump_every(value: object) -> None:
+    is_auto = isinstance(value, str) and value == "auto"
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_auto and not (is_integer and 0 <= value <= _MOST):
+        raise HyperparameterError(
+            f"jump_every is {value!r}: give 'auto' or an integer from 0 to {_MOST}"
+        )
+
+
 def checked_schedule(estimator: object) -> Schedule:
     """Check an estimator's hyperparameters and return its schedule.
 
@@ -156,7 +165,7 @@ def checked_schedule(estimator: object) -> Schedule:
     for name in _FROM_ONE:
         _check_integer(name, values[name], 1)
     _check_integer("n_chains", estimator.n_chains, 2)
-    _check_integer("jump_every", estimator.jump_every, 0)
+    _check_jump_every(estimator.jump_every)
     for name in _SHARES:
         _check_number(name, values[name], 1.0, zero=True)
     _check_number("learning_rate", estimator.learning_rate, 1.0, zero=False)

@@ -56,6 +56,9 @@ class Trainer(Protocol):
     def is_finite(self) -> bool:
         """Say whether all parameters are finite."""
 
+    def jumping(self) -> np.ndarray | None:
+        """Say which units need jumps (M,), or None where that was not to be found out."""
+
     def snapshot(self) -> dict[str, object]:
         """Copy everything that a rewind needs, the number of the update among it."""
 
@@ -176,6 +179,8 @@ class MonitoredRun:
             elif not self._rewind(trainer, reason):
                 return "diverged"
         self._save_once(trainer)
+        if (jumping := trainer.jumping()) is not None:
+            self.events.append(f"{jumping.sum()} of {len(jumping)} units jump")
         return "finished"
 
     def _record(self, trainer: Trainer, effective_share: float) -> str | None:

@@ -19,6 +19,8 @@ import numpy as np
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.core.jumps import empty_counts
+from crbm_lite.core.persistence import begin_watch, watched
 from crbm_lite.core.reference import (
     MAX_ASYMMETRY,
     SQUARED_RESCALING,
@@ -82,6 +84,8 @@ class NumbaTrainer:
         self.plan = UpdatePlan(schedule, start, spikes.n_frames, rng)
         self.parameters = initial_parameters(start, spikes, self._activity)
         self.chains = initial_chains(spikes, self.parameters, schedule, rng, start.frames)
+        choose = schedule.jump_every == "auto"
+        self._watch = begin_watch(*self.chains.partial_input.shape[1:]) if choose else {}
         self._sums = np.zeros((len(self.chains.partial_input), 3, self.chains.n_hidden))
 
     @property
@@ -109,6 +113,9 @@ class NumbaTrainer:
         self._step_chains(inputs, potential)
         model = kernels.hidden_statistics(self.chains.inputs(), potential, now.mean_h)
         log_p_before = self._log_probability_of_chains() if measure else None
+        if self._watch:
+            spread = data[kernels.MEAN].var(axis=0)
+            self._choose_jumps(watched(self._watch, model[kernels.MEAN], spread))
         # 3. Gradient of the potentials, 5. unit variance
         mean_data, mean_model = data.mean(axis=1), model.mean(axis=1)
         slope = kernels.potential_gradient(mean_data, mean_model, kappa)
@@ -132,11 +139,17 @@ class NumbaTrainer:
     def _step_chains(self, data_inputs: np.ndarray, potential: np.ndarray) -> None:
         """Let the chains take their Gibbs steps, with jumps proposed from h of the data."""
         now, chains = self.parameters, self.chains
-        if chains.jump_every:
+        if chains.jumping.any():
             h = DReLU(*potential).sample(data_inputs, self.plan.rng)
             chains.propose_from(h, HISTOGRAM_DECAY)
         n_gibbs = self.plan.schedule.n_gibbs
         chains.step(n_gibbs, now.weights, now.fields.astype(np.float32), potential)
+
+    def _choose_jumps(self, watch: dict[str, np.ndarray]) -> None:
+        """Let those units jump that `crbm_lite.core.persistence` chooses."""
+        begins = watch["jumping"] & ~self.chains.jumping
+        self.chains.proposal_counts[begins] = empty_counts(int(begins.sum()))  # they are old
+        self._watch, self.chains.jumping = watch, watch["jumping"]
 
     def _rescaling(self, mean_data: np.ndarray) -> np.ndarray:
         """Return the factor on W that brings Var(h) towards 1; update the mean of h."""
@@ -210,12 +223,19 @@ class NumbaTrainer:
         now = self.parameters
         return all(bool(np.isfinite(x).all()) for x in (now.size, now.fields, now.hidden))
 
+    def jumping(self) -> np.ndarray | None:
+        """Say which units need jumps (M,), or None where that was not to be found out."""
+        return self._watch.get("slow")
+
     def finish(self) -> tuple[TrainedParameters, GibbsChains]:
         """Return the parameters of the run, their means over the later updates, and the chains.
 
-        A weight that is zero at the end stays zero. The chains get these weights.
+        A weight that is zero at the end stays zero. The chains get these weights, and jumps for the
+        units that need them.
         """
         now = self.parameters
+        if self._watch:
+            self.chains.jumping = self._watch["slow"]
         if self.plan.n_averaged == 0:
             last = TrainedParameters(now.weights, now.fields, self.potential, now.mean_h)
             return last, self.chains
@@ -231,12 +251,16 @@ class NumbaTrainer:
         on = now["weights"] != 0
         left_out = {"weights", *RESET_BY_REWIND}
         copies = {name: copy(value) for name, value in now.items() if name not in left_out}
-        return copies | {
-            "weights_on": now["weights"][on],
-            "on": np.packbits(on),
-            "v": self.chains.v.copy(),
-            "update": self.plan.update,
-        }
+        return (
+            copies
+            | {
+                "weights_on": now["weights"][on],
+                "on": np.packbits(on),
+                "v": self.chains.v.copy(),
+                "update": self.plan.update,
+            }
+            | self._watch
+        )
 
     def rewind(self, snapshot: Mapping[str, object]) -> None:
         """Go back to a snapshot with half the learning rate."""
@@ -261,7 +285,7 @@ class NumbaTrainer:
             "proposal_counts": chains.proposal_counts,
             "n_steps_done": chains.n_steps_done,
             "seed": chains.seed,
-        }  # fmt: skip
+        } | self._watch  # fmt: skip
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Go on from a `state` as if nothing had happened in between."""
@@ -281,5 +305,9 @@ class NumbaTrainer:
                 getattr(self.parameters, name)[:] = values[name]
             else:
                 setattr(self.parameters, name, values[name])
-        self.chains.v[:] = values["v"]
-        self.chains.set_weights(self.parameters.weights)
+        chains = self.chains
+        chains.v[:] = values["v"]
+        chains.set_weights(self.parameters.weights)
+        if self._watch:
+            self._watch = {name: values[name] for name in self._watch}
+            chains.jumping = self._watch["jumping"]

@@ -50,10 +50,12 @@ def floor_of_total_variation(p, n):
     return np.mean(draws) + 7 * np.std(draws)
 
 
-def run_chains(model, start, n_steps, jump_every=0, seed=1, n_proposals=500):
+def run_chains(model, start, n_steps, jump_every=0, seed=1, n_proposals=500, jumping=None):
     weights, fields = model.weights_, model.fields_.astype(np.float32)
     chains = GibbsChains(N, M, len(start), seed, jump_every)
     chains.set_weights(weights)
+    if jumping is not None:
+        chains.jumping[:] = jumping
     if jump_every:
         rng = np.random.default_rng(seed + 1)
         # from other draws of the model, so that many proposals are accepted
@@ -97,6 +99,62 @@ def test_chains_from_far_away_reach_p(machine, jump_every, n_steps):
     assert total_variation(histogram(chains.spikes()), p) < floor_of_total_variation(p, N_CHAINS)
 
 
+@pytest.mark.parametrize("limit", [-1.0, 2.0])  # always dense, always sparse
+@pytest.mark.parametrize("jumping", [(1, 0, 0), (0, 1, 1)])
+def test_where_some_units_jump_v_and_h_keep_their_distribution(
+    machine, jumping, limit, monkeypatch
+):
+    monkeypatch.setattr(gibbs, "_DENSE_ABOVE", limit)
+    model, p = machine
+    rng = np.random.default_rng(4)
+    start = all_states(N)[rng.choice(2**N, size=N_CHAINS, p=p)]
+    chains = run_chains(model, start, 4, "auto", seed=4, jumping=jumping)
+    np.testing.assert_array_equal(chains.n_accepted > 0, np.array(jumping, bool))
+    floor = floor_of_total_variation(p, N_CHAINS)
+    assert total_variation(histogram(chains.spikes()), p) < floor
+    np.testing.assert_allclose(
+        chains.inputs(), chains.spikes() @ model.weights_.astype(float), atol=1e-5
+    )
+    # h of the last step goes with the spikes before it: P(h) by enumeration, in bins of each unit
+    fields, potential = model.fields_.astype(np.float32), model.units.parameters
+    chains.step(3, model.weights_, fields, potential)  # the first of them ends with a sweep
+    h = chains._h[:, :N_CHAINS].T
+    states = all_states(N)
+    expected = p @ model.mean_h_given_v(states)
+    square = p @ (
+        model.units.mean_and_variance(states @ model.weights_.astype(float))[1]
+        + model.mean_h_given_v(states) ** 2
+    )
+    error = np.sqrt((square - expected**2) / N_CHAINS)
+    assert (np.abs(h.mean(axis=0) - expected) < 5 * error).all()
+
+
+def test_a_sweep_moves_the_same_units_alike_whatever_the_others_do():
+    """Units that share no neuron: who jumps does so to the same bits."""
+    weights = np.zeros((6, 2), np.float32)
+    weights[:3, 0] = weights[3:, 1] = 1.0
+    ends = []
+    for jumping in ((True, True), (True, False)):
+        chains = GibbsChains(6, 2, 200, 3, 1)
+        chains.jumping[:] = jumping
+        chains.set_weights(weights)
+        chains.step(9, weights, np.zeros(6, np.float32), tuple(np.ones((4, 2))))
+        ends.append(chains.spikes())
+    np.testing.assert_array_equal(ends[0][:, :3], ends[1][:, :3])
+    assert (ends[0][:, 3:] != ends[1][:, 3:]).any()
+
+
+def test_chains_of_which_no_unit_jumps_are_those_without_jumps(machine):
+    model, _ = machine
+    start = np.zeros((100, N), np.uint8)
+    plain, auto = (run_chains(model, start, 30, jump_every) for jump_every in (0, "auto"))
+    np.testing.assert_array_equal(plain.spikes(), auto.spikes())
+    assert not auto.jumping.any()
+    all_jump = run_chains(model, start, 30, "auto", jumping=True)
+    np.testing.assert_array_equal(run_chains(model, start, 30, 3).spikes(), all_jump.spikes())
+    np.testing.assert_array_equal(all_jump.joined_by(start).jumping, True)
+
+
 def test_jumps_cross_between_wells_where_plain_gibbs_does_not():
     # symmetric under v -> 1 - v: all on and all off are equally likely, with 7 nats between them
     n, well, shift = 40, 3.3, 20.0
@@ -113,6 +171,47 @@ def test_jumps_cross_between_wells_where_plain_gibbs_does_not():
         crossed[jump_every] = (chains.inputs() > n / 2).mean()
     assert crossed[0] < 0.1
     assert crossed[1] == pytest.approx(0.5, abs=0.06)
+
+
+def jumped_h(fields, weights, n_chains=4000, n_sweeps=60):
+    """Values of standard Gaussian units after sweeps of jumps alone, and how many were accepted."""
+    n, m = weights.shape
+    chains = GibbsChains(n, m, n_chains, 0, 1)
+    chains.set_weights(weights)
+    columns = jumps.columns_of(chains.packed_rows, chains.rows_per_tile, m)
+    proposal = jumps.proposal_given_counts(jumps.empty_counts(m))
+    h = np.zeros((m, sample_visible.padded_chains(n_chains)), np.float32)
+    odds = np.empty((1, n, h.shape[1]), np.float32)
+    potential = tuple(np.full(m, x) for x in (1.0, 1.0, 0.0, 0.0))
+    accepted, jumping = 0, np.ones(m, bool)
+    for key in np.random.default_rng(0).integers(2**64, size=n_sweeps, dtype=np.uint64):
+        accepted += jumps.jump_sweep(
+            jumping, fields, columns, proposal, potential, 1.0, n_chains, key, h, odds
+        )
+    return h[:, :n_chains], accepted
+
+
+def test_jumps_are_exact_for_neurons_that_always_fire():
+    """A neuron with a field above 40 shifts a Gaussian unit by its weight, 1 and 1/2 here."""
+    weights = np.array([[1.0, 0.0], [0.0, 0.5], [0.0, 0.0]], np.float32)
+    h, accepted = jumped_h(np.array([40.0, 42.0, 200.0], np.float32), weights)
+    assert (accepted > 10_000).all()
+    np.testing.assert_allclose(h.mean(axis=1), [1.0, 0.5], atol=0.08)
+    np.testing.assert_allclose(h.var(axis=1), 1.0, atol=0.12)
+
+
+@pytest.mark.parametrize("fields", [(45.0, 45.0), (0.0, 90.0), (90.0, 90.0)])
+def test_jumps_that_float32_cannot_weigh_are_refused_and_others_are_not(fields):
+    weights = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 0.5]], np.float32)
+    h, accepted = jumped_h(np.array([*fields, 42.0], np.float32), weights)
+    assert accepted[0] == 0 and (h[0] == 0).all()
+    assert h[1].mean() == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_jump_that_changes_log_odds_by_more_than_an_exponential_holds_is_refused():
+    h, accepted = jumped_h(np.zeros(1, np.float32), np.array([[300.0, 0.1]], np.float32), 400, 1)
+    assert (accepted > 0).all()
+    assert 0 < np.abs(300.0 * h[0]).max() < 87
 
 
 def test_dense_and_sparse_kernels_agree_in_distribution(machine, monkeypatch):

@@ -1,10 +1,10 @@
 r"""Jumps between the wells of a hidden unit, on the accelerator: `crbm_lite.core.jumps` in JAX.
 
 The move and its equations are those of `crbm_lite.core.jumps`, for all chains at once and one
-hidden unit after the other. W is read whole here, and M small programs run in a row, so a sweep
-costs about as much as M passes over (chains, N). On a GPU it is dearer than the Gibbs steps between
-two sweeps; a larger ``jump_every`` (or 0) makes training faster there. This module is imported only
-where JAX is asked for.
+hidden unit after the other. W is read whole here, and a small program runs for each unit that
+jumps, so a sweep costs about as many passes over (chains, N) as there are such units. Where many
+jump, it is dearer on a GPU than the Gibbs steps between two sweeps; a larger ``jump_every`` (or 0)
+makes training faster there. This module is imported only where JAX is asked for.
 """
 
 from __future__ import annotations
@@ -50,23 +50,24 @@ def _potential(h: jax.Array, potential: jax.Array) -> jax.Array:
 
 
 def jump_sweep(
+    jumping: jax.Array,
     key: jax.Array,
     h: jax.Array,
     logits: jax.Array,
-    columns: jax.Array,
+    weights: jax.Array,
     potential: jax.Array,
     counts: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Offer every hidden unit of every chain one jump, in the order of the units.
+    """Offer one jump to those hidden units of every chain that jump, in the order of the units.
 
     Parameters
     ----------
+    jumping : bool (M,)
     key : random key
     h : float32 (chains, M)
     logits : float32 (chains, N)
         Fields plus h W'.
-    columns : float32 (M, N)
-        W transposed.
+    weights : float32 (N, M)
     potential : float64 (4, M)
     counts : float64 (M, bins)
         Histogram from which the jumps are proposed.
@@ -96,8 +97,12 @@ def jump_sweep(
         - log_proposal(h) + log_proposal(proposed)
     )  # fmt: skip
 
-    def offer(mu: jax.Array, carry: tuple) -> tuple:
+    columns = weights.T  # rows of it lie together
+    order = jnp.argsort(~jumping)  # those that jump, then the others
+
+    def offer(k: jax.Array, carry: tuple) -> tuple:
         h, logits = carry
+        mu = order[k]
         w = lax.dynamic_index_in_dim(columns, mu, keepdims=False)
         step = lax.dynamic_index_in_dim(proposed - h, mu, axis=1, keepdims=False)
         moved = logits + step[:, None] * w
@@ -108,4 +113,4 @@ def jump_sweep(
         taken = accept[:, None] & (jnp.arange(n_hidden) == mu)
         return jnp.where(taken, proposed, h), logits
 
-    return lax.fori_loop(0, n_hidden, offer, (h, logits))
+    return lax.fori_loop(0, jumping.sum(), offer, (h, logits))

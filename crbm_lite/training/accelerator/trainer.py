@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.core.persistence import begin_watch
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.accelerator import update as on_device
 from crbm_lite.training.accelerator.devices import Devices, check_memory, warn_without_accelerator
@@ -82,15 +83,14 @@ class JaxTrainer:
         batch = min(schedule.batch_size, spikes.n_frames)
         check_memory(
             self._devices.available, self._devices.mesh.size, *start.weights.shape,
-            schedule.n_chains, batch, spikes.n_frames, jumps=schedule.jump_every > 0,
+            schedule.n_chains, batch, spikes.n_frames, jumps=schedule.jump_every != 0,
         )  # fmt: skip
-        self._settings = on_device.Settings(schedule.n_gibbs, schedule.jump_every, products)
         self.plan = UpdatePlan(schedule, start, spikes.n_frames, rng)
         activity = spikes.activity()
         parameters = initial_parameters(start, spikes, activity)
-        self._chains = initial_chains(
-            spikes, parameters, schedule, rng, start.frames
-        )  # on the host
+        # on the host, for finish
+        self._chains = initial_chains(spikes, parameters, schedule, rng, start.frames)
+        self._settings = on_device.Settings(schedule.n_gibbs, self._chains.jump_every, products)
         self._seed = int(self._chains.seed)
         with jax.enable_x64(True):
             on_all = self._devices.put({"data": _as_bits(spikes), "activity": activity})
@@ -101,6 +101,8 @@ class JaxTrainer:
             "n_steps": 0,
             "n_nonzero": np.count_nonzero(start.weights),
         }
+        if schedule.jump_every == "auto":
+            values |= begin_watch(*self._chains.partial_input.shape[1:])
         del values["density"]  # the device counts the weights that are not zero
         self._put(values)
 
@@ -142,6 +144,10 @@ class JaxTrainer:
             bool(np.isfinite(self._fetch(name)).all()) for name in ("size", "fields", "hidden")
         )
 
+    def jumping(self) -> np.ndarray | None:
+        """Say which units need jumps (M,), or None where that was not to be found out."""
+        return self._fetch("slow") if "slow" in self._state else None
+
     def finish(self) -> tuple[TrainedParameters, GibbsChains]:
         """Return the parameters of the run, their means over the later updates, and the chains.
 
@@ -159,6 +165,8 @@ class JaxTrainer:
                     on_device.potential_given(self._state["hidden"], self._state["offset"])
                 )
         chains = self._chains
+        if "slow" in last:
+            chains.jumping = last["slow"]
         chains.seed, chains.n_steps_done = np.uint64(self._seed), int(last["n_steps"])
         chains.set_weights(weights)
         chains.set_spikes(last["v"])

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from crbm_lite.core import persistence
 from crbm_lite.core.reference import MAX_ASYMMETRY, SQUARED_RESCALING, VARIANCE_RATE, Rates
 from crbm_lite.training import coordinates as co
 from crbm_lite.training import update_kernels as kernels
@@ -43,7 +44,8 @@ __all__ = [
     "weight_gradient",
 ]
 
-State = dict[str, jax.Array]  # the names of `Parameters`, v, counts, n_steps
+# the names of `Parameters`, v, counts, n_steps, and those of `persistence.begin_watch`
+State = dict[str, jax.Array]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Settings:
     """Say what is compiled into the program."""
 
     n_gibbs: int
-    jump_every: int
+    jump_every: int  # steps; 0 for no jumps
     products: str  # "float32", "tf32" or "bf16": how the inputs are multiplied
 
 
@@ -118,18 +120,20 @@ def gibbs_steps(
     fields: jax.Array,
     potential: jax.Array,
     counts: jax.Array,
+    jumping: jax.Array,
     key: jax.Array,
     settings: Settings,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Take ``n_gibbs`` steps; return v (chains, N), the inputs (chains, M) and the steps done.
 
     ``n_steps`` counts the steps since the beginning: with the key it gives the random numbers.
+    ``jumping`` (M,) says which units jump; where there is none, no sweep is made.
     """
     factor = rounded(weights, settings.products)
-    columns = factor.astype(jnp.float32).T if settings.jump_every else None
 
     def jumped(h: jax.Array, logits: jax.Array, key: jax.Array) -> jax.Array:
-        return jump_sweep(key, h, logits, columns, potential, counts)[1]
+        columns = factor.astype(jnp.float32)
+        return jump_sweep(jumping, key, h, logits, columns, potential, counts)[1]
 
     def step(carry: tuple, _: None) -> tuple:
         _, inputs, n_steps = carry
@@ -137,7 +141,7 @@ def gibbs_steps(
         h = sample(inputs.astype(jnp.float64), potential, key_h).astype(jnp.float32)
         logits = logits_given_h(h, factor, fields, settings.products)
         if settings.jump_every:
-            now = n_steps % settings.jump_every == 0
+            now = jumping.any() & (n_steps % settings.jump_every == 0)
             logits = lax.cond(now, jumped, lambda _, x, __: x, h, logits, key_jump)
         v = sample_neurons(logits, key_v, factor.dtype)
         return (v, hidden_inputs(v, factor, settings.products), n_steps + 1), None
@@ -245,14 +249,18 @@ def one_update(
         h = sample(inputs.astype(jnp.float64), potential, key_h)
         flat = (1.0 - HISTOGRAM_DECAY) / s["counts"].shape[1]
         s["counts"] = HISTOGRAM_DECAY * s["counts"] + flat + count_values(h)
+    jumping = s.get("jumping", jnp.ones(s["size"].shape, bool))
     v, chain_inputs, s["n_steps"] = gibbs_steps(
-        s["v"], s["n_steps"], s["weights"], s["fields"], potential, s["counts"], key_chains,
-        settings,
+        s["v"], s["n_steps"], s["weights"], s["fields"], potential, s["counts"], jumping,
+        key_chains, settings,
     )  # fmt: skip
     log_p = _log_probability(v, chain_inputs, s["fields"], potential)
     n_data, inputs = len(inputs), jnp.concatenate([inputs, chain_inputs]).astype(jnp.float64)
     statistics = hidden_statistics(inputs, potential, s["mean_h"])
     on_data, on_chains = statistics[:, :n_data], statistics[:, n_data:]
+    if "jumping" in s:
+        spread = on_data[kernels.MEAN].var(axis=0)
+        s |= persistence.watched(s, on_chains[kernels.MEAN], spread, jnp)
     # 3. Gradient
     kappa = 0.5 * rates.l1 * s["size"]
     h_data = (on_data[kernels.MEAN] - kappa * on_data[kernels.VAR_I] - s["mean_h"]) / len(v_data)

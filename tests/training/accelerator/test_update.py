@@ -39,7 +39,7 @@ def test_the_steps_leave_the_distribution_as_it_is(problem, jump_every):
     jumps.count_values(h + 0.3, counts)  # exact for any histogram
     settings = jax_update.Settings(4, jump_every, "float32")
     out, inputs, _ = jax.jit(jax_update.gibbs_steps, static_argnames="settings")(
-        v, 0, weights, fields, potential, counts, jax.random.key(1), settings=settings
+        v, 0, weights, fields, potential, counts, jumping, jax.random.key(1), settings=settings
     )
     out = np.asarray(out)
     np.testing.assert_allclose(inputs, out @ weights, rtol=1e-5, atol=1e-5)
