@@ -13,6 +13,12 @@ fixed histogram of the unit (its values over the data) and accept it by the Metr
 rule. The move leaves P(h) invariant, and drawing v given h afterwards restores the joint
 distribution: it is exact for any histogram, and fast when the histogram resembles the unit's
 distribution.
+
+The odds :math:`e^{a_i}` are held in float32, and those of two neurons are multiplied. A jump whose
+products leave the range of float32, before it or after it, is refused, and so is one that changes
+an :math:`a_i` by more than 87. The jump back would be refused for the same reason, so the rule
+stays exact; such states are left to plain Gibbs sampling. A neuron with :math:`a_i < -87` counts as
+silent for the rest of the sweep.
 """
 
 from __future__ import annotations
@@ -50,7 +56,7 @@ BIN_WIDTH = 2.0 * REACH / N_BINS
 BIN_EDGES = np.sinh(np.linspace(-REACH, REACH, N_BINS + 1))  # bins are even in asinh(h)
 EVEN_SHARE = 0.02  # share of the proposals spread evenly over the bins
 _F = np.float32
-_LARGEST_ODDS = np.float32(2.0**60)
+_LARGEST_EXPONENT = np.float32(87.0)  # exp_f32 is clipped beyond 87.3
 
 
 class PackedColumns(NamedTuple):
@@ -166,9 +172,11 @@ def _potential(h, gamma_plus, gamma_minus, theta_plus, theta_minus):
 
 
 @njit(inline="always")
-def _within_reach(odds):
-    """Hold the odds of a spike at |a| < 41, so that products of two stay finite in float32."""
-    return min(odds, _LARGEST_ODDS)
+def _odds(a):
+    """Exponentiate a log-odds; beyond float32 it is 0 or infinite, not clipped."""
+    if a > _LARGEST_EXPONENT:
+        return _F(np.inf)
+    return exp_f32(a) if a > -_LARGEST_EXPONENT else _F(0.0)
 
 
 @njit(inline="always")
@@ -236,7 +244,7 @@ def _move_odds(odds, neurons, weights, first, last, step):
         request_row(odds[neurons[min(k + ROWS_AHEAD, last - 1)]])
         row = odds[neurons[k]]
         for j in range(row.shape[0]):
-            row[j] = _within_reach(row[j] * exp_f32(weights[k] * step[j]))
+            row[j] *= exp_f32(weights[k] * step[j])
 
 
 @njit(inline="always")
@@ -245,11 +253,17 @@ def _add_log_gain(odds, neurons, weights, first, last, step, largest, log_ratio,
 
     The ratios are multiplied, four neurons at a time, and the logarithm of their product is taken
     before it could overflow; the last product is left in ``product``. No ``step`` exceeds
-    ``largest``.
+    ``largest``. The sum is not finite where odds leave the range of float32.
+
+    Returns
+    -------
+    float32
+        The largest weight of the unit, |w_i|.
     """
     product[:] = 1.0
     exponent = _F(0.0)
     one = _F(1.0)
+    largest_weight = _F(0.0)
     end = last - 1
     for k in range(first, last, 4):
         # a missing neuron has weight 0 and contributes 1
@@ -259,6 +273,7 @@ def _add_log_gain(odds, neurons, weights, first, last, step, largest, log_ratio,
         w2 = weights[k2] if k + 2 <= end else _F(0.0)
         w3 = weights[k3] if k + 3 <= end else _F(0.0)
         growth = (abs(w0) + abs(w1) + abs(w2) + abs(w3)) * largest
+        largest_weight = max(largest_weight, abs(w0), abs(w1), abs(w2), abs(w3))
         exponent += growth
         if exponent > _F(500.0):
             for j in range(step.shape[0]):
@@ -270,14 +285,13 @@ def _add_log_gain(odds, neurons, weights, first, last, step, largest, log_ratio,
         r0, r1, r2, r3 = odds[neurons[k]], odds[neurons[k1]], odds[neurons[k2]], odds[neurons[k3]]
         for j in range(step.shape[0]):
             first_pair = (
-                (one + _within_reach(r0[j] * exp_f32(w0 * step[j])))
-                * (one + _within_reach(r1[j] * exp_f32(w1 * step[j])))
+                (one + r0[j] * exp_f32(w0 * step[j])) * (one + r1[j] * exp_f32(w1 * step[j]))
             ) / ((one + r0[j]) * (one + r1[j]))
             second_pair = (
-                (one + _within_reach(r2[j] * exp_f32(w2 * step[j])))
-                * (one + _within_reach(r3[j] * exp_f32(w3 * step[j])))
+                (one + r2[j] * exp_f32(w2 * step[j])) * (one + r3[j] * exp_f32(w3 * step[j]))
             ) / ((one + r2[j]) * (one + r3[j]))
             product[j] *= np.float64(first_pair) * np.float64(second_pair)
+    return largest_weight
 
 
 @parallel_njit(error_model="numpy", fastmath={"contract", "nsz"})
@@ -311,7 +325,7 @@ def _accept_jumps(fields, columns, scale, n_chains, key, offers, h, odds, n_acce
             _move_inputs(a, neurons, weights, starts[mu], starts[mu + 1], step)
         for i in range(a.shape[0]):
             for j in range(n_lanes):
-                a[i, j] = _within_reach(exp_f32(a[i, j]))
+                a[i, j] = _odds(a[i, j])
         for mu in range(n_hidden):
             n_accepted[block, mu] = 0
             first, last = starts[mu], starts[mu + 1]
@@ -322,11 +336,15 @@ def _accept_jumps(fields, columns, scale, n_chains, key, offers, h, odds, n_acce
             largest = _F(0.0)
             for c in range(n_chains):
                 largest = max(largest, abs(steps[mu, c]))
-            _add_log_gain(a, neurons, weights, first, last, step, largest, log_ratio, product)
+            largest_weight = _add_log_gain(
+                a, neurons, weights, first, last, step, largest, log_ratio, product
+            )
             for j in range(n_lanes):
                 c = lane + j
                 u = uniform01(hash64(key, mu * n_chains + c), 2)
-                if c < n_chains and math.log(u) < log_ratio[j] + math.log(product[j]):
+                ratio = log_ratio[j] + math.log(product[j])
+                within = ratio < np.inf and abs(step[j]) * largest_weight < _LARGEST_EXPONENT
+                if c < n_chains and within and math.log(u) < ratio:
                     h[mu, c] = value[mu, c]
                     n_accepted[block, mu] += 1
                 else:

@@ -115,6 +115,47 @@ def test_jumps_cross_between_wells_where_plain_gibbs_does_not():
     assert crossed[1] == pytest.approx(0.5, abs=0.06)
 
 
+def jumped_h(fields, weights, n_chains=4000, n_sweeps=60):
+    """Values of standard Gaussian units after sweeps of jumps alone, and how many were accepted."""
+    n, m = weights.shape
+    chains = GibbsChains(n, m, n_chains, 0, 1)
+    chains.set_weights(weights)
+    columns = jumps.columns_of(chains.packed_rows, chains.rows_per_tile, m)
+    proposal = jumps.proposal_given_counts(jumps.empty_counts(m))
+    h = np.zeros((m, sample_visible.padded_chains(n_chains)), np.float32)
+    odds = np.empty((1, n, h.shape[1]), np.float32)
+    potential = tuple(np.full(m, x) for x in (1.0, 1.0, 0.0, 0.0))
+    accepted = 0
+    for key in np.random.default_rng(0).integers(2**64, size=n_sweeps, dtype=np.uint64):
+        accepted += jumps.jump_sweep(
+            fields, columns, proposal, potential, 1.0, n_chains, key, h, odds
+        )
+    return h[:, :n_chains], accepted
+
+
+def test_jumps_are_exact_for_neurons_that_always_fire():
+    """A neuron with a field above 40 shifts a Gaussian unit by its weight, 1 and 1/2 here."""
+    weights = np.array([[1.0, 0.0], [0.0, 0.5], [0.0, 0.0]], np.float32)
+    h, accepted = jumped_h(np.array([40.0, 42.0, 200.0], np.float32), weights)
+    assert (accepted > 10_000).all()
+    np.testing.assert_allclose(h.mean(axis=1), [1.0, 0.5], atol=0.08)
+    np.testing.assert_allclose(h.var(axis=1), 1.0, atol=0.12)
+
+
+@pytest.mark.parametrize("fields", [(45.0, 45.0), (0.0, 90.0), (90.0, 90.0)])
+def test_jumps_that_float32_cannot_weigh_are_refused_and_others_are_not(fields):
+    weights = np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 0.5]], np.float32)
+    h, accepted = jumped_h(np.array([*fields, 42.0], np.float32), weights)
+    assert accepted[0] == 0 and (h[0] == 0).all()
+    assert h[1].mean() == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_jump_that_changes_log_odds_by_more_than_an_exponential_holds_is_refused():
+    h, accepted = jumped_h(np.zeros(1, np.float32), np.array([[300.0, 0.1]], np.float32), 400, 1)
+    assert (accepted > 0).all()
+    assert 0 < np.abs(300.0 * h[0]).max() < 87
+
+
 def test_dense_and_sparse_kernels_agree_in_distribution(machine, monkeypatch):
     model, p = machine
     start = all_states(N)[np.random.default_rng(3).choice(2**N, size=N_CHAINS, p=p)]
