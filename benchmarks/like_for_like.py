@@ -71,7 +71,7 @@ def measure(name: str) -> None:
     train, test = cl.split_train_test(recording)
 
     def keep(method: str, make) -> None:
-        if method not in stored.read(RESULTS).get(name, {}):
+        if not stored.is_current(RESULTS, f"{name}/{method}"):
             found = make()
             stored.keep(RESULTS, name, {method: found})
             print(name, method, found, flush=True)
