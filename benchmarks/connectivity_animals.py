@@ -157,9 +157,10 @@ def whole_brain() -> None:
 
 
 def measure() -> None:
-    """Train all and write the table."""
-    rows = []
-    for animal in range(N_ANIMALS):
+    """Train what is missing and write the table, animal by animal."""
+    done = {row["animal"] for row in stored.rows_begun(TABLE)}
+    for animal in (a for a in range(N_ANIMALS) if a not in done):
+        rows = []
         with command.timed() as trained:
             found, n, kept = matrices(animal)
         print(f"  {trained.cpu_s:.0f} CPU s", flush=True)
@@ -167,7 +168,8 @@ def measure() -> None:
             values = [f"{found[method][i, j]:.4g}" for method in METHODS]
             row = (animal, i, j, n[i], n[j], *kept, *values)
             rows.append(dict(zip(COLUMNS, row, strict=True)))
-        stored.write_rows(TABLE, COLUMNS, rows)
+        stored.write_rows(TABLE, COLUMNS, rows, append=True)
+    stored.write_rows(TABLE, COLUMNS, stored.read_rows(TABLE))
     summary()
 
 

@@ -168,11 +168,13 @@ def shortest(case: Problem, choice: dict, longest: dict, runs: list[dict]) -> di
 
 def measure(name: str) -> None:
     """Measure every choice on one recording that is not in the table yet; print a line for each."""
-    case, kept = problem(name), stored.read(RESULTS).get(name, {"choices": {}})
+    case, kept = problem(name), {"choices": {}}
+    if stored.is_current(RESULTS, f"{name}/usual"):
+        kept = stored.read(RESULTS)[name]
     longest, usual = kept.get("longest"), kept["choices"].get("usual")
     for title, choice in CHOICES.items():
         same = choice and all(case.usual.get(k) == x for k, x in choice.items())
-        if same or title in stored.read(RESULTS).get(name, {"choices": {}})["choices"]:
+        if same or stored.is_current(RESULTS, f"{name}/{title}"):
             continue
         if longest and title == "random start" and "begun again" in " ".join(longest["events"]):
             continue  # the usual run has one already
@@ -196,7 +198,7 @@ def keep(name: str, longest: dict, rows: dict[str, dict]) -> None:
     choices = results.get(name, {"choices": {}})["choices"] | rows
     choices = {title: choices[title] for title in CHOICES if title in choices}
     results[name] = {"longest": longest, "choices": choices, "threads": numba.get_num_threads()}
-    stored.write(RESULTS, results)
+    stored.write(RESULTS, results, *(f"{name}/{title}" for title in rows))
 
 
 def main(*names: str) -> None:

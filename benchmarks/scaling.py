@@ -174,15 +174,15 @@ def measure_memory(name: str) -> dict:
 
 
 def main(*parts: str) -> None:
-    """Measure the named parts, or all, and merge them into the results."""
+    """Measure the named parts, or what is old, and merge them into the results."""
     measures = {
         "start": measure_start,
         "cost": measure_cost,
         **{name: lambda name=name: measure_memory(name) for name in MEMORY},
     }
-    for part in parts or measures:
+    for part in parts or [p for p in measures if not stored.is_current(RESULTS, p)]:
         found = measures[part]() | {"threads": numba.get_num_threads()}
-        stored.write(RESULTS, stored.read(RESULTS) | {part: found})
+        stored.write(RESULTS, stored.read(RESULTS) | {part: found}, part)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,103 @@
-"""Tables of results, JSON or CSV, in which each part is kept as soon as it is measured.
+"""Tables of results, JSON or CSV: each part is kept once measured, and says what made it.
 
-A JSON table is read again before a part is added, since others may be measured at the same time.
+python -m benchmarks.stored      make all tables again; what the present code made is left alone
+
+Beside every table lies `<table>.made.json`: for each part the digest of the code that made it, the
+day, the processor and the seeds. A part is *current* if its digest is that of the present code
+(`crbm_lite.files.source_code.source_digest`, without texts and comments). A test fails where a part
+is not current, unless `known_old.yml` names the table and says why it is as it is.
+
+A JSON table is read again before a part is added, since others may be measured at the same time. A
+CSV table that is not finished has the part "begun" instead of "table".
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import platform
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+import yaml
+
+from crbm_lite.files.source_code import source_digest
+
+ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("results")
+KNOWN_OLD = Path(__file__).with_name("known_old.yml")
+WHOLE, BEGUN = "table", "begun"
+
+_TRAINING = tuple(
+    f"crbm_lite/{name}"
+    for name in ("core", "training", "model/model.py", "recordings", "simulation", "measures.py")
+)
+_SCORES = tuple(
+    f"crbm_lite/validation/{name}.py" for name in ("comparison", "likelihood", "moments", "nrmse")
+)
+_GRID = tuple(f"crbm_lite/validation/{name}.py" for name in ("selection", "scales"))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a table is made: the module and its words, the code that sets its numbers, the seeds."""
+
+    module: str
+    words: tuple[str, ...]
+    folders: tuple[str, ...]
+    seeds: str
+
+    @property
+    def command(self) -> str:
+        """What a user types."""
+        return " ".join(("python -m", f"benchmarks.{self.module}", *self.words))
+
+    def digest(self, root: Path = ROOT) -> str:
+        """The digest of the folders and of the benchmark."""
+        return source_digest(*self.folders, f"benchmarks/{self.module}.py", package=root)
+
+
+def _origin(module: str, seeds: str, *more: str, words: tuple[str, ...] = ()) -> Origin:
+    return Origin(module, words, (*_TRAINING, *_SCORES, *more), seeds)
+
+
+TABLES = {
+    "benchmarks/advice.csv": _origin(
+        "advice", "recordings N + T, trainings 0", "crbm_lite/inspection/advice.py",
+        "benchmarks/planted.py", words=("measure",),
+    ),
+    "benchmarks/connectivity_animals.csv": _origin(
+        "connectivity_animals", "animals 0 to 7, five trainings each, 0 to 4",
+        "crbm_lite/connectivity", "crbm_lite/baselines", words=("measure",),
+    ),
+    "benchmarks/selection_grid.csv": _origin(
+        "selection_grid", "recording 0, trainings 0 and 1", *_GRID
+    ),
+    "benchmarks/results/convergence.csv": _origin(
+        "convergence", "recording 0, trainings 0 to 39", "benchmarks/planted.py"
+    ),
+    "benchmarks/results/jax_update.json": _origin("jax_update", "trainings 0 to 4"),
+    "benchmarks/results/learning_curves.json": _origin(
+        "learning_curves", "recording 0, training 0", "benchmarks/planted.py"
+    ),
+    "benchmarks/results/left_out.json": _origin("left_out", "0"),
+    "benchmarks/results/like_for_like.json": _origin(
+        "like_for_like", "recording 0, trainings 0, annealing 0", "crbm_lite/baselines",
+        "crbm_lite/validation/frame_likelihood.py",
+    ),
+    "benchmarks/results/rehearsal.json": _origin(
+        "rehearsal", "recording 0, training 0", "benchmarks/planted.py"
+    ),
+    "benchmarks/results/scaling.json": _origin("scaling", "0"),
+    "benchmarks/results/update.json": _origin("update", "0"),
+    "book/baselines/vae_long_run.json": _origin(
+        "vae", "recordings 0, trainings 0", "crbm_lite/baselines"
+    ),
+}  # fmt: skip
 
 
 def read(path: Path) -> dict:
@@ -18,17 +105,18 @@ def read(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def write(path: Path, results: dict) -> None:
-    """Write the whole table."""
+def write(path: Path, results: dict, *parts: str) -> None:
+    """Write the whole table; the parts that were made now are the whole if none is named."""
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    stamp(path, *(parts or (WHOLE,)))
 
 
 def keep(path: Path, name: str, found: dict) -> None:
     """Add what was found to the entry ``name``, beside what is there of it already."""
     results = read(path)
     results[name] = results.get(name, {}) | found
-    write(path, results)
+    write(path, results, *(f"{name}/{part}" for part in found))
 
 
 def read_rows(path: Path, texts: Sequence[str] = ()) -> list[dict]:
@@ -55,3 +143,83 @@ def write_rows(
         for row in rows:
             writer.writerow({k: f"{x:.5g}" if isinstance(x, float) else x for k, x in row.items()})
             stream.flush()
+    stamp(path, BEGUN if append else WHOLE)
+
+
+def rows_begun(path: Path, texts: Sequence[str] = ()) -> list[dict]:
+    """The rows with which the present code has begun a table; others are thrown away."""
+    if is_current(path, BEGUN):
+        return read_rows(path, texts)
+    path.unlink(missing_ok=True)
+    return []
+
+
+def made(path: Path) -> dict:
+    """What made a table: its command, and the digest, day, processor and seeds of every part."""
+    return read(path.with_name(path.name + ".made.json"))
+
+
+def stamp(path: Path, *parts: str) -> None:
+    """Say that the present code has made some parts of a table now."""
+    origin = TABLES.get(_name(path))
+    if origin is None:
+        return
+    kept = {} if WHOLE in parts or BEGUN in parts else made(path).get("parts", {})
+    now = {
+        "digest": origin.digest(),
+        "day": f"{datetime.now(UTC):%Y-%m-%d}",
+        "processor": processor(),
+        "seeds": origin.seeds,
+    }
+    says = {"command": origin.command, "parts": kept | dict.fromkeys(parts, now)}
+    path.with_name(path.name + ".made.json").write_text(
+        json.dumps(says, indent=1) + "\n", encoding="utf-8"
+    )
+
+
+def is_current(path: Path, part: str = WHOLE) -> bool:
+    """Whether the present code has made a part of a table."""
+    origin = TABLES.get(_name(path))
+    found = made(path).get("parts", {}).get(part)
+    return bool(origin and path.exists() and found and found["digest"] == origin.digest())
+
+
+def old_parts(path: Path) -> list[str]:
+    """The parts of a table that the present code has not made, and the whole if nothing is said."""
+    parts = list(made(path).get("parts", ())) or [WHOLE]
+    return [part for part in parts if not is_current(path, part) or part == BEGUN]
+
+
+def known_old() -> dict[str, str]:
+    """Why a table is older than the code, by its name."""
+    return yaml.safe_load(KNOWN_OLD.read_text(encoding="utf-8")) or {}
+
+
+def processor() -> str:
+    """Name the processor of this machine."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _name(path: Path) -> str:
+    path = path.resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
+
+
+def main() -> None:
+    """Run the benchmark of every table that is not current; each goes on where it was stopped."""
+    for name, origin in TABLES.items():
+        if is_current(ROOT / name):
+            print(f"{name}: current", flush=True)
+            continue
+        print(f"{name}: {origin.command}", flush=True)
+        words = [sys.executable, "-m", f"benchmarks.{origin.module}", *origin.words]
+        subprocess.run(words, cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,8 @@ stay connected on larvae with more assemblies, with more neurons, and at smaller
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -113,25 +115,28 @@ def long_run(
     return settings | {"cpu_seconds": round(trained.cpu_s, 1)} | describe(vae, train, test)
 
 
-def keep(name: str, part: dict) -> None:
-    """Update one recording's entry of the file."""
-    stored.keep(OUTPUT, name, part)
-    print(name, "kept:", *part, flush=True)
+def keep(name: str, part: str, make: Callable[[], dict]) -> dict:
+    """Make a part of one recording's entry of the file, unless the present code has made it."""
+    if not stored.is_current(OUTPUT, f"{name}/{part}"):
+        stored.keep(OUTPUT, name, {part: make()})
+        print(name, "kept:", part, flush=True)
+    return stored.read(OUTPUT)[name][part]
 
 
 def main() -> None:
     """Run everything on both recordings."""
-    keep("connected", connected(N_UPDATES_SHORT))
+    if not stored.is_current(OUTPUT, "connected/larvae"):
+        stored.keep(OUTPUT, "connected", connected(N_UPDATES_SHORT))
     for name, recording in (
         ("larva", cl.simulate_recording(random_state=0)),
         ("retina", cl.load_retina()),
     ):
         train, test = cl.split_train_test(recording)
         n_shown, n_best = N_UPDATES[name]
-        keep(name, {"shown_in_paper": long_run(train, test, *SHOWN_IN_PAPER, n_shown)})
-        found = search(train, N_UPDATES_SHORT)
-        keep(name, {"search": found})
-        keep(name, {"best": long_run(train, test, *found["best"], n_best)})
+        run = partial(long_run, train, test)
+        keep(name, "shown_in_paper", partial(run, *SHOWN_IN_PAPER, n_shown))
+        found = keep(name, "search", partial(search, train, N_UPDATES_SHORT))
+        keep(name, "best", partial(run, *found["best"], n_best))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Bring the numbers of the run into the prose, and make the ledger of the paper's claims.
 
 Cells tagged `claims` print lines `key = number`. These are collected from the executed chapters,
-replace `{{ key }}` in the text, and are compared with what book/claims/*.yml says of the paper. The
-row of a number that a chapter reads from a benchmark's table names the table under `stored`.
+replace `{{ key }}` in the text, and are compared with what book/claims/*.yml says of the paper.
+
+A row is one sentence of the paper: its `figure`, its number (`paper`), the interval that follows
+from that number (`accept`), and our `tests`. A test says on what `data` it was made and of which
+`kind` these are, which number of the run is judged (the first key of `ours`), how far that number
+can be trusted (`spread`: a key, or words), and if there is one, the key of its `ceiling`.
 """
 
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -20,14 +23,28 @@ USE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
 CODE_OR_MATH = re.compile(
     r"^(`{3,}).*?^\1|\$\$.*?\$\$|`[^`\n]*`|\$[^$\n]*\$", re.DOTALL | re.MULTILINE
 )
-REQUIRED = ("figure", "claim", "paper", "key", "data")
+REQUIRED = ("figure", "claim", "paper", "tests")
+OF_A_TEST = ("data", "kind", "ours")
 NOT_COMPUTED = "(not computed in this build)"
-COLUMNS = ("verdict", "paper", "claim", "paper's number", "ours", "accepted", "data")
+COLUMNS = ("verdict", "paper", "its sentence", "its number", "ours, on what", "accepted")
 HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
-OUTSIDE = "outside tolerance"
+NOT_COMPARABLE, FAILS, MIXED = "not comparable", "does not hold", "mixed"
+NOT_RUN = "not computed in this build"
+OWN = "paper's recording"
+# What a test can show, by the kind of its data; the first that a row has counts for the row.
+SHOWS = {
+    OWN: "holds on the paper's recording",
+    "recording": "holds on another recording",
+    "simulation": "holds on a simulation that could have failed it",
+    "construction": "by construction of the simulation",
+    "mathematics": "mathematics",
+}
+KINDS = (*SHOWS, NOT_COMPARABLE)
+VERDICTS = (*SHOWS.values(), MIXED, FAILS, NOT_COMPARABLE)
+ABOVE, BELOW = "above 0", "below 0"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-# A verdict's class in book.css and its sign, by how it begins.
-SIGNS = {"reproduced": ("yes", "✓"), OUTSIDE: ("no", "✗"), "not": ("none", "–")}
+# A verdict's class in book.css and its sign; the other verdicts say nothing about a brain.
+SIGNS = dict.fromkeys(list(SHOWS.values())[:3], ("yes", "✓")) | {FAILS: ("no", "✗")}
 
 
 class ClaimsError(ValueError):
@@ -126,44 +143,64 @@ def read_rows(folder: Path) -> dict[str, list[dict]]:
         rows[path.name] = yaml.safe_load(path.read_text(encoding="utf-8")) or []
         for i, row in enumerate(rows[path.name], start=1):
             where = f"claims/{path.name}, row {i}"
-            absent = [name for name in REQUIRED if name not in row]
+            absent = [name for name in REQUIRED if not row.get(name)]
             if absent:
                 raise ClaimsError(f"{where}: {', '.join(absent)} missing")
-            if row["key"] is None and not row.get("note"):
-                raise ClaimsError(f"{where}: key is null; say why in note")
-            if "stored" in row and not (folder.parents[1] / row["stored"]).is_file():
-                raise ClaimsError(f"{where}: the stored table {row['stored']!r} does not exist")
-            if row["key"] is not None:
-                _kind_of_data(row, where)
-                low_high = row.get("accept")
-                if (
-                    not isinstance(low_high, list)
-                    or len(low_high) != 2
-                    or low_high[0] > low_high[1]
-                ):
-                    raise ClaimsError(f"{where}: accept must be [low, high], not {low_high!r}")
+            for test in row["tests"]:
+                _check_test(test, row, where)
+                if "stored" in test and not (folder.parents[1] / test["stored"]).is_file():
+                    raise ClaimsError(
+                        f"{where}: the stored table {test['stored']!r} does not exist"
+                    )
     return rows
 
 
-def _kind_of_data(row: dict, where: str) -> str:
-    words = set(re.findall(r"[a-z]+", str(row["data"]).lower()))
-    # what was planted is simulated even where real labels carry it, hence this order
-    for word, kind in (
-        ("simulated", "on simulated data"),
-        ("planted", "on simulated data"),
-        ("real", "on real data"),
-        ("arithmetic", "by arithmetic"),
-    ):
-        if word in words:
-            return kind
-    raise ClaimsError(
-        f"{where}: data must say real, simulated, planted or arithmetic: {row['data']!r}"
-    )
+def _check_test(test: dict, row: dict, where: str) -> None:
+    absent = [name for name in OF_A_TEST if name not in test]
+    if absent:
+        raise ClaimsError(f"{where}: a test lacks {', '.join(absent)}")
+    if test["kind"] not in KINDS:
+        raise ClaimsError(f"{where}: kind must be one of {', '.join(KINDS)}, not {test['kind']!r}")
+    if test["kind"] in (NOT_COMPARABLE, "construction") and not test.get("note"):
+        raise ClaimsError(f"{where}: {test['kind']}: say why in note")
+    if test["kind"] == NOT_COMPARABLE:
+        return
+    if not _list(test["ours"]):
+        raise ClaimsError(f"{where}: ours names no number: give a key, or kind: {NOT_COMPARABLE}")
+    if not test.get("spread"):
+        raise ClaimsError(f"{where}: spread missing: give a key, or words such as `one run`")
+    if "accept" in test and not test.get("note"):
+        raise ClaimsError(f"{where}: a test with an interval of its own must say why in note")
+    accept = _accept(test, row)
+    if accept in (ABOVE, BELOW):
+        return
+    if not isinstance(accept, list) or len(accept) != 2 or accept[0] > accept[1]:
+        raise ClaimsError(
+            f"{where}: accept must be [low, high], `{ABOVE}` or `{BELOW}`, not {accept!r}"
+        )
 
 
-def _keys(row: dict) -> list[str]:
-    key = row["key"]
-    return [] if key is None else [key] if isinstance(key, str) else list(key)
+def _accept(test: dict, row: dict) -> list[float] | str | None:
+    return test.get("accept", row.get("accept"))
+
+
+def _list(keys: str | list[str] | None) -> list[str]:
+    return [] if keys is None else [keys] if isinstance(keys, str) else list(keys)
+
+
+def _spread_key(test: dict) -> str | None:
+    """The key of a spread; words have none."""
+    spread = str(test.get("spread", ""))
+    return spread if "_" in spread and " " not in spread else None
+
+
+def keys_of(row: dict) -> list[str]:
+    """Return every key that a row asks for."""
+    found: list[str] = []
+    for test in row["tests"]:
+        found += _list(test["ours"])
+        found += [key for key in (_spread_key(test), test.get("ceiling")) if key]
+    return found
 
 
 def substitutions(
@@ -179,7 +216,7 @@ def substitutions(
     was missing (`in_part`). Then the text says that it was not computed.
     """
     asked = [(f"{name}.ipynb", key) for name, nb in notebooks.items() for key in used_keys(nb)]
-    asked += [(f"claims/{f}", k) for f, own in rows.items() for row in own for k in _keys(row)]
+    asked += [(f"claims/{f}", k) for f, own in rows.items() for row in own for k in keys_of(row)]
     missing = sorted({(where, key) for where, key in asked if key not in numbers})
     if missing and not in_part:
         listed = "; ".join(f"{key!r} (asked for by {where})" for where, key in missing)
@@ -188,25 +225,49 @@ def substitutions(
     return printed | {key: NOT_COMPUTED for _, key in missing}
 
 
+def verdict_of_test(test: dict, row: dict, numbers: dict[str, Number]) -> str:
+    """Judge our number by the interval, ends included, and by the ceiling of the data.
+
+    A number of which only the sign counts must differ from 0 by more than twice its spread. Where
+    the ceiling lies outside of the interval nothing could have been inside: not comparable.
+    """
+    if test["kind"] == NOT_COMPARABLE:
+        return NOT_COMPARABLE
+    asked = [_list(test["ours"])[0], _spread_key(test), test.get("ceiling")]
+    if any(key and key not in numbers for key in asked):
+        return NOT_RUN
+    value, spread, ceiling = (float(numbers[key].text) if key else None for key in asked)
+    accept = _accept(test, row)
+    if accept in (ABOVE, BELOW):
+        size = value if accept == ABOVE else -value
+        return SHOWS[test["kind"]] if size > 2 * (spread or 0.0) else FAILS
+    low, high = accept
+    if ceiling is not None and not low <= ceiling <= high:
+        return NOT_COMPARABLE
+    return SHOWS[test["kind"]] if low <= value <= high else FAILS
+
+
 def verdict(row: dict, numbers: dict[str, Number]) -> str:
-    """Say whether our first number lies in the interval that the row accepts, ends included."""
-    keys = _keys(row)
-    if not keys:
-        return "not reproducible here"
-    if keys[0] not in numbers:
-        return "not computed in this build: a recording was missing, or its chapter was not run"
-    value = float(numbers[keys[0]].text)
-    low, high = row["accept"]
-    if math.isnan(value) or not low <= value <= high:
-        return OUTSIDE
-    return f"reproduced {_kind_of_data(row, 'claims')}"
+    """Return the verdict of a row: that of its strongest test, unless tests disagree."""
+    found = {verdict_of_test(test, row, numbers) for test in row["tests"]}
+    holds = [shown for shown in SHOWS.values() if shown in found]
+    if holds and FAILS in found:
+        return MIXED
+    return next(iter([*holds, *(x for x in (FAILS, NOT_RUN, NOT_COMPARABLE) if x in found)]))
 
 
 def score(rows: dict[str, list[dict]], numbers: dict[str, Number]) -> str:
-    """Count the verdicts, in one line."""
-    verdicts = Counter(verdict(row, numbers) for own in rows.values() for row in own)
-    listed = ", ".join(f"{count} {name}" for name, count in verdicts.most_common())
-    return f"{verdicts.total()} claims: {listed}"
+    """Say first how many sentences were tested on the paper's own recordings, then count."""
+    every = [row for own in rows.values() for row in own]
+    own = sum(any(test["kind"] == OWN for test in row["tests"]) for row in every)
+    verdicts = Counter(verdict(row, numbers) for row in every)
+    listed = ", ".join(
+        f"{verdicts[name]} {name}" for name in (*VERDICTS, NOT_RUN) if verdicts[name]
+    )
+    return (
+        f"{own} of {len(every)} sentences of the paper were tested on the paper's own recordings "
+        f"with a cRBM. All {len(every)}: {listed}"
+    )
 
 
 def ledger(
@@ -215,7 +276,7 @@ def ledger(
     """Return the tables of reference/claims.md, one per file of claims, in the chapters' order."""
     parts = {}
     for name, own in rows.items():
-        chapters = [numbers[k].chapter for row in own for k in _keys(row) if k in numbers]
+        chapters = [numbers[k].chapter for row in own for k in keys_of(row) if k in numbers]
         title = f"[](/{chapters[0]}.ipynb)" if chapters else Path(name).stem.replace("_", " ")
         place = order.index(chapters[0]) if chapters and chapters[0] in order else len(order)
         table = "\n".join([HEADER, *(_line(row, numbers) for row in own)])
@@ -227,22 +288,38 @@ def ledger(
 def _line(row: dict, numbers: dict[str, Number]) -> str:
     figure = str(row["figure"])
     figure = f"Fig. {figure}" if figure[:1].isdigit() else figure
-    stored = f"Stored table `{row['stored']}`." if "stored" in row else ""
-    note = f"{row.get('note', '')} {stored}".strip()
-    claim = row["claim"] + (f' <span class="note">{note}</span>' if note else "")
-    ours = ", ".join(_link(key, numbers) for key in _keys(row)) or "–"
-    accept = "–" if row["key"] is None else " to ".join(as_read(f"{x:g}") for x in row["accept"])
-    said = _badge(verdict(row, numbers))
-    cells = (said, figure, claim, row["paper"], ours, accept, row["data"])
+    note = f' <span class="note">{row["note"]}</span>' if "note" in row else ""
+    ours = "<br>".join(_shown(test, row, numbers) for test in row["tests"])
+    accepts = dict.fromkeys(_interval(_accept(test, row)) for test in row["tests"])
+    said = verdict(row, numbers)
+    name, sign = SIGNS.get(said, ("none", "–"))
+    badge = f'<span class="verdict {name}">{sign} {said}</span>'
+    cells = (badge, figure, row["claim"] + note, row["paper"], ours, "<br>".join(accepts))
     return "| " + " | ".join(" ".join(str(c).split()).replace("|", r"\|") for c in cells) + " |"
 
 
-def _badge(said: str) -> str:
-    """Mark a verdict so that it is seen at a glance: a sign, and a colour on its first words."""
-    start = next(start for start in SIGNS if said.startswith(start))
-    name, sign = SIGNS[start]
-    shown = start if name == "yes" else said.split(":")[0]
-    return f'<span class="verdict {name}">{sign} {shown}</span>{said.removeprefix(shown)}'
+def _interval(accept: list[float] | str | None) -> str:
+    if accept is None:
+        return "–"
+    return accept if isinstance(accept, str) else " to ".join(as_read(f"{x:g}") for x in accept)
+
+
+def _shown(test: dict, row: dict, numbers: dict[str, Number]) -> str:
+    """Our number with its spread, the data, the ceiling, other numbers, and the note of a test."""
+    first, *others = [_link(key, numbers) for key in _list(test["ours"])] or ["–"]
+    key = _spread_key(test)
+    spread = f" ± {_link(key, numbers)}" if key else ""
+    words = [str(test["data"])] + [str(test["spread"])] * (not key and "spread" in test)
+    if "ceiling" in test:
+        words.append(f"ceiling {_link(test['ceiling'], numbers)}")
+    if others:
+        words.append(f"then {', '.join(others)}")
+    said = verdict_of_test(test, row, numbers)
+    mark = {FAILS: "✗ ", NOT_COMPARABLE: "", NOT_RUN: ""}.get(said, "✓ " * (len(row["tests"]) > 1))
+    stored = f"Stored table `{test['stored']}`." if "stored" in test else ""
+    note = " ".join(f"{test.get('note', '')} {stored}".split())
+    note = f' <span class="note">{note}</span>' if note else ""
+    return f"{mark}{first}{spread} ({'; '.join(words)}){note}"
 
 
 def _link(key: str, numbers: dict[str, Number]) -> str:

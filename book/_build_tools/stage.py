@@ -4,7 +4,8 @@ It is a copy of book/ in which every chapter is its executed version, with the J
 projects beside it and the generated pages added: the API reference from the docstrings, the floors
 of the house from the imports, the execution times and the map from the store, the ledger of claims
 from the chapters' outputs, and the front page's picture from the chapter that draws it. First uses
-of terms, symbols and the paper's equations become links.
+of terms, symbols and the paper's equations become links. Where a stored table is older than the
+code, a note says why.
 """
 
 import base64
@@ -22,6 +23,7 @@ import floor_plan
 import house
 import launch
 import nbformat
+import old_tables
 import reading_time
 import vendor
 import yaml
@@ -87,10 +89,11 @@ def _claims() -> tuple[dict[str, str], str]:
 
 
 def _link_pages(reference: first_use.Reference) -> None:
-    """Link first uses in the Markdown pages, except those that explain."""
+    """Link first uses in the Markdown pages, except those that explain; name their old tables."""
+    old = old_tables.known_old()
     for path in SOURCE.rglob("*.md"):
         if path.stem not in EXPLAINING:
-            text = path.read_text(encoding="utf-8")
+            text = old_tables.with_notes_below(path.read_text(encoding="utf-8"), old)
             path.write_text(first_use.link(text, first_use.Page(reference)), encoding="utf-8")
     symbols = SOURCE / "reference" / "symbols.md"
     symbols.write_text(
@@ -100,7 +103,7 @@ def _link_pages(reference: first_use.Reference) -> None:
 
 def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
     notebook = nbformat.read(chapter_store.executed_path(chapter), as_version=4)
-    notebook = claims.with_anchors(notebook)
+    notebook = old_tables.with_notes(claims.with_anchors(notebook), old_tables.known_old())
     depth = len(chapter.relative_to(chapter_store.BOOK).parts) - 1
     script = "../" * depth + "_static/vendor/plotly.min.js"
     loaded = False

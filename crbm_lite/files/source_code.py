@@ -12,9 +12,11 @@ __all__ = ["source_digest"]
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def source_digest(*folders: str, package: Path = PACKAGE) -> str:
     """Digest every Python file of some folders of the package; texts and comments do not count.
+
+    The digest is the same under every version of Python that can parse the files.
 
     Parameters
     ----------
@@ -45,20 +47,25 @@ def source_digest(*folders: str, package: Path = PACKAGE) -> str:
             raise FileNotFoundError(f"{root} does not exist: give folders of {package}")
         for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
             digest.update(path.relative_to(package).as_posix().encode())
-            digest.update(_bare_tree(path.read_text(encoding="utf-8")).encode())
+            digest.update(_bare(ast.parse(path.read_text(encoding="utf-8"))).encode())
     return digest.hexdigest()
 
 
-def _bare_tree(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [line for line in body if not _is_text(line)]
-    return ast.dump(tree)
+def _bare(node: object) -> str:
+    """Write a syntax tree without texts that stand alone, and without fields that hold nothing.
+
+    `ast.dump` would not do: newer versions of Python add empty fields, or leave them out.
+    """
+    if isinstance(node, ast.AST):
+        fields = ((name, getattr(node, name, None)) for name in sorted(node._fields))
+        kept = (f"{name}={_bare(x)}" for name, x in fields if x is not None and x != [])
+        return f"{type(node).__name__}({', '.join(kept)})"
+    if isinstance(node, list):
+        return f"[{', '.join(_bare(x) for x in node if not _is_text(x))}]"
+    return repr(node)
 
 
-def _is_text(node: ast.AST) -> bool:
+def _is_text(node: object) -> bool:
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)

@@ -17,8 +17,8 @@ A finding is a problem only if a control does not show it too.
 - *dead*: a neuron is silent for a fifth of the recording or more in one go, its rate in the rest
   would have given forty spikes, and its other pauses are three times shorter.
 - *ceiling*: Pearson's r of the covariances of all pairs, training against test frames of the
-  default split; no model can be asked for more. It is a problem if neurons shifted in time do as
-  well.
+  default split; a model can hardly be asked for more. It is a problem if neurons shifted in time do
+  as well.
 - *pairs*: the share of pairs whose correlation exceeds the 99 % quantile of the same pairs after
   every neuron was shifted in time by an amount of its own: 1 % by chance.
 """

@@ -1,4 +1,5 @@
 from .assemblies import assembly_plates as assembly_plates
+from .assemblies import plot_stability as plot_stability
 from .dynamics import plot_active_units as plot_active_units
 from .dynamics import plot_density as plot_density
 from .dynamics import plot_periods as plot_periods

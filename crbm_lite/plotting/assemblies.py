@@ -1,4 +1,4 @@
-"""Plates of assemblies: maximum projections like Fig. 3, one for each unit or left/right pair.
+"""Figures of assemblies: plates like Fig. 3, one for each unit or left/right pair, and stability.
 
 A maximum projection draws neurons in the order of |w|, so that the largest weight along a line of
 sight is what is seen.
@@ -7,14 +7,18 @@ sight is what is seen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crbm_lite.checks.arrays import as_indices, finite_places, finite_weights
 from crbm_lite.plotting.figures import VIEWS, brain_scatter
-from crbm_lite.plotting.style import style_context
+from crbm_lite.plotting.style import PALETTE, style_context
 
-__all__ = ["assembly_plates"]
+if TYPE_CHECKING:
+    from crbm_lite.validation.stability import StabilitySelection
+
+__all__ = ["assembly_plates", "plot_stability"]
 
 
 def assembly_plates(
@@ -99,4 +103,71 @@ def assembly_plates(
             ax.remove()
         look = {"shrink": 0.6, "aspect": 30} if tall else {"aspect": 12}
         figure.colorbar(points, ax=axes, label="weight", extend="both", **look)
+    return axes
+
+
+def plot_stability(found: StabilitySelection, probability: float = 0.8) -> np.ndarray:
+    """Draw which assemblies and which members are found again in halves of the frames.
+
+    On the left every run is a point: the correlation of an assembly with its match, assemblies in
+    the order of their medians, and in grey the same on frames shifted in time. On the right is the
+    membership probability of every weight of the model that is not 0: the share of members that
+    have at least that probability.
+
+    Parameters
+    ----------
+    found : StabilitySelection
+        From `crbm_lite.validation.stability.stability_selection`.
+    probability : float
+        Least membership probability of a stable member, which is marked (default 0.8).
+
+    Returns
+    -------
+    numpy.ndarray of matplotlib.axes.Axes, shape (2,)
+
+    Raises
+    ------
+    ValueError
+        If no hidden unit of the model has weights.
+
+    Examples
+    --------
+    >>> from crbm_lite.validation.stability import StabilitySelection
+    >>> w, r, share = np.ones((4, 2)), np.full((3, 2), 0.9), np.ones((4, 2))
+    >>> found = StabilitySelection(w, r, share, 8.0, 0 * r, 0 * share, min_correlation=0.5)
+    >>> plot_stability(found)[0].get_ylabel()
+    'correlation with its match'
+    """
+    import matplotlib.pyplot as plt
+
+    member = np.asarray(found.weights) != 0
+    used = np.flatnonzero(member.any(axis=0))
+    if not used.size:
+        raise ValueError("found has no hidden unit with weights: there is no assembly to draw")
+    order = used[np.argsort(-np.median(found.correlation[:, used], axis=0), kind="stable")]
+    with style_context():
+        _, axes = plt.subplots(1, 2, figsize=(9, 3.2), width_ratios=(3, 2))
+        kinds = ("shifted time", "0.7"), ("halves", PALETTE[0])
+        for (label, color), correlation in zip(
+            kinds, (found.null_correlation, found.correlation), strict=True
+        ):
+            place = np.tile(np.arange(order.size), len(correlation))
+            axes[0].plot(place, correlation[:, order].ravel(), "o", ms=3, color=color, label=label)
+        axes[0].axhline(found.min_correlation, color="black", ls="--", lw=0.8)
+        axes[0].set(
+            xlabel="assembly, most stable first", ylabel="correlation with its match",
+            ylim=(-0.02, 1.02),
+        )  # fmt: skip
+        axes[0].legend(loc="best")
+
+        for (label, color), share in zip(
+            kinds, (found.null_membership, found.membership), strict=True
+        ):
+            sizes = np.sort(share[member])[::-1]
+            axes[1].step(sizes, np.arange(1, sizes.size + 1) / sizes.size, color=color, label=label)
+        axes[1].axvline(probability, color="black", ls="--", lw=0.8)
+        axes[1].set(
+            xlabel="membership probability, at least", ylabel="share of members",
+            xlim=(-0.02, 1.02), ylim=(0, 1.02),
+        )  # fmt: skip
     return axes

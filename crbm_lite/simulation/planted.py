@@ -199,7 +199,7 @@ def plant_recording(
     from 1 to about 5). With ``overlap`` a neuron has two at most, and how many have two is given.
 
     With the defaults the true probabilities reach a median nLLH of about 0.13 (Eq. 18, last 30 % of
-    the frames, all neurons). No model can do better.
+    the frames, all neurons). A reconstruction, which sees the neuron, may score a little more.
 
     Parameters
     ----------

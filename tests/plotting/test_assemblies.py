@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite.plotting.assemblies import assembly_plates
+from crbm_lite.plotting.assemblies import assembly_plates, plot_stability
+from crbm_lite.validation.stability import StabilitySelection
 
 RNG = np.random.default_rng(0)
 WEIGHTS, PLACES = RNG.normal(size=(30, 6)), RNG.normal(size=(30, 3))
@@ -72,3 +73,34 @@ def test_sparse_weights_are_drawn_too():
     sparse = scipy.sparse.csr_array(WEIGHTS)
     ours, dense = (assembly_plates(w, PLACES, [0])[0] for w in (sparse, WEIGHTS))
     np.testing.assert_array_equal(drawn(ours), drawn(dense))
+
+
+def stability():
+    """Three assemblies, the middle one without weights; two runs, and one in shifted time."""
+    weights = np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 2.0], [0.0, 0.0, 2.0], [1.0, 0.0, 0.0]])
+    correlation = np.array([[0.2, np.nan, 0.9], [0.4, np.nan, 0.7]])
+    membership = np.array([[0.1, 0.0, 0.0], [0.5, 0.0, 1.0], [0.9, 0.0, 0.8], [0.2, 0.0, 0.0]])
+    null = np.array([[0.1, np.nan, 0.15]])
+    return StabilitySelection(weights, correlation, membership, 5.0, null, 0 * membership, 0.5)
+
+
+def test_stability_shows_every_run_of_the_assemblies_in_use_most_stable_first():
+    left, right = plot_stability(stability(), 0.8)
+    shifted, halves, threshold = left.lines
+    np.testing.assert_allclose(halves.get_ydata(), [0.9, 0.2, 0.7, 0.4])
+    np.testing.assert_allclose(halves.get_xdata(), [0, 1, 0, 1])
+    np.testing.assert_allclose(shifted.get_ydata(), [0.15, 0.1])
+    assert set(threshold.get_ydata()) == {0.5} and set(right.lines[2].get_xdata()) == {0.8}
+
+
+def test_the_share_of_members_counts_weights_of_the_model_only():
+    halves = plot_stability(stability())[1].lines[1]
+    np.testing.assert_allclose(halves.get_xdata(), [1.0, 0.8, 0.5, 0.2, 0.1])
+    np.testing.assert_allclose(halves.get_ydata(), [0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+def test_stability_of_no_assembly_is_refused():
+    nothing = np.zeros((3, 2))
+    found = StabilitySelection(nothing, nothing[:2], nothing, 0.0, nothing[:1], nothing, 0.5)
+    with pytest.raises(ValueError, match="no hidden unit with weights"):
+        plot_stability(found)

@@ -1,0 +1,109 @@
+"""Every stored table says what made it, and an old one is known to be old."""
+
+import json
+import shutil
+
+import pytest
+
+from benchmarks import stored
+from crbm_lite.files import source_code
+
+PATTERNS = ("benchmarks/*.csv", "benchmarks/results/*", "book/**/*.json", "book/**/*.csv")
+PLACE = "benchmarks/results/update.json"
+
+
+def tables_at_hand():
+    files = {path for pattern in PATTERNS for path in stored.ROOT.glob(pattern) if path.is_file()}
+    names = {path.relative_to(stored.ROOT).as_posix() for path in files}
+    return {name for name in names if not name.endswith(".made.json")}
+
+
+def old_tables():
+    return {name for name in stored.TABLES if stored.old_parts(stored.ROOT / name)}
+
+
+def test_every_table_has_an_origin():
+    assert tables_at_hand() == set(stored.TABLES)
+
+
+@pytest.mark.parametrize("name", stored.TABLES)
+def test_every_part_says_when_and_with_which_seeds_it_was_made(name):
+    made = stored.made(stored.ROOT / name)
+    assert made["command"] == stored.TABLES[name].command and made["parts"]
+    for part in made["parts"].values():
+        assert set(part) == {"digest", "day", "processor", "seeds"}
+        assert len(part["day"]) == 10 and part["seeds"]
+        assert (part["digest"] is None) == (part["processor"] is None)
+
+
+def test_tables_that_are_older_than_the_code_are_known_with_a_reason():
+    assert old_tables() == set(stored.known_old()), "run `make stored`, or edit known_old.yml"
+    assert all(len(reason) > 20 for reason in stored.known_old().values())
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A copy of the code that makes one table, and the table, made now."""
+    source_code.source_digest.cache_clear()
+    monkeypatch.setattr(stored, "ROOT", tmp_path)
+    origin = stored.Origin("update", (), ("crbm_lite/core",), "0")
+    monkeypatch.setattr(stored, "TABLES", {PLACE: origin})
+    for name in ("benchmarks/update.py", "crbm_lite/core/drelu.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        shutil.copy(stored.Path(__file__).parents[2] / name, tmp_path / name)
+    digest = stored.Origin.digest
+    monkeypatch.setattr(stored.Origin, "digest", lambda self: digest(self, tmp_path))
+    stored.write(tmp_path / PLACE, {"ms": 1.0})
+    return tmp_path
+
+
+def test_a_table_made_now_is_current(repository):
+    made = stored.made(repository / PLACE)
+    assert made["command"] == "python -m benchmarks.update"
+    assert made["parts"]["table"]["processor"] == stored.processor()
+    assert stored.is_current(repository / PLACE) and old_tables() == set()
+
+
+def test_a_damaged_digest_makes_a_table_old(repository):
+    path = repository / f"{PLACE}.made.json"
+    made = json.loads(path.read_text())
+    digest = made["parts"]["table"]["digest"]
+    made["parts"]["table"]["digest"] = ("0" if digest[0] != "0" else "1") + digest[1:]
+    path.write_text(json.dumps(made))
+    assert stored.old_parts(repository / PLACE) == ["table"] and old_tables() == {PLACE}
+
+
+@pytest.mark.parametrize("name", ["benchmarks/update.py", "crbm_lite/core/drelu.py"])
+def test_code_that_changes_makes_a_table_old_and_a_comment_does_not(repository, name):
+    for more, old in (("\n# a comment\n", set()), ("\nx = 1\n", {PLACE})):
+        with (repository / name).open("a") as stream:
+            stream.write(more)
+        source_code.source_digest.cache_clear()
+        assert old_tables() == old
+
+
+def test_parts_are_current_one_by_one(repository):
+    path = repository / PLACE
+    path.unlink()
+    (repository / f"{PLACE}.made.json").unlink()
+    stored.keep(path, "larva", {"glm": {}})
+    with (repository / "benchmarks/update.py").open("a") as stream:
+        stream.write("\nx = 1\n")
+    source_code.source_digest.cache_clear()
+    stored.keep(path, "larva", {"vae": {}})
+    assert stored.old_parts(path) == ["larva/glm"]
+    assert stored.is_current(path, "larva/vae") and not stored.is_current(path)
+
+
+def test_a_csv_table_goes_on_with_the_rows_of_the_same_code(repository, monkeypatch):
+    path = repository / "benchmarks" / "grid.csv"
+    monkeypatch.setitem(stored.TABLES, "benchmarks/grid.csv", stored.TABLES[PLACE])
+    stored.write_rows(path, ["a"], [{"a": 1}], append=True)
+    assert stored.rows_begun(path) == [{"a": 1.0}] and stored.old_parts(path) == ["begun"]
+    stored.write_rows(path, ["a"], stored.rows_begun(path))
+    assert stored.is_current(path) and stored.old_parts(path) == []
+    stored.write_rows(path, ["a"], [{"a": 2}], append=True)
+    with (repository / "crbm_lite/core/drelu.py").open("a") as stream:
+        stream.write("\nx = 1\n")
+    source_code.source_digest.cache_clear()
+    assert stored.rows_begun(path) == [] and not path.exists()

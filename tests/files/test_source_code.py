@@ -1,0 +1,64 @@
+"""The digest of source code: what changes it, and what does not."""
+
+import ast
+
+import pytest
+
+from crbm_lite.files.source_code import source_digest
+
+CODE = '"""Text."""\n\n\ndef f(x: int = 1) -> float:\n    """More."""\n    return x + 0.5  # why\n'
+
+
+def digest_of(folder, code):
+    folder.mkdir()
+    (folder / "one.py").write_text(code)
+    return source_digest("one.py", package=folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"""Text."""', '"""Other."""'), ('    """More."""\n', ""), ("  # why", ""), ("1)", "(1))")],
+)
+def test_texts_comments_and_brackets_do_not_count(tmp_path, old, new):
+    assert old in CODE
+    assert digest_of(tmp_path / "a", CODE) == digest_of(tmp_path / "b", CODE.replace(old, new))
+
+
+@pytest.mark.parametrize(("old", "new"), [("0.5", "0.6"), ("x + ", "x - "), ("int = 1", "int = 2")])
+def test_code_counts(tmp_path, old, new):
+    assert old in CODE
+    assert digest_of(tmp_path / "a", CODE) != digest_of(tmp_path / "b", CODE.replace(old, new))
+
+
+def test_names_of_files_count(tmp_path):
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(CODE)
+    assert source_digest("one.py", package=tmp_path) != source_digest("two.py", package=tmp_path)
+
+
+@pytest.mark.parametrize("empty", [[], None])
+def test_fields_that_hold_nothing_do_not_count(tmp_path, monkeypatch, empty):
+    """Python 3.12 adds the field type_params to every function, 3.13 leaves empty ones out."""
+    before = digest_of(tmp_path / "a", CODE)
+    parse = ast.parse
+
+    def of_another_version(source):
+        tree = parse(source)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                node._fields = (*reversed(node._fields), "new_in_some_version")
+                node.new_in_some_version = empty
+        return tree
+
+    monkeypatch.setattr(ast, "parse", of_another_version)
+    assert digest_of(tmp_path / "b", CODE) == before
+
+
+def test_the_digest_of_a_known_code_is_the_same_everywhere(tmp_path):
+    known = "7510e44e8ecf"
+    assert digest_of(tmp_path / "a", CODE)[:12] == known
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"other does not exist: give folders of"):
+        source_digest("other", package=tmp_path)
