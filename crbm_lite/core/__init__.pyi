@@ -30,6 +30,7 @@ from .left_out import mean_v_given_others as mean_v_given_others
 from .partition import MAX_EXACT_NEURONS as MAX_EXACT_NEURONS
 from .partition import all_states as all_states
 from .partition import log_partition_ais as log_partition_ais
+from .persistence import LOOKS_TO_BEGIN as LOOKS_TO_BEGIN
 from .persistence import UPDATES_OF_A_LOOK as UPDATES_OF_A_LOOK
 from .persistence import begin_watch as begin_watch
 from .persistence import watched as watched

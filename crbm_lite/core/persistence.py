@@ -9,9 +9,11 @@ where :math:`\rho` is the correlation over that time. What a unit does within a 
 then, so :math:`\rho` is about the changes of well. The variance is the mean of those over the data
 and over the chains: chains that are all in one well do not look fast.
 
-A unit jumps from the end of a look in which rho was above 0.55, so when it takes more than about
+A unit jumps after two looks in a row in which rho was above 0.55, so when it takes more than about
 twenty-five updates to forget where it was. A unit that jumps says nothing about Gibbs sampling, so
-every ten looks its jumps pause for one. It goes on jumping if rho was above 0.4 in that look.
+every ten looks its jumps pause for one, and end if rho is below 0.4 in it. The units take turns:
+one that was slow because its neurons wait for another's jump is found to be fast, and stays so
+while the other one pauses for a single look.
 
 Which units jump does not change within an update, and each update leaves the model's distribution
 invariant. The choice follows from the past of the same chains, though, as the parameters of a
@@ -25,9 +27,10 @@ from types import ModuleType
 
 import numpy as np
 
-__all__ = ["UPDATES_OF_A_LOOK", "begin_watch", "watched"]
+__all__ = ["LOOKS_TO_BEGIN", "UPDATES_OF_A_LOOK", "begin_watch", "watched"]
 
 UPDATES_OF_A_LOOK = 20
+LOOKS_TO_BEGIN = 2
 _LOOKS_OF_JUMPS = 10  # from one pause to the next
 _BEGINS_BELOW, _ENDS_ABOVE = 0.45, 0.6  # 1 - rho
 
@@ -40,8 +43,9 @@ def begin_watch(n_chains: int, n_hidden: int) -> dict[str, np.ndarray]:
     dict
         ``place``, the updates of the present look that are made; ``reference`` (chains, M), E[h|v]
         at its beginning; ``moved`` and ``spread`` (M,), sums of numerator and denominator over its
-        later half; ``age`` (M,), the looks since the unit began to jump; ``jumping`` (M,), whether
-        it jumps now; and ``slow`` (M,), whether it jumps or pauses only to be looked at.
+        later half; ``was_still`` (M,), whether the unit kept its state in the last look; ``age``
+        (M,), the looks with jumps since its last pause; ``jumping`` (M,), whether it jumps now; and
+        ``slow`` (M,), whether it jumps or only pauses.
     """
     none = np.zeros(n_hidden, bool)
     return {
@@ -49,6 +53,7 @@ def begin_watch(n_chains: int, n_hidden: int) -> dict[str, np.ndarray]:
         "reference": np.zeros((n_chains, n_hidden)),
         "moved": np.zeros(n_hidden),
         "spread": np.zeros(n_hidden),
+        "was_still": none,
         "age": np.zeros(n_hidden, np.int64),
         "jumping": none,
         "slow": none,
@@ -74,7 +79,7 @@ def watched(
     Examples
     --------
     >>> watch, still = begin_watch(2, 1), np.array([[-1.0], [1.0]])
-    >>> for _ in range(UPDATES_OF_A_LOOK):
+    >>> for _ in range(LOOKS_TO_BEGIN * UPDATES_OF_A_LOOK):
     ...     watch = watched(watch, still, still.var(axis=0))
     >>> watch["jumping"]
     array([ True])
@@ -86,14 +91,17 @@ def watched(
     moved = xp.where(is_late, watch["moved"] + moved_now, 0.0)
     spread = xp.where(is_late, watch["spread"] + 0.5 * (spread + m.var(axis=0)), 0.0)
     is_end = place == UPDATES_OF_A_LOOK - 1
-    is_slow = moved < xp.where(slow, _ENDS_ABOVE, _BEGINS_BELOW) * spread
-    slow = xp.where(is_end & ~jumping, is_slow, slow)
-    age = xp.where(is_end, xp.where(jumping, watch["age"] + 1, 0), watch["age"])
+    is_still = moved < xp.where(slow, _ENDS_ABOVE, _BEGINS_BELOW) * spread
+    turn = xp.arange(m.shape[1]) % _LOOKS_OF_JUMPS  # units that begin together pause in turns
+    age = xp.where(jumping, watch["age"] + 1, xp.where(slow, 0, turn))
+    age = xp.where(is_end, age, watch["age"])
+    slow = xp.where(is_end & ~jumping, is_still & (slow | watch["was_still"]), slow)
     return {
         "place": (place + 1) % UPDATES_OF_A_LOOK,
         "reference": reference,
         "moved": moved,
         "spread": spread,
+        "was_still": xp.where(is_end, is_still & ~jumping, watch["was_still"]),
         "age": age,
         "jumping": xp.where(is_end, slow & (age < _LOOKS_OF_JUMPS), jumping),
         "slow": slow,

@@ -29,7 +29,12 @@ from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.left_out import log_likelihood_given_others
 from crbm_lite.core.partition import all_states, log_partition_ais
-from crbm_lite.core.persistence import UPDATES_OF_A_LOOK, begin_watch, watched
+from crbm_lite.core.persistence import (
+    LOOKS_TO_BEGIN,
+    UPDATES_OF_A_LOOK,
+    begin_watch,
+    watched,
+)
 from crbm_lite.core.spikes import Spikes, SpikesError, as_spikes, spikes_of_model
 from crbm_lite.files.errors import named_failures
 from crbm_lite.model.files import (
@@ -688,7 +693,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         pilot.jumping[:] = False
         spread = self.units.mean(inputs).var(axis=0)
         watch = begin_watch(_PILOT_CHAINS, pilot.n_hidden)
-        for _ in range(UPDATES_OF_A_LOOK):
+        for _ in range(LOOKS_TO_BEGIN * UPDATES_OF_A_LOOK):
             pilot.step(n_steps, weights, fields, self.units.parameters)
             watch = watched(watch, self.units.mean(pilot.inputs()), spread)
         return watch["slow"]

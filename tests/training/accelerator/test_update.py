@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from crbm_lite.core import jumps
+from crbm_lite.core import jumps, persistence
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from tests.training.enumerable import STATES, M, N, distribution, machine_and_data
 
 jax = pytest.importorskip("jax")
 
+from crbm_lite.training.accelerator import jumps as jax_jumps  # noqa: E402
 from crbm_lite.training.accelerator import update as jax_update  # noqa: E402
 
 
@@ -25,8 +26,12 @@ def problem():
     return machine_and_data(seed=5)
 
 
-@pytest.mark.parametrize("jump_every", [0, 1])
-def test_the_steps_leave_the_distribution_as_it_is(problem, jump_every):
+@pytest.mark.parametrize(
+    ("jump_every", "jumping"),
+    [(0, np.ones(M, bool)), (1, np.ones(M, bool)), (1, np.arange(M) == 1)],
+    ids=["no jumps", "all jump", "one jumps"],
+)
+def test_the_steps_leave_the_distribution_as_it_is(problem, jump_every, jumping):
     _, weights, fields, potential = problem
     potential = potential * np.array([1, 1, 3, 3])[:, None]  # deep wells
     weights = weights.astype(np.float32)
@@ -60,11 +65,11 @@ def test_jumps_reach_the_other_well():
     potential = np.array([[1.0], [1.0], [14.0], [-14.0]])
     counts = jumps.empty_counts(1)
     jumps.count_values(np.random.default_rng(0).normal(0, 12, (500, 1)), counts)
-    on = {}
+    on, jumping = {}, np.ones(1, bool)
     for jump_every in (0, 1):
         settings = jax_update.Settings(4, jump_every, "float32")
         v, _, _ = jax_update.gibbs_steps(
-            np.zeros((400, n), np.uint8), 0, weights, fields, potential, counts,
+            np.zeros((400, n), np.uint8), 0, weights, fields, potential, counts, jumping,
             jax.random.key(0), settings,
         )  # fmt: skip
         on[jump_every] = (np.asarray(v).mean(axis=1) > 0.5).mean()
@@ -84,3 +89,45 @@ def test_rounded_factors_keep_the_bits_they_should():
     assert float(jax_update.rounded(x, "float32")) == x
     assert float(jax_update.rounded(x, "tf32")) == 1 + 2**-5 + 2**-9
     assert float(jax_update.rounded(x, "bf16")) == 1 + 2**-5
+
+
+def test_only_the_units_that_jump_are_moved(problem):
+    _, weights, fields, potential = problem
+    rng = np.random.default_rng(0)
+    weights, h = weights.astype(np.float32), rng.normal(size=(500, M)).astype(np.float32)
+    logits = (fields + h @ weights.T).astype(np.float32)
+    rest = (jax.random.key(0), h, logits, weights, potential, jumps.empty_counts(M))
+    jumping = np.arange(M) == 1
+    moved, moved_logits = jax_jumps.jump_sweep(jumping, *rest)
+    np.testing.assert_array_equal((np.asarray(moved) != h).any(axis=0), jumping)
+    np.testing.assert_allclose(moved_logits, fields + np.asarray(moved) @ weights.T, atol=1e-4)
+    np.testing.assert_array_equal(jax_jumps.jump_sweep(~np.ones(M, bool), *rest)[0], h)
+
+
+def test_steps_in_which_no_unit_jumps_are_those_without_jumps(problem):
+    _, weights, fields, potential = problem
+    v = np.zeros((50, N), np.uint8)
+    ends = []
+    for jump_every in (0, 1):
+        settings = jax_update.Settings(6, jump_every, "float32")
+        ends.append(
+            jax_update.gibbs_steps(
+                v, 0, weights.astype(np.float32), fields, potential, jumps.empty_counts(M),
+                np.zeros(M, bool), jax.random.key(1), settings,
+            )[0]
+        )  # fmt: skip
+    np.testing.assert_array_equal(*ends)
+
+
+def test_the_watch_on_persistence_is_numpys():
+    rng = np.random.default_rng(0)
+    here = there = persistence.begin_watch(30, 4)
+    compiled = jax.jit(lambda watch, m, spread: persistence.watched(watch, m, spread, jax.numpy))
+    still = rng.normal(size=(30, 4))
+    for _ in range(70):
+        m = still + np.array([0, 0.1, 1, 5]) * rng.normal(size=(30, 4))
+        here = persistence.watched(here, m, m.var(axis=0))
+        there = compiled(there, m, m.var(axis=0))
+    np.testing.assert_array_equal(here["jumping"], [True, True, False, False])
+    for name, value in here.items():
+        np.testing.assert_allclose(there[name], value, rtol=1e-12, err_msg=name)
