@@ -84,7 +84,7 @@ TABLES = {
     "benchmarks/results/learning_curves.json": _origin(
         "learning_curves", "recording 0, training 0", "benchmarks/planted.py"
     ),
-    "benchmarks/results/left_out.json": _origin("left_out", "0"),
+    "benchmarks/results/left_out.json": Origin("left_out", (), ("crbm_lite/core",), "0"),
     "benchmarks/results/like_for_like.json": _origin(
         "like_for_like", "recording 0, trainings 0, annealing 0", "crbm_lite/baselines",
         "crbm_lite/validation/frame_likelihood.py",
