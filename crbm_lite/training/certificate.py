@@ -53,7 +53,7 @@ _SURE = 3.0  # noises above the tolerance at which more sampling would not chang
 _MOST_OF_ONE_NEURON = 4.0  # times its tolerance: one of many neurons may be off by chance
 _LEAST_SIZE = 1e-3  # of sum |w|, for a hidden unit that is alive
 _LEAST_COVARIANCE_SHARE = 0.25  # trained models have 0.4 to 1.3, nearly empty ones 0 to 0.1
-_MOST_MISSING = 0.5  # of the covariance of one pattern
+_MOST_MISSING = 0.05  # of the gain that the data's patterns bring
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,9 @@ class Certificate:
         empty model, NaN where the data have none beyond noise.
     failed : tuple of str
         Which checks failed, in words.
-    missing_covariance : float
-        Share of the covariance of one pattern of neurons that the model lacks, for the worst one.
+    missing_gain : float
+        What the model lacks of the gain by the data's patterns of covariance: near 1 / K where one
+        of K assemblies is missing.
     residual_by_unit, noise_by_unit : ndarray, shape (5, M)
         Residuals of each unit in units of what is tolerated, and the noise that was taken out: of
         its weights, along its weights (gain), of its potential, where w = 0, and of Var(h). NaN for
@@ -112,7 +113,7 @@ class Certificate:
     covariance_share: float
     failed: tuple[str, ...]
     # the defaults are what the files of former releases lack
-    missing_covariance: float = float("nan")
+    missing_gain: float = float("nan")
     residual_by_unit: np.ndarray = field(default_factory=lambda: np.empty((5, 0)))
     noise_by_unit: np.ndarray = field(default_factory=lambda: np.empty((5, 0)))
     residual_fields: float = float("nan")
@@ -266,7 +267,7 @@ def certify(
         n_units_alive=int(alive.sum()),
         covariance_share=share_of_covariance(*share_of),
         failed=(),
-        missing_covariance=missing,
+        missing_gain=missing,
         residual_by_unit=_without(noise, judged),
         noise_by_unit=noise,
         residual_fields=float(_without(noise_fields, _over(p - model.v, tolerances.fields))),
@@ -295,11 +296,11 @@ def _failed_covariances(found: Certificate, most: np.ndarray) -> tuple[str, ...]
             f"the model has {found.covariance_share:.0%} of the data's pair covariances: train "
             "longer, or with a smaller lambda or more hidden units",
         )
-    if found.missing_covariance > _MOST_MISSING:
+    if found.missing_gain > _MOST_MISSING:
         some = ", ".join(map(str, most[:5]))
         return (
-            f"the model lacks {found.missing_covariance:.0%} of the covariance of a pattern "
-            f"(neurons {some} and more): give it more hidden units, or a smaller lambda",
+            f"the model lacks {found.missing_gain:.0%} of what the data's patterns would gain it "
+            f"(the worst is that of neurons {some}): give it more hidden units, or a smaller lambda",
         )
     return ()
 

@@ -29,7 +29,7 @@ __all__ = ["chosen_neurons", "co_active", "missing_pattern", "share_of_covarianc
 _N_NEURONS = 1000  # spread evenly over the recording: half a million pairs
 _N_BLOCKS = 20  # blocks of frames, taken in turn by the two halves
 _SIGNIFICANT = 3.0  # standard errors of the shared power, below which there is nothing to share
-_N_PATTERNS, _SIGNIFICANT_PATTERN = 8, 5.0  # tried in each half; standard errors, many are tried
+_N_PATTERNS, _SIGNIFICANT_PATTERN = 30, 5.0  # tried in each half; standard errors, many are tried
 
 
 def chosen_neurons(n_neurons: int) -> np.ndarray:
@@ -110,11 +110,17 @@ def _scaled_covariances(co_active: np.ndarray, n_samples: int, scale: np.ndarray
     return out
 
 
+def _gain(excess: np.ndarray) -> float:
+    """Log-likelihood of a Gaussian with more variance than expected by ``excess`` of it, summed."""
+    excess = np.maximum(excess, 0.0)
+    return float(np.sum(0.5 * (excess - np.log1p(excess))))
+
+
 @threadpool_limits.wrap(limits=1, user_api="blas")  # the number of BLAS threads may change sums
 def missing_pattern(
     spikes: Spikes, co_active_model: np.ndarray, n_samples: int, neurons: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Find the pattern of neurons whose covariance the model lacks most.
+    """Find the patterns of neurons whose covariance the model lacks.
 
     Parameters
     ----------
@@ -124,10 +130,11 @@ def missing_pattern(
     Returns
     -------
     share : float
-        Share of the pattern's covariance in the data that the model lacks: near 1 where it lacks an
-        assembly, 0 where it lacks no pattern that both halves of the frames have.
+        What a Gaussian would gain by the patterns that the model lacks and that both halves of the
+        frames have, over what it gains by all patterns of the data: 0 where nothing is missing,
+        1 / K where one of K equal assemblies is.
     most : ndarray of int, shape (n,)
-        The neurons, those of the pattern first.
+        The neurons, those of the worst pattern first.
 
     Examples
     --------
@@ -146,25 +153,42 @@ def missing_pattern(
     scale = np.where((p > 0) & (p < 1), 1.0 / np.sqrt(np.maximum(p * (1.0 - p), 1e-12)), 0.0)
     scale = scale.astype(np.float32)
     model = _scaled_covariances(co_active_model, n_samples, scale)
-    worst, most, n = 0.0, neurons, len(neurons)
+    lacking = total = worst = 0.0
+    most = neurons
     for half in (0, 1):
         found, tried = v[blocks % 2 == half], v[blocks % 2 != half]
-        if n < 2 or not len(found) or not len(tried):
+        if len(neurons) < 2 or not len(found) or not len(tried):
             continue
-        more = _scaled_covariances(co_active(found), len(found), scale) - model
-        first = max(n - _N_PATTERNS, 0)
-        patterns = scipy.linalg.eigh(more, subset_by_index=(first, n - 1))[1] * scale[:, None]
-        centred = tried - tried.mean(axis=0, dtype=np.float32)
-        # without the pairs (i, i), as in the covariances
-        frames = (centred @ patterns) ** 2 - centred**2 @ patterns**2
-        in_data, n_blocks = frames.mean(axis=0), len(np.unique(blocks[blocks % 2 != half]))
-        parts = np.array_split(frames - in_data, n_blocks)
-        error = np.sqrt(sum(part.mean(axis=0) ** 2 for part in parts) / n_blocks / (n_blocks - 1))
-        unscaled = patterns / np.where(scale > 0, scale, 1.0)[:, None]
-        lacking = in_data - np.einsum("ik,ij,jk->k", unscaled, model, unscaled, optimize=True)
-        is_sure = lacking > _SIGNIFICANT_PATTERN * error
-        shares = np.where(is_sure, lacking / np.maximum(in_data, 1e-12), 0.0)
-        if shares.max() > worst:
-            worst = float(shares.max())
-            most = neurons[np.argsort(-np.abs(unscaled[:, shares.argmax()]), kind="stable")]
-    return worst, most
+        data = _scaled_covariances(co_active(found), len(found), scale)
+        scaled = (tried - tried.mean(axis=0, dtype=np.float32)) * scale
+        n_blocks = len(np.unique(blocks[blocks % 2 != half]))
+        for expected, is_model in ((0.0 * model, False), (model, True)):
+            patterns = _largest(data - expected)
+            in_model = np.einsum("ik,ij,jk->k", patterns, expected, patterns, optimize=True)
+            # without the pairs (i, i), as in the covariances
+            frames = (scaled @ patterns) ** 2 - scaled**2 @ patterns**2
+            more, error = _mean_and_error(frames, n_blocks)
+            excess = (more - in_model) / np.maximum(1.0 + in_model, 1e-3)
+            excess[more - in_model < _SIGNIFICANT_PATTERN * error] = 0.0
+            if is_model:
+                lacking += _gain(excess)
+                if excess.max() > worst:
+                    worst, pattern = excess.max(), np.abs(patterns[:, excess.argmax()])
+                    most = neurons[np.argsort(-pattern, kind="stable")]
+            else:
+                total += _gain(excess)
+    return (lacking / total if total > 0 else 0.0), most
+
+
+def _largest(symmetric: np.ndarray) -> np.ndarray:
+    """The eigenvectors of the largest eigenvalues, as columns."""
+    n = len(symmetric)
+    first = max(n - _N_PATTERNS, 0)
+    return scipy.linalg.eigh(symmetric, subset_by_index=(first, n - 1))[1]
+
+
+def _mean_and_error(frames: np.ndarray, n_blocks: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means over the frames (T, k), and their standard errors by blocks."""
+    mean = frames.mean(axis=0)
+    parts = np.stack([part.mean(axis=0) for part in np.array_split(frames - mean, n_blocks)])
+    return mean, np.sqrt(np.square(parts).sum(axis=0) / n_blocks / max(n_blocks - 1, 1))
