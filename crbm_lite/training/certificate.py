@@ -296,7 +296,8 @@ def _failed_covariances(found: Certificate, most: np.ndarray) -> tuple[str, ...]
             f"the model has {found.covariance_share:.0%} of the data's pair covariances: train "
             "longer, or with a smaller lambda or more hidden units",
         )
-    if found.missing_gain > _MOST_MISSING:
+    noise = max(float(np.nanmax(found.noise_by_unit)), found.noise_fields) / _ENOUGH_NOISE
+    if found.missing_gain > _MOST_MISSING * max(noise, 1.0):  # noise has patterns, too
         some = ", ".join(map(str, most[:5]))
         return (
             f"the model lacks {found.missing_gain:.0%} of what the data's patterns would gain it "

@@ -30,6 +30,7 @@ _N_NEURONS = 1000  # spread evenly over the recording: half a million pairs
 _N_BLOCKS = 20  # blocks of frames, taken in turn by the two halves
 _SIGNIFICANT = 3.0  # standard errors of the shared power, below which there is nothing to share
 _N_PATTERNS, _SIGNIFICANT_PATTERN = 30, 5.0  # tried in each half; standard errors, many are tried
+_LEAST_VARIANCE = 0.1  # of a pattern in the model, of that of independent neurons
 
 
 def chosen_neurons(n_neurons: int) -> np.ndarray:
@@ -168,7 +169,7 @@ def missing_pattern(
             # without the pairs (i, i), as in the covariances
             frames = (scaled @ patterns) ** 2 - scaled**2 @ patterns**2
             more, error = _mean_and_error(frames, n_blocks)
-            excess = (more - in_model) / np.maximum(1.0 + in_model, 1e-3)
+            excess = (more - in_model) / np.maximum(1.0 + in_model, _LEAST_VARIANCE)
             excess[more - in_model < _SIGNIFICANT_PATTERN * error] = 0.0
             if is_model:
                 lacking += _gain(excess)
@@ -177,7 +178,7 @@ def missing_pattern(
                     most = neurons[np.argsort(-pattern, kind="stable")]
             else:
                 total += _gain(excess)
-    return (lacking / total if total > 0 else 0.0), most
+    return (min(lacking / total, 1.0) if total > 0 else 0.0), most
 
 
 def _largest(symmetric: np.ndarray) -> np.ndarray:
