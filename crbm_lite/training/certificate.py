@@ -53,7 +53,7 @@ _SURE = 3.0  # noises above the tolerance at which more sampling would not chang
 _MOST_OF_ONE_NEURON = 4.0  # times its tolerance: one of many neurons may be off by chance
 _LEAST_SIZE = 1e-3  # of sum |w|, for a hidden unit that is alive
 _LEAST_COVARIANCE_SHARE = 0.25  # trained models have 0.4 to 1.3, nearly empty ones 0 to 0.1
-_MOST_MISSING = 0.05  # of the gain that the data's patterns bring
+_MOST_MISSING = 0.02  # of the gain that the data's patterns bring
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Certificate:
 
     @property
     def verdict(self) -> str:
-        """ "converged", "undetermined", "not converged" or "collapsed"."""
+        """The verdict on a run that came to its end."""
         if self.n_units_alive == 0:
             return "collapsed"
         if self.failed:
@@ -300,8 +300,8 @@ def _failed_covariances(found: Certificate, most: np.ndarray) -> tuple[str, ...]
     if found.missing_gain > _MOST_MISSING * max(noise, 1.0):  # noise has patterns, too
         some = ", ".join(map(str, most[:5]))
         return (
-            f"the model lacks {found.missing_gain:.0%} of what the data's patterns would gain it "
-            f"(the worst is that of neurons {some}): give it more hidden units, or a smaller lambda",
+            f"the model lacks {found.missing_gain:.0%} of what the data's patterns would gain it, "
+            f"most that of neurons {some}: give it more hidden units, or a smaller lambda",
         )
     return ()
 
@@ -337,7 +337,9 @@ def _one_neuron(
     ratio = np.maximum(np.abs(difference) - _SURE * noise, 0.0) / tolerance
     if ratio.max() < _MOST_OF_ONE_NEURON:
         return ()
-    return (f"the activity of neuron {ratio.argmax()} is {ratio.max():.1f} times its tolerance off",)
+    return (
+        f"the activity of neuron {ratio.argmax()} is {ratio.max():.1f} times its tolerance off",
+    )
 
 
 def _undetermined(found: Certificate) -> tuple[str, ...]:

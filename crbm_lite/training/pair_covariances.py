@@ -29,7 +29,7 @@ __all__ = ["chosen_neurons", "co_active", "missing_pattern", "share_of_covarianc
 _N_NEURONS = 1000  # spread evenly over the recording: half a million pairs
 _N_BLOCKS = 20  # blocks of frames, taken in turn by the two halves
 _SIGNIFICANT = 3.0  # standard errors of the shared power, below which there is nothing to share
-_N_PATTERNS, _SIGNIFICANT_PATTERN = 30, 5.0  # tried in each half; standard errors, many are tried
+_N_PATTERNS, _SIGNIFICANT_PATTERN = 30, 2.0  # tried in each half; standard errors
 _LEAST_VARIANCE = 0.1  # of a pattern in the model, of that of independent neurons
 
 

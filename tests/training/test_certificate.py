@@ -15,7 +15,6 @@ from tests.training.enumerable import (
     L1,
     STATES,
     M,
-    N,
     distribution,
     machine_and_data,
     variance_of_h,

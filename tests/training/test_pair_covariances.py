@@ -63,7 +63,7 @@ def test_chosen_neurons_are_all_or_a_thousand_over_the_whole_recording():
 
 
 def assemblies(n_frames, rng, present=(True, True, True)):
-    """Three assemblies of 15 neurons and 15 neurons alone; those not present spike independently."""
+    """Three assemblies of 15 neurons, and 15 others; members of one not present spike alone."""
     v = rng.random((n_frames, 60)) < 0.04
     for k, together in enumerate(present):
         state = rng.random((n_frames, 1 if together else 15)) < 0.2
