@@ -28,7 +28,7 @@ __all__ = ["chosen_neurons", "co_active", "missing_pattern", "share_of_covarianc
 
 _N_NEURONS = 1000  # spread evenly over the recording: half a million pairs
 _N_BLOCKS = 20  # blocks of frames, taken in turn by the two halves
-_SIGNIFICANT = 3.0  # standard errors of the shared power, below which there is nothing to share
+_SIGNIFICANT = 3.0  # times the noise of power or gain, below which there is nothing to share
 _N_PATTERNS, _SIGNIFICANT_PATTERN = 30, 2.0  # tried in each half; standard errors
 _LEAST_VARIANCE = 0.1  # of a pattern in the model, of that of independent neurons
 
@@ -154,7 +154,7 @@ def missing_pattern(
     scale = np.where((p > 0) & (p < 1), 1.0 / np.sqrt(np.maximum(p * (1.0 - p), 1e-12)), 0.0)
     scale = scale.astype(np.float32)
     model = _scaled_covariances(co_active_model, n_samples, scale)
-    lacking = total = worst = 0.0
+    lacking = total = noise = worst = 0.0
     most = neurons
     for half in (0, 1):
         found, tried = v[blocks % 2 == half], v[blocks % 2 != half]
@@ -178,7 +178,8 @@ def missing_pattern(
                     most = neurons[np.argsort(-pattern, kind="stable")]
             else:
                 total += _gain(excess)
-    return (min(lacking / total, 1.0) if total > 0 else 0.0), most
+                noise += _gain(error)
+    return (min(lacking / total, 1.0) if total > _SIGNIFICANT * noise else 0.0), most
 
 
 def _largest(symmetric: np.ndarray) -> np.ndarray:
