@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import numpy as np
@@ -123,13 +123,17 @@ def arrays_of(group: str, result: object) -> dict[str, np.ndarray]:
 def result_of(kind: type, group: str, arrays: dict[str, np.ndarray]) -> object:
     """Put the result dataclass ``kind`` together that `arrays_of` took apart.
 
-    A number that the release which wrote the file did not know is NaN.
+    Of what the release which wrote the file did not know, a number is NaN, and the rest has the
+    default of its field.
     """
     values = {}
     for field in fields(kind):
-        if field.type in ("float", float) and f"{group}/{field.name}" not in arrays:
-            values[field.name] = float("nan")
-            continue
+        if f"{group}/{field.name}" not in arrays:
+            if field.default is not MISSING or field.default_factory is not MISSING:
+                continue
+            if field.type in ("float", float):
+                values[field.name] = float("nan")
+                continue
         array = arrays[f"{group}/{field.name}"]
         if "tuple" in str(field.type) or "str" in str(field.type):
             words = json.loads(array.tobytes().decode())

@@ -46,7 +46,7 @@ from crbm_lite.model.files import (
     texts_of_bytes,
     write_model,
 )
-from crbm_lite.training.certificate import Certificate
+from crbm_lite.training.certificate import ADVICE, Certificate
 from crbm_lite.training.hyperparameters import (
     check_sampling,
     check_trainable,
@@ -140,11 +140,17 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     report_ : SearchReport
         What was tried and chosen, and why. There is none where nothing was "auto".
     verdict_ : str
-        "converged", "not converged", "collapsed", "no structure", "diverged" or "interrupted".
+        "converged": every unit is at its optimum as far as the recording can tell. Validate it.
+        "undetermined": sampling was too noisy or too slow to tell. Sample for longer.
+        "not converged": a unit or a field is off, or a pattern is missing. Train for longer.
+        "collapsed": no weights are left. Take a smaller lambda.
+        "no structure": the empty model predicts unseen frames best. Look at the recording.
+        "diverged": the chains left the data. Take a smaller learning rate, or more Gibbs steps.
+        "interrupted": the run was stopped. Go on by ``fit(..., resume=True)``.
     converged_ : bool
         Whether the verdict is "converged".
     certificate_ : Certificate
-        How stationary the parameters are, and what failed.
+        How near the parameters are to their optimum, what failed, and what could not be told.
     history_ : History
         What was monitored during the run.
     chains_ : ndarray of uint8, shape (n_chains, N)
@@ -302,11 +308,13 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.converged_ = result.verdict == "converged"
         self._interrupted_run = None if result.state is None else (run.identity, result.state)
         if not self.converged_:
-            reasons = "; ".join(result.certificate.failed) or "; ".join(result.history.events)
+            found = result.certificate
+            reasons = "; ".join(found.failed + found.undetermined or result.history.events)
             if self.verdict_ == "interrupted":
-                reasons = "go on by fit(..., resume=True)"
+                reasons = "the run was stopped"
             warnings.warn(
-                f"training ended with the verdict '{self.verdict_}': {reasons}",
+                f"training ended with the verdict '{self.verdict_}': {reasons}. What to do: "
+                f"{ADVICE[self.verdict_]}",
                 ConvergenceWarning,
                 stacklevel=2,
             )

@@ -1,84 +1,78 @@
-r"""The certificate of convergence: whether a model is stationary, and what failed.
+r"""The certificate of convergence: whether a model is at its optimum, and what is not.
 
 With G the gradient of the likelihood, Var_mu the variance of h_mu over the data (1 after training)
-and kappa_mu = lambda sum_i |w_imu| / 2, stationarity reads
+and kappa_mu = lambda sum_i |w_imu| / 2, the optimum reads
 
 .. math::
 
     G_w - \kappa\,\partial\mathrm{Var}/\partial w = \lambda\,\mathrm{sign}(w) \ (w \ne 0), \qquad
-    |G_w - \kappa\,\partial\mathrm{Var}/\partial w| \le \lambda \ (w = 0).
+    |G_w - \kappa\,\partial\mathrm{Var}/\partial w| \le \lambda \ (w = 0),
 
-The data's side is exact, since it takes all frames. The model's side is sampled by the training
-chains and, after a long run, by twice as many that start from frames of the data. One half of the
-chains against the other gives the sampling noise, which is taken out of the residual. Sampling goes
-on until the noise is small against what is tolerated, or until it has taken long enough. The
-condition without kappa, as the paper reports it, is given beside.
+and likewise without lambda for the fields and the potentials. Gradients are differences of data and
+model. The data's side is that of all frames (`crbm_lite.training.data_side`), and chains sample
+the model's side (`crbm_lite.training.model_side`). The noise of the sampling is taken out of every
+residual. Sampling goes on until all noise is below a third of what is tolerated. Where it may not
+take so long, the certificate says what it would take.
 
-Stationarity alone does not say that a model is any good: W = 0 is stationary, and so is a W of a
-few entries. With C the covariances <v_i v_j> - <v_i><v_j> over i < j, data against model,
+A tolerance is one standard error of the data's statistic, or 5 % of the statistic where that is
+more. It does not depend on lambda. Every hidden unit is judged by itself.
 
-.. math:: \mathrm{share} = \frac{\sum_{i<j} C^{model}_{ij} C^{data}_{ij}}
-                                {\sum_{i<j} C^{odd}_{ij} C^{even}_{ij}} ,
-
-is the slope of model on data. Its denominator is the power of the covariances that odd and even
-blocks of frames agree on, which leaves their sampling noise out. The numerator is linear in the
-model, so noise averages out there.
-
-At whole-brain size an array of all weights is the unit of memory, so only the model's side is held
-in such arrays (float32, one for each half of the chains). The rest is formed for some neurons at a
-time, in float64.
+Stationarity alone does not say that a model is any good, so the pair covariances are asked for as
+well (`crbm_lite.training.pair_covariances`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from crbm_lite.core.gibbs import GibbsChains
-from crbm_lite.core.spikes import Spikes, tiles, weight_sums
-from crbm_lite.training import update_kernels as kernels
+from crbm_lite.core.spikes import Spikes, tiles
+from crbm_lite.training.data_side import GAIN, DataMeans, Tolerances, UnitCoordinates
+from crbm_lite.training.model_side import ModelMeans
+from crbm_lite.training.pair_covariances import missing_pattern, share_of_covariance
 from crbm_lite.training.parameters import TrainedParameters
 
-__all__ = [
-    "Certificate",
-    "ModelMeans",
-    "certify",
-    "chosen_neurons",
-    "co_active",
-    "sample_model",
-    "share_of_covariance",
-]
+__all__ = ["ADVICE", "STATISTICS", "Certificate", "certify", "rounds_within", "sample_model"]
 
-_BURN_IN, _N_SAVED, _THINNING = 500, 60, 5
-_ENOUGH_NOISE = 0.2  # noise over tolerance at which sampling ends
-_ACTIVITY_TOLERANCE = 0.15
-_STATIONARITY_TOLERANCE = 1.0  # of lambda or the data's own standard error, whichever is larger
-_N_NEURONS = 1000  # spread evenly over the recording: half a million pairs
-_N_BLOCKS = 20  # blocks of frames, taken in turn by the two halves
-_SIGNIFICANT = 3.0  # standard errors of the shared power, below which there is nothing to share
+STATISTICS = ("weights", "gain", "potential", "zeros", "Var(h)")
+ADVICE = {
+    "converged": "validate the model",
+    "undetermined": "sample for longer, as the reasons say, or give the run more updates",
+    "not converged": "give the run more updates (n_updates), or more Gibbs steps (n_gibbs)",
+    "collapsed": "take a smaller lambda (l1)",
+    "no structure": "nothing to do: neurons share nothing beyond noise, so look at the recording",
+    "diverged": "take a smaller learning_rate, or more Gibbs steps (n_gibbs)",
+    "interrupted": "go on by fit(..., resume=True)",
+}
+
+_BURN_IN, _N_SAVED, _THINNING = 500, 60, 5  # Gibbs steps; samples of a round; steps between them
+_ENOUGH_NOISE = 1 / 3  # noise over tolerance at which sampling ends
+_SURE = 3.0  # noises above the tolerance at which more sampling would not change the verdict
+_MOST_OF_ONE_NEURON = 4.0  # times its tolerance: one of many neurons may be off by chance
 _LEAST_SIZE = 1e-3  # of sum |w|, for a hidden unit that is alive
 _LEAST_COVARIANCE_SHARE = 0.25  # trained models have 0.4 to 1.3, nearly empty ones 0 to 0.1
+_MOST_MISSING = 0.02  # of the gain that the data's patterns bring
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Say how stationary a trained model is. Residuals are root mean squares over weights.
+    """Say how near a trained model is to its optimum, and what is not.
 
     Attributes
     ----------
     residual : float
-        Residual of the full condition over non-zero weights, sampling noise taken out; after a
+        Residual of the full condition, RMS over non-zero weights, sampling noise taken out; after a
         refit, of the condition without penalty.
     residual_without_kappa : float
-        The same for the condition without the kappa term.
+        The same for the condition without the kappa term, as the paper reports it.
     noise : float
-        Sampling noise of the model's side.
+        Sampling noise of the model's side, RMS over non-zero weights.
     excess_at_zero : float
-        RMS of the excess of the gradient over lambda where w = 0.
+        RMS of the excess of the gradient over lambda where w = 0, beyond the noise.
     tolerance : float
-        What ``residual`` has to stay below: lambda plus the standard error of the data's <v h>.
+        What is tolerated of ``residual``: RMS over the units of what is tolerated of each.
     activity_data, activity_model : float
         Spikes per neuron and frame in the data and in the sampled model.
     variance_h : ndarray, shape (M,)
@@ -90,6 +84,21 @@ class Certificate:
         empty model, NaN where the data have none beyond noise.
     failed : tuple of str
         Which checks failed, in words.
+    missing_gain : float
+        What the model lacks of the gain by the data's patterns of covariance: near 1 / K where one
+        of K assemblies is missing.
+    residual_by_unit, noise_by_unit : ndarray, shape (5, M)
+        Residuals of each unit in units of what is tolerated, and the noise that was taken out: of
+        its weights, along its weights (gain), of its potential, where w = 0, and of Var(h). NaN for
+        units without weights.
+    residual_fields, noise_fields : float
+        The same of <v>, RMS over neurons.
+    mixing_times : ndarray, shape (M,)
+        Integrated autocorrelation time of each unit's h in the chains, in Gibbs steps.
+    n_steps : float
+        Gibbs steps that each chain took while its samples were saved.
+    undetermined : tuple of str
+        What sampling could not tell, in words, and what it would take.
     """
 
     residual: float
@@ -103,103 +112,39 @@ class Certificate:
     n_units_alive: int
     covariance_share: float
     failed: tuple[str, ...]
+    # the defaults are what the files of former releases lack
+    missing_gain: float = float("nan")
+    residual_by_unit: np.ndarray = field(default_factory=lambda: np.empty((5, 0)))
+    noise_by_unit: np.ndarray = field(default_factory=lambda: np.empty((5, 0)))
+    residual_fields: float = float("nan")
+    noise_fields: float = float("nan")
+    mixing_times: np.ndarray = field(default_factory=lambda: np.empty(0))
+    n_steps: float = float("nan")
+    undetermined: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """The verdict on a run that came to its end."""
+        if self.n_units_alive == 0:
+            return "collapsed"
+        if self.failed:
+            return "not converged"
+        return "undetermined" if self.undetermined else "converged"
 
 
-class _SquareSum:
-    """Root mean square of numbers that come in parts."""
+def rounds_within(n_steps: float) -> int:
+    """Rounds of sampling that a number of Gibbs steps allows, one at least.
 
-    def __init__(self) -> None:
-        self.total, self.n = 0.0, 0
-
-    def add(self, x: np.ndarray) -> None:
-        self.total += float(np.square(x).sum())
-        self.n += x.size
-
-    def rms(self, noise: float = 0.0) -> float:
-        """The root, the mean square ``noise**2`` taken out."""
-        return float(np.sqrt(max(self.total / max(self.n, 1) - noise**2, 0.0)))
-
-
-class ModelMeans:
-    """Average what chains generate, apart for the two halves of the chains.
-
-    Parameters
-    ----------
-    n_neurons, n_hidden : int
-
-    Attributes
-    ----------
-    vh : ndarray of float32, shape (2, N, M)
-        <v (h - mean)>
-    h, v : ndarray, shapes (2, M) and (2, N)
-        <h - mean> and <v>.
-    neurons : ndarray of int, shape (n,)
-        Some neurons whose pairs are looked at.
-    co_active : ndarray of float32, shape (n, n)
-        In how many samples two of them spike.
-    n_samples : int
-        Samples of all chains together.
-    noise : float
-        Standard error of the mean <v h> of both halves, RMS over non-zero weights.
+    Examples
+    --------
+    >>> rounds_within(100), rounds_within(1700)
+    (1, 4)
     """
-
-    def __init__(self, n_neurons: int, n_hidden: int) -> None:
-        self.vh = np.zeros((2, n_neurons, n_hidden), np.float32)
-        self.h, self.v = np.zeros((2, n_hidden)), np.zeros((2, n_neurons))
-        self.neurons = chosen_neurons(n_neurons)
-        self.co_active = np.zeros((len(self.neurons), len(self.neurons)), np.float32)
-        self.n_samples = 0
-        self.noise = float("nan")
-
-    @threadpool_limits.wrap(limits=1, user_api="blas")  # BLAS threads may change sums
-    def add(self, chains: GibbsChains, potential: np.ndarray, mean_h: np.ndarray) -> None:
-        """Take the present states of the chains into the averages."""
-        n, middle = chains.n_chains, chains.n_chains // 2
-        out = kernels.hidden_statistics(chains.inputs(), potential, mean_h)
-        h = (out[kernels.MEAN] - mean_h).astype(np.float32)
-        self.co_active += co_active(chains.v[self.neurons, :n].T)
-        self.n_samples += n
-        share = n / self.n_samples
-        for k, half in enumerate((slice(0, middle), slice(middle, n))):
-            n_half = max(half.stop - half.start, 1)
-            self.h[k] += share * (h[half].sum(axis=0) / n_half - self.h[k])
-            for tile in tiles(len(self.vh[k])):
-                v = chains.v[tile, half].astype(np.float32)
-                self.vh[k, tile] += np.float32(share) * (v @ h[half] / n_half - self.vh[k, tile])
-                self.v[k, tile] += share * (v.sum(axis=1) / n_half - self.v[k, tile])
-
-    def measure_noise(self, weights: np.ndarray, activity: np.ndarray) -> None:
-        """Set ``noise`` by the difference of the two halves."""
-        squares = _SquareSum()
-        for tile in tiles(len(weights)):
-            centred = self.vh[:, tile] - activity[tile, None] * self.h[:, None]
-            squares.add(0.5 * (centred[0] - centred[1])[weights[tile] != 0])
-        self.noise = squares.rms()
-
-
-class _SquareSum:
-    """The root mean square of numbers that come in parts."""
-
-    def __init__(self) -> None:
-        self.total, self.n = 0.0, 0
-
-    def add(self, x: np.ndarray) -> None:
-        self.total += float(np.square(x).sum())
-        self.n += x.size
-
-    def rms(self, noise: float = 0.0) -> float:
-        """Return the root, with the mean square ``noise**2`` taken out."""
-        return float(np.sqrt(max(self.total / max(self.n, 1) - noise**2, 0.0)))
-
-
-def _tolerance(activity: np.ndarray, n_frames: int, l1: float) -> float:
-    """Lambda plus the standard error of the data's <v h>, which a residual has to stay below."""
-    standard_error = float(np.sqrt(np.mean(activity * (1 - activity))) / np.sqrt(n_frames))
-    return _STATIONARITY_TOLERANCE * (l1 + standard_error)
+    return max(int(n_steps - _BURN_IN) // (_N_SAVED * _THINNING), 1)
 
 
 def sample_model(
-    parameters: TrainedParameters, chains: GibbsChains, spikes: Spikes, l1: float, n_rounds: int = 1
+    parameters: TrainedParameters, chains: GibbsChains, spikes: Spikes, n_rounds: int = 1
 ) -> ModelMeans:
     """Average over the model by its chains.
 
@@ -207,33 +152,59 @@ def sample_model(
     ----------
     parameters : TrainedParameters
     chains : GibbsChains
-        Chains with the weights set; they are moved on.
+        Chains with the weights set; they are moved on. Those of one start follow each other.
     spikes : Spikes
         Training data: they say how much noise can be tolerated.
-    l1 : float
-        Penalty that chose the weights.
     n_rounds : int, default 1
         Rounds of sampling at most, while the noise is not small.
     """
-    activity, weights = spikes.activity(), parameters.weights
-    enough = _ENOUGH_NOISE * _tolerance(activity, spikes.n_frames, l1)
-    fields = parameters.fields.astype(np.float32)
-    means = ModelMeans(*weights.shape)
+    tolerances, activity = DataMeans(spikes, parameters).tolerances, spikes.activity()
+    weights, fields = parameters.weights, parameters.fields.astype(np.float32)
+    at = UnitCoordinates(parameters, activity)
+    means = ModelMeans(*weights.shape, chains.n_chains, at)
     chains.step(_BURN_IN, weights, fields, parameters.potential)
     for _ in range(n_rounds):
         for _ in range(_N_SAVED):
             chains.step(_THINNING, weights, fields, parameters.potential)
-            means.add(chains, parameters.potential, parameters.mean_h)
-        means.measure_noise(weights, activity)
-        if means.noise < enough:
+            means.add(chains, _THINNING)
+        by_unit, of_fields = _noise(means, weights, activity, tolerances)
+        alive = at.size > _LEAST_SIZE
+        if max(by_unit[:, alive].max(initial=0.0), of_fields) < _ENOUGH_NOISE:
             break
     return means
+
+
+def _noise(
+    model: ModelMeans, weights: np.ndarray, activity: np.ndarray, tolerances: Tolerances
+) -> tuple[np.ndarray, float]:
+    """Noise in units of what is tolerated: of weights, gain and potential (3, M), of the fields."""
+    of_unit = np.sqrt(np.square(model.unit_contrasts).mean(axis=0))
+    of_v = np.sqrt(np.square(model.v_contrasts).mean(axis=0))
+    of_weights = model.weight_noise(weights, activity)[0]
+    by_unit = [
+        _over(of_weights[None], tolerances.weights[None]),
+        _over(of_unit[GAIN:], tolerances.unit[GAIN:]),
+        _over(of_unit[:GAIN], tolerances.unit[:GAIN]),
+    ]
+    return np.stack(by_unit), float(_over(of_v, tolerances.fields))
+
+
+def _over(x: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+    """RMS over the first axis of x in units of finite tolerances."""
+    counts = np.isfinite(tolerance)
+    ratio = np.where(counts, x / np.where(tolerance > 0, tolerance, np.inf), 0.0)
+    return np.sqrt(np.square(ratio).sum(axis=0) / np.maximum(counts.sum(axis=0), 1))
+
+
+def _without(noise: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A root mean square, the noise taken out."""
+    return np.sqrt(np.maximum(x**2 - noise**2, 0.0))
 
 
 def certify(
     spikes: Spikes, parameters: TrainedParameters, l1: float, l1_nonzero: float, model: ModelMeans
 ) -> Certificate:
-    """Measure the stationarity of a model on its training data.
+    """Measure how near a model is to its optimum on its training data.
 
     Parameters
     ----------
@@ -245,139 +216,149 @@ def certify(
     model : ModelMeans
         What `sample_model` found.
     """
-    weights, mean_h = parameters.weights, parameters.mean_h
-    p, n_frames = spikes.activity(), spikes.n_frames
-    covariance_share = share_of_covariance(spikes, model.co_active, model.n_samples, model.neurons)
-    h, q, mean, square = _hidden_over_data(spikes, parameters)
-    size = weight_sums(p, weights)[1]
+    weights, data = parameters.weights, DataMeans(spikes, parameters)
+    p, tolerances, size = data.activity, data.tolerances, data.at.size
+    alive = size > _LEAST_SIZE
     kappa = 0.5 * l1_nonzero * size
-    spikes_per_frame = np.diff(spikes.frame_starts)
-    vq_mean = (spikes_per_frame @ q.astype(np.float64)) / n_frames / max(p.sum(), 1e-12)
-    by_neuron = spikes.by_neuron()
-    full, without_kappa, excess = _SquareSum(), _SquareSum(), _SquareSum()
+    noise, noise_fields = _noise(model, weights, p, tolerances)
+    noise_on, noise_off = model.weight_noise(weights, p)
+    # in the centred coordinates in which training moves: see crbm_lite.core.reference.gradient
+    full, without_kappa, excess, count, n_zero = np.zeros((5, len(size)))
     for tile in tiles(len(weights)):
-        p_tile, on = p[tile, None], weights[tile] != 0
-        # in the centred coordinates in which training moves: see crbm_lite.core.reference.gradient
-        data_side = by_neuron.sums(h, tile) / n_frames - p_tile * (mean - mean_h)
-        model_side = model.vh[:, tile].mean(axis=0) - p_tile * model.h.mean(axis=0)
-        gradient = data_side - model_side
+        on = weights[tile] != 0
+        in_data, _, variance_slope = data.covariances(tile)
+        gradient = in_data - model.covariances(tile, p)[0]
         without = gradient - l1_nonzero * np.sign(weights[tile])
-        variance_term = kappa * (by_neuron.sums(q, tile) / n_frames - p_tile * vq_mean)
-        full.add((without - variance_term)[on])
-        without_kappa.add(without[on])
-        excess.add(np.maximum(np.abs(gradient - variance_term) - l1, 0.0)[~on])
-    certificate = Certificate(
-        residual=full.rms(model.noise),
-        residual_without_kappa=without_kappa.rms(model.noise),
-        noise=model.noise,
-        excess_at_zero=excess.rms(),
-        tolerance=_tolerance(p, n_frames, l1),
+        gradient -= kappa * variance_slope
+        beyond = np.maximum(np.abs(gradient) - l1 - 2.0 * noise_off, 0.0)
+        full += np.where(on, np.square(without - kappa * variance_slope), 0.0).sum(axis=0)
+        without_kappa += np.where(on, np.square(without), 0.0).sum(axis=0)
+        excess += np.where(on, 0.0, np.square(beyond)).sum(axis=0)
+        count += on.sum(axis=0)
+        n_zero += (~on).sum(axis=0)
+    slope = data.unit - model.unit - kappa * data.variance_slope
+    slope[GAIN] -= l1_nonzero * size
+    each = np.maximum(count, 1)
+    judged = np.stack(
+        [
+            _over(np.sqrt(full / each)[None], tolerances.weights[None]),
+            _over(slope[GAIN:], tolerances.unit[GAIN:]),
+            _over(slope[:GAIN], tolerances.unit[:GAIN]),
+            # a refit keeps zeros whatever their gradient
+            _over(np.sqrt(excess / each)[None], tolerances.weights[None]) * (l1_nonzero == l1),
+            _over((data.variance - 1.0)[None], tolerances.variance[None]),
+        ]
+    )
+    noise = np.concatenate([noise, np.zeros((2, len(size)))])
+    judged[:, ~alive], noise[:, ~alive] = np.nan, np.nan
+    total = max(count.sum(), 1)
+    rms_noise = np.sqrt((noise_on**2 * count).sum() / total)
+    share_of = (spikes, model.co_active, model.n_samples, model.neurons)
+    missing, most = missing_pattern(*share_of)
+    found = Certificate(
+        residual=float(_without(rms_noise, np.sqrt(full.sum() / total))),
+        residual_without_kappa=float(_without(rms_noise, np.sqrt(without_kappa.sum() / total))),
+        noise=float(rms_noise),
+        excess_at_zero=float(np.sqrt(excess.sum() / max(n_zero.sum(), 1))),
+        tolerance=float(np.sqrt((tolerances.weights**2 * count).sum() / total)),
         activity_data=float(p.mean()),
         activity_model=float(model.v.mean()),
-        variance_h=square - mean**2,
-        n_units_alive=int((size > _LEAST_SIZE).sum()),
-        covariance_share=covariance_share,
+        variance_h=data.variance,
+        n_units_alive=int(alive.sum()),
+        covariance_share=share_of_covariance(*share_of),
         failed=(),
+        missing_gain=missing,
+        residual_by_unit=_without(noise, judged),
+        noise_by_unit=noise,
+        residual_fields=float(_without(noise_fields, _over(p - model.v, tolerances.fields))),
+        noise_fields=noise_fields,
+        mixing_times=np.where(alive, model.mixing_times(), np.nan),
+        n_steps=float(model.n_steps),
+        undetermined=(),
     )
-    return replace(certificate, failed=_failed_checks(certificate))
+    single = _one_neuron(p - model.v, model.v_contrasts, tolerances.fields)
+    failed = _failed_covariances(found, most) + _failed_residuals(found) + single
+    return replace(found, failed=failed, undetermined=_undetermined(found))
 
 
-def _hidden_over_data(
-    spikes: Spikes, parameters: TrainedParameters
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of all frames h - mean and q (T, M) float32; mean and mean square of h (M,)."""
-    weights, mean_h = parameters.weights, parameters.mean_h
-    n_frames, m = spikes.n_frames, weights.shape[1]
-    h, q = np.empty((n_frames, m), np.float32), np.empty((n_frames, m), np.float32)
-    totals = np.zeros((2, m))
-    for some, inputs in spikes.input_tiles(weights):
-        out = kernels.hidden_statistics(inputs, parameters.potential, mean_h)
-        h[some] = out[kernels.MEAN] - mean_h
-        q[some] = out[kernels.VAR_I]
-        totals += [out[kernels.MEAN].sum(axis=0), out[kernels.SQUARE].sum(axis=0)]
-    return h, q, *totals / n_frames
+def _is_sure(residual: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Whether a residual is beyond its tolerance, as far as sampling can tell."""
+    by_far = np.sqrt(residual**2 + noise**2) > 1.0 + _SURE * noise
+    return np.where(noise < _ENOUGH_NOISE, residual > 1.0, by_far)
 
 
-def _failed_checks(found: Certificate) -> tuple[str, ...]:
-    """Say in words which checks a model fails."""
-    failed = []
+def _failed_covariances(found: Certificate, most: np.ndarray) -> tuple[str, ...]:
+    """Say in words what the model has not taken up."""
     if found.n_units_alive == 0:
-        failed.append("no hidden unit has weights: lambda is too large for these data")
-    elif found.covariance_share < _LEAST_COVARIANCE_SHARE:
-        failed.append(
+        return ("no hidden unit has weights: lambda is too large for these data",)
+    if found.covariance_share < _LEAST_COVARIANCE_SHARE:
+        return (
             f"the model has {found.covariance_share:.0%} of the data's pair covariances: train "
-            "longer, or with a smaller lambda or more hidden units"
+            "longer, or with a smaller lambda or more hidden units",
         )
-    if found.residual > found.tolerance:
-        failed.append(f"residual {found.residual:.4f} above {found.tolerance:.4f}: train longer")
-    if abs(found.activity_model / max(found.activity_data, 1e-12) - 1.0) > _ACTIVITY_TOLERANCE:
+    noise = max(float(np.nanmax(found.noise_by_unit)), found.noise_fields) / _ENOUGH_NOISE
+    if found.missing_gain > _MOST_MISSING * max(noise, 1.0):  # noise has patterns, too
+        some = ", ".join(map(str, most[:5]))
+        return (
+            f"the model lacks {found.missing_gain:.0%} of what the data's patterns would gain it, "
+            f"most that of neurons {some}: give it more hidden units, or a smaller lambda",
+        )
+    return ()
+
+
+def _failed_residuals(found: Certificate) -> tuple[str, ...]:
+    """Name the unit that misses its tolerance by most, and the fields."""
+    if found.n_units_alive == 0:
+        return ()
+    failed = []
+    sure = _is_sure(found.residual_by_unit, found.noise_by_unit)
+    ratios = np.where(sure, found.residual_by_unit, 0.0)
+    if sure.any():
+        row, unit = np.unravel_index(ratios.argmax(), ratios.shape)
+        others = int(sure.any(axis=0).sum()) - 1
         failed.append(
-            f"the model's activity {found.activity_model:.4f} is not the data's "
+            f"unit {unit} ({STATISTICS[row]}) is {ratios.max():.1f} times its tolerance from the "
+            f"optimum" + (f", and {others} more are beyond theirs" if others else "")
+        )
+    if _is_sure(found.residual_fields, found.noise_fields):
+        failed.append(
+            f"the fields are {found.residual_fields:.1f} times their tolerance from the optimum: "
+            f"the model's activity is {found.activity_model:.4f}, the data's "
             f"{found.activity_data:.4f}"
         )
     return tuple(failed)
 
 
-def chosen_neurons(n_neurons: int) -> np.ndarray:
-    """Choose the neurons whose pairs are compared: all, or 1,000 spread evenly."""
-    return np.unique(np.linspace(0, n_neurons - 1, min(n_neurons, _N_NEURONS)).astype(np.int64))
+def _one_neuron(
+    difference: np.ndarray, contrasts: np.ndarray, tolerance: np.ndarray
+) -> tuple[str, ...]:
+    """Name the neuron whose activity is furthest off, if it is beyond noise."""
+    noise = np.sqrt(np.square(contrasts).mean(axis=0))
+    ratio = np.maximum(np.abs(difference) - _SURE * noise, 0.0) / tolerance
+    if ratio.max() < _MOST_OF_ONE_NEURON:
+        return ()
+    return (
+        f"the activity of neuron {ratio.argmax()} is {ratio.max():.1f} times its tolerance off",
+    )
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # the number of BLAS threads may change sums
-def co_active(v: np.ndarray) -> np.ndarray:
-    """Count the samples in which i and j spike: (n, n) float32, exact below 16 million."""
-    v = v.astype(np.float32)
-    return v.T @ v
-
-
-def _covariances_with_later(co_active: np.ndarray, n_samples: int, i: int) -> np.ndarray:
-    """Covariances of neuron i with all j > i."""
-    p = np.diag(co_active).astype(np.float64) / n_samples
-    return co_active[i, i + 1 :] / np.float64(n_samples) - p[i] * p[i + 1 :]
-
-
-def share_of_covariance(
-    spikes: Spikes, co_active_model: np.ndarray, n_samples: int, neurons: np.ndarray
-) -> float:
-    """Compute the share of the data's pair covariances that a model reproduces.
-
-    It is NaN where the data have none.
-
-    Parameters
-    ----------
-    spikes : Spikes
-        The recording.
-    co_active_model : ndarray, shape (n, n)
-        `co_active` of the spikes that the model generated.
-    n_samples : int
-        How many samples these were.
-    neurons : ndarray of int, shape (n,)
-        See `chosen_neurons`.
-
-    Examples
-    --------
-    >>> from crbm_lite.core.spikes import as_spikes
-    >>> rng = np.random.default_rng(0)
-    >>> together = (rng.random((3000, 1)) < 0.2) & (rng.random((3000, 20)) < 0.5)
-    >>> alone = rng.random((3000, 20)) < together.mean(axis=0)
-    >>> data, neurons = as_spikes(together), chosen_neurons(20)
-    >>> for v in (together, alone):
-    ...     print(abs(round(share_of_covariance(data, co_active(v), 3000, neurons), 1)))
-    1.0
-    0.0
-    """
-    v, n_frames = spikes.to_csr(np.uint8)[:, neurons].toarray(), spikes.n_frames
-    half = (np.arange(n_frames) * _N_BLOCKS // n_frames) % 2 == 0
-    if half.all() or not half.any():
-        return float("nan")
-    halves = [(co_active(v[some]), int(some.sum())) for some in (half, ~half)]
-    power = variance = shared = 0.0
-    for i in range(len(neurons) - 1):  # neuron by neuron: all pairs at once would be 40 MB
-        odd, even = (_covariances_with_later(*counts, i) for counts in halves)
-        model = _covariances_with_later(co_active_model, n_samples, i)
-        power += odd @ even
-        variance += np.square(odd) @ np.square(even)
-        shared += model @ (0.5 * (odd + even))
-    if not power > _SIGNIFICANT * np.sqrt(variance):
-        return float("nan")
-    return float(shared / power)
+def _undetermined(found: Certificate) -> tuple[str, ...]:
+    """Say in words what sampling could not tell, and what it would take."""
+    if found.n_units_alive == 0:
+        return ()
+    reasons = []
+    most = max(float(np.nanmax(found.noise_by_unit)), found.noise_fields)
+    if not most < _ENOUGH_NOISE:
+        factor = (most / _ENOUGH_NOISE) ** 2
+        reasons.append(
+            f"the noise of sampling is {most:.2f} of the tolerance: it takes {factor:.1f} times as "
+            f"many Gibbs steps as the {found.n_steps:.0f} taken"
+        )
+    slowest = int(np.nanargmax(found.mixing_times))
+    longest = found.mixing_times[slowest]
+    if longest > found.n_steps:
+        reasons.append(
+            f"unit {slowest} takes {longest:.0f} Gibbs steps to mix, longer than the "
+            f"{found.n_steps:.0f} sampled"
+        )
+    return tuple(reasons)

@@ -3,8 +3,8 @@
 The warm start is tried by training itself. If after a hundred updates the chains have not kept the
 data's activity (as where units overlap too much to be started as independent ones, in waves), the
 run begins again from small random weights. During the run the chains are watched, and a run that
-diverges is rewound (`crbm_lite.training.monitors`). Every run ends with a verdict: converged, not
-converged, collapsed, diverged or, after Ctrl-C, interrupted. The state between two updates can be
+diverges is rewound (`crbm_lite.training.monitors`). Every run ends with a verdict
+(`crbm_lite.training.certificate`). The state between two updates can be
 written to a checkpoint (`crbm_lite.training.checkpoint`), from which the run goes on to the same
 bits.
 """
@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crbm_lite.core.spikes import Spikes
-from crbm_lite.training.certificate import Certificate, ModelMeans, certify, sample_model
+from crbm_lite.training.certificate import Certificate, certify, rounds_within, sample_model
 from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.interruption import StopRequest, stop_request
+from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.monitors import TRIAL_UPDATES, History, MonitoredRun, Save, Trainer
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.search import (
@@ -40,7 +41,7 @@ __all__ = ["TrainingResult", "TrainingTask", "start_trainer", "train"]
 
 _TRIAL_WINDOW, _TRIAL_RATIO = 30, 1.5
 _CERTIFICATE_CHAINS = 2  # chains from data frames for every training chain; rare states want many
-_CERTIFICATE_ROUNDS, _LONG_RUN = 3, 5000  # rounds of saving at most; Gibbs steps
+_LONG_RUN = 5000  # Gibbs steps
 _COLLAPSED_WEIGHT = 1e-3
 _SEARCH = "search/"  # what the names of a search begin with in a state
 
@@ -61,7 +62,7 @@ class TrainingResult:
     chains : ndarray of uint8, shape (chains, N)
     history : History
     verdict : str
-        "converged", "not converged", "collapsed", "diverged" or "interrupted".
+        A key of `crbm_lite.training.certificate.ADVICE`.
     certificate : Certificate
     state : dict or None
         What `train` needs to go on after an interruption.
@@ -254,14 +255,16 @@ def _sampled(
     """Sample the model that a trainer ends with.
 
     The samples are those of the run's chains and, after a long run, of more that start from data.
+    Sampling takes as many steps of a chain as the updates did, at most.
     """
     parameters, chains = trainer.finish()
     end = _End(how, parameters, chains.spikes(), left)
     n_more = _CERTIFICATE_CHAINS * chains.n_chains if task.is_long else 0
     frames = task.rng().integers(task.spikes.n_frames, size=n_more)
     more_chains = chains.joined_by(task.spikes.dense(frames))
-    n_rounds = _CERTIFICATE_ROUNDS if task.is_long else 1
-    return end, sample_model(end.parameters, more_chains, task.spikes, task.schedule.l1, n_rounds)
+    n_steps = task.schedule.n_updates * task.schedule.n_gibbs * chains.n_chains
+    n_rounds = rounds_within(n_steps / more_chains.n_chains)
+    return end, sample_model(end.parameters, more_chains, task.spikes, n_rounds)
 
 
 def _updates(
@@ -446,10 +449,10 @@ def _flipped(parameters: TrainedParameters) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _verdict(how: str, weights: np.ndarray, certificate: Certificate) -> str:
-    if how == "interrupted":
+    if how in ("interrupted", "no structure"):
         return how
     if certificate.n_units_alive == 0 or np.abs(weights).max() < _COLLAPSED_WEIGHT:
         return "collapsed"
     if how == "diverged":
         return how
-    return "not converged" if certificate.failed else "converged"
+    return certificate.verdict

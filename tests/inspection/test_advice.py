@@ -16,7 +16,7 @@ from crbm_lite.inspection.cost import measured_cost
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import Recording
 from crbm_lite.simulation.planted import plant_recording
-from crbm_lite.training import certificate
+from crbm_lite.training import pair_covariances
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_memory_is_that_of_a_real_fit(good):
 
 def test_memory_of_many_neurons_is_drawn_on_from_few(monkeypatch):
     # the certificate's covariances of up to 1,000 neurons do not grow with the recording
-    monkeypatch.setattr(certificate, "_N_NEURONS", 100)
+    monkeypatch.setattr(pair_covariances, "_N_NEURONS", 100)
     many = plant_recording(2400, 4, (200, 300), 400, n_unassigned=100)
     _, whole_gb = measured_cost(many, 30, 10, {})
     monkeypatch.setattr(cost, "_MOST_NEURONS", 1200)
