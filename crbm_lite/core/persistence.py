@@ -33,6 +33,9 @@ UPDATES_OF_A_LOOK = 20
 LOOKS_TO_BEGIN = 2
 _LOOKS_OF_JUMPS = 10  # from one pause to the next
 _BEGINS_BELOW, _ENDS_ABOVE = 0.45, 0.6  # 1 - rho
+_LEAST_VARIANCE = (
+    1e-9  # E[h|v] of a unit without weights varies by rounding errors, where Var(h) = 1
+)
 
 
 def begin_watch(n_chains: int, n_hidden: int) -> dict[str, np.ndarray]:
@@ -92,6 +95,7 @@ def watched(
     spread = xp.where(is_late, watch["spread"] + 0.5 * (spread + m.var(axis=0)), 0.0)
     is_end = place == UPDATES_OF_A_LOOK - 1
     is_still = moved < xp.where(slow, _ENDS_ABOVE, _BEGINS_BELOW) * spread
+    is_still = is_still & (spread > _LEAST_VARIANCE * UPDATES_OF_A_LOOK)
     turn = xp.arange(m.shape[1]) % _LOOKS_OF_JUMPS  # units that begin together pause in turns
     age = xp.where(jumping, watch["age"] + 1, xp.where(slow, 0, turn))
     age = xp.where(is_end, age, watch["age"])
