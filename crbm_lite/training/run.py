@@ -155,11 +155,10 @@ def train(
             float(spikes.activity().mean()), progress, stop, _saving(save, ends), save_every
         )
         if is_empty:
-            trainer = _first_trainer(task)
-            end, model = _sampled(task, "finished", None, trainer)
+            end, model = _sampled(task, "no structure", None, _first_trainer(task))
         else:
             end, model = _updates_and_samples(task, run, state, ends)
-        return _result(task, run, end, model, report, is_empty)
+        return _result(task, run, end, model, report)
 
 
 def _result(
@@ -168,13 +167,12 @@ def _result(
     end: _End,
     model: ModelMeans,
     report: SearchReport | None = None,
-    is_empty: bool = False,
 ) -> TrainingResult:
     """Certify a model and put together what the run leaves."""
     schedule = task.schedule
     certificate = certify(task.spikes, end.parameters, schedule.l1, schedule.l1_nonzero, model)
     weights, potential = _flipped(end.parameters)
-    verdict = "no structure" if is_empty else _verdict(end.how, weights, certificate)
+    verdict = _verdict(end.how, weights, certificate)
     return TrainingResult(
         weights, end.parameters.fields.copy(), potential, end.spikes, run.history(), verdict,
         certificate, end.state, schedule.l1, report,
@@ -209,7 +207,10 @@ class TrainingTask:
 
 @dataclass(frozen=True)
 class _End:
-    """How the updates ended: "finished", "interrupted" or "diverged", and with what."""
+    """How the updates ended, and with what.
+
+    They have "finished", "interrupted" or "diverged", or there is "no structure" to be trained.
+    """
 
     how: str
     parameters: TrainedParameters
@@ -255,7 +256,8 @@ def _sampled(
     """Sample the model that a trainer ends with.
 
     The samples are those of the run's chains and, after a long run, of more that start from data.
-    Sampling takes as many steps of a chain as the updates did, at most.
+    Sampling takes as many steps of a chain as the updates did, at most, and few
+    where these were cut short.
     """
     parameters, chains = trainer.finish()
     end = _End(how, parameters, chains.spikes(), left)
@@ -263,7 +265,7 @@ def _sampled(
     frames = task.rng().integers(task.spikes.n_frames, size=n_more)
     more_chains = chains.joined_by(task.spikes.dense(frames))
     n_steps = task.schedule.n_updates * task.schedule.n_gibbs * chains.n_chains
-    n_rounds = rounds_within(n_steps / more_chains.n_chains)
+    n_rounds = rounds_within(n_steps / more_chains.n_chains) if how == "finished" else 1
     return end, sample_model(end.parameters, more_chains, task.spikes, n_rounds)
 
 
@@ -343,9 +345,7 @@ def _starts_well(trainer: Trainer, run: MonitoredRun) -> bool:
 class _InterruptedSearch(Exception):
     """A stage of a search was interrupted; the model is the one that it had by then."""
 
-    def __init__(
-        self, task: TrainingTask, run: MonitoredRun, end: _End, model: ModelMeans
-    ) -> None:
+    def __init__(self, task: TrainingTask, run: MonitoredRun, end: _End, model: ModelMeans) -> None:
         super().__init__("interrupted")
         self.task, self.run, self.end, self.model = task, run, end, model
 
