@@ -62,7 +62,7 @@ _STAGE_UPDATES = 500
 _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
 _ROUNDS = (1000, 2000, 4000)  # updates after the path, while they gain
 _LAST_UPDATES = 1500  # with all frames
-_LEAST_RISE = 0.005  # of the gain: a round that brings less is the last one
+_LEAST_RISE = 0.01  # of the gain: a round that brings less is the last one
 _FAR_BEHIND = 0.75  # of the best gain
 _JUDGED_FROM = 2  # stages that every start gets
 _SIGNIFICANT = 3.0  # standard errors
@@ -121,6 +121,10 @@ class StageEnd:
     def mean_gain(self) -> float:
         """Mean over the blocks."""
         return float(self.gain.mean())
+
+    def shows_structure(self) -> bool:
+        """Say whether the model has units, and gains more than the blocks differ by chance."""
+        return bool(self.n_alive and self.mean_gain > _SIGNIFICANT * standard_error(self.gain))
 
     @property
     def n_alive(self) -> int:
@@ -219,8 +223,8 @@ class _Candidate:
 
     @property
     def best(self) -> int:
-        """Number of the stage that gained most."""
-        return int(np.argmax([end.mean_gain for end in self.ends]))
+        """Number of the stage that gained most, of those with units if there are any."""
+        return int(np.argmax([end.mean_gain if end.n_alive else -np.inf for end in self.ends]))
 
     def has_peaked(self) -> bool:
         """Say whether the last two stages gained no more than noise over those before."""
@@ -233,7 +237,7 @@ class _Candidate:
         """Number of the first stage within one standard error of the best."""
         best = self.ends[self.best].gain
         for k, end in enumerate(self.ends):
-            if (best - end.gain).mean() <= standard_error(best - end.gain):
+            if end.n_alive and (best - end.gain).mean() <= standard_error(best - end.gain):
                 return k
         return self.best
 
@@ -327,14 +331,15 @@ def choose(
             break
     winner = max(candidates, key=lambda c: c.ends[c.best].mean_gain)
     best = winner.ends[winner.best]
-    if not best.mean_gain > _SIGNIFICANT * standard_error(best.gain):
+    if not best.shows_structure():
         log.reasons.append(
             f"no model gains more than {_SIGNIFICANT:g} standard errors over independent neurons, "
             f"{best.mean_gain:.3f} +- {standard_error(best.gain):.3f} nats per frame at best"
         )
-        empty = _empty_start(spikes)
-        last = Stage("independent neurons", spikes, empty, _of_length(schedule, 1, 0.0), 0)
-        return Choice(last, log.report("independent", winner.l1[winner.best], 1), is_empty=True)
+        empty = _empty_start(spikes, n_hidden or 1)
+        schedule = _of_length(schedule, 1, winner.l1[winner.best])
+        last = Stage("independent neurons", spikes, empty, schedule, 0)
+        return Choice(last, log.report("independent", winner.l1[winner.best], n_hidden or 1), is_empty=True)
     k = winner.sparsest()
     penalty, end = winner.l1[k], winner.ends[k]
     log.reasons += _reasons(candidates, winner, k)
@@ -342,7 +347,7 @@ def choose(
     for n in _ROUNDS if n_updates is None else ():
         longer = trained(winner.name, end.start(*restart), penalty, n, n_last)
         rise = (longer.gain - end.gain).mean()
-        if rise > 0:
+        if rise > 0 and longer.n_alive:
             end = longer
         if rise < max(_LEAST_RISE * end.mean_gain, standard_error(longer.gain - end.gain)):
             break
@@ -422,10 +427,10 @@ def _reasons(candidates: list[_Candidate], winner: _Candidate, k: int) -> list[s
     return reasons
 
 
-def _empty_start(spikes: Spikes) -> Start:
-    """Return independent neurons, with one hidden unit that has no weights."""
-    weights = np.zeros((spikes.n_neurons, 1), np.float32)
-    potential = np.array([[1.0], [1.0], [0.0], [0.0]])
+def _empty_start(spikes: Spikes, n_hidden: int) -> Start:
+    """Return independent neurons, with hidden units that have no weights."""
+    weights = np.zeros((spikes.n_neurons, n_hidden), np.float32)
+    potential = np.array([[1.0], [1.0], [0.0], [0.0]]) * np.ones(n_hidden)
     return Start(weights, logit_activity(spikes), potential, field_rate_factor=1.0)
 
 

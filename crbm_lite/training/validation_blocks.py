@@ -87,13 +87,15 @@ def validation_blocks(spikes: Spikes) -> ValidationBlocks:
 
 
 def standard_error(differences: np.ndarray) -> float:
-    """Compute the standard error of the mean over blocks, infinite where there is only one.
+    """Compute the standard error of the mean over blocks.
+
+    It is infinite where there is only one block, or one that is infinite.
 
     Examples
     --------
     >>> standard_error(np.array([1.0, 3.0]))
     1.0
     """
-    if len(differences) < 2:
+    if len(differences) < 2 or not np.isfinite(differences).all():
         return float("inf")
     return float(differences.std(ddof=1) / np.sqrt(len(differences)))

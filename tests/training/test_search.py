@@ -1,0 +1,229 @@
+"""The search for M, lambda, start and length: what it decides, and what it finds."""
+
+import numpy as np
+import pytest
+
+import crbm_lite as cl
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.training import search
+from crbm_lite.training.hyperparameters import HyperparameterError, checked_schedule
+from crbm_lite.training.parameters import TrainedParameters
+from crbm_lite.training.search import StageEnd, choose, end_of_stage, stage_ends_of, state_of
+
+N, M = 30, 4
+V = (np.random.default_rng(0).random((200, N)) < 0.2).astype(np.uint8)
+
+
+def end(gain, n_alive=2, n_hidden=M, n_neurons=N):
+    """The end of a stage whose model has some units alive and gains what is said in each block."""
+    weights = np.zeros((n_neurons, n_hidden), np.float32)
+    weights[:3, :n_alive] = 1.0
+    potential = np.array([[1.0], [1.0], [0.0], [0.0]]) * np.ones(n_hidden)
+    parameters = TrainedParameters(weights, np.zeros(n_neurons), potential, np.zeros(n_hidden))
+    return end_of_stage(parameters, np.zeros((5, n_neurons), np.uint8), np.asarray(gain, float))
+
+
+def chosen(gain_of, **given):
+    """Run a search whose stages end as ``gain_of(stage)`` says; return its choice and stages."""
+    stages = []
+
+    def train_stage(stage, blocks):
+        stages.append(stage)
+        found = gain_of(stage)
+        shape = {"n_hidden": stage.start.weights.shape[1]}
+        return found if isinstance(found, StageEnd) else end(found, **shape)
+
+    wanted = {"n_hidden": M, "l1": None, "n_updates": 7, "init": "random", "seed": 0} | given
+    schedule = checked_schedule(cl.CRBM())
+    return choose(as_spikes(V), schedule, train_stage=train_stage, **wanted), stages
+
+
+def test_the_path_goes_from_large_to_small_penalties_and_stops_after_two_that_gain_nothing():
+    by_number = [1.0, 2.0, 3.0, 3.0, 2.9, 9.0, 9.0]
+    noise = 0.01 * np.arange(8)
+
+    def gain_of(stage):
+        k = penalties.index(stage.schedule.l1)
+        return by_number[k] + noise
+
+    penalties = search._penalties(as_spikes(V))
+    choice, stages = chosen(gain_of)
+    tried = [stage.schedule.l1 for stage in stages]
+    assert tried == penalties[:5]
+    assert np.all(np.diff(tried) < 0)
+    assert choice.report.chosen_l1 == penalties[2]
+
+
+def test_the_sparsest_model_within_one_standard_error_of_the_best_is_taken():
+    """The second gains less than the third by .1 in every block: that is no noise. Then it is."""
+    blocks = np.linspace(1.0, 8.0, 8)  # blocks differ by far more than models
+    penalties = search._penalties(as_spikes(V))
+    alternating = 0.8 * (-1.0) ** np.arange(8)
+
+    def surely(stage):
+        return blocks + 0.1 * min(penalties.index(stage.schedule.l1), 2)
+
+    def perhaps(stage):
+        k = penalties.index(stage.schedule.l1)
+        return blocks + 0.1 * min(k, 2) + (alternating if k == 2 else 0.0)
+
+    assert chosen(surely)[0].report.chosen_l1 == penalties[2]
+    choice, _ = chosen(perhaps)
+    assert choice.report.chosen_l1 == penalties[0]
+    assert any("within one standard error" in reason for reason in choice.report.reasons)
+
+
+def test_the_best_start_wins_and_one_that_diverges_or_lags_is_left_behind():
+    def gain_of(stage):
+        of = {"nonnegative": -np.inf, "random": 1.0, "rotated": 3.0}
+        return np.full(8, of[stage.what.split()[0]]) + 0.01 * np.arange(8)
+
+    v = cl.plant_recording(200, 4, (40, 50), 800, 20, random_state=0).spikes
+    stages = []
+
+    def train_stage(stage, blocks):
+        stages.append(stage.what.split()[0])
+        return end(gain_of(stage), n_hidden=stage.start.weights.shape[1], n_neurons=200)
+
+    choice = choose(
+        as_spikes(v), checked_schedule(cl.CRBM()), n_hidden=None, l1=None, n_updates=7,
+        init="auto", seed=0, train_stage=train_stage,
+    )  # fmt: skip
+    assert choice.report.chosen_start == "rotated components"
+    assert stages.count("nonnegative") == 1  # it diverged
+    assert stages.count("random") == 2  # far behind after two stages
+    assert choice.last.schedule.n_updates == 7
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda: end(np.array([0.5, -0.5] * 4)),  # it gains nothing
+        lambda: end(np.full(8, 1.0) + 0.01 * np.arange(8), n_alive=0),  # its units are empty
+    ],
+    ids=["no gain", "no units"],
+)
+def test_without_a_gain_the_model_is_that_of_independent_neurons(ends):
+    choice, _ = chosen(lambda stage: ends())
+    assert choice.is_empty
+    assert not choice.last.start.weights.any()
+    p = V.mean(axis=0)
+    np.testing.assert_allclose(choice.last.start.fields, np.log(p / (1 - p)), atol=0.1)
+
+
+def test_the_length_grows_while_the_model_gains():
+    """Rounds of 1,000 and 2,000 updates gain a tenth each, the one of 4,000 nothing."""
+
+    def gain_of(stage):
+        rise = {1000: 0.1, 2000: 0.2, 4000: 0.2}.get(stage.schedule.n_updates, 0.0)
+        return 1.0 + rise + 0.001 * np.arange(8)
+
+    choice, stages = chosen(gain_of, n_updates=None)
+    assert [s.schedule.n_updates for s in stages if s.schedule.n_updates >= 1000] == [
+        1000, 2000, 4000,
+    ]  # fmt: skip
+    assert choice.report.n_updates.tolist()[-3:] == [1000, 2000, 4000]
+
+
+def test_only_units_with_weights_go_on_unless_their_number_was_given():
+    flat = 1.0 + 0.01 * np.arange(8)
+    choice, _ = chosen(lambda stage: end(flat, n_alive=2))
+    assert choice.last.start.weights.shape == (N, M)
+    assert end(flat, n_alive=2).start(1.0, all_units=False).weights.shape == (N, 2)
+
+
+def test_the_ends_of_stages_survive_being_written():
+    ends = [end(np.arange(8.0)), end(np.arange(8.0) + 1, n_alive=0)]
+    back = stage_ends_of({name: np.asarray(x) for name, x in state_of(ends).items()})
+    for a, b in zip(ends, back, strict=True):
+        assert (a.weights != b.weights).nnz == 0
+        for name in ("fields", "potential", "mean_h", "frames", "gain"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """A search of short stages."""
+    for name, value in (("_STAGE_UPDATES", 60), ("_ROUNDS", (80,)), ("_LAST_UPDATES", 80)):
+        monkeypatch.setattr(search, name, value)
+
+
+def test_planted_assemblies_are_found_without_a_setting(short):
+    recording = cl.plant_recording(200, 4, (40, 50), 1500, 20, random_state=0)
+    model = cl.CRBM(random_state=0, progress=False).fit(recording)
+    members = (recording.truth.effects != 0).toarray()
+    r = np.corrcoef(members.T, model.weights_.T)[:4, 4:]
+    assert (r.max(axis=1) > 0.8).all()
+    assert model.report_.chosen_n_hidden == model.weights_.shape[1]
+    assert model.l1_ == model.report_.chosen_l1 > 0
+    assert "components stand above the noise" in str(model.report_)
+
+
+def test_neurons_that_share_nothing_give_no_units_and_say_so(short):
+    v = np.random.default_rng(1).random((800, 40)) < 0.1
+    with pytest.warns(Warning, match="no structure"):
+        model = cl.CRBM(random_state=0, progress=False).fit(v)
+    assert model.verdict_ == "no structure"
+    assert not model.weights_.any()
+    activity = model.sample(20_000, n_steps=1, burn_in=1, random_state=0).mean()
+    assert activity == pytest.approx(v.mean(), abs=0.005)
+
+
+def test_a_search_that_was_killed_ends_in_the_same_bits(short, tmp_path):
+    v = cl.plant_recording(60, 3, (15, 20), 400, 5, random_state=0).spikes
+
+    def model():
+        return cl.CRBM(random_state=3, progress=False)
+
+    whole = model().fit(v)
+    for n_saves in (2, 7, 12):
+        path = tmp_path / f"{n_saves}.h5"
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            _die_after(n_saves, patch)
+            model().fit(v, checkpoint=path, checkpoint_every=40)
+        again = model().fit(v, checkpoint=path, checkpoint_every=40, resume=True)
+        np.testing.assert_array_equal(again.weights_, whole.weights_)
+        np.testing.assert_array_equal(again.chains_, whole.chains_)
+        assert again.report_.reasons == whole.report_.reasons
+
+
+def _die_after(n_saves, patch):
+    from crbm_lite.training.checkpoint import CheckpointFile
+
+    write, counts = CheckpointFile.try_write, []
+
+    def write_and_die(self, identity, state):
+        write(self, identity, state)
+        counts.append(1)
+        if len(counts) == n_saves:
+            raise KeyboardInterrupt
+
+    patch.setattr(CheckpointFile, "try_write", write_and_die)
+
+
+def test_numbers_that_are_given_are_kept(short):
+    v = cl.plant_recording(60, 3, (15, 20), 400, 5, random_state=0).spikes
+    model = cl.CRBM(n_hidden=5, n_updates=50, random_state=0, progress=False).fit(v)
+    assert model.weights_.shape == (60, 5)
+    model = cl.CRBM(l1=0.004, random_state=0, progress=False).fit(v)
+    assert model.l1_ == 0.004
+
+
+@pytest.mark.parametrize("name", ["n_hidden", "l1", "n_updates"])
+def test_other_words_than_auto_are_refused(name):
+    with pytest.raises(HyperparameterError, match='or "auto"'):
+        checked_schedule(cl.CRBM(**{name: "automatic"}))
+
+
+def test_the_published_settings_choose_nothing():
+    model = cl.CRBM.as_published(n_updates=10)
+    assert (model.n_hidden, model.l1, model.n_gibbs, model.init) == (200, 0.02, 15, "random")
+    assert model.n_updates == 10
+
+
+def test_a_report_is_kept_in_the_file_of_the_model(short, tmp_path):
+    v = cl.plant_recording(60, 3, (15, 20), 400, 5, random_state=0).spikes
+    model = cl.CRBM(random_state=0, progress=False).fit(v)
+    kept = cl.CRBM.load(model.save(tmp_path / "model.h5"))
+    assert str(kept.report_) == str(model.report_)
+    assert kept.l1_ == model.l1_
