@@ -141,7 +141,8 @@ def test_swapped_axes_are_recognised_by_the_coordinates():
 IMPOSSIBLE = [
     ("n_hidden", 0), ("n_hidden", 2.5), ("n_hidden", "many"), ("n_hidden", True),
     ("n_hidden", 70_000), ("n_updates", 0), ("batch_size", 0), ("batch_size", -5),
-    ("n_chains", 1), ("n_gibbs", 0), ("jump_every", -1), ("jump_every", "often"), ("l1", -0.1), ("l1", np.nan),
+    ("n_chains", 1), ("n_gibbs", 0), ("jump_every", -1), ("jump_every", "often"),
+    ("l1", -0.1), ("l1", np.nan),
     ("l1", 2.0), ("l1", None), ("learning_rate", 0.0), ("learning_rate", np.inf),
     ("final_learning_rate", 0.0), ("final_learning_rate", 1.0), ("decay_start", 1.5),
     ("decay_start", -0.1), ("ramp", 2.0), ("refit", -0.1),
