@@ -129,6 +129,44 @@ def test_where_some_units_jump_v_and_h_keep_their_distribution(
     assert (np.abs(h.mean(axis=0) - expected) < 5 * error).all()
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.7])
+@pytest.mark.parametrize("jumping", [(1, 1), (1, 0), (0, 1)])
+def test_h_of_two_units_keeps_its_joint_distribution_whichever_jump(jumping, scale):
+    """P(h) with the neurons summed out, on a grid: two units with wells and shared neurons."""
+    n, n_chains, width = 30, 20_000, 0.08
+    rng = np.random.default_rng(1)
+    weights = np.zeros((n, 2), np.float32)
+    weights[:18, 0], weights[12:, 1] = rng.normal(0.9, 0.2, 18), rng.normal(0.8, 0.3, 18)
+    fields = -2.5 - 0.3 * rng.random(n)
+    units = DReLU([1.0, 1.2], [1.5, 1.0], [0.5, 0.6], [-0.2, 0.3])
+    axis = -10 + width * (np.arange(600) + 0.5)
+    h = np.stack([x.ravel() for x in np.meshgrid(axis, axis, indexing="ij")], axis=1)
+    log_p = -units.potential(h).sum(axis=1)
+    for i in range(n):
+        log_p += np.logaddexp(0.0, fields[i] + scale * (h @ weights[i]))
+    p = np.exp(log_p - np.logaddexp.reduce(log_p))
+    start = (
+        h[rng.choice(len(h), size=n_chains, p=p)] + rng.uniform(-0.5, 0.5, (n_chains, 2)) * width
+    )
+    chains = GibbsChains(n, 2, n_chains, 7, "auto")
+    chains.jumping[:] = jumping
+    chains.set_weights(weights)
+    chains.propose_from(start[:500] + 0.3)  # exact for any histogram
+    chains.set_spikes(rng.random((n_chains, n)) < expit(fields + scale * start @ weights.T))
+    chains.step(7, weights, fields.astype(np.float32), units.parameters, scale)  # ends in a sweep
+    assert ((chains.n_accepted > 0.5 * n_chains) == np.array(jumping, bool)).all()
+    # edges of six times six cells, where those of the grid are
+    edges = np.round(np.quantile(start, np.arange(1, 6) / 6, axis=0) / width) * width
+
+    def cell(x):
+        return np.searchsorted(edges[:, 0], x[:, 0]) * 6 + np.searchsorted(edges[:, 1], x[:, 1])
+
+    expected = n_chains * np.bincount(cell(h), p, 36)
+    found = np.bincount(cell(chains._h[:, :n_chains].T / scale), minlength=36)
+    assert expected.min() > 5
+    assert chisquare(found, expected).pvalue > 1e-3
+
+
 def test_a_sweep_moves_the_same_units_alike_whatever_the_others_do():
     """Units that share no neuron: who jumps does so to the same bits."""
     weights = np.zeros((6, 2), np.float32)
