@@ -186,14 +186,15 @@ def _updates_and_samples(
     """Make the updates, then sample the model that they end with.
 
     The samples are those of the run's chains and, after a long run, of more that start from data.
-    Sampling takes as many steps of a chain as the updates did, at most.
+    Sampling takes as many steps of a chain as the updates did, at most, and few where these were cut
+    short.
     """
     end, chains = _updates(task, run, state)
     n_more = _CERTIFICATE_CHAINS * chains.n_chains if task.is_long else 0
     frames = task.rng().integers(task.spikes.n_frames, size=n_more)
     more_chains = chains.joined_by(task.spikes.dense(frames))
     n_steps = task.schedule.n_updates * task.schedule.n_gibbs * chains.n_chains
-    n_rounds = rounds_within(n_steps / more_chains.n_chains)
+    n_rounds = rounds_within(n_steps / more_chains.n_chains) if end.how == "finished" else 1
     return end, sample_model(end.parameters, more_chains, task.spikes, n_rounds)
 
 
