@@ -186,8 +186,8 @@ def _updates_and_samples(
     """Make the updates, then sample the model that they end with.
 
     The samples are those of the run's chains and, after a long run, of more that start from data.
-    Sampling takes as many steps of a chain as the updates did, at most, and few where these were cut
-    short.
+    Sampling takes as many steps of a chain as the updates did, at most, and few where these were
+    cut short.
     """
     end, chains = _updates(task, run, state)
     n_more = _CERTIFICATE_CHAINS * chains.n_chains if task.is_long else 0
