@@ -337,9 +337,10 @@ def choose(
             f"{best.mean_gain:.3f} +- {standard_error(best.gain):.3f} nats per frame at best"
         )
         empty = _empty_start(spikes, n_hidden or 1)
-        schedule = _of_length(schedule, 1, winner.l1[winner.best])
-        last = Stage("independent neurons", spikes, empty, schedule, 0)
-        return Choice(last, log.report("independent", winner.l1[winner.best], n_hidden or 1), is_empty=True)
+        penalty = winner.l1[winner.best]
+        last = Stage("independent neurons", spikes, empty, _of_length(schedule, 1, penalty), 0)
+        report = log.report("independent neurons", penalty, empty.weights.shape[1])
+        return Choice(last, report, is_empty=True)
     k = winner.sparsest()
     penalty, end = winner.l1[k], winner.ends[k]
     log.reasons += _reasons(candidates, winner, k)
