@@ -20,7 +20,7 @@ import numpy as np
 import crbm_lite as cl
 from benchmarks import command, stored
 from benchmarks.planted import nllh_of_truth, recovered
-from crbm_lite.inspection.advice import TRAINING, signal_components
+from crbm_lite.inspection.advice import signal_components
 from crbm_lite.validation.likelihood import nllh
 
 TABLE = Path(__file__).with_name("advice.csv")
@@ -31,6 +31,7 @@ COLUMNS = (
 ASSEMBLIES = {100: 5, 300: 10, 1000: 15, 3000: 20}
 PENALTIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04)
 N_TEST = 1500
+TRAINING = {"n_gibbs": 6, "final_learning_rate": 1e-4, "jump_every": 3, "ramp": 0.5}
 
 
 def runs() -> Iterator[tuple]:

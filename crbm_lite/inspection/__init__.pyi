@@ -1,4 +1,3 @@
-from .advice import TRAINING as TRAINING
 from .advice import Advice as Advice
 from .advice import advise as advise
 from .advice import correlation_frames as correlation_frames

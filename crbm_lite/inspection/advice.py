@@ -1,4 +1,7 @@
-r"""What to train on a recording: M, lambda, updates, and what that will cost here.
+r"""What a recording has to offer to a training, and what the training will cost here.
+
+``CRBM()`` chooses M, lambda and its length by itself (`crbm_lite.training.search`). What can be
+said beforehand is how many components there are, whether T suffices for them, and the cost.
 
 **Components.** The eigenvalues of the neurons' correlation matrix are held against those of the
 same spikes after every neuron was shifted in time by an amount of its own. The shift keeps rates
@@ -10,21 +13,20 @@ Pastur 1967), :math:`(1 + \sqrt{N / T})^2`.
 frames are worth :math:`T / \tau` independent ones, :math:`\tau = 1 + 2 \sum_k \rho_k`. The sum ends
 where :math:`\rho_k` first falls below 0.05, and tau is the median over the components.
 
-**lambda.** The penalty is held against covariances of neurons with hidden units of unit variance.
-Those of a member grow with its activity, and a tenth of the mean activity p is a small part of
-them. In T frames they are known to a standard error of :math:`\sqrt{p (1 - p) / T}`, and four of
-these are enough against noise. The paper's 0.02 is the most that is suggested.
+**Length.** The rule comes from 213 short trainings on planted recordings of 100 to 3,000 neurons, 500
+to 4,000 frames and 1, 3 or 8 % activity (``python -m benchmarks.advice``). Where T is worth 170
+independent frames and neurons spike 50 times, there are as many components as assemblies. With 40
+spikes per neuron, at 1 % activity, 23 of 30 assemblies were found among 100 to 1,000 neurons, and
+20 of 20 among 3,000.
 
-**Rules.** They come from 213 short trainings on planted recordings of 100 to 3,000 neurons, 500 to
-4,000 frames and 1, 3 or 8 % activity (``python -m benchmarks.advice``). Where T is worth 170
-independent frames and neurons spike 50 times, there are as many components as assemblies, and 1.4
-times as many units found all of them. From 50 spikes per neuron on, the rule for lambda reached
-nine tenths of the best nLLH or more. With 40 spikes per neuron, at 1 % activity, 23 of 30
-assemblies were found among 100 to 1,000 neurons, and 20 of 20 among 3,000. From 1,200 updates to
-2,400 the nLLH gained less than a twentieth. Recordings whose units overlap in most of their neurons
-(waves) need several times more.
+**lambda by hand.** The penalty is held against covariances of neurons with hidden units of unit
+variance. Those of a member grow with its activity, and a tenth of the mean activity p is a small
+part of them. In T frames they are known to a standard error of :math:`\sqrt{p (1 - p) / T}`, and
+four of these are enough against noise. From 50 spikes per neuron on, `suggested_l1` reached nine
+tenths of the best nLLH or more in the same trainings.
 
-**Cost.** `crbm_lite.inspection.cost` runs a few updates on these very spikes.
+**Cost.** `crbm_lite.inspection.cost` runs a few updates on these very spikes, with the units that
+the search begins with. The search makes some seven to ten thousand updates.
 """
 
 from __future__ import annotations
@@ -37,9 +39,9 @@ from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.inspection.cost import measured_cost
 from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.files import Recording
+from crbm_lite.training.search import expected_updates, units_to_begin_with
 
 __all__ = [
-    "TRAINING",
     "Advice",
     "advise",
     "correlation_frames",
@@ -49,13 +51,9 @@ __all__ = [
     "suggested_l1",
 ]
 
-# The rules were measured with these options; the others are the defaults of CRBM.
-TRAINING = {"n_gibbs": 6, "final_learning_rate": 1e-4, "ramp": 0.5}
 # tests/inspection/test_advice.py holds these rules against benchmarks/advice.csv.
-HIDDEN_PER_COMPONENT = 1.4
 L1_PER_ACTIVITY, L1_ERRORS, LARGEST_L1 = 0.1, 4.0, 0.02
 INDEPENDENT_FRAMES, SPIKES_PER_NEURON = 170, 50
-N_UPDATES = 1200
 _MOST_NEURONS = 1000
 _N_SHIFTS = 8
 _SHORT_STRETCH = 20  # frames
@@ -198,7 +196,7 @@ def correlation_frames(x: np.ndarray, discontinuities: np.ndarray = ()) -> float
 
 @dataclass(frozen=True)
 class Advice:
-    """What to train, by which rule, and what it costs on this machine.
+    """What there is to be found, whether T suffices, and what a training costs on this machine.
 
     Parameters
     ----------
@@ -206,8 +204,8 @@ class Advice:
         Components above the noise.
     correlation_frames, n_independent, spikes_per_neuron : float
         tau in frames, T / tau, and T times the mean activity.
-    n_hidden, l1, n_updates : int, float, int
-        Suggested M (or the one that you asked about), lambda and number of updates.
+    n_hidden : int or "auto"
+        The M that you asked about, or "auto".
     is_long_enough : bool
         Whether T suffices for M.
     minutes, memory_gb : float
@@ -220,18 +218,11 @@ class Advice:
     correlation_frames: float
     n_independent: float
     spikes_per_neuron: float
-    n_hidden: int
-    l1: float
-    n_updates: int
+    n_hidden: int | str
     is_long_enough: bool
     minutes: float
     memory_gb: float
     is_lower_limit: bool = False
-
-    @property
-    def usual_n_hidden(self) -> int:
-        """The suggested M, whichever you asked about."""
-        return max(2, round(HIDDEN_PER_COMPONENT * self.n_components))
 
     @property
     def sample_note(self) -> str:
@@ -239,39 +230,32 @@ class Advice:
         return f" of {_MOST_NEURONS:,} neurons" if self.is_lower_limit else ""
 
     def __str__(self) -> str:
-        usual = f"{HIDDEN_PER_COMPONENT} x {self.n_components} components{self.sample_note}"
-        if self.n_hidden != self.usual_n_hidden:
-            usual = f"as asked; {usual} make {self.usual_n_hidden}"
-        elif self.is_lower_limit:
-            usual += ": take more, all neurons show more"
-        rows = [
-            ("M", f"{self.n_hidden}", usual),
-            ("lambda", f"{self.l1:g}", "a tenth of the activity, at most four errors of cov(v, h)"),
-            ("updates", f"{self.n_updates}", "planted assemblies; several times more for waves"),
+        chosen = "more than there are components; those that are not needed go"
+        rows = [("M", f"{self.n_hidden}", chosen if self.n_hidden == "auto" else "as asked")]
+        rows += [
+            ("lambda", "auto", "chosen by frames that the training keeps back"),
+            ("updates", "auto", "as long as these frames say that it gains"),
         ]
         if self.minutes == self.minutes:  # not NaN
             gb = self.memory_gb
             size = f"{gb:.1f} GB" if gb >= 1 else f"{1000 * gb:.0f} MB"
-            rule = f"{size}, measured here, dense weights"
-            rows.append(("cost", f"{self.minutes:.1f} min", rule))
+            rows.append(
+                ("cost", f"{self.minutes:.1f} min", f"{size}, measured here, dense weights")
+            )
         lines = [f"{name:<9}{value:<10}{rule}" for name, value, rule in rows]
         return "\n".join([*lines, self.code])
 
     @property
     def code(self) -> str:
-        """The suggested model as a line of Python."""
-        given = {"n_hidden": self.n_hidden, "l1": self.l1, "n_updates": self.n_updates}
-        chosen, fixed = (", ".join(f"{k}={v!r}" for k, v in d.items()) for d in (given, TRAINING))
-        return f"cl.CRBM({chosen},\n        {fixed})"
+        """The suggested training as a line of Python."""
+        given = "" if self.n_hidden == "auto" else f"n_hidden={self.n_hidden}"
+        return f"cl.CRBM({given}).fit(train)"
 
     def model(self, random_state: int | None = 0):
         """Return the suggested model, not yet fitted: a `crbm_lite.CRBM`."""
         from crbm_lite.model.model import CRBM
 
-        return CRBM(
-            n_hidden=self.n_hidden, l1=self.l1, n_updates=self.n_updates,
-            random_state=random_state, progress=False, **TRAINING,
-        )  # fmt: skip
+        return CRBM(n_hidden=self.n_hidden, random_state=random_state, progress=False)
 
 
 def advise(
@@ -281,13 +265,13 @@ def advise(
     measure_cost: bool = True,
     random_state: int = 0,
 ) -> Advice:
-    """Suggest M, lambda and updates by the measured rules, and measure what they cost here.
+    """Say what there is to be found, whether T suffices, and what a training costs here.
 
     Parameters
     ----------
     recording : Recording
     n_hidden : int, optional
-        The M that you have in mind; by default the suggested one.
+        The M that you have in mind; by default the training chooses it.
     measure_cost : bool
         Whether to run a few updates on these spikes; True by default.
     random_state : int
@@ -308,13 +292,11 @@ def advise(
     >>> recording = plant_recording(200, 4, (40, 50), 2000, n_unassigned=20)
     >>> advice = advise(recording, measure_cost=False)
     >>> advice.n_components, advice.n_hidden, advice.is_long_enough
-    (4, 6, True)
+    (4, 'auto', True)
     """
     if n_hidden is not None and not (isinstance(n_hidden, int | np.integer) and n_hidden > 0):
         raise ValueError(f"n_hidden is {n_hidden!r}: give a positive integer")
     n_components, tau = signal_components(recording, random_state)
-    if n_hidden is None:
-        n_hidden = max(2, round(HIDDEN_PER_COMPONENT * n_components))
     n_independent = recording.n_frames / (tau if n_components else 1.0)
     activity = float(recording.activity.mean())
     spikes_per_neuron = activity * recording.n_frames
@@ -323,19 +305,20 @@ def advise(
         and n_independent >= INDEPENDENT_FRAMES
         and spikes_per_neuron >= SPIKES_PER_NEURON
     )
-    l1 = suggested_l1(recording.n_frames, activity)
     is_lower_limit = recording.n_neurons - len(recording.constant_neurons) > _MOST_NEURONS
     minutes, memory_gb = float("nan"), float("nan")
     if measure_cost and recording.spikes.any():
-        minutes, memory_gb = measured_cost(recording, n_hidden, N_UPDATES, TRAINING)
+        n_units = n_hidden or units_to_begin_with(n_components)
+        n_updates = expected_updates(recording.n_neurons, n_units)
+        minutes, memory_gb = measured_cost(recording, n_units, n_updates, {})
     return Advice(
-        n_components, tau, n_independent, spikes_per_neuron, int(n_hidden), l1, N_UPDATES,
+        n_components, tau, n_independent, spikes_per_neuron, n_hidden or "auto",
         is_long_enough, minutes, memory_gb, is_lower_limit,
     )  # fmt: skip
 
 
 def suggested_l1(n_frames: int, activity: float) -> float:
-    """Suggest lambda by the rule of the module, rounded to two digits.
+    """Suggest a lambda to set by hand, by the rule of the module, rounded to two digits.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ class RecordingReport:
             lines += [f"{'':<22}{line}" for line in rest]
             if f.todo:
                 lines += [f"{'':<22}{line}" for line in wrap(f"-> {f.todo}", 75)]
-        lines += ["", "suggested, by rules measured on planted recordings (inspection.advice):"]
+        lines += ["", "a training that chooses for itself (crbm_lite.training.search):"]
         return "\n".join([*lines, *(f"  {line}" for line in str(self.advice).splitlines())])
 
 
@@ -158,12 +158,13 @@ def _length(recording: Recording, advice: Advice) -> Finding:
         f"T = {recording.n_frames} frames are worth {advice.n_independent:.0f} independent ones "
         f"(activity outlasts {advice.correlation_frames:.1f} frames), with "
         f"{advice.spikes_per_neuron:.0f} spikes per neuron; {advice.n_components} components "
-        f"stand out from the noise{advice.sample_note}, M = {advice.n_hidden}"
+        f"stand out from the noise{advice.sample_note}"
     )
     if not advice.is_long_enough:
         todo = "too short for all assemblies: take those that are found again with another seed"
         return Finding("length", "look", text, todo, value=advice.n_independent)
-    if advice.n_hidden > 3 * advice.n_components and not advice.is_lower_limit:
-        todo = f"most of the M units will end without weights: M = {advice.usual_n_hidden} is usual"
+    asked = advice.n_hidden
+    if asked != "auto" and asked > 3 * advice.n_components and not advice.is_lower_limit:
+        todo = f"most of the {asked} units will end without weights: leave n_hidden out"
         return Finding("length", "look", text, todo, value=advice.n_independent)
     return Finding("length", "ok", text, value=advice.n_independent)

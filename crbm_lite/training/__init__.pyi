@@ -63,8 +63,10 @@ from .search import Stage as Stage
 from .search import StageEnd as StageEnd
 from .search import choose as choose
 from .search import end_of_stage as end_of_stage
+from .search import expected_updates as expected_updates
 from .search import stage_ends_of as stage_ends_of
 from .search import state_of as state_of
+from .search import units_to_begin_with as units_to_begin_with
 from .start import Start as Start
 from .start import fit_potential as fit_potential
 from .start import logit_activity as logit_activity

@@ -53,11 +53,14 @@ __all__ = [
     "StageEnd",
     "choose",
     "end_of_stage",
+    "expected_updates",
     "stage_ends_of",
     "state_of",
+    "units_to_begin_with",
 ]
 
 _FIRST_PENALTY, _PATH_FACTOR, _PATH_LENGTH = 0.1, 0.5, 7  # the first in sqrt(p (1 - p))
+_SELDOM_REACHED = 2  # penalties at the end of the path
 _STAGE_UPDATES = 500
 _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
 _ROUNDS = (1000, 2000, 4000)  # updates after the path, while they gain
@@ -384,7 +387,7 @@ def _candidates(
     """Make the starts that compete."""
     courses = rotated_components(spikes, min(n_hidden or _MOST_COMPONENTS, _MOST_COMPONENTS), rng)
     n_components = courses.shape[1]
-    n_units = n_hidden or n_components + int(np.clip(n_components, *_SPARE))
+    n_units = n_hidden or units_to_begin_with(n_components)
     log.reasons.append(
         f"{n_components} components stand above the noise; trained with {n_units} hidden units"
     )
@@ -398,7 +401,7 @@ def _candidates(
         linear = linear_units_given_courses(spikes, of_courses, l1)
         return start_given_units(spikes, linear, n_units, rng)
 
-    many_weights = spikes.n_neurons * n_units > _DEAREST_RIVALS
+    many_weights = _has_many_weights(spikes.n_neurons, n_units)
     dear = len(spikes.neurons) * n_units > _DEAREST_FACTORS
     if init in ("auto", "pca"):
         add("rotated components", units(courses))
@@ -408,6 +411,35 @@ def _candidates(
     if init == "random" or not found or (init == "auto" and not many_weights):
         add("random weights", random_start(spikes, n_units, rng))
     return found
+
+
+def units_to_begin_with(n_components: int) -> int:
+    """Say how many hidden units the search begins with: components, and as many more or so.
+
+    Examples
+    --------
+    >>> units_to_begin_with(0), units_to_begin_with(20), units_to_begin_with(200)
+    (10, 40, 260)
+    """
+    return n_components + int(np.clip(n_components, *_SPARE))
+
+
+def expected_updates(n_neurons: int, n_units: int) -> int:
+    """Say how many updates a search usually makes in all.
+
+    Examples
+    --------
+    >>> expected_updates(100, 20), expected_updates(40_000, 260)
+    (10500, 7000)
+    """
+    n_starts = 1 if _has_many_weights(n_neurons, n_units) else 2.5  # one is soon left behind
+    n_stages = int(n_starts * (_PATH_LENGTH - _SELDOM_REACHED))
+    return n_stages * _STAGE_UPDATES + sum(_ROUNDS[:2]) + _LAST_UPDATES
+
+
+def _has_many_weights(n_neurons: int, n_units: int) -> bool:
+    """Say whether a model is so large that only one start is tried."""
+    return n_neurons * n_units > _DEAREST_RIVALS
 
 
 def _reasons(candidates: list[_Candidate], winner: _Candidate, k: int) -> list[str]:
