@@ -13,8 +13,8 @@ Pastur 1967), :math:`(1 + \sqrt{N / T})^2`.
 frames are worth :math:`T / \tau` independent ones, :math:`\tau = 1 + 2 \sum_k \rho_k`. The sum ends
 where :math:`\rho_k` first falls below 0.05, and tau is the median over the components.
 
-**Length.** The rule comes from 213 short trainings on planted recordings of 100 to 3,000 neurons, 500
-to 4,000 frames and 1, 3 or 8 % activity (``python -m benchmarks.advice``). Where T is worth 170
+**Length.** The rule comes from 213 short trainings on planted recordings of 100 to 3,000 neurons,
+500 to 4,000 frames and 1, 3 or 8 % activity (``python -m benchmarks.advice``). Where T is worth 170
 independent frames and neurons spike 50 times, there are as many components as assemblies. With 40
 spikes per neuron, at 1 % activity, 23 of 30 assemblies were found among 100 to 1,000 neurons, and
 20 of 20 among 3,000.
