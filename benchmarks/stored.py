@@ -58,7 +58,9 @@ class Origin:
 
     def digest(self, root: Path = ROOT) -> str:
         """The digest of the folders and of the benchmark."""
-        return source_digest(*self.folders, f"benchmarks/{self.module}.py", package=root)
+        benchmark = f"benchmarks/{self.module}"  # a folder, or a module
+        benchmark += "" if (root / benchmark).is_dir() else ".py"
+        return source_digest(*self.folders, benchmark, package=root)
 
 
 def _origin(module: str, seeds: str, *more: str, words: tuple[str, ...] = ()) -> Origin:
@@ -66,6 +68,10 @@ def _origin(module: str, seeds: str, *more: str, words: tuple[str, ...] = ()) ->
 
 
 TABLES = {
+    "benchmarks/results/any_recording.json": _origin(
+        "any_recording", "recordings fixed, splits 0, trainings 0", "crbm_lite/baselines",
+        "benchmarks/planted_family.py", "benchmarks/rivals.py", "crbm_lite/assemblies/matching.py",
+    ),
     "benchmarks/advice.csv": _origin(
         "advice", "recordings N + T, trainings 0", "crbm_lite/inspection/advice.py",
         "benchmarks/planted.py", words=("measure",),
