@@ -24,7 +24,7 @@ def draw() -> plt.Figure:
     """Draw held-out spikes, the three largest assemblies, and the check of the pairs of neurons."""
     recording = simulate_recording(random_state=0)
     train, test = split_train_test(recording)
-    model = CRBM(n_hidden=40, l1=0.01, n_updates=2_000, n_gibbs=10, random_state=0, progress=False)
+    model = CRBM(random_state=0, progress=False)
     model = cached_fit(model, train)
     report = validate(model, train, test, random_state=0)
     sizes = (model.weights_ > 0.1).sum(axis=0)
