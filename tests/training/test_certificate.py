@@ -254,8 +254,14 @@ def test_a_nearly_empty_stationary_model_does_not_pass_as_converged():
     """With a huge lambda few weights survive, and nothing is learned."""
     recording = cl.plant_recording(400, 5, (40, 60), 1500, 50, random_state=0)
     model = cl.CRBM(
-        n_hidden=6, l1=0.06, n_updates=300, n_gibbs=3, jump_every=3, final_learning_rate=1e-5,
-        random_state=0, progress=False,
+        n_hidden=6,
+        l1=0.06,
+        n_updates=300,
+        n_gibbs=3,
+        jump_every=3,
+        final_learning_rate=1e-5,
+        random_state=0,
+        progress=False,
     ).fit(recording)
     certificate = model.certificate_
     assert certificate.n_units_alive > 0 and certificate.covariance_share < 0.25

@@ -100,8 +100,15 @@ def moments(planted, model, products, n_chains=2000):
         settings = jax_update.Settings(60, 0, products)
         with jax.enable_x64(True):
             v = jax.jit(jax_update.gibbs_steps, static_argnames="settings")(
-                v, 0, w, g, potential, np.zeros((1, 1)), np.ones(w.shape[1], bool),
-                jax.random.key(2), settings=settings
+                v,
+                0,
+                w,
+                g,
+                potential,
+                np.zeros((1, 1)),
+                np.ones(w.shape[1], bool),
+                jax.random.key(2),
+                settings=settings,
             )[0]
         v = np.asarray(v)
     v = v.astype(np.float64)
