@@ -309,7 +309,9 @@ def _shown(test: dict, row: dict, numbers: dict[str, Number]) -> str:
     first, *others = [_link(key, numbers) for key in _list(test["ours"])] or ["–"]
     key = _spread_key(test)
     spread = f" ± {_link(key, numbers)}" if key else ""
-    words = [str(test["data"])] + [str(test["spread"])] * (not key and "spread" in test)
+    words = [str(test["data"])]
+    if not key and "spread" in test:
+        words.append(str(test["spread"]))
     if "ceiling" in test:
         words.append(f"ceiling {_link(test['ceiling'], numbers)}")
     if others:

@@ -222,6 +222,13 @@ def test_the_ledger_links_the_chapter_and_gives_numbers_spread_and_reasons():
     )
 
 
+def test_what_has_no_number_needs_no_spread():
+    row = row_of({"kind": "not comparable", "ours": None, "note": "no tracings"})
+    del row["tests"][0]["spread"]
+    page = claims.ledger({"one.yml": [row]}, numbers())
+    assert '– (retina) <span class="note">no tracings</span>' in page
+
+
 @pytest.mark.parametrize(
     ("printed", "read"),
     [
