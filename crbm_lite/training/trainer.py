@@ -7,7 +7,8 @@ One update makes the five steps of the plain one, `crbm_lite.core.reference`, by
 The chains follow the parameters with a lag, so the two swing around the optimum like a weakly
 damped oscillator, the more so the slower the chains mix. A run therefore returns the mean of its
 parameters over the later updates (Polyak and Juditsky 1992). The mean is that of Eq. 13's
-parameters, in which the energy is linear, so it is the geometric mean of the models passed through.
+parameters, in which the energy E(v, h) is linear, so it belongs to the geometric mean of the joint
+models P(v, h) passed through. That does not hold for P(v).
 """
 
 from __future__ import annotations
