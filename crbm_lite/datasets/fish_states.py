@@ -1,0 +1,122 @@
+r"""When the assemblies of a simulated fish are active: slow modes, switching, turns.
+
+The drive of assembly k is a sum of slow Gaussian processes of unit variance,
+
+.. math:: x_k(t) = \sqrt{a}\, \sum_d L_{kd} f_d(t) + \sqrt{b}\; g_{j(k)}(t)
+          + \sqrt{1 - a - b}\; e_k(t),
+
+three brain-wide modes f (a = 0.82), twelve local ones g (b = 0.17) and one of its own, e. It is active while the drive is
+above the level that it exceeds for its fraction of the time. The loads L have length 1; they and
+the fractions belong to the plan, and a mirror image has those of its original. The antiphasic pair
+takes turns instead (`crbm_lite.simulation.planted.draw_turns`), and an assembly that it gates is
+active only while its side is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.special import ndtri
+
+from crbm_lite.datasets.fish_plan import FishAssembly
+from crbm_lite.simulation.planted import draw_turns
+
+__all__ = ["SlowModes", "draw_fish_states", "plan_modes"]
+
+_SEED = 83140  # of the modes, which belong to the species
+_WIDE, _LOCAL = 0.82, 0.17  # a, b
+_N_MODES = 3
+_N_LOCAL = 12
+_N_CLUSTERS = 8
+_SPREAD = 0.25  # of the loads around their cluster's
+_ACTIVE = 0.245  # median share of the time
+_MODE_S, _LOCAL_S, _OWN_S = 4.5, 3.0, 2.0  # widths of the smoothing
+_TURN_S = 15.0
+_PAUSE_S = 2.0
+_GATED_ACTIVE = 0.55
+
+
+@dataclass(frozen=True, eq=False)
+class SlowModes:
+    """How the assemblies hang on the modes.
+
+    Parameters
+    ----------
+    loads : (K, 3) float64
+        Of the brain-wide modes; rows of length 1.
+    local : (K,) int
+        The local mode of each assembly.
+    active : (K,) float64
+        Share of the time that it is active.
+    """
+
+    loads: np.ndarray
+    local: np.ndarray
+    active: np.ndarray
+
+
+def plan_modes(plans: list[FishAssembly]) -> SlowModes:
+    """Draw the loads of the assemblies; the same plan gives the same loads.
+
+    Parameters
+    ----------
+    plans : list of K FishAssembly
+
+    Returns
+    -------
+    SlowModes
+    """
+    rng, n = np.random.default_rng(_SEED), len(plans)
+    cluster = rng.normal(size=(_N_CLUSTERS // 2, _N_MODES))
+    cluster /= np.linalg.norm(cluster, axis=1)[:, None]
+    cluster = np.concatenate([cluster, -cluster])  # so that about as many are on at any time
+    loads, local, active = np.empty((n, _N_MODES)), np.empty(n, np.int64), np.empty(n)
+    for k, plan in enumerate(plans):
+        load = cluster[rng.integers(_N_CLUSTERS)] + rng.normal(0, _SPREAD, size=_N_MODES)
+        draw = load / np.linalg.norm(load), rng.integers(_N_LOCAL), np.exp(rng.normal(0, 0.25))
+        loads[k], local[k], active[k] = draw[0], draw[1], np.clip(_ACTIVE * draw[2], 0.1, 0.45)
+        if 0 <= plan.mirror < k:
+            first = plan.mirror
+            loads[k], local[k], active[k] = loads[first], local[first], active[first]
+        if plan.kind == "gated":
+            active[k] = _GATED_ACTIVE
+    return SlowModes(loads, local, active)
+
+
+def draw_fish_states(
+    plans: list[FishAssembly], n_frames: int, rate_hz: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw the states of the assemblies of one fish.
+
+    Parameters
+    ----------
+    plans : list of K FishAssembly
+    n_frames : int
+    rate_hz : float
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (T, K) bool
+    """
+    modes, n = plan_modes(plans), len(plans)
+    wide = _slow(n_frames, _N_MODES, _MODE_S * rate_hz, rng) @ modes.loads.T
+    local = _slow(n_frames, _N_LOCAL, _LOCAL_S * rate_hz, rng)[:, modes.local]
+    own = _slow(n_frames, n, _OWN_S * rate_hz, rng)
+    drive = np.sqrt(_WIDE) * wide + np.sqrt(_LOCAL) * local + np.sqrt(1 - _WIDE - _LOCAL) * own
+    states = drive > -ndtri(modes.active)
+    kinds = np.array([plan.kind for plan in plans])
+    pair, gated = np.flatnonzero(kinds == "antiphasic"), np.flatnonzero(kinds == "gated")
+    states[:, pair] = draw_turns(n_frames, _TURN_S * rate_hz, _PAUSE_S * rate_hz, rng)
+    states[:, gated] &= states[:, pair]
+    return states
+
+
+def _slow(n_frames: int, n: int, width: float, rng: np.random.Generator) -> np.ndarray:
+    """Smooth white noise by a Gaussian of a width in frames; (T, n), mean 0 and variance 1."""
+    margin = int(np.ceil(5 * width))
+    noise = rng.normal(size=(n_frames + 2 * margin, n))
+    smooth = gaussian_filter1d(noise, width, axis=0, truncate=5.0)[margin : margin + n_frames]
+    return smooth * np.sqrt(2 * width * np.sqrt(np.pi))
