@@ -18,6 +18,9 @@ from .fish_spikes import draw_bursts as draw_bursts
 from .fish_states import SlowModes as SlowModes
 from .fish_states import draw_fish_states as draw_fish_states
 from .fish_states import plan_modes as plan_modes
+from .fish_targets import Target as Target
+from .fish_targets import assembly_traces as assembly_traces
+from .fish_targets import fish_targets as fish_targets
 from .manifest import DatasetEntry as DatasetEntry
 from .manifest import FileEntry as FileEntry
 from .manifest import read_manifest as read_manifest

@@ -9,7 +9,7 @@ labelling of the neurons, a notebook of its repository, gives the voxel size and
 - axis 2 runs from the back to the belly.
 
 The labels of the eight fish agree: where the left half of a region has more voxels, it has more
-neurons (:math:`r = 0.68` of the log ratios, 23 regions). Coordinates are in um; x runs from left to
+neurons (:math:`r = 0.67` of the log ratios, 23 regions). Coordinates are in um; x runs from left to
 right, y from tail to nose and z from belly to back, as in the simulated larva.
 
 What the atlas leaves unlabelled is partly brain and partly water. *Brain* is here the closing of
@@ -84,7 +84,7 @@ class AtlasVolume:
         Returns
         -------
         (n,) int64
-            Places in the flat volume.
+            Places in the volume, counted plane by plane.
 
         Raises
         ------
@@ -99,23 +99,26 @@ class AtlasVolume:
         side = slice(middle, box[0].stop) if right else slice(box[0].start, middle)
         box = (side, *box[1:])
         inside = self.region[box] == kind + 1
-        drawn = rng.choice(np.flatnonzero(inside), size=n)
-        place = [
-            p + part.start for p, part in zip(np.unravel_index(drawn, inside.shape), box)
-        ]
-        return np.ravel_multi_index(place, self.region.shape)
+        drawn = rng.choice(np.flatnonzero(inside.T), size=n)
+        place = np.unravel_index(drawn, inside.shape, order="F")
+        place = [p + part.start for p, part in zip(place, box, strict=True)]
+        return np.ravel_multi_index(place, self.region.shape, order="F")
 
     def draw_unlabelled(self, plane: int, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draw voxels of unlabelled tissue in a plane (index of axis 2), (n,) int64."""
         i, j, k = _CELL
         brain = np.repeat(np.repeat(self.brain[:, :, plane // k], i, axis=0), j, axis=1)
-        rows, columns, depth = self.region.shape
+        rows, columns, _ = self.region.shape
         inside = brain[:rows, :columns] & (self.region[:, :, plane] == 0)
-        return rng.choice(np.flatnonzero(inside), size=n) * depth + plane
+        return rng.choice(np.flatnonzero(inside.T), size=n) + plane * rows * columns
+
+    def plane_of(self, voxels: np.ndarray) -> np.ndarray:
+        """Return the plane (index of axis 2) of voxels, (V,) int64."""
+        return voxels // (self.region.shape[0] * self.region.shape[1])
 
     def coordinates_um(self, voxels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draw a place within each voxel, (V, 3) um; voxels are places in the flat volume."""
-        place = np.stack(np.unravel_index(voxels, self.region.shape), axis=1)
+        """Draw a place within each voxel, (V, 3) um; voxels as `draw_voxels` gives them."""
+        place = np.stack(np.unravel_index(voxels, self.region.shape, order="F"), axis=1)
         place = place + rng.uniform(0.001, 0.999, size=place.shape)  # off the faces of the voxel
         place[:, 1:] = self.region.shape[1:] - place[:, 1:]
         return place * _VOXEL_UM
@@ -205,6 +208,6 @@ def load_atlas_volume(*, progress: bool = False) -> AtlasVolume:
 def _unpack(path: Path) -> AtlasVolume:
     from scipy.io import loadmat
 
-    region = np.ascontiguousarray(loadmat(path)["imageStack"])
+    region = np.asfortranarray(loadmat(path)["imageStack"])  # its planes lie in one piece
     region.flags.writeable = False
     return AtlasVolume(region)

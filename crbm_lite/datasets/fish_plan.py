@@ -3,7 +3,7 @@ r"""The plan of assemblies that all simulated fish share, drawn on the atlas.
 - An *antiphasic pair* lies in the anterior hindbrain, and each side *gates* one other assembly.
 - A *pathway* runs from the thalamus to the caudal hindbrain.
 - Eighteen *tiles* cover the tectum, nine on each side, the left ones mirror images of the right.
-- One assembly in twenty is *dispersed* over the whole brain.
+- Eight assemblies are *dispersed* over the whole brain.
 - All others *span* two to six regions: a seed and targets q that are drawn with the weight
   :math:`S_{rq}^{a} e^{\zeta}, \zeta \sim N(0, \sigma^2)`, where S is the atlas' structural matrix;
   a tenth of the targets is drawn anywhere. Most have a mirror image.
@@ -140,7 +140,12 @@ def _mirror_um(places: np.ndarray) -> np.ndarray:
 
 
 def _both_sides(
-    name: str, kind: str, regions: tuple[int, ...], centres: np.ndarray, weights: np.ndarray, at: int
+    name: str,
+    kind: str,
+    regions: tuple[int, ...],
+    centres: np.ndarray,
+    weights: np.ndarray,
+    at: int,
 ) -> list[FishAssembly]:
     """Make an assembly and its mirror image, the left one first, from place `at` on."""
     images = [
@@ -164,7 +169,9 @@ def _special(ground: _Ground) -> list[FishAssembly]:
         plans += _both_sides(kind, kind, regions, centres, share, len(plans))
     regions = tuple(ground.names.index(f"{name}_right") for name in _PATHWAY)
     centres = np.array([ground.places[r].mean(axis=0) for r in regions])
-    plans.append(FishAssembly("pathway", "pathway", regions, centres, np.array([*_PATHWAY.values()])))
+    plans.append(
+        FishAssembly("pathway", "pathway", regions, centres, np.array([*_PATHWAY.values()]))
+    )
     return plans
 
 
@@ -227,7 +234,7 @@ def _with_shares(plans: list[FishAssembly], n_regions: int) -> list[FishAssembly
     for plan in plans:
         np.add.at(total, list(plan.regions), plan.shares[: len(plan.regions)])
     scaled = []
-    for k, plan in enumerate(plans):
+    for _k, plan in enumerate(plans):
         shares = plan.shares
         if plan.regions:
             shares = np.minimum(_MOST, _COVERAGE * shares / total[list(plan.regions)])

@@ -66,9 +66,7 @@ def thin_labels(labels: np.ndarray, scale: float, rng: np.random.Generator) -> n
     return labels[np.sort(np.concatenate(kept))]
 
 
-def place_neurons(
-    labels: np.ndarray, volume: AtlasVolume, rng: np.random.Generator
-) -> np.ndarray:
+def place_neurons(labels: np.ndarray, volume: AtlasVolume, rng: np.random.Generator) -> np.ndarray:
     """Draw a place for each neuron.
 
     Parameters
@@ -85,15 +83,19 @@ def place_neurons(
     Raises
     ------
     ValueError
-        If the volume lacks a region that has neurons.
+        If the volume lacks a region that has neurons, or no neuron has a region.
     """
     voxels = np.full(labels.size, -1)
     for region in np.unique(labels[labels >= 0]):
         members = np.flatnonzero(labels == region)
         voxels[members] = volume.draw_voxels(int(region), members.size, rng)
-    planes = voxels[voxels >= 0] % volume.region.shape[2]
+    planes = volume.plane_of(voxels[voxels >= 0])
     rest = np.flatnonzero(voxels < 0)
-    plane_of_rest = rng.choice(planes, size=rest.size) if planes.size else np.empty(0, np.int64)
+    if rest.size == labels.size:
+        raise ValueError(
+            "labels has no neuron in a region: give some, which set the depth of others"
+        )
+    plane_of_rest = rng.choice(planes, size=rest.size)
     for plane in np.unique(plane_of_rest):
         members = rest[plane_of_rest == plane]
         voxels[members] = volume.draw_unlabelled(int(plane), members.size, rng)

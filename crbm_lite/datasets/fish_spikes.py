@@ -1,10 +1,10 @@
 r"""Spikes that come in bursts, with the probabilities of the truth.
 
-Neuron i spikes in frame t if :math:`u_i(t) < p_i(t)`. Its threshold u is uniform and lasts: in every
-frame it is drawn anew with the probability 1/h, and stays otherwise. So a spike has exactly the
-probability p (`crbm_lite.recordings.ground_truth`), and neurons are independent given the states of
-the assemblies. But a neuron that spikes goes on for about h frames, as a deconvolved calcium
-transient does, or until its assembly falls silent.
+Neuron i spikes in frame t if :math:`u_i(t) < p_i(t)`. Its threshold u is uniform and lasts: in
+every frame it is drawn anew with the probability 1/h, and stays otherwise. So a spike has exactly
+the probability p (`crbm_lite.recordings.ground_truth`), and neurons are independent given the
+states of the assemblies. But a neuron that spikes goes on for about h frames, as a
+deconvolved calcium transient does, or until its assembly falls silent.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ The drive of assembly k is a sum of slow Gaussian processes of unit variance,
 .. math:: x_k(t) = \sqrt{a}\, \sum_d L_{kd} f_d(t) + \sqrt{b}\; g_{j(k)}(t)
           + \sqrt{1 - a - b}\; e_k(t),
 
-three brain-wide modes f (a = 0.82), twelve local ones g (b = 0.17) and one of its own, e. It is active while the drive is
+three brain-wide modes f (a = 0.82), twelve local ones g (b = 0.17) and one of its own, e.
+Assemblies with neighbouring seeds share a local mode. An assembly is active while its drive is
 above the level that it exceeds for its fraction of the time. The loads L have length 1; they and
 the fractions belong to the plan, and a mirror image has those of its original. The antiphasic pair
 takes turns instead (`crbm_lite.simulation.planted.draw_turns`), and an assembly that it gates is
@@ -17,9 +18,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.cluster.vq import kmeans2
 from scipy.ndimage import gaussian_filter1d
 from scipy.special import ndtri
 
+from crbm_lite.datasets.atlas_volume import MIDLINE_UM
 from crbm_lite.datasets.fish_plan import FishAssembly
 from crbm_lite.simulation.planted import draw_turns
 
@@ -31,8 +34,9 @@ _N_MODES = 3
 _N_LOCAL = 12
 _N_CLUSTERS = 8
 _SPREAD = 0.25  # of the loads around their cluster's
+_PLACED = 0.4  # of the assemblies, that have the cluster of their place
 _ACTIVE = 0.245  # median share of the time
-_MODE_S, _LOCAL_S, _OWN_S = 4.5, 3.0, 2.0  # widths of the smoothing
+_MODE_S, _LOCAL_S, _OWN_S = 6.0, 4.5, 3.0  # widths of the smoothing
 _TURN_S = 15.0
 _PAUSE_S = 2.0
 _GATED_ACTIVE = 0.55
@@ -72,17 +76,29 @@ def plan_modes(plans: list[FishAssembly]) -> SlowModes:
     cluster = rng.normal(size=(_N_CLUSTERS // 2, _N_MODES))
     cluster /= np.linalg.norm(cluster, axis=1)[:, None]
     cluster = np.concatenate([cluster, -cluster])  # so that about as many are on at any time
-    loads, local, active = np.empty((n, _N_MODES)), np.empty(n, np.int64), np.empty(n)
+    local = _local_modes(plans, rng)
+    cluster_of_place = rng.permutation(_N_LOCAL) % _N_CLUSTERS
+    loads, active = np.empty((n, _N_MODES)), np.empty(n)
     for k, plan in enumerate(plans):
-        load = cluster[rng.integers(_N_CLUSTERS)] + rng.normal(0, _SPREAD, size=_N_MODES)
-        draw = load / np.linalg.norm(load), rng.integers(_N_LOCAL), np.exp(rng.normal(0, 0.25))
-        loads[k], local[k], active[k] = draw[0], draw[1], np.clip(_ACTIVE * draw[2], 0.1, 0.45)
+        c = cluster_of_place[local[k]] if rng.random() < _PLACED else rng.integers(_N_CLUSTERS)
+        load = cluster[c] + rng.normal(0, _SPREAD, size=_N_MODES)
+        loads[k] = load / np.linalg.norm(load)
+        active[k] = np.clip(_ACTIVE * np.exp(rng.normal(0, 0.25)), 0.1, 0.45)
         if 0 <= plan.mirror < k:
-            first = plan.mirror
-            loads[k], local[k], active[k] = loads[first], local[first], active[first]
+            loads[k], active[k] = loads[plan.mirror], active[plan.mirror]
         if plan.kind == "gated":
             active[k] = _GATED_ACTIVE
     return SlowModes(loads, local, active)
+
+
+def _local_modes(plans: list[FishAssembly], rng: np.random.Generator) -> np.ndarray:
+    """Group assemblies by the place of their seed, left and right together."""
+    local = rng.integers(_N_LOCAL, size=len(plans))  # stays for the dispersed ones
+    placed = [k for k, plan in enumerate(plans) if plan.regions]
+    seeds = np.array([plans[k].centres_um[0] for k in placed])
+    seeds[:, 0] = np.abs(seeds[:, 0] - MIDLINE_UM)
+    local[placed] = kmeans2(seeds, _N_LOCAL, minit="++", rng=rng)[1]
+    return local
 
 
 def draw_fish_states(
