@@ -1,10 +1,11 @@
 """The members of each assembly in one fish, and what the assembly adds to their log-odds.
 
-A blob takes the neurons of its region that are nearest to its centre, with a ragged edge; the
-centre moves a little from fish to fish. A few neurons belong to no assembly. Any other that no
-blob has taken joins the nearest blob of its region. A neuron without a region does as its nearest
-labelled neighbour, unless it is one of the few. An assembly of the antiphasic pair silences the
-members of the other.
+A blob takes the neurons of its region that are nearest to its centre, with a ragged edge. From
+fish to fish the centre moves a little, and its share of the region varies. A few neurons belong to
+no assembly. Any other that no blob has taken joins the nearest blob of its region. A neuron without
+a region does as its nearest labelled neighbour, unless it is one of the few. An assembly of the
+antiphasic pair silences the members of the other. Effects on a neuron shrink with the square root
+of the number of its assemblies.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _EFFECT = (2.0, 3.5)  # log-odds that an active assembly adds to a member
 _CROSS_EFFECT = (-2.0, -1.0)  # what it adds to the members of its antiphasic partner
 _JITTER_UM = 8.0
 _RAGGED = 0.2
+_OF_FISH = 0.5  # spread of the logarithm of a blob's share from fish to fish
 
 
 def draw_members(
@@ -54,10 +56,12 @@ def draw_members(
     blobs: dict[int, list[tuple[int, np.ndarray, float]]] = {}
     for k, plan in enumerate(plans):
         shift = rng.normal(0, _JITTER_UM, size=3)
-        for r, centre, share in zip(plan.regions, plan.centres_um + shift, plan.shares):
-            blobs.setdefault(r, []).append((k, centre, share))
+        shares = plan.shares * np.exp(rng.normal(0, _OF_FISH, size=plan.shares.size))
         if plan.kind == "dispersed":
-            member[:, k] = free & (rng.random(labels.size) < plan.shares[0])
+            member[:, k] = free & (rng.random(labels.size) < shares[0])
+            continue
+        for r, centre, share in zip(plan.regions, plan.centres_um + shift, shares, strict=True):
+            blobs.setdefault(r, []).append((k, centre, share))
     for r in np.unique(labels[free]):
         inside = np.flatnonzero(free & (labels == r))
         _fill_region(member, inside, coordinates[inside], blobs.get(int(r), []), plans, rng)
@@ -77,7 +81,7 @@ def _fill_region(member, inside, places, blobs, plans, rng) -> None:
     distance = np.stack([np.linalg.norm(places - centre, axis=1) for _, centre, _ in blobs])
     distance *= np.exp(rng.normal(0, _RAGGED, size=distance.shape))
     for (k, _, share), far in zip(blobs, distance, strict=True):
-        n = max(1, round(share * inside.size))
+        n = min(max(1, round(share * inside.size)), inside.size)
         member[inside[np.argsort(far, kind="stable")[:n]], k] = True
     alone = ~member[inside].any(axis=1)
     size = np.cbrt([share for *_, share in blobs])[:, None]

@@ -185,7 +185,7 @@ def _tiles(ground: _Ground, rng: np.random.Generator) -> list[FishAssembly]:
     for tile, centre in enumerate(centres[np.argsort(-centres[:, 1])]):
         partner = int(rng.choice(ground.regions, p=reach / reach.sum()))
         spots = np.array([centre, _nearest(rng.choice(ground.places[partner], size=20), centre)])
-        weights = np.exp(rng.normal([0.0, -0.7], 0.2))
+        weights = np.exp(rng.normal([0.0, -1.3], 0.2))
         name = f"tectum tile {tile}"
         plans += _both_sides(name, "tile", (tectum, partner), spots, weights, 5 + len(plans))
     return plans

@@ -5,7 +5,7 @@ The drive of assembly k is a sum of slow Gaussian processes of unit variance,
 .. math:: x_k(t) = \sqrt{a}\, \sum_d L_{kd} f_d(t) + \sqrt{b}\; g_{j(k)}(t)
           + \sqrt{1 - a - b}\; e_k(t),
 
-three brain-wide modes f (a = 0.82), twelve local ones g (b = 0.17) and one of its own, e.
+three brain-wide modes f (a = 0.72), twelve local ones g (b = 0.26) and one of its own, e.
 Assemblies with neighbouring seeds share a local mode. An assembly is active while its drive is
 above the level that it exceeds for its fraction of the time. The loads L have length 1; they and
 the fractions belong to the plan, and a mirror image has those of its original. The antiphasic pair
@@ -29,13 +29,13 @@ from crbm_lite.simulation.planted import draw_turns
 __all__ = ["SlowModes", "draw_fish_states", "plan_modes"]
 
 _SEED = 83140  # of the modes, which belong to the species
-_WIDE, _LOCAL = 0.82, 0.17  # a, b
+_WIDE, _LOCAL = 0.72, 0.26  # a, b
 _N_MODES = 3
 _N_LOCAL = 12
 _N_CLUSTERS = 8
 _SPREAD = 0.25  # of the loads around their cluster's
-_PLACED = 0.4  # of the assemblies, that have the cluster of their place
-_ACTIVE = 0.245  # median share of the time
+_PLACED = 0.75  # of the assemblies, that have the cluster of their place
+_ACTIVE = 0.255  # median share of the time
 _MODE_S, _LOCAL_S, _OWN_S = 6.0, 4.5, 3.0  # widths of the smoothing
 _TURN_S = 15.0
 _PAUSE_S = 2.0

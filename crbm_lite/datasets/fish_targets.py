@@ -29,7 +29,6 @@ from crbm_lite.assemblies.members import (
 )
 from crbm_lite.connectivity.region_statistics import compare, log_normality, region_pairs
 from crbm_lite.connectivity.regions import aggregate_regions, region_connectivity
-from crbm_lite.datasets.atlas_volume import MIDLINE_UM
 from crbm_lite.recordings.recording import Recording
 
 __all__ = ["Target", "assembly_traces", "fish_targets"]
@@ -114,7 +113,7 @@ def fish_targets(recording: Recording, random_state: int = 0) -> tuple[Target, .
     Parameters
     ----------
     recording : Recording
-        As `crbm_lite.datasets.fish.simulate_fish` gives it.
+        As `crbm_lite.datasets.fish.simulate_fish` gives it; the simulated larva goes, too.
     random_state : int
         Seed of the shuffles and of the neurons that stand for a region (default 0).
 
@@ -156,7 +155,7 @@ def _of_recording(recording: Recording) -> list[Target]:
                recording.rate_hz, spikes),
         Target("duration, s", "1,514 (s.d. 238)", "Methods", 1038, 1990,
                recording.duration_s, spikes),
-        Target("mean activity", "no number; 0.02 to 0.05 was planted", "Fig. 2C", 0.02, 0.05,
+        Target("mean activity", "not given (0.02 to 0.05 here)", "Fig. 2C", 0.02, 0.05,
                float(recording.activity.mean()), spikes),
     ]  # fmt: skip
 
@@ -165,11 +164,13 @@ def _of_members(recording: Recording, rng: np.random.Generator) -> list[Target]:
     member = _members(recording)
     weights = member.astype(np.float64)
     regions = effective_regions(weights, recording.labels)
-    tectum = [k for k, name in enumerate(recording.label_names) if name.startswith("Tectum")]
+    tectum = [
+        k for k, name in enumerate(recording.label_names) if name.lower().startswith("tectum")
+    ]
     in_tectum = regional_occupancy(weights, recording.labels)[tectum].sum(axis=0) > 0.5
     kinds = np.array(recording.truth.kinds)
     _, p = compactness(member[:, kinds != "dispersed"], recording.coordinates, 50, rng)
-    pairs = symmetric_pairs(weights, recording.coordinates, MIDLINE_UM).pairs
+    pairs = symmetric_pairs(weights, recording.coordinates).pairs
     return [
         Target("share of neurons in an assembly", "0.93 to 0.94", "2-S4", 0.83, 1.0,
                embedding(weights), "truth"),
@@ -200,7 +201,7 @@ def _of_dynamics(recording: Recording) -> list[Target]:
         Target("m/M, median", "0.26", "2-S3, Methods", 0.16, 0.36, float(active), how),
         *(
             Target(f"variance in {n} components", str(share), "Fig. 4D", share - 0.1, share + 0.1,
-                   float(variance[n - 1]), how)
+                   float(variance[min(n, len(variance)) - 1]), how)
             for n, share in ((3, 0.52), (10, 0.73), (25, 0.85))
         ),
         Target("turn of the antiphasic pair, s", "about 15", "Fig. 4", 10.0, 20.0,
