@@ -22,9 +22,11 @@ from .scene import Selection as Selection
 from .scene import brain_outline as brain_outline
 from .viewer import AssemblyViewer as AssemblyViewer
 from .viewer import view_assemblies as view_assemblies
+from .viewer_figure import HOVER_UNIT as HOVER_UNIT
 from .viewer_figure import background_stride as background_stride
 from .viewer_figure import color_limit as color_limit
 from .viewer_figure import draw_scene as draw_scene
+from .viewer_figure import unit_color as unit_color
 from .viewer_page import save_page as save_page
 from .viewer_page import scene_data as scene_data
 from .viewer_page import scene_html as scene_html

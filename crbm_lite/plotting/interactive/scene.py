@@ -1,8 +1,9 @@
 """What the 3-D viewer shows: the neurons of an assembly or a region, their weights, the brain.
 
 The neurons of an assembly have its weights. The neurons of a region have the weight that is largest
-in modulus over all assemblies, as in Fig. 1C, and the trace of the assembly whose mean |w| is
-largest there.
+in modulus over all assemblies, and the colour of that assembly, as in Fig. 1C; the trace is that of
+the assembly whose mean |w| is largest there. The brain is outlined by sections around its neurons,
+or by a surface that is given, such as that of the atlas.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ class Selection:
     weights : (K,) float64
     unit : int
         Column of the hidden unit whose trace belongs to the choice.
+    strongest : (K,) int, or None
+        In a region, the hidden unit of each neuron's weight, -1 where it has none.
     """
 
     neurons: np.ndarray
     weights: np.ndarray
     unit: int
+    strongest: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,8 @@ class Scene:
     names : tuple of N str, or None
         Names of the neurons, which have their numbers otherwise.
     coordinate_unit : str
+    surface : ((V, 3) float, (F, 3) int), or None
+        Vertices and triangles around the brain, x from left to right, y from tail to nose.
     """
 
     weights: np.ndarray = field(repr=False)
@@ -69,6 +75,7 @@ class Scene:
     unit_names: tuple[str, ...] = field(repr=False)
     names: tuple[str, ...] | None = field(repr=False)
     coordinate_unit: str
+    surface: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False)
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -77,8 +84,8 @@ class Scene:
 
     @cached_property
     def outline(self) -> np.ndarray:
-        """(P, 3) lines around the brain, with NaN between them."""
-        return brain_outline(self.coordinates)
+        """(P, 3) vertices of the surface, or lines around the brain with NaN between them."""
+        return brain_outline(self.coordinates) if self.surface is None else self.surface[0]
 
     @cached_property
     def unit_of_region(self) -> np.ndarray:
@@ -105,7 +112,7 @@ class Scene:
             )
         for name, member, unit in zip(self.label_names, self.labels.T, self.unit_of_region):
             notes.append(
-                f"{name}: {_count(member.sum())}, coloured by strongest weight; trace of "
+                f"{name}: {_count(member.sum())}, coloured by strongest unit; trace of "
                 f"{self.unit_names[unit]}"
             )
         return tuple(notes)
@@ -132,9 +139,9 @@ class Scene:
         region = choice - n_units
         neurons = np.flatnonzero(self.labels[:, region])
         strongest = np.abs(self.weights[neurons]).argmax(axis=1)
-        return Selection(
-            neurons, self.weights[neurons, strongest], int(self.unit_of_region[region])
-        )
+        weights = self.weights[neurons, strongest]
+        strongest[weights == 0] = -1
+        return Selection(neurons, weights, int(self.unit_of_region[region]), strongest)
 
     def regions_of(self, neurons: np.ndarray) -> list[str]:
         """List the regions of each neuron, their names joined by a comma."""

@@ -42,8 +42,11 @@ window.crbmViewer ??= (() => {
     const p = lines.length / 3;
     const outline = [0, 1, 2].map((d) =>
       Array.from(lines.subarray(d * p, (d + 1) * p), (x) => (Number.isNaN(x) ? null : x)));
+    const corners = data.triangles ? decode(data.triangles, "u4") : [];
+    const f = corners.length / 3;
+    const triangles = ["i", "j", "k"].map((_, d) => corners.slice(d * f, (d + 1) * f));
     const model = {
-      ...data, place, outline,
+      ...data, place, outline, triangles,
       weightNeurons: decode(data.weight_neurons, data.index),
       weightSteps: decode(data.weights, "i1"),
       labelNeurons: decode(data.label_neurons, data.index),
@@ -60,15 +63,20 @@ window.crbmViewer ??= (() => {
     return model;
   }
 
-  // Each neuron's weight of largest modulus, over all assemblies; made when first needed.
+  // Each neuron's weight of largest modulus, over all assemblies, and the unit that it belongs to,
+  // -1 for none; made when first needed.
   function strongest(model) {
     if (!model.strongest) {
       model.strongest = new Float32Array(model.neurons);
+      model.owner = new Int32Array(model.neurons).fill(-1);
       model.units.forEach((_, mu) => {
         for (let k = model.weight_starts[mu]; k < model.weight_starts[mu + 1]; k++) {
           const w = model.weightSteps[k] * model.weight_step[mu];
           const i = model.weightNeurons[k];
-          if (Math.abs(w) > Math.abs(model.strongest[i])) model.strongest[i] = w;
+          if (Math.abs(w) > Math.abs(model.strongest[i])) {
+            model.strongest[i] = w;
+            model.owner[i] = mu;
+          }
         }
       });
     }
@@ -90,11 +98,14 @@ window.crbmViewer ??= (() => {
     const neurons = Array.from(
       model.labelNeurons.subarray(model.label_starts[region], model.label_starts[region + 1]));
     const all = strongest(model);
-    return { unit: model.unit_of_region[region], neurons, weights: neurons.map((i) => all[i]) };
+    return {
+      unit: model.unit_of_region[region], neurons, weights: neurons.map((i) => all[i]),
+      owners: neurons.map((i) => model.owner[i]),
+    };
   }
 
   function traces(model, choice) {
-    const { unit, neurons, weights } = select(model, choice);
+    const { unit, neurons, weights, owners } = select(model, choice);
     const sizes = Float32Array.from(weights, Math.abs).sort();
     const limit = sizes[Math.floor((1 - SATURATED) * (sizes.length - 1))] || sizes.at(-1) || 1;
     const [outline, background, chosen, line] = model.figure.data;
@@ -106,8 +117,9 @@ window.crbmViewer ??= (() => {
       const some = [];
       for (let i = 0; i < model.neurons; i += model.stride) some.push(i);
       const [ox, oy, oz] = model.outline;
+      const [i, j, k] = model.triangles;
       model.still = [
-        { ...outline, x: ox, y: oy, z: oz },
+        { ...outline, x: ox, y: oy, z: oz, ...(i.length ? { i, j, k } : {}) },
         { ...background, x: at(some, 0), y: at(some, 1), z: at(some, 2) },
       ];
       model.time = Array.from({ length: model.frames }, (_, t) => t / model.rate_hz);
@@ -116,12 +128,24 @@ window.crbmViewer ??= (() => {
       ...chosen.marker, color: weights, cmin: -limit, cmax: limit,
       size: weights.map((w) => 2 + 4 * Math.min(Math.abs(w) / limit, 1)),
     };
+    let text = neurons.map((i) => model.regionsOf.get(i) ?? "no region");
+    let { hovertemplate } = chosen;
+    if (owners) { // a region: each neuron has the colour of its strongest unit
+      marker.color = owners.map((mu) => model.unit_colors[mu + 1]);
+      for (const name of ["cmin", "cmax", "colorscale", "colorbar"]) delete marker[name];
+      marker.showscale = false;
+      text = text.map((region, k) => {
+        const name = owners[k] < 0 ? "no unit" : model.units[owners[k]];
+        return `${region}<br>${name}, weight ${weights[k].toFixed(3)}`;
+      });
+      hovertemplate = model.region_hover;
+    }
     return [
       ...model.still,
       {
-        ...chosen, marker, customdata: model.names ? neurons.map((i) => model.names[i]) : neurons,
+        ...chosen, marker, hovertemplate, text,
+        customdata: model.names ? neurons.map((i) => model.names[i]) : neurons,
         x: at(neurons, 0), y: at(neurons, 1), z: at(neurons, 2),
-        text: neurons.map((i) => model.regionsOf.get(i) ?? "no region"),
       },
       { ...line, x: model.time, y },
     ];

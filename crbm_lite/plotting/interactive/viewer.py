@@ -61,6 +61,7 @@ def view_assemblies(
     coordinate_unit: str = "um",
     activity: np.ndarray | None = None,
     rate_hz: float = 1.0,
+    surface: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> AssemblyViewer:
     """Show assemblies in their brain; hidden units without weights are left out.
 
@@ -82,6 +83,11 @@ def view_assemblies(
         unit that never switches.
     rate_hz : float
         Frames per second (default 1).
+    surface : ((V, 3) float, (F, 3) int), optional
+        Vertices and triangles to draw as the outline of the brain, in the unit of the coordinates,
+        such as ``load_atlas_volume().outline()``. Left, right, rostral and caudal are marked with
+        it: x runs from left to right, y from tail to nose. By default the outline is drawn around
+        the neurons, without marks.
 
     Returns
     -------
@@ -91,7 +97,8 @@ def view_assemblies(
     ------
     ValueError
         If there are no coordinates, no hidden unit has weights, numbers are not finite, shapes do
-        not fit together, a region's name occurs twice, or the rate is not positive.
+        not fit together, a region's name occurs twice, a triangle names a vertex that is not there,
+        or the rate is not positive.
 
     Examples
     --------
@@ -124,6 +131,7 @@ def view_assemblies(
         )
     if np.isinf(activity).any():
         raise ValueError("activity holds infinity: leave those units or frames out")
+    surface = None if surface is None else _as_surface(surface)
     kept = labels.any(axis=0)  # a region without neurons shows nothing
     return AssemblyViewer(
         weights=weights[:, used].astype(np.float64),
@@ -135,4 +143,20 @@ def view_assemblies(
         unit_names=tuple(f"HU {k}" for k in used),
         names=names,
         coordinate_unit=unit,
+        surface=surface,
     )
+
+
+def _as_surface(surface: object) -> tuple[np.ndarray, np.ndarray]:
+    """Check vertices and triangles."""
+    if not isinstance(surface, tuple | list) or len(surface) != 2:
+        raise ValueError(f"surface is a {type(surface).__name__}: give (vertices, triangles)")
+    vertices, triangles = as_array(surface[0], "surface[0]"), as_array(surface[1], "surface[1]")
+    vertices = finite_places(vertices, len(vertices))
+    whole = triangles.ndim == 2 and triangles.shape[1] == 3 and triangles.dtype.kind in "iu"
+    if not whole or not triangles.size or triangles.min() < 0 or triangles.max() >= len(vertices):
+        raise ValueError(
+            f"surface[1] has shape {triangles.shape}, dtype {triangles.dtype}: give (F, 3) indices "
+            f"of the {len(vertices)} vertices"
+        )
+    return vertices, triangles

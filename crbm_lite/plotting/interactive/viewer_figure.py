@@ -1,7 +1,9 @@
 """The plotly figure of the 3-D brain viewer, the same in pages and in live notebooks.
 
-It has four traces: the outline of the brain, all neurons in grey, the chosen neurons coloured and
-sized by weight, and below them the activity of the hidden unit.
+It has four traces: the outline of the brain, all neurons in grey, the chosen neurons, and below
+them the activity of the hidden unit. The neurons of an assembly are coloured and sized by weight,
+those of a region have the colour of their strongest unit. The outline is made of lines, or of the
+triangles of a surface; then the ends of the axes are named.
 `crbm_lite/plotting/interactive/viewer.js` takes the figure without a choice as its template and
 fills the four.
 """
@@ -20,12 +22,15 @@ if TYPE_CHECKING:
 
     from crbm_lite.plotting.interactive.scene import Scene
 
-__all__ = ["background_stride", "color_limit", "draw_scene"]
+__all__ = ["HOVER_UNIT", "background_stride", "color_limit", "draw_scene", "unit_color"]
 
 _MOST_IN_BACKGROUND = 10_000  # neurons drawn in grey; more would hide the rest
 _SATURATED = 0.05  # of the neurons, so that a few large weights do not make the others pale
 _GREY = "#8A8A8A"
 _GRID = {"gridcolor": "rgba(138,138,138,0.25)"}
+_HOVER_WEIGHT = "%{text}<br>weight %{marker.color:.3f}<br>neuron %{customdata}<extra></extra>"
+#: What pointing at a neuron of a region shows.
+HOVER_UNIT = "%{text}<br>neuron %{customdata}<extra></extra>"
 _COLORS = [[0.0, COLOR_NEGATIVE], [0.5, "#BDBDBD"], [1.0, COLOR_POSITIVE]]
 
 
@@ -52,6 +57,20 @@ def color_limit(weights: np.ndarray) -> float:
     if not size.any():
         return 1.0
     return float(size[int((1 - _SATURATED) * (len(size) - 1))] or size[-1])
+
+
+def unit_color(unit: int) -> str:
+    """Give a hidden unit its colour among many; -1, no unit, is grey.
+
+    Examples
+    --------
+    >>> unit_color(0), unit_color(1), unit_color(-1)
+    ('hsl(0, 65%, 45%)', 'hsl(138, 65%, 60%)', '#8A8A8A')
+    """
+    if unit < 0:
+        return _GREY
+    # Steps of the golden angle keep neighbours apart, however many there are.
+    return f"hsl({round(unit * 137.508) % 360}, 65%, {(45, 60)[unit % 2]}%)"
 
 
 def draw_scene(scene: Scene, choice: int | None = None) -> Figure:
@@ -83,6 +102,7 @@ def draw_scene(scene: Scene, choice: int | None = None) -> Figure:
 
     outline = background = places = np.empty((0, 3))
     neurons, weights, trace, regions = np.empty(0, int), np.empty(0), np.empty(0), []
+    strongest = None
     if choice is not None:
         outline = scene.outline
         background = scene.coordinates[:: background_stride(len(scene.coordinates))]
@@ -90,6 +110,7 @@ def draw_scene(scene: Scene, choice: int | None = None) -> Figure:
         neurons, weights = chosen.neurons, chosen.weights
         places = scene.coordinates[neurons]
         regions = [html_text(text) for text in scene.regions_of(neurons)]
+        strongest = chosen.strongest
         trace = np.nan_to_num(scene.activity[:, chosen.unit])
         if scene.names is not None:
             neurons = [html_text(scene.names[i]) for i in neurons]
@@ -104,14 +125,20 @@ def draw_scene(scene: Scene, choice: int | None = None) -> Figure:
         "opacity": 0.85,
         "line": {"width": 0},
     }
+    hover = _HOVER_WEIGHT
+    if strongest is not None:
+        marker |= {"color": [unit_color(unit) for unit in strongest], "showscale": False}
+        for name in ("cmin", "cmax", "colorscale", "colorbar"):
+            del marker[name]
+        units = ["no unit" if k < 0 else scene.unit_names[k] for k in strongest]
+        regions = [
+            f"{region}<br>{unit}, weight {w:.3f}"
+            for region, unit, w in zip(regions, units, weights, strict=True)
+        ]
+        hover = HOVER_UNIT
     return go.Figure(
         [
-            go.Scatter3d(
-                **_xyz(outline),
-                mode="lines",
-                hoverinfo="skip",
-                line={"color": _GREY, "width": 1.5},
-            ),
+            _outline(scene, outline),
             go.Scatter3d(
                 **_xyz(background),
                 mode="markers",
@@ -124,8 +151,7 @@ def draw_scene(scene: Scene, choice: int | None = None) -> Figure:
                 marker=marker,
                 text=regions,
                 customdata=neurons,
-                hovertemplate="%{text}<br>weight %{marker.color:.3f}<br>neuron %{customdata}"
-                "<extra></extra>",
+                hovertemplate=hover,
             ),
             go.Scatter(
                 x=np.arange(len(trace)) / scene.rate_hz,
@@ -137,6 +163,38 @@ def draw_scene(scene: Scene, choice: int | None = None) -> Figure:
         ],
         _layout(scene),
     )
+
+
+def _outline(scene: Scene, places: np.ndarray) -> object:
+    """Draw lines, or the triangles of the surface; without places, an empty trace of that kind."""
+    import plotly.graph_objects as go
+
+    if scene.surface is None:
+        line = {"color": _GREY, "width": 1.5}
+        return go.Scatter3d(**_xyz(places), mode="lines", hoverinfo="skip", line=line)
+    triangles = scene.surface[1] if len(places) else np.empty((0, 3), int)
+    return go.Mesh3d(
+        **_xyz(places),
+        **dict(zip("ijk", triangles.T, strict=True)),
+        color=_GREY,
+        opacity=0.12,
+        hoverinfo="skip",
+        lighting={"ambient": 0.7, "diffuse": 0.5, "specular": 0.0},
+    )
+
+
+def _marks(low: np.ndarray, high: np.ndarray) -> list[dict]:
+    """Name the ends of the axes of the body."""
+    middle = (low + high) / 2
+    ends = {"L": (0, low), "R": (0, high), "caudal": (1, low), "rostral": (1, high)}
+    marks = []
+    for text, (axis, end) in ends.items():
+        place = middle.copy()
+        place[axis] = end[axis]
+        marks.append(
+            dict(zip("xyz", place.tolist(), strict=True)) | {"text": text, "showarrow": False}
+        )
+    return marks
 
 
 def _xyz(places: np.ndarray) -> dict[str, np.ndarray]:
@@ -161,6 +219,8 @@ def _layout(scene: Scene) -> dict:
             "projection": {"type": "orthographic"},
         },
     }
+    if scene.surface is not None:
+        space["annotations"] = _marks(low - 0.02 * extent, high + 0.02 * extent)
     for name, middle, length in zip("xyz", (low + high) / 2, extent, strict=True):
         space[f"{name}axis"] = {
             "title": "",  # a title would lie on the numbers of its axis

@@ -25,7 +25,12 @@ from crbm_lite.plotting.interactive.page_data import (
     quantise_places,
     quantise_weights,
 )
-from crbm_lite.plotting.interactive.viewer_figure import background_stride, draw_scene
+from crbm_lite.plotting.interactive.viewer_figure import (
+    HOVER_UNIT,
+    background_stride,
+    draw_scene,
+    unit_color,
+)
 
 if TYPE_CHECKING:
     from crbm_lite.plotting.interactive.scene import Scene
@@ -79,6 +84,9 @@ def scene_data(scene: Scene) -> dict:
         "step": step.tolist(),
         "places": encode(steps.T, "u2"),
         "outline": encode(scene.outline.T, "f4"),
+        "triangles": None if scene.surface is None else encode(scene.surface[1].T, "u4"),
+        "unit_colors": [unit_color(k) for k in range(-1, len(scene.unit_names))],
+        "region_hover": HOVER_UNIT,
         "weight_starts": weights.indptr.tolist(),
         "weight_neurons": encode(weights.indices, index),
         "weights": encode(weights.data, "i1"),

@@ -11,6 +11,7 @@ import scipy.sparse
 from crbm_lite.plotting.interactive.page_data import quantise_places
 from crbm_lite.plotting.interactive.scene import brain_outline
 from crbm_lite.plotting.interactive.viewer import view_assemblies
+from crbm_lite.plotting.interactive.viewer_figure import unit_color
 from crbm_lite.plotting.interactive.viewer_page import scene_data, scene_html
 from crbm_lite.plotting.interactive.widgets import browse_assemblies
 
@@ -50,8 +51,54 @@ def test_a_choice_holds_the_assembly_or_the_strongest_weights_of_the_region(view
     rows = W[LABELS[:, 3]]
     np.testing.assert_array_equal(np.abs(region.weights), np.abs(rows).max(axis=1))
     assert region.unit == np.abs(rows[:, [0, 1, 3]]).mean(axis=0).argmax()
+    assert assembly.strongest is None
+    used = rows[:, [0, 1, 3]]
+    expected = np.where(used.any(axis=1), np.abs(used).argmax(axis=1), -1)
+    np.testing.assert_array_equal(region.strongest, expected)
+    assert (expected == -1).any()
     with pytest.raises(ValueError, match="choice is 6"):
         viewer.selection(6)
+
+
+def test_neurons_of_a_region_have_the_colour_of_their_strongest_unit(viewer):
+    chosen, trace = viewer.selection(5), viewer.figure(5).data[2]
+    assert list(trace.marker.color) == [unit_color(k) for k in chosen.strongest]
+    assert len({unit_color(k) for k in range(-1, 200)}) == 201
+    first = int(np.flatnonzero(chosen.strongest == 2)[0])
+    assert trace.text[first].endswith(f"HU 3, weight {chosen.weights[first]:.3f}")
+    silent = int(np.flatnonzero(chosen.strongest == -1)[0])
+    assert "no unit" in trace.text[silent]
+    assert "colour" in viewer.notes[5] and viewer.figure(0).data[2].marker.cmax is not None
+    assert scene_data(viewer)["unit_colors"] == [unit_color(k) for k in range(-1, 3)]
+
+
+def test_a_surface_is_drawn_with_the_ends_of_the_body_named():
+    corners = np.array([[0, 0, 0], [400, 0, 0], [200, 900, 0], [200, 450, 250]], float)
+    faces = np.array([[0, 1, 2], [0, 1, 3], [1, 2, 3], [0, 2, 3]])
+    given = view_assemblies(W, PLACES, surface=(corners, faces))
+    mesh = given.figure(0).data[0]
+    assert mesh.type == "mesh3d"
+    np.testing.assert_array_equal(np.c_[mesh.x, mesh.y, mesh.z], corners)
+    np.testing.assert_array_equal(np.c_[mesh.i, mesh.j, mesh.k], faces)
+    marks = {mark.text: mark for mark in given.figure(0).layout.scene.annotations}
+    assert set(marks) == {"L", "R", "rostral", "caudal"}
+    assert marks["L"].x <= 0 and marks["R"].x >= 400
+    assert marks["caudal"].y <= 0 and marks["rostral"].y >= 900
+    data = json.loads(json.dumps(scene_data(given)))
+    np.testing.assert_array_equal(decoded(data, "triangles", "u4").reshape(3, -1).T, faces)
+    np.testing.assert_allclose(decoded(data, "outline", "f4").reshape(3, -1).T, corners)
+    assert data["figure"]["data"][0]["type"] == "mesh3d"
+    assert len(data["figure"]["layout"]["scene"]["annotations"]) == 4
+
+
+def test_without_a_surface_nothing_is_named_and_bad_ones_are_refused(viewer):
+    assert scene_data(viewer)["triangles"] is None
+    assert not viewer.figure(0).layout.scene.annotations
+    with pytest.raises(ValueError, match="surface is a str: give"):
+        view_assemblies(W, PLACES, surface="atlas")
+    for faces in ([[0, 1, 9]], [[0, 1]], [[0.0, 1.0, 2.0]]):
+        with pytest.raises(ValueError, match=r"surface\[1\] has shape"):
+            view_assemblies(W, PLACES, surface=(np.zeros((3, 3)), np.array(faces)))
 
 
 def test_what_the_page_carries_is_what_was_given_up_to_rounding(viewer):
