@@ -133,6 +133,15 @@ def test_members_fire_more_while_their_assembly_is_on(fish):
     assert np.median(ratio) > 2
 
 
+def test_just_the_planted_share_of_neurons_belongs_to_no_assembly(small):
+    none = ~(small.truth.membership > 0).any(axis=1)
+    assert none.sum() == round(0.065 * small.n_neurons)
+
+
+def test_fifty_seven_labels_hold_neurons(atlas):
+    assert (atlas.n_neurons.sum(axis=0) > 0).sum() == 57
+
+
 def test_the_antiphasic_pair_takes_turns_and_gates_two_others(fish):
     kinds = np.array(fish.truth.kinds)
     left, right = fish.truth.states[:, kinds == "antiphasic"].T
