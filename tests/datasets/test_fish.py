@@ -133,9 +133,9 @@ def test_members_fire_more_while_their_assembly_is_on(fish):
     assert np.median(ratio) > 2
 
 
-def test_just_the_planted_share_of_neurons_belongs_to_no_assembly(small):
-    none = ~(small.truth.membership > 0).any(axis=1)
-    assert none.sum() == round(0.065 * small.n_neurons)
+def test_just_the_planted_share_of_neurons_belongs_to_no_assembly(fish):
+    none = ~(fish.truth.membership > 0).any(axis=1)
+    assert none.sum() == round(0.065 * fish.n_neurons)
 
 
 def test_fifty_seven_labels_hold_neurons(atlas):
