@@ -30,6 +30,7 @@ from .interruption import stop_request as stop_request
 from .linear_units import LinearUnits as LinearUnits
 from .linear_units import cubimax as cubimax
 from .linear_units import find_linear_units as find_linear_units
+from .linear_units import joined_units as joined_units
 from .linear_units import linear_units_given_courses as linear_units_given_courses
 from .linear_units import log_odds as log_odds
 from .linear_units import nonnegative_factors as nonnegative_factors

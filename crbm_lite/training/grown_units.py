@@ -28,10 +28,11 @@ _WINDOWS = (9, 3, 1)  # frames that are averaged over
 _THRESHOLDS = (2.0, 2.0, 2.5, 2.5, 3.0, 3.0, 3.0, 3.0)  # in standard deviations, half by half
 _LAST_THRESHOLDS = (3.0, 3.5, 4.0)  # with all frames
 _N_BLOCKS = 20  # of frames, for the two halves in turns
-_LEAST_ALIKE = 0.2  # cosine of a group's weights in the two halves; by chance it is below 0.15
+_LEAST_ALIKE = 0.3  # cosine of a group's weights in the two halves; by chance it is below 0.25
 _SAME = 0.5  # cosine of the weights of two groups, from which they are one
 _LEAST_MEMBERS = 5
-_SEEDS_AT_ONCE = 256
+_SEEDS_AT_ONCE = 256  # at most, and
+_SIZE_AT_ONCE = 20_000_000  # neurons times seeds
 _N_FOR_SPREAD = 500  # neurons that the spread of covariances is taken from
 _MOST_WORK = 10_000_000_000  # spikes times seeds
 
@@ -44,20 +45,25 @@ class _Frames:
         p, n_frames, self.n_neurons = spikes.activity(), spikes.n_frames, spikes.n_neurons
         sd = np.sqrt(np.maximum(p * (1.0 - p), 3.0 / n_frames))
         self._inverse_sd = (1.0 / sd).astype(np.float32)
-        self._with_itself = np.empty(self.n_neurons)
-        for tile in tiles(self.n_neurons):
-            v = spikes.take_neurons(np.arange(self.n_neurons)[tile]).dense().astype(np.float32)
-            shared = (v * self._smoothed(v)).mean(axis=0) - p[tile] ** 2
-            self._with_itself[tile] = shared * self._inverse_sd[tile] ** 2
+        self._with_itself = (self._n_near_pairs() / (window * n_frames) - p**2) / sd**2
         active = np.flatnonzero(p > 0)
         self._for_spread = active[:: max(len(active) // _N_FOR_SPREAD, 1)]
 
-    def _smoothed(self, x: np.ndarray) -> np.ndarray:
-        return uniform_filter1d(x, self._window, axis=0, mode="nearest")
+    def _n_near_pairs(self) -> np.ndarray:
+        """Count the pairs of a neuron's own spikes (N,), each with itself too, within a window."""
+        starts, frames = self._by_neuron.neuron_starts, self._by_neuron.frames
+        neuron = np.repeat(np.arange(self.n_neurons), np.diff(starts))
+        n_pairs = np.diff(starts)
+        for later in range(1, self._window // 2 + 1):
+            is_near = frames[later:] - frames[:-later] <= self._window // 2
+            is_near &= neuron[later:] == neuron[:-later]
+            n_pairs = n_pairs + 2 * np.bincount(neuron[later:][is_near], minlength=self.n_neurons)
+        return n_pairs
 
     def course(self, groups: np.ndarray) -> np.ndarray:
         """Compute the courses (T, k) of groups (N, k), of unit variance."""
-        h = self._smoothed(self._spikes.inputs(groups * self._inverse_sd[:, None]))
+        h = self._spikes.inputs(groups * self._inverse_sd[:, None])
+        h = uniform_filter1d(h - h.mean(axis=0), self._window, axis=0, mode="constant")
         h -= h.mean(axis=0)
         self._size = np.maximum(h.std(axis=0), 1e-9)
         return (h / self._size).astype(np.float32)
@@ -90,12 +96,16 @@ def _distinct(groups: np.ndarray, former: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def grown_courses(spikes: Spikes, n_most: int, rng: np.random.Generator) -> np.ndarray:
+def grown_courses(
+    spikes: Spikes, seeds: np.ndarray, n_most: int, rng: np.random.Generator
+) -> np.ndarray:
     """Find the time courses (T, k) of grown assemblies, of unit variance.
 
     Parameters
     ----------
     spikes : Spikes
+    seeds : ndarray of int
+        The neurons to begin with.
     n_most : int
         How many to find at most.
     rng : numpy.random.Generator
@@ -107,7 +117,7 @@ def grown_courses(spikes: Spikes, n_most: int, rng: np.random.Generator) -> np.n
     >>> rng = np.random.default_rng(0)
     >>> on = rng.random((1000, 2)) < 0.2  # two groups of ten neurons, and eighty others
     >>> p = np.hstack([np.where(np.repeat(on, 10, axis=1), 0.4, 0.02), np.full((1000, 80), 0.05)])
-    >>> courses = grown_courses(as_spikes(rng.random(p.shape) < p), 5, rng)
+    >>> courses = grown_courses(as_spikes(rng.random(p.shape) < p), np.arange(100), 5, rng)
     >>> courses.shape
     (1000, 2)
     """
@@ -115,13 +125,14 @@ def grown_courses(spikes: Spikes, n_most: int, rng: np.random.Generator) -> np.n
     groups, courses = np.empty((n_neurons, 0), np.float32), []
     is_even = np.arange(n_frames) * _N_BLOCKS // n_frames % 2 == 0
     n_seeds = _MOST_WORK // max(len(spikes.neurons) * len(_WINDOWS) * len(_THRESHOLDS), 1)
+    at_once = min(_SEEDS_AT_ONCE, max(_SIZE_AT_ONCE // n_neurons, 1))
     for window in _WINDOWS:
         halves = [_Frames(spikes.take(half), window) for half in (is_even, ~is_even)]
         whole, n_before = _Frames(spikes, window), groups.shape[1]
-        seeds = rng.permutation(np.flatnonzero(spikes.activity() > 0))[:n_seeds]
-        while len(seeds := seeds[~groups[seeds].any(axis=1)]) and groups.shape[1] < n_most:
-            grown = _grown(seeds[:_SEEDS_AT_ONCE], halves, whole)
-            groups, seeds = _distinct(grown, groups), seeds[_SEEDS_AT_ONCE:]
+        waiting = rng.permutation(seeds[spikes.activity()[seeds] > 0])[:n_seeds]
+        while len(waiting := waiting[~groups[waiting].any(axis=1)]) and groups.shape[1] < n_most:
+            groups = _distinct(_grown(waiting[:at_once], halves, whole), groups)
+            waiting = waiting[at_once:]
         courses.append(whole.course(groups[:, n_before:]))
     return np.hstack(courses)[:, :n_most]
 
@@ -134,7 +145,8 @@ def _grown(seeds: np.ndarray, halves: list[_Frames], whole: _Frames) -> np.ndarr
         former = groups
         groups = _above(halves[step % 2].covariances(groups), threshold)
     alike = (groups * former).sum(axis=0)
-    chosen = np.flatnonzero(alike > _LEAST_ALIKE)
+    is_one = (alike > _LEAST_ALIKE) & ((groups > 0).sum(axis=0) >= _LEAST_MEMBERS)
+    chosen = np.flatnonzero(is_one)
     groups = (groups + former)[:, chosen[np.argsort(-alike[chosen])]]
     for threshold in _LAST_THRESHOLDS:
         groups = _above(whole.covariances(groups), threshold)

@@ -5,8 +5,8 @@ The evidence is the gain over independent neurons on validation blocks
 
 1. *Units.* There are as many as principal components above the noise and half to twice as many
    more, so that some are to spare. Units that the data do not need lose their weights.
-2. *Starts.* Rotated components, nonnegative factors, assemblies that are grown from single neurons,
-   and small random weights compete.
+2. *Starts.* Rotated components with the assemblies that grow from single neurons besides them,
+   nonnegative factors, and small random weights compete.
 3. *Path.* Each start is trained along a path of penalties from large to small, and each penalty
    goes on from the model of the one before (Friedman, Hastie & Tibshirani 2010). A large penalty
    lets only strong assemblies form; a smaller one lets them grow, and units of the start that died
@@ -38,6 +38,7 @@ from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.grown_units import grown_courses
 from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.linear_units import (
+    joined_units,
     linear_units_given_courses,
     nonnegative_factors,
     rotated_components,
@@ -354,12 +355,17 @@ def _candidates(
     """Make the starts that compete."""
     n_most = min(n_hidden or _MOST_COMPONENTS, _MOST_COMPONENTS)
     courses = rotated_components(spikes, n_most, rng)
-    n_components = courses.shape[1]
-    grown = grown_courses(spikes, n_most, rng) if init == "auto" else courses[:, :0]
-    n_units = n_hidden or units_to_begin_with(max(n_components, grown.shape[1]))
+    linear = linear_units_given_courses(spikes, courses, l1)
+    if init == "auto":
+        seeds = np.flatnonzero(~linear.rise.any(axis=1))
+        grown = grown_courses(spikes, seeds, n_most, rng)
+        more = linear_units_given_courses(spikes, grown, l1)
+        linear = joined_units(linear, more, n_most)
+    n_components, n_linear = courses.shape[1], linear.h.shape[1]
+    n_units = n_hidden or units_to_begin_with(n_linear)
     log.reasons.append(
-        f"{n_components} components stand above the noise, and {grown.shape[1]} assemblies grow "
-        f"from single neurons; trained with {n_units} hidden units"
+        f"{n_components} components stand above the noise, and {n_linear - n_components} more "
+        f"assemblies grow from single neurons; trained with {n_units} hidden units"
     )
     found = []
 
@@ -367,18 +373,16 @@ def _candidates(
         if start is not None:
             found.append(_Candidate(name, start, start, [], []))
 
-    def units(of_courses: np.ndarray) -> Start | None:
-        linear = linear_units_given_courses(spikes, of_courses, l1)
-        return start_given_units(spikes, linear, n_units, rng)
-
     many_weights = _has_many_weights(spikes.n_neurons, n_units)
     dear = len(spikes.neurons) * n_units > _DEAREST_FACTORS
     if init in ("auto", "pca"):
-        add("rotated components", units(courses))
-    add("grown assemblies", units(grown))
+        name = "rotated and grown" if n_linear > n_components else "rotated components"
+        add(name, start_given_units(spikes, linear, n_units, rng))
     if init == "nmf" or (init == "auto" and not (many_weights or dear)):
         n_factors = min(n_units, *spikes.shape)
-        add("nonnegative factors", units(nonnegative_factors(spikes, n_factors, rng)))
+        factors = nonnegative_factors(spikes, n_factors, rng)
+        units = linear_units_given_courses(spikes, factors, l1)
+        add("nonnegative factors", start_given_units(spikes, units, n_units, rng))
     if init == "random" or not found or (init == "auto" and not many_weights):
         add("random weights", random_start(spikes, n_units, rng))
     return found
