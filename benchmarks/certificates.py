@@ -32,6 +32,7 @@ from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import Spikes, as_spikes
 from crbm_lite.datasets.registry import fetch
 from crbm_lite.training.certificate import Certificate, certify, rounds_within, sample_model
+from crbm_lite.training.data_side import DataMeans
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.validation.likelihood import left_out_nllh
 
@@ -94,7 +95,8 @@ def certified(
     frames = np.random.default_rng(seed).integers(spikes.n_frames, size=n_chains)
     chains.set_spikes(spikes.dense(frames) if start is None else start)
     n_rounds = rounds_within(N_UPDATES * N_GIBBS * N_CHAINS / n_chains)
-    return certify(spikes, end, l1, l1, sample_model(end, chains, spikes, n_rounds))
+    data = DataMeans(spikes, end)
+    return certify(spikes, end, data, sample_model(end, chains, data, n_rounds), l1, l1)
 
 
 def gain_of(end: TrainedParameters, train: cl.Recording, test: cl.Recording) -> float:

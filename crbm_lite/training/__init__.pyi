@@ -14,6 +14,7 @@ from .coordinates import rescale as rescale
 from .data_side import DataMeans as DataMeans
 from .data_side import Tolerances as Tolerances
 from .data_side import UnitCoordinates as UnitCoordinates
+from .grown_units import grown_courses as grown_courses
 from .hyperparameters import BACKENDS as BACKENDS
 from .hyperparameters import HyperparameterError as HyperparameterError
 from .hyperparameters import Schedule as Schedule
@@ -29,6 +30,7 @@ from .interruption import stop_request as stop_request
 from .linear_units import LinearUnits as LinearUnits
 from .linear_units import cubimax as cubimax
 from .linear_units import find_linear_units as find_linear_units
+from .linear_units import joined_units as joined_units
 from .linear_units import linear_units_given_courses as linear_units_given_courses
 from .linear_units import log_odds as log_odds
 from .linear_units import nonnegative_factors as nonnegative_factors
@@ -60,13 +62,15 @@ from .run import train as train
 from .search import Choice as Choice
 from .search import SearchReport as SearchReport
 from .search import Stage as Stage
-from .search import StageEnd as StageEnd
 from .search import choose as choose
-from .search import end_of_stage as end_of_stage
 from .search import expected_updates as expected_updates
-from .search import stage_ends_of as stage_ends_of
-from .search import state_of as state_of
 from .search import units_to_begin_with as units_to_begin_with
+from .stage_end import SIGNIFICANT as SIGNIFICANT
+from .stage_end import StageEnd as StageEnd
+from .stage_end import end_of_stage as end_of_stage
+from .stage_end import joined_start as joined_start
+from .stage_end import stage_ends_of as stage_ends_of
+from .stage_end import state_of as state_of
 from .start import Start as Start
 from .start import fit_potential as fit_potential
 from .start import logit_activity as logit_activity

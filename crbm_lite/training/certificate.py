@@ -29,7 +29,7 @@ import numpy as np
 
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import Spikes, tiles
-from crbm_lite.training.data_side import GAIN, DataMeans, Tolerances, UnitCoordinates
+from crbm_lite.training.data_side import GAIN, DataMeans, Tolerances
 from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.pair_covariances import missing_pattern, share_of_covariance
 from crbm_lite.training.parameters import TrainedParameters
@@ -144,7 +144,7 @@ def rounds_within(n_steps: float) -> int:
 
 
 def sample_model(
-    parameters: TrainedParameters, chains: GibbsChains, spikes: Spikes, n_rounds: int = 1
+    parameters: TrainedParameters, chains: GibbsChains, data: DataMeans, n_rounds: int = 1
 ) -> ModelMeans:
     """Average over the model by its chains.
 
@@ -153,22 +153,20 @@ def sample_model(
     parameters : TrainedParameters
     chains : GibbsChains
         Chains with the weights set; they are moved on. Those of one start follow each other.
-    spikes : Spikes
-        Training data: they say how much noise can be tolerated.
+    data : DataMeans
+        The data's side of the same parameters: it says how much noise can be tolerated.
     n_rounds : int, default 1
         Rounds of sampling at most, while the noise is not small.
     """
-    tolerances, activity = DataMeans(spikes, parameters).tolerances, spikes.activity()
     weights, fields = parameters.weights, parameters.fields.astype(np.float32)
-    at = UnitCoordinates(parameters, activity)
-    means = ModelMeans(*weights.shape, chains.n_chains, at)
+    means = ModelMeans(*weights.shape, chains.n_chains, data.at)
     chains.step(_BURN_IN, weights, fields, parameters.potential)
     for _ in range(n_rounds):
         for _ in range(_N_SAVED):
             chains.step(_THINNING, weights, fields, parameters.potential)
             means.add(chains, _THINNING)
-        by_unit, of_fields = _noise(means, weights, activity, tolerances)
-        alive = at.size > _LEAST_SIZE
+        by_unit, of_fields = _noise(means, weights, data.activity, data.tolerances)
+        alive = data.at.size > _LEAST_SIZE
         if max(by_unit[:, alive].max(initial=0.0), of_fields) < _ENOUGH_NOISE:
             break
     return means
@@ -202,7 +200,12 @@ def _without(noise: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def certify(
-    spikes: Spikes, parameters: TrainedParameters, l1: float, l1_nonzero: float, model: ModelMeans
+    spikes: Spikes,
+    parameters: TrainedParameters,
+    data: DataMeans,
+    model: ModelMeans,
+    l1: float,
+    l1_nonzero: float,
 ) -> Certificate:
     """Measure how near a model is to its optimum on its training data.
 
@@ -211,12 +214,13 @@ def certify(
     spikes : Spikes
         Training data.
     parameters : TrainedParameters
-    l1, l1_nonzero : float
-        Penalty that chose the weights, and under which those that are not zero ended: 0 in a refit.
+    data : DataMeans
     model : ModelMeans
         What `sample_model` found.
+    l1, l1_nonzero : float
+        Penalty that chose the weights, and under which those that are not zero ended: 0 in a refit.
     """
-    weights, data = parameters.weights, DataMeans(spikes, parameters)
+    weights = parameters.weights
     p, tolerances, size = data.activity, data.tolerances, data.at.size
     alive = size > _LEAST_SIZE
     kappa = 0.5 * l1_nonzero * size

@@ -27,6 +27,7 @@ __all__ = [
     "LinearUnits",
     "cubimax",
     "find_linear_units",
+    "joined_units",
     "linear_units_given_courses",
     "log_odds",
     "nonnegative_factors",
@@ -39,6 +40,7 @@ _OVERSAMPLING = 10
 _POWER_ITERATIONS = 4
 _WIDE_POWER_ITERATIONS = 16  # with more neurons than frames: signal and noise are close there
 _FACTOR_ITERATIONS = 200
+_ALIKE = 0.5  # |cosine| of the rises of two units, from which they are one
 _NOISE_LIMIT = 5.0  # standard errors of a covariance: its least size where lambda is smaller
 
 
@@ -331,3 +333,24 @@ def linear_units_given_courses(spikes: Spikes, h: np.ndarray, l1: float) -> Line
         floor = np.maximum(l1, _NOISE_LIMIT * np.sqrt(p * (1.0 - p) / n_frames))
         rise[tile] = np.where(np.abs(covariance) > floor, slope, 0.0)
     return LinearUnits(h, rise)
+
+
+def joined_units(units: LinearUnits, more: LinearUnits, n_most: int) -> LinearUnits:
+    """Join units and those of others that are unlike all of them, ``n_most`` at most.
+
+    Examples
+    --------
+    >>> units = LinearUnits(np.zeros((4, 1)), np.array([[1.0], [1.0], [0.0]]))
+    >>> more = LinearUnits(np.ones((4, 2)), np.array([[1.0, 0.0], [1.0, 0.1], [0.2, 1.0]]))
+    >>> joined_units(units, more, 5).rise
+    array([[1. , 0. ],
+           [1. , 0.1],
+           [0. , 1. ]])
+    """
+    norms = (np.maximum(np.linalg.norm(of.rise, axis=0), 1e-9) for of in (units, more))
+    one, other = (of.rise / norm for of, norm in zip((units, more), norms, strict=True))
+    is_new = np.abs(one.T @ other).max(axis=0, initial=0.0) < _ALIKE
+    h, rise = (
+        np.hstack([a, b[:, is_new]]) for a, b in ((units.h, more.h), (units.rise, more.rise))
+    )
+    return LinearUnits(h[:, :n_most], rise[:, :n_most])

@@ -18,21 +18,14 @@ import numpy as np
 
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.certificate import Certificate, certify, rounds_within, sample_model
+from crbm_lite.training.data_side import DataMeans
 from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.interruption import StopRequest, stop_request
 from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.monitors import TRIAL_UPDATES, History, MonitoredRun, Save, Trainer
 from crbm_lite.training.parameters import TrainedParameters
-from crbm_lite.training.search import (
-    Choice,
-    SearchReport,
-    Stage,
-    StageEnd,
-    choose,
-    end_of_stage,
-    stage_ends_of,
-    state_of,
-)
+from crbm_lite.training.search import Choice, SearchReport, Stage, choose
+from crbm_lite.training.stage_end import StageEnd, end_of_stage, stage_ends_of, state_of
 from crbm_lite.training.start import Start, random_start, warm_start
 from crbm_lite.training.trainer import NumbaTrainer
 from crbm_lite.training.validation_blocks import ValidationBlocks
@@ -146,31 +139,27 @@ def train(
             try:
                 choice = search.choose(auto)
             except _InterruptedSearch as interrupted:
-                return _result(
-                    interrupted.task, interrupted.run, interrupted.end, interrupted.model
-                )
+                return _result(interrupted.task, interrupted.run, interrupted.sampled)
             ends, report, is_empty = search.ends, choice.report, choice.is_empty
             task, state = search.task_of(choice.last), search.state_of_stage
         run = MonitoredRun(
             float(spikes.activity().mean()), progress, stop, _saving(save, ends), save_every
         )
         if is_empty:
-            end, model = _sampled(task, "no structure", None, _first_trainer(task))
+            sampled = _sampled(task, "no structure", None, _first_trainer(task))
         else:
-            end, model = _updates_and_samples(task, run, state, ends)
-        return _result(task, run, end, model, report)
+            sampled = _updates_and_samples(task, run, state, ends)
+        return _result(task, run, sampled, report)
 
 
 def _result(
-    task: TrainingTask,
-    run: MonitoredRun,
-    end: _End,
-    model: ModelMeans,
-    report: SearchReport | None = None,
+    task: TrainingTask, run: MonitoredRun, sampled: _Sampled, report: SearchReport | None = None
 ) -> TrainingResult:
     """Certify a model and put together what the run leaves."""
-    schedule = task.schedule
-    certificate = certify(task.spikes, end.parameters, schedule.l1, schedule.l1_nonzero, model)
+    schedule, end = task.schedule, sampled.end
+    certificate = certify(
+        task.spikes, end.parameters, sampled.data, sampled.model, schedule.l1, schedule.l1_nonzero
+    )
     weights, potential = _flipped(end.parameters)
     verdict = _verdict(end.how, weights, certificate)
     return TrainingResult(
@@ -218,6 +207,15 @@ class _End:
     state: dict[str, np.ndarray] | None
 
 
+@dataclass(frozen=True)
+class _Sampled:
+    """The end of the updates, and both sides of its certificate."""
+
+    end: _End
+    data: DataMeans
+    model: ModelMeans
+
+
 def _trainer_of(backend: str) -> MakeTrainer:
     """What makes the trainers of a run; JAX is imported only where it is asked for."""
     if backend == "numba":
@@ -241,7 +239,7 @@ def _updates_and_samples(
     run: MonitoredRun,
     state: Mapping[str, np.ndarray] | None,
     ends: list[StageEnd],
-) -> tuple[_End, ModelMeans]:
+) -> _Sampled:
     """Make the updates, then sample the model that they end with.
 
     ``ends`` are those of the stages of a search before them.
@@ -252,7 +250,7 @@ def _updates_and_samples(
 
 def _sampled(
     task: TrainingTask, how: str, left: dict[str, np.ndarray] | None, trainer: Trainer
-) -> tuple[_End, ModelMeans]:
+) -> _Sampled:
     """Sample the model that a trainer ends with.
 
     The samples are those of the run's chains and, after a long run, of more that start from data.
@@ -266,7 +264,8 @@ def _sampled(
     more_chains = chains.joined_by(task.spikes.dense(frames))
     n_steps = task.schedule.n_updates * task.schedule.n_gibbs * chains.n_chains
     n_rounds = rounds_within(n_steps / more_chains.n_chains) if how == "finished" else 1
-    return end, sample_model(end.parameters, more_chains, task.spikes, n_rounds)
+    data = DataMeans(task.spikes, parameters)
+    return _Sampled(end, data, sample_model(parameters, more_chains, data, n_rounds))
 
 
 def _updates(
@@ -345,9 +344,9 @@ def _starts_well(trainer: Trainer, run: MonitoredRun) -> bool:
 class _InterruptedSearch(Exception):
     """A stage of a search was interrupted; the model is the one that it had by then."""
 
-    def __init__(self, task: TrainingTask, run: MonitoredRun, end: _End, model: ModelMeans) -> None:
+    def __init__(self, task: TrainingTask, run: MonitoredRun, sampled: _Sampled) -> None:
         super().__init__("interrupted")
-        self.task, self.run, self.end, self.model = task, run, end, model
+        self.task, self.run, self.sampled = task, run, sampled
 
 
 class _Search:
@@ -419,8 +418,8 @@ class _Search:
         state, self.state_of_stage = self.state_of_stage, None
         how, left, trainer = _updates(task, run, state)
         if how == "interrupted":
-            end, model = _sampled(task, how, (left or {}) | _named(self.ends) or None, trainer)
-            raise _InterruptedSearch(task, run, end, model)
+            left = (left or {}) | _named(self.ends) or None
+            raise _InterruptedSearch(task, run, _sampled(task, how, left, trainer))
         parameters, chains = trainer.finish()
         gain = (
             blocks.gain(parameters) if how == "finished" else np.full(len(blocks.blocks), -np.inf)

@@ -5,15 +5,19 @@ The evidence is the gain over independent neurons on validation blocks
 
 1. *Units.* There are as many as principal components above the noise and half to twice as many
    more, so that some are to spare. Units that the data do not need lose their weights.
-2. *Starts.* Rotated components, nonnegative factors and small random weights compete.
+2. *Starts.* Rotated components with the assemblies that grow from single neurons besides them,
+   nonnegative factors, and small random weights compete.
 3. *Path.* Each start is trained along a path of penalties from large to small, and each penalty
    goes on from the model of the one before (Friedman, Hastie & Tibshirani 2010). A large penalty
-   lets only strong assemblies form; a smaller one lets them grow. A start is left behind where it
-   has gained far less than the best, or diverges.
+   lets only strong assemblies form; a smaller one lets them grow, and units of the start that died
+   under the larger one begin again. A start is left behind where it has gained far less than the
+   best, or diverges, and after three penalties only the best two go on.
 4. *Penalty.* Of the winner's path, the sparsest model is taken whose difference from the best,
    paired by blocks, is within one standard error.
-5. *Length.* That model is trained on, for longer and longer rounds, until it gains no more.
-6. *End.* The training ends with all frames.
+5. *Births.* Units of the other starts that are unlike all of the winner's join it, and stay if that
+   gains more.
+6. *Length.* That model is trained on, for longer and longer rounds, until it gains no more.
+7. *End.* The training ends with all frames.
 
 Where no model gains more than three standard errors, the neurons share nothing that is to be seen
 beyond noise, and the model is that of independent neurons.
@@ -25,20 +29,21 @@ same decisions again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse
 
 from crbm_lite.core.spikes import Spikes
+from crbm_lite.training.grown_units import grown_courses
 from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.linear_units import (
+    joined_units,
     linear_units_given_courses,
     nonnegative_factors,
     rotated_components,
 )
-from crbm_lite.training.parameters import TrainedParameters
+from crbm_lite.training.stage_end import SIGNIFICANT, StageEnd, joined_start
 from crbm_lite.training.start import Start, logit_activity, random_start, start_given_units
 from crbm_lite.training.validation_blocks import (
     ValidationBlocks,
@@ -50,12 +55,8 @@ __all__ = [
     "Choice",
     "SearchReport",
     "Stage",
-    "StageEnd",
     "choose",
-    "end_of_stage",
     "expected_updates",
-    "stage_ends_of",
-    "state_of",
     "units_to_begin_with",
 ]
 
@@ -68,12 +69,11 @@ _LAST_UPDATES = 1500  # with all frames
 _LEAST_RISE = 0.01  # of the gain: a round that brings less is the last one
 _FAR_BEHIND = 0.75  # of the best gain
 _JUDGED_FROM = 2  # stages that every start gets
-_SIGNIFICANT = 3.0  # standard errors
+_GO_ON, _GO_ON_FROM = 2, 3  # starts that go on at most, after so many stages
 _MOST_COMPONENTS = 300
 _SPARE = (10, 60)  # units beyond the components, at least and at most
 _DEAREST_RIVALS = 1_000_000  # weights of a model, above which components alone are tried
 _DEAREST_FACTORS = 100_000_000  # spikes times units, above which there is no factorisation
-_LEAST_SIZE = 1e-3  # sum |w| of a hidden unit that is alive
 
 
 @dataclass(frozen=True)
@@ -96,53 +96,6 @@ class Stage:
     start: Start
     schedule: Schedule
     n_expected: int
-
-
-@dataclass(frozen=True)
-class StageEnd:
-    """What a stage of the search ended with.
-
-    Attributes
-    ----------
-    weights : scipy.sparse.csr_array, shape (N, M)
-    fields, potential, mean_h : ndarray
-        As in `crbm_lite.training.parameters.TrainedParameters`.
-    frames : ndarray of uint8, shape (n_chains, N)
-        Spikes of the chains.
-    gain : ndarray, shape (blocks,)
-        Nats per frame over independent neurons; minus infinity after a divergence.
-    """
-
-    weights: scipy.sparse.csr_array
-    fields: np.ndarray
-    potential: np.ndarray
-    mean_h: np.ndarray
-    frames: np.ndarray
-    gain: np.ndarray
-
-    @property
-    def mean_gain(self) -> float:
-        """Mean over the blocks."""
-        return float(self.gain.mean())
-
-    def shows_structure(self) -> bool:
-        """Say whether the model has units, and gains more than the blocks differ by chance."""
-        return bool(self.n_alive and self.mean_gain > _SIGNIFICANT * standard_error(self.gain))
-
-    @property
-    def n_alive(self) -> int:
-        """Number of hidden units with weights."""
-        return int((abs(self.weights).sum(axis=0) > _LEAST_SIZE).sum())
-
-    def start(self, field_rate_factor: float, all_units: bool) -> Start:
-        """Return the start of a training that goes on from here, of all units or those alive."""
-        units = np.arange(self.weights.shape[1])
-        if not all_units and self.n_alive:
-            units = np.flatnonzero(abs(self.weights).sum(axis=0) > _LEAST_SIZE)
-        return Start(
-            self.weights[:, units].toarray(), self.fields, self.potential[:, units],
-            field_rate_factor, frames=self.frames,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -220,9 +173,15 @@ class _Candidate:
     """A start on its way along the path of penalties."""
 
     name: str
+    first: Start
     start: Start
     ends: list[StageEnd]
     l1: list[float]
+
+    @property
+    def best_end(self) -> StageEnd:
+        """What the stage that gained most ended with."""
+        return self.ends[self.best]
 
     @property
     def best(self) -> int:
@@ -323,20 +282,22 @@ def choose(
             end = trained(candidate.name, candidate.start, penalty, _STAGE_UPDATES, n_later, ramp)
             candidate.ends.append(end)
             candidate.l1.append(penalty)
-            candidate.start = end.start(candidate.start.field_rate_factor, n_hidden is not None)
+            candidate.start = end.start_with_births(candidate.first, n_hidden is not None)
         most = max(candidate.ends[-1].mean_gain for candidate in going)
         going = [
             c for c in going
             if np.isfinite(c.ends[-1].mean_gain) and not c.has_peaked()
             and (k + 1 < _JUDGED_FROM or c.ends[-1].mean_gain >= _FAR_BEHIND * most)
         ]  # fmt: skip
+        if k + 1 >= _GO_ON_FROM:
+            going = sorted(going, key=lambda c: -c.ends[-1].mean_gain)[:_GO_ON]
         if not going:
             break
     winner = max(candidates, key=lambda c: c.ends[c.best].mean_gain)
     best = winner.ends[winner.best]
     if not best.shows_structure():
         log.reasons.append(
-            f"no model gains more than {_SIGNIFICANT:g} standard errors over independent neurons, "
+            f"no model gains more than {SIGNIFICANT:g} standard errors over independent neurons, "
             f"{best.mean_gain:.3f} +- {standard_error(best.gain):.3f} nats per frame at best"
         )
         empty = _empty_start(spikes, n_hidden or 1)
@@ -347,7 +308,14 @@ def choose(
     k = winner.sparsest()
     penalty, end = winner.l1[k], winner.ends[k]
     log.reasons += _reasons(candidates, winner, k)
-    restart = (winner.start.field_rate_factor, n_hidden is not None)
+    restart = (winner.first.field_rate_factor, n_hidden is not None)
+    rivals = [c.best_end for c in candidates if c is not winner and c.best_end.shows_structure()]
+    if n_hidden is None and (start := joined_start(end, rivals, restart[0])) is not None:
+        joined = trained("all starts", start, penalty, _STAGE_UPDATES, n_rounds + n_last)
+        if _is_better(joined, end):
+            n_born = joined.n_alive - end.n_alive
+            log.reasons.append(f"{n_born} more units of other starts live on")
+            end = joined
     for n in _ROUNDS if n_updates is None else ():
         longer = trained(winner.name, end.start(*restart), penalty, n, n_last)
         rise = (longer.gain - end.gain).mean()
@@ -385,29 +353,36 @@ def _candidates(
     log: _Log,
 ) -> list[_Candidate]:
     """Make the starts that compete."""
-    courses = rotated_components(spikes, min(n_hidden or _MOST_COMPONENTS, _MOST_COMPONENTS), rng)
-    n_components = courses.shape[1]
-    n_units = n_hidden or units_to_begin_with(n_components)
+    n_most = min(n_hidden or _MOST_COMPONENTS, _MOST_COMPONENTS)
+    courses = rotated_components(spikes, n_most, rng)
+    linear = linear_units_given_courses(spikes, courses, l1)
+    if init == "auto":
+        seeds = np.flatnonzero(~linear.rise.any(axis=1))
+        grown = grown_courses(spikes, seeds, n_most, rng)
+        more = linear_units_given_courses(spikes, grown, l1)
+        linear = joined_units(linear, more, n_most)
+    n_components, n_linear = courses.shape[1], linear.h.shape[1]
+    n_units = n_hidden or units_to_begin_with(n_linear)
     log.reasons.append(
-        f"{n_components} components stand above the noise; trained with {n_units} hidden units"
+        f"{n_components} components stand above the noise, and {n_linear - n_components} more "
+        f"assemblies grow from single neurons; trained with {n_units} hidden units"
     )
     found = []
 
     def add(name: str, start: Start | None) -> None:
         if start is not None:
-            found.append(_Candidate(name, start, [], []))
-
-    def units(of_courses: np.ndarray) -> Start | None:
-        linear = linear_units_given_courses(spikes, of_courses, l1)
-        return start_given_units(spikes, linear, n_units, rng)
+            found.append(_Candidate(name, start, start, [], []))
 
     many_weights = _has_many_weights(spikes.n_neurons, n_units)
     dear = len(spikes.neurons) * n_units > _DEAREST_FACTORS
     if init in ("auto", "pca"):
-        add("rotated components", units(courses))
+        name = "rotated and grown" if n_linear > n_components else "rotated components"
+        add(name, start_given_units(spikes, linear, n_units, rng))
     if init == "nmf" or (init == "auto" and not (many_weights or dear)):
         n_factors = min(n_units, *spikes.shape)
-        add("nonnegative factors", units(nonnegative_factors(spikes, n_factors, rng)))
+        factors = nonnegative_factors(spikes, n_factors, rng)
+        units = linear_units_given_courses(spikes, factors, l1)
+        add("nonnegative factors", start_given_units(spikes, units, n_units, rng))
     if init == "random" or not found or (init == "auto" and not many_weights):
         add("random weights", random_start(spikes, n_units, rng))
     return found
@@ -432,7 +407,7 @@ def expected_updates(n_neurons: int, n_units: int) -> int:
     >>> expected_updates(100, 20), expected_updates(40_000, 260)
     (10500, 7000)
     """
-    n_starts = 1 if _has_many_weights(n_neurons, n_units) else 2.5  # one is soon left behind
+    n_starts = 1 if _has_many_weights(n_neurons, n_units) else 2.5  # two are soon left behind
     n_stages = int(n_starts * (_PATH_LENGTH - _SELDOM_REACHED))
     return n_stages * _STAGE_UPDATES + sum(_ROUNDS[:2]) + _LAST_UPDATES
 
@@ -465,42 +440,3 @@ def _empty_start(spikes: Spikes, n_hidden: int) -> Start:
     weights = np.zeros((spikes.n_neurons, n_hidden), np.float32)
     potential = np.array([[1.0], [1.0], [0.0], [0.0]]) * np.ones(n_hidden)
     return Start(weights, logit_activity(spikes), potential, field_rate_factor=1.0)
-
-
-def end_of_stage(parameters: TrainedParameters, frames: np.ndarray, gain: np.ndarray) -> StageEnd:
-    """Keep what a stage ended with; of the weights, those that are not zero."""
-    return StageEnd(
-        scipy.sparse.csr_array(parameters.weights), parameters.fields, parameters.potential,
-        parameters.mean_h, frames, gain,
-    )  # fmt: skip
-
-
-def state_of(ends: list[StageEnd]) -> dict[str, np.ndarray]:
-    """Take the ends of stages apart into named arrays."""
-    state = {"n_stages": np.array(len(ends))}
-    for k, end in enumerate(ends):
-        w = end.weights
-        state |= {
-            f"{k}/shape": np.array(w.shape), f"{k}/data": w.data, f"{k}/indices": w.indices,
-            f"{k}/indptr": w.indptr, f"{k}/fields": end.fields, f"{k}/potential": end.potential,
-            f"{k}/mean_h": end.mean_h, f"{k}/frames": np.packbits(end.frames, axis=1),
-            f"{k}/gain": end.gain,
-        }  # fmt: skip
-    return state
-
-
-def stage_ends_of(state: Mapping[str, np.ndarray]) -> list[StageEnd]:
-    """Put the ends of stages together that `state_of` took apart."""
-    ends = []
-    for k in range(int(state.get("n_stages", 0))):
-        of = {name: state[f"{k}/{name}"] for name in (
-            "shape", "data", "indices", "indptr", "fields", "potential", "mean_h", "frames", "gain"
-        )}  # fmt: skip
-        weights = scipy.sparse.csr_array(
-            (of["data"], of["indices"], of["indptr"]), shape=tuple(of["shape"])
-        )
-        frames = np.unpackbits(of["frames"], axis=1, count=weights.shape[0])
-        ends.append(
-            StageEnd(weights, of["fields"], of["potential"], of["mean_h"], frames, of["gain"])
-        )
-    return ends

@@ -10,6 +10,7 @@ from crbm_lite.core.reference import gradient, hidden_means, slope_in_coordinate
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training.certificate import ADVICE, STATISTICS, certify, sample_model
 from crbm_lite.training.coordinates import coordinates_given_potential
+from crbm_lite.training.data_side import DataMeans
 from crbm_lite.training.parameters import TrainedParameters
 from tests.training.enumerable import (
     L1,
@@ -54,8 +55,9 @@ def certificate_of(
     chains.set_spikes(start)
     mean_h = DReLU(*potential).mean(spikes.inputs(weights)).mean(axis=0)
     parameters = TrainedParameters(weights, fields, np.asarray(potential), mean_h)
-    model = sample_model(parameters, chains, spikes, n_rounds)
-    return certify(spikes, parameters, l1, l1 if l1_nonzero is None else l1_nonzero, model)
+    data = DataMeans(spikes, parameters)
+    model = sample_model(parameters, chains, data, n_rounds)
+    return certify(spikes, parameters, data, model, l1, l1 if l1_nonzero is None else l1_nonzero)
 
 
 def rms(x, axis=None):

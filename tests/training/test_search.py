@@ -8,7 +8,15 @@ from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training import search
 from crbm_lite.training.hyperparameters import HyperparameterError, checked_schedule
 from crbm_lite.training.parameters import TrainedParameters
-from crbm_lite.training.search import StageEnd, choose, end_of_stage, stage_ends_of, state_of
+from crbm_lite.training.search import choose
+from crbm_lite.training.stage_end import (
+    StageEnd,
+    end_of_stage,
+    joined_start,
+    stage_ends_of,
+    state_of,
+)
+from crbm_lite.training.start import Start
 
 N, M = 30, 4
 V = (np.random.default_rng(0).random((200, N)) < 0.2).astype(np.uint8)
@@ -73,26 +81,36 @@ def test_the_sparsest_model_within_one_standard_error_of_the_best_is_taken():
     assert any("within one standard error" in reason for reason in choice.report.reasons)
 
 
-def test_the_best_start_wins_and_one_that_diverges_or_lags_is_left_behind():
-    def gain_of(stage):
-        of = {"nonnegative": -np.inf, "random": 1.0, "rotated": 3.0}
-        return np.full(8, of[stage.what.split()[0]]) + 0.01 * np.arange(8)
-
+def search_of_all_starts(gain_of):
+    """Let all starts compete, with gains that are given by the first word of their names."""
     v = cl.plant_recording(200, 4, (40, 50), 800, 20, random_state=0).spikes
     stages = []
 
     def train_stage(stage, blocks):
         stages.append(stage.what.split()[0])
-        return end(gain_of(stage), n_hidden=stage.start.weights.shape[1], n_neurons=200)
+        gain = np.full(8, gain_of(stages[-1], stages.count(stages[-1]))) + 0.01 * np.arange(8)
+        return end(gain, n_hidden=stage.start.weights.shape[1], n_neurons=200)
 
     choice = choose(
         as_spikes(v), checked_schedule(cl.CRBM()), n_hidden=None, l1=None, n_updates=7,
         init="auto", seed=0, train_stage=train_stage,
     )  # fmt: skip
+    return choice, stages
+
+
+def test_the_best_start_wins_and_one_that_diverges_or_lags_is_left_behind():
+    of = {"nonnegative": -np.inf, "random": 1.0, "rotated": 3.0, "all": 0.0}
+    choice, stages = search_of_all_starts(lambda name, k: of[name])
     assert choice.report.chosen_start == "rotated components"
     assert stages.count("nonnegative") == 1  # it diverged
     assert stages.count("random") == 2  # far behind after two stages
     assert choice.last.schedule.n_updates == 7
+
+
+def test_after_three_penalties_the_best_two_starts_go_on():
+    of = {"nonnegative": 2.8, "random": 2.7, "rotated": 3.0, "all": 0.0}
+    _, stages = search_of_all_starts(lambda name, k: of[name] + 0.1 * k)
+    assert [stages.count(name) for name in ("rotated", "nonnegative", "random")] == [7, 7, 3]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +148,69 @@ def test_only_units_with_weights_go_on_unless_their_number_was_given():
     choice, _ = chosen(lambda stage: end(flat, n_alive=2))
     assert choice.last.start.weights.shape == (N, M)
     assert end(flat, n_alive=2).start(1.0, all_units=False).weights.shape == (N, 2)
+
+
+def end_of_units(*units, gain=1.0):
+    """The end of a stage whose units have weights 1 where it is said; none for a dead unit."""
+    weights = np.zeros((N, len(units)), np.float32)
+    for mu, members in enumerate(units):
+        weights[members, mu] = 1.0
+    potential = np.arange(4 * len(units), dtype=float).reshape(4, -1) + 1.0
+    parameters = TrainedParameters(weights, np.arange(N) / N, potential, np.zeros(len(units)))
+    return end_of_stage(parameters, np.zeros((5, N), np.uint8), np.full(8, gain))
+
+
+def test_units_of_the_start_that_died_begin_again_and_spare_ones_do_not():
+    first = Start(
+        np.full((N, 4), 0.5, np.float32), np.zeros(N), np.full((4, 4), 7.0), 5.0, n_linear_units=2
+    )
+    left = end_of_units([1, 2], [], [], [5])  # the second of two given units, and a spare one, died
+    start = left.start_with_births(first, all_units=False)
+    expected = left.weights.toarray()[:, [0, 1, 3]]
+    expected[:, 1] = 0.5
+    np.testing.assert_array_equal(start.weights, expected)
+    np.testing.assert_array_equal(start.potential[:, 1], 7.0)
+    np.testing.assert_array_equal(start.potential[:, [0, 2]], left.potential[:, [0, 3]])
+    np.testing.assert_array_equal(start.fields, left.fields)
+    assert (start.n_linear_units, start.field_rate_factor) == (2, 5.0)
+    assert left.start_with_births(first, all_units=True).weights.shape == (N, 4)
+
+
+def test_a_random_start_whose_units_all_died_keeps_its_units():
+    first = Start(np.ones((N, 2), np.float32), np.zeros(N), np.ones((4, 2)), 1.0)
+    assert end_of_units([], []).start_with_births(first, all_units=False).weights.shape == (N, 2)
+
+
+def test_units_of_other_starts_join_once_if_they_are_unlike():
+    one, same = [0, 1, 2, 3], [0, 1, 2, 4]  # a cosine of 3/4
+    poor = end_of_units(same, [10, 11, 12], [20], gain=1.0)
+    rich = end_of_units([10, 11, 13], gain=2.0)
+    start = joined_start(end_of_units(one, []), [poor, rich], 5.0)
+    assert [np.flatnonzero(w).tolist() for w in start.weights.T] == [one, [10, 11, 13], [20]]
+    np.testing.assert_array_equal(start.potential[:, 2], poor.potential[:, 2])
+    assert joined_start(end_of_units(one), [end_of_units(same)], 5.0) is None
+
+
+@pytest.mark.parametrize(("more", "n_hidden"), [(1.0, 3), (0.0, 2)], ids=["gain", "no gain"])
+def test_units_that_join_stay_if_they_bring_a_gain(monkeypatch, more, n_hidden):
+    joins = []
+
+    def joined(end, others, factor):
+        joins.append(len(others))
+        return end_of_units([1], [2], [3]).start(factor, all_units=False)
+
+    monkeypatch.setattr(search, "joined_start", joined)
+
+    def gain_of(stage):
+        n = stage.start.weights.shape[1]
+        is_joined = stage.what.startswith("all starts")
+        return end(
+            1.0 + more * is_joined + 0.01 * np.arange(8), n_alive=3 if n == 3 else 2, n_hidden=n
+        )
+
+    choice, _ = chosen(gain_of, n_hidden=None)
+    assert joins == [0]  # the random start has no rivals here
+    assert choice.report.chosen_n_hidden == n_hidden
 
 
 def test_the_ends_of_stages_survive_being_written():

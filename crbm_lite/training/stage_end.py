@@ -1,0 +1,145 @@
+"""What a stage of the search ends with, and its form as named arrays for a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse
+
+from crbm_lite.training.parameters import TrainedParameters
+from crbm_lite.training.start import Start
+from crbm_lite.training.validation_blocks import standard_error
+
+__all__ = ["SIGNIFICANT", "StageEnd", "end_of_stage", "joined_start", "stage_ends_of", "state_of"]
+
+_LEAST_SIZE = 1e-3  # sum |w| of a hidden unit that is alive
+SIGNIFICANT = 3.0  # standard errors
+_ALIKE = 0.5  # |cosine| of the weights of two units, from which they are one
+
+
+@dataclass(frozen=True)
+class StageEnd:
+    """What a stage of the search ended with.
+
+    Attributes
+    ----------
+    weights : scipy.sparse.csr_array, shape (N, M)
+    fields, potential, mean_h : ndarray
+        As in `crbm_lite.training.parameters.TrainedParameters`.
+    frames : ndarray of uint8, shape (n_chains, N)
+        Spikes of the chains.
+    gain : ndarray, shape (blocks,)
+        Nats per frame over independent neurons; minus infinity after a divergence.
+    """
+
+    weights: scipy.sparse.csr_array
+    fields: np.ndarray
+    potential: np.ndarray
+    mean_h: np.ndarray
+    frames: np.ndarray
+    gain: np.ndarray
+
+    @property
+    def mean_gain(self) -> float:
+        """Mean over the blocks."""
+        return float(self.gain.mean())
+
+    def shows_structure(self) -> bool:
+        """Say whether the model has units, and gains more than the blocks differ by chance."""
+        return bool(self.n_alive and self.mean_gain > SIGNIFICANT * standard_error(self.gain))
+
+    def is_alive(self) -> np.ndarray:
+        """Say which hidden units have weights, (M,)."""
+        return abs(self.weights).sum(axis=0) > _LEAST_SIZE
+
+    @property
+    def n_alive(self) -> int:
+        """Number of hidden units with weights."""
+        return int(self.is_alive().sum())
+
+    def start(self, field_rate_factor: float, all_units: bool) -> Start:
+        """Return the start of a training that goes on from here, of all units or those alive."""
+        units = np.arange(self.weights.shape[1])
+        if not all_units and self.n_alive:
+            units = np.flatnonzero(self.is_alive())
+        return Start(
+            self.weights[:, units].toarray(), self.fields, self.potential[:, units],
+            field_rate_factor, frames=self.frames,
+        )  # fmt: skip
+
+    def start_with_births(self, first: Start, all_units: bool) -> Start:
+        """Return such a start in which units that `first` took from data begin again if dead."""
+        is_alive, n_given = self.is_alive(), first.n_linear_units
+        all_units = all_units or not (n_given or is_alive.any())
+        units = np.flatnonzero(is_alive | (np.arange(len(is_alive)) < n_given) | all_units)
+        weights, potential = self.weights[:, units].toarray(), self.potential[:, units]
+        dead = np.flatnonzero(~is_alive[:n_given])
+        weights[:, dead], potential[:, dead] = first.weights[:, dead], first.potential[:, dead]
+        return Start(
+            weights, self.fields, potential, first.field_rate_factor, n_linear_units=n_given,
+            frames=self.frames,
+        )  # fmt: skip
+
+
+def joined_start(end: StageEnd, others: list[StageEnd], field_rate_factor: float) -> Start | None:
+    """Return a start of the live units of an end and those of others unlike them.
+
+    Where units of two others are alike, that of the greater gain is taken. Without a unit to join
+    there is None.
+    """
+    start = end.start(field_rate_factor, all_units=False)
+    weights, potential = start.weights, start.potential
+    for other in sorted(others, key=lambda other: -other.mean_gain):
+        more = other.start(field_rate_factor, all_units=False)
+        cosine = _unit_norm(weights).T @ _unit_norm(more.weights)
+        is_new = np.abs(cosine).max(axis=0) < _ALIKE
+        weights = np.hstack([weights, more.weights[:, is_new]])
+        potential = np.hstack([potential, more.potential[:, is_new]])
+    if weights.shape == start.weights.shape:
+        return None
+    return replace(start, weights=weights, potential=potential)
+
+
+def _unit_norm(weights: np.ndarray) -> np.ndarray:
+    return weights / np.maximum(np.sqrt((weights**2).sum(axis=0)), 1e-9)
+
+
+def end_of_stage(parameters: TrainedParameters, frames: np.ndarray, gain: np.ndarray) -> StageEnd:
+    """Keep what a stage ended with; of the weights, those that are not zero."""
+    return StageEnd(
+        scipy.sparse.csr_array(parameters.weights), parameters.fields, parameters.potential,
+        parameters.mean_h, frames, gain,
+    )  # fmt: skip
+
+
+def state_of(ends: list[StageEnd]) -> dict[str, np.ndarray]:
+    """Take the ends of stages apart into named arrays."""
+    state = {"n_stages": np.array(len(ends))}
+    for k, end in enumerate(ends):
+        w = end.weights
+        state |= {
+            f"{k}/shape": np.array(w.shape), f"{k}/data": w.data, f"{k}/indices": w.indices,
+            f"{k}/indptr": w.indptr, f"{k}/fields": end.fields, f"{k}/potential": end.potential,
+            f"{k}/mean_h": end.mean_h, f"{k}/frames": np.packbits(end.frames, axis=1),
+            f"{k}/gain": end.gain,
+        }  # fmt: skip
+    return state
+
+
+def stage_ends_of(state: Mapping[str, np.ndarray]) -> list[StageEnd]:
+    """Put the ends of stages together that `state_of` took apart."""
+    ends = []
+    for k in range(int(state.get("n_stages", 0))):
+        of = {name: state[f"{k}/{name}"] for name in (
+            "shape", "data", "indices", "indptr", "fields", "potential", "mean_h", "frames", "gain"
+        )}  # fmt: skip
+        weights = scipy.sparse.csr_array(
+            (of["data"], of["indices"], of["indptr"]), shape=tuple(of["shape"])
+        )
+        frames = np.unpackbits(of["frames"], axis=1, count=weights.shape[0])
+        ends.append(
+            StageEnd(weights, of["fields"], of["potential"], of["mean_h"], frames, of["gain"])
+        )
+    return ends
