@@ -262,11 +262,11 @@ def score(rows: dict[str, list[dict]], numbers: dict[str, Number]) -> str:
     own = sum(any(test["kind"] == OWN for test in row["tests"]) for row in every)
     verdicts = Counter(verdict(row, numbers) for row in every)
     listed = ", ".join(
-        f"{verdicts[name]} {name}" for name in (*VERDICTS, NOT_RUN) if verdicts[name]
+        f"*{name}* {verdicts[name]}" for name in (*VERDICTS, NOT_RUN) if verdicts[name]
     )
     return (
         f"{own} of {len(every)} sentences of the paper were tested on the paper's own recordings "
-        f"with a cRBM. All {len(every)}: {listed}"
+        f"with a cRBM. How often each verdict was given: {listed}"
     )
 
 
