@@ -6,9 +6,9 @@ every step it begins one with a small probability, by itself. During an event it
 faster. Cells of no assembly have events of their own. Spikes are Poisson. Every spike adds
 :math:`2^{-t/T_{1/2}}` to the calcium, which saturates as :math:`K c / (c + K)`, and noise is added.
 
-Parameters and defaults are those of the authors' repository (GoodhillLab/neural-assembly-detection),
-and the code is our own. One step differs: F0 is a running minimum of the smoothed fluorescence
-(smooth, then the least, then the largest of a window), where theirs is a Kalman smoother.
+Parameters and defaults are those of the repository GoodhillLab/neural-assembly-detection, and the
+code is our own. One step differs: F0 is a Gaussian running mean of the fluorescence over 15 s,
+where theirs is a Kalman smoother.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d
+from scipy.ndimage import gaussian_filter1d
 
 __all__ = ["CalciumSurrogate", "draw_layout", "hexagonal_grid", "simulate_surrogate"]
 
@@ -302,9 +302,7 @@ def _calcium(counts: np.ndarray, step: float, rng: np.random.Generator) -> np.nd
 
 
 def _relative_change(fluorescence: np.ndarray, window: float) -> np.ndarray:
-    """(F - F0) / F0, with the running minimum of the smoothed F as F0."""
-    smooth = gaussian_filter1d(fluorescence, window / 15, axis=0)  # over about a second
-    size = max(1, round(window))
-    base = maximum_filter1d(minimum_filter1d(smooth, size, axis=0), size, axis=0)
-    base = np.maximum(base, 0.01 * np.maximum(fluorescence.mean(axis=0), 1e-6))  # silent: no 0 / 0
+    """(F - F0) / F0, with a Gaussian running mean of the fluorescence F as F0."""
+    base = gaussian_filter1d(fluorescence, window / 2, axis=0)
+    base = np.maximum(base, 0.1 * np.maximum(fluorescence.mean(axis=0), 1e-6))  # no 0 / 0
     return ((fluorescence - base) / base).astype(np.float32)

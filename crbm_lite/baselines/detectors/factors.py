@@ -2,12 +2,10 @@ r"""Nonnegative matrix factorisation, with its rank chosen by entries that it ha
 
 .. math:: x_{ti} \approx \sum_k a_{tk} s_{ik}, \qquad a, s \ge 0
 
-For the rank, frames and cells are each cut in halves, which makes four blocks (bi-cross-validation,
-Owen & Perry 2009). A factorisation of one block gives scores of its cells and activity in its
-frames. With them the blocks beside it give the activity of the other frames and the scores of the
-other cells, and these predict the block across. A rank is scored by the fraction of the variance
-about the cells' means that is predicted in the four blocks. If no rank predicts anything, there are
-no assemblies.
+For the rank, a tenth of the entries is hidden at random. Multiplicative updates (Lee & Seung 1999)
+in which these entries have no weight fit the others. A rank is scored by the fraction of the
+variance of the hidden entries about the cells' means that it predicts. If no rank predicts
+anything, there are no assemblies.
 
 Members are those of the common rule, Otsu's threshold: NMF itself has none.
 """
@@ -25,6 +23,9 @@ from crbm_lite.baselines.detectors.detection import (
 )
 
 __all__ = ["detect_by_nmf", "predicted_given_rank"]
+
+_HIDDEN = 0.1  # of the entries, for the choice of the rank
+_TINY = np.float32(1e-9)
 
 
 def _nonnegative(x: np.ndarray) -> np.ndarray:
@@ -48,46 +49,45 @@ def _factorise(x: np.ndarray, rank: int, seed: int) -> tuple[np.ndarray, np.ndar
     return activity, nmf.components_
 
 
-def predicted_given_rank(x: np.ndarray, rank: int, rng: np.random.Generator) -> float:
-    """Return the fraction of the variance of unseen entries that a factorisation predicts.
+def predicted_given_rank(
+    x: np.ndarray, rank: int, rng: np.random.Generator, n_iterations: int = 100
+) -> float:
+    """Return the fraction of the variance of hidden entries that a factorisation predicts.
 
     Parameters
     ----------
     x : (T, N) float, not negative
     rank : int
-        At most half of the frames and half of the cells.
     rng : numpy.random.Generator
-        Cuts cells and frames in halves; frames in twenty stretches, so that neighbours stay
-        together.
+        Chooses the hidden entries and the start.
+    n_iterations : int
+        Multiplicative updates (default 100).
 
     Returns
     -------
     float
-        1 if all is predicted, 0 if no more than by the means, negative if less.
+        1 if all is predicted, 0 if no more than by the means of the cells, negative if less.
+
+    Examples
+    --------
+    >>> x = np.outer(np.arange(40.0), np.arange(20.0))
+    >>> predicted_given_rank(x, 1, np.random.default_rng(0)) > 0.99
+    True
     """
-    from sklearn.decomposition import non_negative_factorization
-
-    def given(y: np.ndarray, h: np.ndarray) -> np.ndarray:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of iterations, as above
-            return non_negative_factorization(y, H=h, update_H=False, max_iter=200)[0]
-
-    stretches = np.array_split(np.arange(len(x)), min(20, len(x)))
-    order = rng.permutation(len(stretches))
-    frames = [np.sort(np.concatenate([stretches[s] for s in half])) for half in (order[::2],
-              order[1::2])]  # fmt: skip
-    cells = np.array_split(rng.permutation(x.shape[1]), 2)
-    error = total = 0.0
-    for f in (0, 1):
-        for c in (0, 1):
-            seen = x[np.ix_(frames[f], cells[c])]
-            activity, scores = _factorise(seen, rank, int(rng.integers(2**31)))
-            new_activity = given(x[np.ix_(frames[1 - f], cells[c])], scores)
-            new_scores = given(x[np.ix_(frames[f], cells[1 - c])].T, activity.T.copy())
-            across = x[np.ix_(frames[1 - f], cells[1 - c])]
-            mean = x[np.ix_(frames[f], cells[1 - c])].mean(axis=0)
-            error += ((across - new_activity @ new_scores.T) ** 2).sum()
-            total += ((across - mean) ** 2).sum()
+    x = x.astype(np.float32)
+    hidden = rng.random(x.shape, dtype=np.float32) < _HIDDEN
+    seen = np.where(hidden, np.float32(0), x)
+    mean = seen.sum(axis=0) / np.maximum((~hidden).sum(axis=0), 1)
+    scale = np.sqrt(max(float(mean.mean()), 1e-12) / rank)
+    activity = (scale * rng.uniform(0.5, 1.5, (len(x), rank))).astype(np.float32)
+    scores = (scale * rng.uniform(0.5, 1.5, (rank, x.shape[1]))).astype(np.float32)
+    for _ in range(n_iterations):
+        fit = np.where(hidden, np.float32(0), activity @ scores)
+        activity *= (seen @ scores.T) / np.maximum(fit @ scores.T, _TINY)
+        fit = np.where(hidden, np.float32(0), activity @ scores)
+        scores *= (activity.T @ seen) / np.maximum(activity.T @ fit, _TINY)
+    error = ((x - activity @ scores)[hidden].astype(np.float64) ** 2).sum()
+    total = ((x - mean)[hidden].astype(np.float64) ** 2).sum()
     return float(1.0 - error / total) if total > 0 else 0.0
 
 
@@ -104,8 +104,8 @@ def detect_by_nmf(
     x : (T, N) array of 0/1 or traces, scipy.sparse matrix or Recording
         Of traces the negative part is cut off, and each is divided by its standard deviation.
     n_assemblies : int, optional
-        K; by default the best of 1, 2, 3, 4, 6, 8, 11, 16, ... for entries not seen. The search
-        ends after two ranks that are worse than the best.
+        K; by default that which predicts hidden entries best, of 1, 2, 3, 4, 6, 8, 11, 16, ...
+        up to two that are worse than the best, and then between its neighbours.
     random_state : int or numpy.random.Generator
 
     Returns
@@ -140,7 +140,7 @@ def detect_by_nmf(
 
 def _best_rank(x: np.ndarray, most: int, rng: np.random.Generator) -> int:
     """The rank that predicts most, 0 if none predicts anything."""
-    seed = int(rng.integers(2**31))  # the same halves for every rank
+    seed = int(rng.integers(2**31))  # the same hidden entries for every rank
     score = {0: 0.0}
 
     def worse_than_best(rank: int) -> bool:

@@ -5,8 +5,8 @@ at most. So these methods suit recordings in which assemblies are active one at 
 several always are, they find the combinations.
 
 *SGC* (Avitan et al. 2017; Molter et al. 2018) clusters the graph of similar frames. Each frame is
-linked with the k nearest by cosine, k being the least from ceil(ln n) on that leaves the graph in as
-few pieces as it can be. The frames are clustered on the first eigenvectors of the normalised
+linked with the k nearest by cosine, k being the least from ceil(ln n) on that leaves the graph in
+as few pieces as it can be. The frames are clustered on the first eigenvectors of the normalised
 Laplacian. Clusters of few frames are dropped. The core of a cluster are the cells that are active
 in more than a fifth of its frames. Cores that lie within each other by two thirds are merged. Then
 every frame goes to the core nearest by cosine, if it covers half of the core, and cores are made
