@@ -280,10 +280,10 @@ def detect_by_kmeans(
     grid = np.unique(np.round(2.0 ** np.arange(1.0, np.log2(most) + 0.01, 0.5)).astype(int))
     numbers = grid if n_assemblies is None else [min(n_assemblies + 1, len(r))]
     seed, best, labels = int(rng.integers(2**31)), -np.inf, np.zeros(len(r), dtype=int)
-    for k in numbers:
+    n_unique = len(np.unique(r.round(9), axis=0))
+    for k in (k for k in numbers if k <= n_unique):
         cut = KMeans(int(k), n_init=10, random_state=seed).fit(r).labels_
-        n_clusters = len(np.unique(cut))
-        fits = 1 < n_clusters < len(r)
+        fits = 1 < len(np.unique(cut)) < len(r)
         value = silhouette_score(r, cut) if len(numbers) > 1 and fits else 0.0
         if value > best:
             best, labels = value, cut

@@ -4,8 +4,8 @@ r"""Nonnegative matrix factorisation, with its rank chosen by entries that it ha
 
 For the rank, a tenth of the entries is hidden at random. Multiplicative updates (Lee & Seung 1999)
 in which these entries have no weight fit the others. A rank is scored by the fraction of the
-variance of the hidden entries about the cells' means that it predicts. If no rank predicts
-anything, there are no assemblies.
+variance of the hidden entries about the cells' means that it predicts. The least rank within a
+standard error of the best is taken, with the means as rank 0.
 
 Members are those of the common rule, Otsu's threshold: NMF itself has none.
 """
@@ -25,6 +25,7 @@ from crbm_lite.baselines.detectors.detection import (
 __all__ = ["detect_by_nmf", "predicted_given_rank"]
 
 _HIDDEN = 0.1  # of the entries, for the choice of the rank
+_MOST_ENTRIES = 2**20  # that are looked at
 _TINY = np.float32(1e-9)
 
 
@@ -37,14 +38,16 @@ def _nonnegative(x: np.ndarray) -> np.ndarray:
     return x / np.where(sd > 1e-12, sd, 1.0)
 
 
-def _factorise(x: np.ndarray, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _factorise(
+    x: np.ndarray, rank: int, seed: int, max_iter: int = 400
+) -> tuple[np.ndarray, np.ndarray]:
     """Activity (T, K) and scores (K, N) of scikit-learn's NMF."""
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
 
-    nmf = NMF(rank, init="nndsvda", max_iter=400, random_state=seed)
+    nmf = NMF(rank, init="nndsvda", max_iter=max_iter, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # what 400 iterations give is used
+        warnings.simplefilter("ignore", ConvergenceWarning)  # what they give is used
         activity = nmf.fit_transform(x)
     return activity, nmf.components_
 
@@ -74,21 +77,28 @@ def predicted_given_rank(
     >>> predicted_given_rank(x, 1, np.random.default_rng(0)) > 0.99
     True
     """
+    error, about_mean = _hidden_errors(x, rank, rng, n_iterations)
+    total = about_mean.sum()
+    return float(1.0 - error.sum() / total) if total > 0 else 0.0
+
+
+def _hidden_errors(
+    x: np.ndarray, rank: int, rng: np.random.Generator, n_iterations: int = 100
+) -> tuple[np.ndarray, np.ndarray]:
+    """Squared errors of the hidden entries, by a factorisation and by the cells' means."""
     x = x.astype(np.float32)
     hidden = rng.random(x.shape, dtype=np.float32) < _HIDDEN
     seen = np.where(hidden, np.float32(0), x)
     mean = seen.sum(axis=0) / np.maximum((~hidden).sum(axis=0), 1)
-    scale = np.sqrt(max(float(mean.mean()), 1e-12) / rank)
-    activity = (scale * rng.uniform(0.5, 1.5, (len(x), rank))).astype(np.float32)
-    scores = (scale * rng.uniform(0.5, 1.5, (rank, x.shape[1]))).astype(np.float32)
+    start = _factorise(seen, rank, int(rng.integers(2**31)), max_iter=20)
+    activity, scores = (y.astype(np.float32) + np.float32(0.01) * y.mean() + _TINY for y in start)
     for _ in range(n_iterations):
         fit = np.where(hidden, np.float32(0), activity @ scores)
         activity *= (seen @ scores.T) / np.maximum(fit @ scores.T, _TINY)
         fit = np.where(hidden, np.float32(0), activity @ scores)
         scores *= (activity.T @ seen) / np.maximum(activity.T @ fit, _TINY)
-    error = ((x - activity @ scores)[hidden].astype(np.float64) ** 2).sum()
-    total = ((x - mean)[hidden].astype(np.float64) ** 2).sum()
-    return float(1.0 - error / total) if total > 0 else 0.0
+    errors = ((x - y)[hidden][:_MOST_ENTRIES].astype(np.float64) for y in (activity @ scores, mean))
+    return tuple(error**2 for error in errors)
 
 
 def detect_by_nmf(
@@ -104,8 +114,8 @@ def detect_by_nmf(
     x : (T, N) array of 0/1 or traces, scipy.sparse matrix or Recording
         Of traces the negative part is cut off, and each is divided by its standard deviation.
     n_assemblies : int, optional
-        K; by default that which predicts hidden entries best, of 1, 2, 3, 4, 6, 8, 11, 16, ...
-        up to two that are worse than the best, and then between its neighbours.
+        K; by default the least that predicts hidden entries as well as the best. Tried are 1, 2, 3,
+        4, 6, 8, 11, 16, ... until two are worse than the best, and then its neighbours.
     random_state : int or numpy.random.Generator
 
     Returns
@@ -139,24 +149,34 @@ def detect_by_nmf(
 
 
 def _best_rank(x: np.ndarray, most: int, rng: np.random.Generator) -> int:
-    """The rank that predicts most, 0 if none predicts anything."""
+    """The least rank within a standard error of the one that predicts most; 0 are the means."""
     seed = int(rng.integers(2**31))  # the same hidden entries for every rank
-    score = {0: 0.0}
+    errors: dict[int, np.ndarray] = {}
 
-    def worse_than_best(rank: int) -> bool:
-        score[rank] = predicted_given_rank(x, rank, np.random.default_rng(seed))
-        return score[rank] < max(score.values())
+    def total(rank: int) -> float:
+        if rank not in errors:
+            errors[rank], errors[0] = _hidden_errors(x, rank, np.random.default_rng(seed))
+        return float(errors[rank].sum())
 
     n_worse = 0
     for rank in np.unique(np.round(2.0 ** np.arange(0.0, np.log2(most) + 0.01, 0.5)).astype(int)):
-        n_worse = n_worse + 1 if worse_than_best(int(rank)) else 0
-        if n_worse == 2 and (max(score.values()) > 0 or rank >= 8):
+        better = total(int(rank)) <= min(map(total, errors))
+        n_worse = 0 if better else n_worse + 1
+        if n_worse == 2 and (rank >= 8 or min(errors, key=total)):
             break
     while True:  # ranks between the best and its neighbours, half way, until there are none
-        best, ranks = max(score, key=score.get), sorted(score)
+        best, ranks = min(errors, key=total), sorted(errors)
         near = ranks[max(ranks.index(best) - 1, 0) : ranks.index(best) + 2]
         between = [(a + b) // 2 for a, b in zip(near, near[1:]) if b - a > 1]
         if not best or not between:
-            return best
+            break
         for rank in between:
-            worse_than_best(rank)
+            total(rank)
+    chosen = best
+    while chosen:
+        total(chosen - 1)
+        more = errors[chosen - 1] - errors[best]
+        if more.sum() > np.sqrt(more.size) * more.std():
+            break
+        chosen -= 1
+    return chosen
