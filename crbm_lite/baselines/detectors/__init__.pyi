@@ -13,6 +13,8 @@ from .detection import otsu_threshold as otsu_threshold
 from .detection import standardised as standardised
 from .factors import detect_by_nmf as detect_by_nmf
 from .factors import predicted_given_rank as predicted_given_rank
+from .model_units import assemblies_of_model as assemblies_of_model
+from .model_units import detect_by_crbm as detect_by_crbm
 from .patterns import detect_by_core as detect_by_core
 from .patterns import detect_by_sgc as detect_by_sgc
 from .patterns import detect_by_svd as detect_by_svd
