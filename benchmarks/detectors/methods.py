@@ -1,9 +1,13 @@
-"""The competitors: each is called with activity (T, N), the number K or None, and a seed."""
+"""The competitors: each is called with activity (T, N), the number K or None, and a seed.
+
+Those of `benchmarks.detectors.doors` are among them where their packages are installed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from benchmarks.detectors.doors import DOORS
 from crbm_lite.baselines import detectors as d
 from crbm_lite.baselines.detectors.detection import DetectedAssemblies
 
@@ -28,10 +32,11 @@ METHODS: Mapping[str, Method] = {
     "CORE": _with(d.detect_by_core),
     "SVD": _with(d.detect_by_svd),
     "Ising": _with(d.detect_by_ising),
+    **DOORS,
 }
 BINARY = ("cRBM",)  # takes spikes only
 # Methods that make arrays of all pairs of cells, or fit a regression to each, stop here.
-MOST_CELLS: Mapping[str, int] = {"Ising": 600, "Louvain": 12_000, "k-means": 12_000}
+MOST_CELLS: Mapping[str, int] = {"Ising": 600, "FIM-X": 600, "Louvain": 12_000, "k-means": 12_000}
 
 
 def suits(method: str, what: str, n_cells: int) -> bool:

@@ -1,9 +1,9 @@
 """The assemblies of a cRBM in the form of the detectors.
 
 A hidden unit with two wells may stand for two assemblies that exclude each other, one for each sign
-of its weights. So every unit gives two candidates, its positive and its negative weights. Members
-are the cells whose weight is not 0, as everywhere in `crbm_lite.assemblies.members`. Candidates of
-fewer than five members are left out.
+of its weights. The sign of its largest weight counts always, and the other one if its largest
+weight is at least half as large. Members are the cells whose weight is not 0, as everywhere in
+`crbm_lite.assemblies.members`. Assemblies of fewer than five members are left out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
 
 __all__ = ["assemblies_of_model", "detect_by_crbm"]
+
+_OTHER_SIGN = 0.5
 
 
 def assemblies_of_model(model: CRBM, v: object, least: int = 5) -> DetectedAssemblies:
@@ -47,8 +49,10 @@ def assemblies_of_model(model: CRBM, v: object, least: int = 5) -> DetectedAssem
     weights, h = np.asarray(model.weights_, dtype=np.float64), model.mean_h_given_v(v)
     scores = np.hstack([np.maximum(weights, 0.0), np.maximum(-weights, 0.0)])
     members, activity = scores > 0, np.hstack([h, -h]).astype(np.float64)
+    largest = scores.max(axis=0).reshape(2, -1)
+    counts = (largest >= _OTHER_SIGN * largest.max(axis=0)).ravel()
     found = DetectedAssemblies("cRBM", members, scores, activity)
-    return found.select(members.sum(axis=0) >= least)
+    return found.select(counts & (members.sum(axis=0) >= least))
 
 
 def detect_by_crbm(
