@@ -88,7 +88,7 @@ def largest_shifted_eigenvalue(
     """
     from scipy.sparse.linalg import svds
 
-    z = z.astype(np.float32)
+    z = np.asarray(z, dtype=np.float32, order="F")  # a cell's course in one piece, to be shifted
     largest = []
     for _ in range(n_shifts):
         start = rng.standard_normal(min(z.shape)).astype(np.float32)

@@ -5,8 +5,10 @@ from functools import partial
 import numpy as np
 import pytest
 
+import crbm_lite as cl
 from crbm_lite.assemblies.agreement import mean_shared
 from crbm_lite.baselines.detectors import (
+    assemblies_of_model,
     detect_by_core,
     detect_by_ica,
     detect_by_ising,
@@ -92,6 +94,22 @@ def test_marchenko_pastur_is_too_low_for_slow_cells_and_shifts_are_not():
     slow = shift_traces(np.repeat(rng.normal(size=(60, 60)), 10, axis=0), rng)
     assert detect_by_promax(slow, null="mp").n_assemblies > 3
     assert detect_by_promax(slow, n_shifts=20).n_assemblies == 0
+
+
+def test_a_sign_of_a_hidden_unit_is_an_assembly_if_it_is_strong_and_has_members():
+    weights = np.zeros((40, 4))
+    weights[:10, 0], weights[10:20, 0] = 2.0, -0.9  # the other sign is less than half as large
+    weights[10:20, 1], weights[20:26, 1] = -1.0, 0.5
+    weights[30:34, 2] = 3.0  # four members are too few, and the last unit has none
+    zeros, ones = np.zeros(4), np.ones(4)
+    model = cl.CRBM.from_parameters(weights, np.full(40, -2.0), ones, ones, zeros, zeros)
+    v = np.eye(40)
+    found = assemblies_of_model(model, v)
+    expected = [range(10), range(20, 26), range(10, 20)]
+    assert [set(np.flatnonzero(own)) for own in found.members.T] == [set(x) for x in expected]
+    h = model.mean_h_given_v(v)
+    np.testing.assert_allclose(found.activity, np.c_[h[:, 0], h[:, 1], -h[:, 1]])
+    assert (found.scores >= 0).all() and found.scores.max(axis=0).tolist() == [2.0, 0.5, 1.0]
 
 
 def test_wrong_input_is_named():
