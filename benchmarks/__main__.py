@@ -1,4 +1,4 @@
-"""Run every benchmark but `benchmarks.any_recording`, which takes many hours.
+"""Run every benchmark but `benchmarks.any_recording` and `benchmarks.detectors`, which take hours.
 
 What is stored with its own key or row is not computed again.
 """

@@ -1,7 +1,9 @@
-"""What every benchmark does around its measurement: arguments, and the clock."""
+"""What every benchmark does around its measurement: arguments, the clock, and memory."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import inspect
 import sys
 import time
@@ -9,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 
 def run(main: Callable[..., object]) -> None:
@@ -71,3 +74,31 @@ def timed() -> Iterator[Elapsed]:
     elapsed, wall, cpu = Elapsed(), time.perf_counter(), time.process_time()
     yield elapsed
     elapsed.wall_s, elapsed.cpu_s = time.perf_counter() - wall, time.process_time() - cpu
+
+
+@dataclass
+class Memory:
+    """Megabytes that a block took at its peak, above what there was before; NaN if not known."""
+
+    peak_mb: float = float("nan")
+
+
+@contextmanager
+def memory_peak() -> Iterator[Memory]:
+    """Measure the peak of the memory of this process in a block (Linux only)."""
+    memory, status = Memory(), Path("/proc/self/status")
+    try:
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # what was freed before must not serve the block
+        Path("/proc/self/clear_refs").write_text("5")  # begins a new peak
+        before = _kilobytes(status, "VmRSS")
+    except (OSError, AttributeError):
+        yield memory
+        return
+    yield memory
+    memory.peak_mb = (_kilobytes(status, "VmHWM") - before) / 1024
+
+
+def _kilobytes(status: Path, name: str) -> int:
+    lines = status.read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))

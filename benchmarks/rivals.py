@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.baselines.detectors.detection import otsu_threshold
 from crbm_lite.baselines.pca import Components, fit_components
 from crbm_lite.training.linear_units import varimax
 
@@ -23,20 +24,6 @@ class Assemblies:
     members: np.ndarray
     scores: np.ndarray
     activity: np.ndarray
-
-
-def otsu_threshold(x: np.ndarray) -> float:
-    """Return the value that splits numbers in two groups of the largest variance between them.
-
-    Numbers are above it, or not; with fewer than two different numbers none is.
-    """
-    x = np.sort(x)
-    n = np.arange(1, x.size)
-    if not n.size or x[0] == x[-1]:
-        return np.inf
-    below = np.cumsum(x)[:-1]
-    between = n * (x.size - n) * (below / n - (x.sum() - below) / (x.size - n)) ** 2
-    return float(x[between.argmax()])
 
 
 def members_of(scores: np.ndarray) -> np.ndarray:

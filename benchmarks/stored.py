@@ -86,6 +86,10 @@ TABLES = {
     "benchmarks/results/convergence.csv": _origin(
         "convergence", "recording 0, trainings 0 to 39", "benchmarks/planted.py"
     ),
+    "benchmarks/results/detectors.json": _origin(
+        "detectors", "recordings by their names, methods 0", "crbm_lite/baselines/detectors",
+        "crbm_lite/assemblies/agreement.py", "crbm_lite/calcium", "benchmarks/planted_family.py",
+    ),
     "benchmarks/results/jax_update.json": _origin("jax_update", "trainings 0 to 4"),
     "benchmarks/results/learning_curves.json": _origin(
         "learning_curves", "recording 0, training 0", "benchmarks/planted.py"

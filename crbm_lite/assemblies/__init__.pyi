@@ -1,3 +1,9 @@
+from .agreement import Agreement as Agreement
+from .agreement import agreement as agreement
+from .agreement import best_match as best_match
+from .agreement import best_match_by_chance as best_match_by_chance
+from .agreement import mean_shared as mean_shared
+from .agreement import shared_members as shared_members
 from .dynamics import HiddenStates as HiddenStates
 from .dynamics import compare_time_constants as compare_time_constants
 from .dynamics import hidden_states as hidden_states

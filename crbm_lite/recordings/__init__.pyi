@@ -1,5 +1,6 @@
 from .controls import independent_frames as independent_frames
 from .controls import shift_time as shift_time
+from .controls import shift_traces as shift_traces
 from .files import load_recording as load_recording
 from .files import save_recording as save_recording
 from .ground_truth import GroundTruth as GroundTruth

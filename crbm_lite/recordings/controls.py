@@ -19,7 +19,7 @@ from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.checks.arrays import as_discontinuities
 from crbm_lite.core.spikes import as_spikes
 
-__all__ = ["independent_frames", "shift_time"]
+__all__ = ["independent_frames", "shift_time", "shift_traces"]
 
 _CHUNK_BYTES = 2**26  # of uniform numbers in memory at once
 
@@ -113,3 +113,33 @@ def shift_time(
     frames = first[stretch] + within % length[stretch]
     ones = np.ones(len(frames), dtype=np.uint8)
     return scipy.sparse.csr_array((ones, (frames, spikes.neurons)), shape=spikes.shape)
+
+
+def shift_traces(
+    traces: np.ndarray, random_state: int | np.random.Generator | None = None
+) -> np.ndarray:
+    """Shift every trace in a circle, each by its own random number of frames.
+
+    Unlike `shift_time` it takes any numbers, such as dF/F, and knows no discontinuities.
+
+    Parameters
+    ----------
+    traces : (T, N) array
+        Not changed.
+    random_state : int, Generator or None
+
+    Returns
+    -------
+    (T, N) array of the same dtype
+
+    Examples
+    --------
+    >>> shift_traces(np.array([[0.5], [2.0]]), random_state=0).sum()
+    np.float64(2.5)
+    """
+    n_frames, n_neurons = traces.shape
+    shift = np.random.default_rng(random_state).integers(n_frames, size=n_neurons)
+    shifted = np.empty_like(traces)
+    for i, k in enumerate(shift):
+        shifted[k:, i], shifted[:k, i] = traces[: n_frames - k, i], traces[n_frames - k :, i]
+    return shifted

@@ -14,3 +14,7 @@ from .planted import plant_recording as plant_recording
 from .planted import shift_to_activity as shift_to_activity
 from .projections import draw_excitability as draw_excitability
 from .projections import plan_projections as plan_projections
+from .surrogates import CalciumSurrogate as CalciumSurrogate
+from .surrogates import draw_layout as draw_layout
+from .surrogates import hexagonal_grid as hexagonal_grid
+from .surrogates import simulate_surrogate as simulate_surrogate

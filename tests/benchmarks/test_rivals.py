@@ -4,19 +4,7 @@ import numpy as np
 import pytest
 
 import crbm_lite as cl
-from benchmarks.rivals import RIVALS, members_of, otsu_threshold
-
-
-def test_the_threshold_maximises_the_variance_between_two_groups():
-    x = np.random.default_rng(0).normal([0.0] * 30 + [4.0] * 10)
-
-    def between(cut):
-        low, high = x[x <= cut], x[x > cut]
-        return low.size * high.size * (low.mean() - high.mean()) ** 2
-
-    assert otsu_threshold(x) == max(np.sort(x)[:-1], key=between)
-    assert otsu_threshold(np.array([1.0, 1.1, 5.0])) == 1.1
-    assert otsu_threshold(np.array([2.0, 2.0])) == otsu_threshold(np.array([])) == np.inf
+from benchmarks.rivals import RIVALS, members_of
 
 
 def test_members_are_above_the_threshold_of_their_column():

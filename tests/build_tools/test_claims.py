@@ -196,7 +196,10 @@ def test_the_score_begins_with_the_paper_s_own_recordings():
         assert said.startswith(
             f"{begin} sentences of the paper were tested on the paper's own recordings with a cRBM."
         )
-    assert said.endswith("All 3: 2 holds on the paper's recording, 1 holds on another recording")
+    assert said.endswith(
+        "How often each verdict was given: *holds on the paper's recording* 2, "
+        "*holds on another recording* 1"
+    )
 
 
 def test_the_ledger_links_the_chapter_and_gives_numbers_spread_and_reasons():

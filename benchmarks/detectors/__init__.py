@@ -1,0 +1,1 @@
+"""What a neuroscientist would use instead: `python -m benchmarks.detectors`."""
