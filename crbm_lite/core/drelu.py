@@ -17,10 +17,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import prange
 
 from crbm_lite.checks.arguments import as_numbers
-from crbm_lite.core.compilation import cached_njit, parallel_njit
+from crbm_lite.core.compilation import cached_njit, items_of, parallel_njit
 from crbm_lite.core.sample_hidden import sample_h_given_input
 from crbm_lite.core.truncated_gaussian import TAIL, half_weight, tail_moment_ratio
 
@@ -99,10 +98,10 @@ def partial_moments(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out):
 
 @parallel_njit(error_model="numpy")
 def _evaluate(
-    inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out_cumulant, out_mean, out_var
+    thread, inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out_cumulant, out_mean, out_var
 ):
     """Fill cumulant, mean and variance of every (t, mu); an output of zero rows is not wanted."""
-    for t in prange(inp.shape[0]):
+    for t in items_of(thread, inp.shape[0]):
         for mu in range(inp.shape[1]):
             g_p, g_m, t_p, t_m = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
             if out_cumulant.shape[0] > 0:

@@ -27,9 +27,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from crbm_lite.core.compilation import cached_njit, parallel_njit
+from crbm_lite.core.compilation import cached_njit, items_of, parallel_njit
 from crbm_lite.core.random_numbers import hash64, uniform01
 from crbm_lite.core.vector_code import ROWS_AHEAD, exp_f32, request_row
 
@@ -194,7 +194,7 @@ def _propose(cumulative, key):
 
 
 @parallel_njit(error_model="numpy")
-def _propose_jumps(jumping, proposal, potential, scale, n_chains, key, h, offers):
+def _propose_jumps(thread, jumping, proposal, potential, scale, n_chains, key, h, offers):
     """Draw the offers of a sweep.
 
     Parameters
@@ -213,7 +213,7 @@ def _propose_jumps(jumping, proposal, potential, scale, n_chains, key, h, offers
     cumulative, log_density = proposal
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
     value, step, log_ratio = offers
-    for mu in prange(h.shape[0]):
+    for mu in items_of(thread, h.shape[0]):
         if not jumping[mu]:
             continue
         gp, gm, tp, tm = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
@@ -299,7 +299,9 @@ def _add_log_gain(odds, neurons, weights, first, last, step, largest, log_ratio,
 
 
 @parallel_njit(error_model="numpy", fastmath={"contract", "nsz"})
-def _accept_jumps(jumping, fields, columns, scale, n_chains, key, offers, h, odds, n_accepted):
+def _accept_jumps(
+    thread, jumping, fields, columns, scale, n_chains, key, offers, h, odds, n_accepted
+):
     """Make every offer to its hidden unit and chain, in the order of the units.
 
     Parameters
@@ -318,7 +320,7 @@ def _accept_jumps(jumping, fields, columns, scale, n_chains, key, offers, h, odd
     value, steps, log_ratios = offers
     n_hidden = h.shape[0]
     n_lanes = odds.shape[2]  # not a constant: unrolled loops do not vectorise
-    for block in prange(odds.shape[0]):
+    for block in items_of(thread, odds.shape[0]):
         lane = block * n_lanes
         a = odds[block]  # a_i of the neurons, then e^(a_i): saves an exponential for every jump
         step = np.empty(n_lanes, np.float32)

@@ -19,9 +19,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from crbm_lite.core.compilation import parallel_njit
+from crbm_lite.core.compilation import items_of, parallel_njit
 from crbm_lite.core.random_numbers import hash32, hash64
 from crbm_lite.core.register_products import LANES, add_product, packed_product
 from crbm_lite.core.vector_code import (
@@ -79,11 +79,11 @@ def padded_chains(n_chains: int) -> int:
 
 
 @parallel_njit()
-def pack_rows(weights, rows_per_tile, packed):
+def pack_rows(thread, weights, rows_per_tile, packed):
     """Fill ``packed`` rows with the entries of W (N, M) float32 that are not zero."""
     n_neurons, n_hidden = weights.shape
     n_nonzero, columns, values = packed
-    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
         first = tile * rows_per_tile
         start = first * n_hidden
         for i in range(first, min(n_neurons, first + rows_per_tile)):
@@ -144,7 +144,7 @@ def _decide_the_open(first, inputs, n_chains, key, random_bytes, v, undecided, a
 
 
 @parallel_njit(fastmath=_FAST, error_model="numpy")
-def sample_v_given_h(fields, packed, h, n_chains, rows_per_tile, key, v, partial_input):
+def sample_v_given_h(thread, fields, packed, h, n_chains, rows_per_tile, key, v, partial_input):
     """Draw v given h, and sum each tile's part of the new hidden inputs.
 
     Several neurons are compared before any is decided. The branches of the second part, which the
@@ -165,7 +165,7 @@ def sample_v_given_h(fields, packed, h, n_chains, rows_per_tile, key, v, partial
     """
     n_neurons, n_hidden, n_padded = fields.shape[0], h.shape[0], h.shape[1]
     n_nonzero, columns, values = packed
-    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
         words = np.empty((_AT_A_TIME, (n_padded // 4 + 15) // 16 * 16), np.uint32)
         random_bytes = words.view(np.uint8)
         inputs = np.empty((_AT_A_TIME, n_padded), np.float32)
@@ -196,10 +196,12 @@ def sample_v_given_h(fields, packed, h, n_chains, rows_per_tile, key, v, partial
 
 
 @parallel_njit(fastmath=_FAST, error_model="numpy")
-def sample_v_given_h_dense(fields, weights, h, n_chains, rows_per_tile, key, v, partial_input):
+def sample_v_given_h_dense(
+    thread, fields, weights, h, n_chains, rows_per_tile, key, v, partial_input
+):
     """Do as ``sample_v_given_h`` with a W (N, M) read whole: four neurons share the loads of h."""
     n_neurons, n_hidden, n_padded = fields.shape[0], h.shape[0], h.shape[1]
-    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
         words = np.empty((4, (n_padded // 4 + 15) // 16 * 16), np.uint32)
         random_bytes = words.view(np.uint8)
         inputs = np.empty((4, n_padded), np.float32)
@@ -225,11 +227,11 @@ def sample_v_given_h_dense(fields, weights, h, n_chains, rows_per_tile, key, v, 
 
 
 @parallel_njit(fastmath=_FAST, error_model="numpy")
-def partial_input_given_v(packed, n_chains, rows_per_tile, v, partial_input):
+def partial_input_given_v(thread, packed, n_chains, rows_per_tile, v, partial_input):
     """Sum each tile's part of the hidden inputs of given spikes v (N, padded chains)."""
     n_nonzero, columns, values = packed
     n_neurons, n_hidden = n_nonzero.shape[0], partial_input.shape[2]
-    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
         active = np.empty(v.shape[1] + SPARE_PLACES, np.int64)
         share = partial_input[tile]
         share[:] = 0
@@ -243,14 +245,14 @@ def partial_input_given_v(packed, n_chains, rows_per_tile, v, partial_input):
 
 
 @parallel_njit(fastmath=_FAST, error_model="numpy")
-def partial_input_given_batch(packed, starts, frames, rows_per_tile, partial_input):
+def partial_input_given_batch(thread, packed, starts, frames, rows_per_tile, partial_input):
     """Do as ``partial_input_given_v`` for a batch of data, with partial_input (tiles, batch, M).
 
     Neuron i is active in frames[starts[i]:starts[i + 1]] of the batch.
     """
     n_nonzero, columns, values = packed
     n_neurons, n_hidden = n_nonzero.shape[0], partial_input.shape[2]
-    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
         share = partial_input[tile]
         share[:] = 0
         first = tile * rows_per_tile
