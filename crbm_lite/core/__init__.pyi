@@ -1,8 +1,7 @@
-from .compilation import ForkedProcessError as ForkedProcessError
 from .compilation import KernelCacheWarning as KernelCacheWarning
 from .compilation import cached_njit as cached_njit
+from .compilation import items_of as items_of
 from .compilation import parallel_njit as parallel_njit
-from .compilation import refuse_after_fork as refuse_after_fork
 from .drelu import PARAMETERS as PARAMETERS
 from .drelu import DReLU as DReLU
 from .drelu import cumulant as cumulant
@@ -15,12 +14,12 @@ from .jumps import BIN_WIDTH as BIN_WIDTH
 from .jumps import EVEN_SHARE as EVEN_SHARE
 from .jumps import N_BINS as N_BINS
 from .jumps import REACH as REACH
-from .jumps import PackedColumns as PackedColumns
+from .jumps import Columns as Columns
 from .jumps import Proposal as Proposal
 from .jumps import bin_of as bin_of
-from .jumps import blocks_of_chains as blocks_of_chains
 from .jumps import columns_of as columns_of
 from .jumps import count_values as count_values
+from .jumps import dense_columns_of as dense_columns_of
 from .jumps import empty_counts as empty_counts
 from .jumps import jump_sweep as jump_sweep
 from .jumps import proposal_given_counts as proposal_given_counts
@@ -90,6 +89,7 @@ from .vector_code import ROWS_AHEAD as ROWS_AHEAD
 from .vector_code import SPARE_PLACES as SPARE_PLACES
 from .vector_code import exp_coarse as exp_coarse
 from .vector_code import exp_f32 as exp_f32
+from .vector_code import log_f32 as log_f32
 from .vector_code import nonzero_places as nonzero_places
 from .vector_code import pack_nonzero as pack_nonzero
 from .vector_code import population_count as population_count

@@ -89,7 +89,7 @@ def _table_of_cubics() -> np.ndarray:
 _CUBICS = _table_of_cubics()
 
 
-@njit(inline="always")
+@cached_njit(error_model="numpy")
 def log_half(d, gamma, inverse_root):
     """Log Z of a half with slope d, less half the log of gamma, from a table: to 2e-11."""
     x = d * inverse_root
