@@ -44,7 +44,7 @@ def cached_njit(**options: object) -> Callable:
     """
 
     def decorate(function: Callable) -> Callable:
-        kernel = numba.njit(**options)(function)
+        kernel = numba.njit(no_cfunc_wrapper=True, **options)(function)
         try:
             kernel._cache = _Cache(function)
         except RuntimeError:  # numba finds no folder to write to

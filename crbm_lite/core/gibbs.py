@@ -29,6 +29,7 @@ _AUTO_JUMP_EVERY = 3  # steps
 _MOST_OFFERED = 0.1  # share of the entries of W that a sweep weighs
 _ALWAYS_OFFERED = 20_000  # entries
 _DENSE_ABOVE = 0.25  # density of W from which reading it whole beats reading its packed rows
+_WHOLE_FROM = 200_000  # entries of W; below, there is less to win than the kernels take to compile
 
 
 class GibbsChains:
@@ -97,8 +98,13 @@ class GibbsChains:
 
     @property
     def is_dense(self) -> bool:
-        """Whether so few entries of W are zero that it is read whole."""
+        """Whether few entries of W are zero."""
         return bool(self.packed_rows.n_nonzero.mean() > _DENSE_ABOVE * self.n_hidden)
+
+    @property
+    def reads_whole(self) -> bool:
+        """Whether the steps read W whole: it is dense, and large."""
+        return self.is_dense and self.n_neurons * self.n_hidden >= _WHOLE_FROM
 
     def set_weights(self, weights: np.ndarray) -> None:
         """Pack the entries of W (N, M) float32 that are not zero."""
@@ -196,14 +202,14 @@ class GibbsChains:
         ----------
         n_steps : int
         weights : ndarray of float32, shape (N, M)
-            The W that was packed. It is read only where it is dense.
+            The W that was packed. It is read only where it is dense and large.
         fields : ndarray of float32, shape (N,)
         potential : tuple of four float64 arrays, shape (M,)
             gamma_plus, gamma_minus, theta_plus, theta_minus of Eq. 13 (not centred).
         scale : float
             A factor on W, for annealing; 1 by default.
         """
-        if self.is_dense:
+        if self.reads_whole:
             sample_v, w = sample_v_given_h_dense, weights
         else:
             sample_v, w = sample_v_given_h, self.packed_rows
@@ -217,7 +223,7 @@ class GibbsChains:
                 if columns is None:
                     columns = (
                         jumps.dense_columns_of(weights)
-                        if self.is_dense
+                        if self.reads_whole
                         else jumps.columns_of(self.packed_rows, self.rows_per_tile, self.n_hidden)
                     )
                 key_jump = np.uint64(hash64(key_h, key_v))

@@ -68,7 +68,7 @@ BIN_EDGES = np.sinh(np.linspace(-REACH, REACH, N_BINS + 1))  # bins are even in 
 EVEN_SHARE = 0.02  # share of the proposals spread evenly over the bins
 _F = np.float32
 _AT_A_TIME = 16  # neurons of which the odds are written together
-_SUMMED_IN_FLOAT32 = 256  # terms, before the sum goes on in float64
+_GROUP = 128  # neurons whose terms are formed together
 _CHAINS_PER_GROUP = 4  # that share a unit's weights while these are in the cache
 _LARGEST_EXPONENT = np.float32(87.0)  # exp_f32 is clipped beyond 87.3
 
@@ -274,23 +274,18 @@ def _log_gain(odds, weights, step):
     or products leave the range of float32.
     """
     one, total = _F(1.0), 0.0
-    n = weights.shape[0] // 4
-    for first in range(0, n, _SUMMED_IN_FLOAT32):
-        last = min(first + _SUMMED_IN_FLOAT32, n)
-        o0, w0 = odds[first:last], weights[first:last]
-        o1, w1 = odds[n + first : n + last], weights[n + first : n + last]
-        o2, w2 = odds[2 * n + first : 2 * n + last], weights[2 * n + first : 2 * n + last]
-        o3, w3 = odds[3 * n + first : 3 * n + last], weights[3 * n + first : 3 * n + last]
+    before, after = np.empty((2, _GROUP), np.float32)
+    for first in range(0, weights.shape[0], 4 * _GROUP):
+        before[:], after[:] = one, one
+        for start in range(first, min(first + 4 * _GROUP, weights.shape[0]), _GROUP):
+            o, w = odds[start : start + _GROUP], weights[start : start + _GROUP]
+            for k in range(w.shape[0]):
+                before[k] *= one + o[k]
+                after[k] *= one + o[k] * exp_f32(w[k] * step)
         some = _F(0.0)
-        for k in range(last - first):
-            after = (one + o0[k] * exp_f32(w0[k] * step)) * (one + o1[k] * exp_f32(w1[k] * step))
-            after *= (one + o2[k] * exp_f32(w2[k] * step)) * (one + o3[k] * exp_f32(w3[k] * step))
-            before = (one + o0[k]) * (one + o1[k]) * ((one + o2[k]) * (one + o3[k]))
-            some += log_f32(after) - log_f32(before)
+        for k in range(_GROUP):
+            some += log_f32(after[k]) - log_f32(before[k])
         total += np.float64(some)
-    for k in range(4 * n, weights.shape[0]):
-        after = one + odds[k] * exp_f32(weights[k] * step)
-        total += np.float64(log_f32(after) - log_f32(one + odds[k]))
     return total
 
 

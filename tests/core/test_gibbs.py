@@ -105,6 +105,7 @@ def test_where_some_units_jump_v_and_h_keep_their_distribution(
     machine, jumping, limit, monkeypatch
 ):
     monkeypatch.setattr(gibbs, "_DENSE_ABOVE", limit)
+    monkeypatch.setattr(gibbs, "_WHOLE_FROM", 0)
     model, p = machine
     rng = np.random.default_rng(4)
     start = all_states(N)[rng.choice(2**N, size=N_CHAINS, p=p)]
@@ -259,9 +260,11 @@ def test_jumps_are_exact_for_neurons_that_always_fire():
 
 @pytest.mark.parametrize("fields", [(23.0,) * 4, (0.0, 0.0, 0.0, 90.0), (90.0,) * 4])
 def test_jumps_that_float32_cannot_weigh_are_refused_and_others_are_not(fields):
-    weights = np.zeros((5, 2), np.float32)
-    weights[:4, 0], weights[4, 1] = (1.0, 0.5, 0.5, 0.5), 0.5
-    h, accepted = jumped_h(np.array([*fields, 42.0], np.float32), weights)
+    n = 4 * jumps._GROUP
+    weights, g = np.zeros((n + 1, 2), np.float32), np.full(n + 1, -80.0, np.float32)
+    weights[:n, 0], weights[n, 1] = 0.01, 0.5
+    g[: n : jumps._GROUP], g[n] = fields, 42.0  # neurons whose terms are multiplied
+    h, accepted = jumped_h(g, weights)
     assert accepted[0] == 0 and (h[0] == 0).all()
     assert h[1].mean() == pytest.approx(0.5, abs=0.08)
 
@@ -290,6 +293,7 @@ def test_dense_and_sparse_kernels_agree_in_distribution(machine, monkeypatch):
     floor = floor_of_total_variation(p, N_CHAINS)
     for limit in (-1.0, 2.0):  # always dense, always sparse
         monkeypatch.setattr(gibbs, "_DENSE_ABOVE", limit)
+        monkeypatch.setattr(gibbs, "_WHOLE_FROM", 0)
         chains = run_chains(model, start, 3)
         assert total_variation(histogram(chains.spikes()), p) < floor
 
@@ -304,6 +308,7 @@ def test_dense_and_sparse_kernels_give_the_same_spikes(monkeypatch, n_neurons, n
     spikes = []
     for limit in (-1.0, 2.0):
         monkeypatch.setattr(gibbs, "_DENSE_ABOVE", limit)
+        monkeypatch.setattr(gibbs, "_WHOLE_FROM", 0)
         chains = GibbsChains(n_neurons, n_hidden, 37, 9, 0)
         chains.set_weights(weights)
         chains.set_spikes(start)
@@ -322,6 +327,7 @@ def test_dense_and_sparse_kernels_give_the_same_spikes(monkeypatch, n_neurons, n
 @pytest.mark.parametrize("limit", [-1.0, 2.0])
 def test_spikes_have_the_right_probability(monkeypatch, p, limit):
     monkeypatch.setattr(gibbs, "_DENSE_ABOVE", limit)
+    monkeypatch.setattr(gibbs, "_WHOLE_FROM", 0)
     n_neurons, n_chains, n_steps = 2000, 1000, 2
     weights = np.zeros((n_neurons, 1), np.float32)
     field = np.float32(np.log(p) - np.log1p(-p))
