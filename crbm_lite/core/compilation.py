@@ -24,7 +24,7 @@ import numba
 import numpy as np
 from numba.core.caching import FunctionCache
 
-__all__ = ["KernelCacheWarning", "cached_njit", "items_of", "parallel_njit"]
+__all__ = ["KernelCacheWarning", "cached_njit", "inner_njit", "items_of", "parallel_njit"]
 
 
 class KernelCacheWarning(UserWarning):
@@ -52,6 +52,22 @@ def cached_njit(**options: object) -> Callable:
         return kernel
 
     return decorate
+
+
+def inner_njit(**options: object) -> Callable:
+    """Make a decorator like `cached_njit`, for a function that only kernels call: Python cannot.
+
+    What leads Python to a function takes as long to compile as a small function itself.
+
+    Examples
+    --------
+    >>> @inner_njit()
+    ... def double(x):
+    ...     return 2 * x
+    >>> numba.njit(lambda x: double(x))(3)
+    6
+    """
+    return cached_njit(no_cpython_wrapper=True, **options)
 
 
 @numba.njit(inline="always")

@@ -38,7 +38,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from crbm_lite.core.compilation import cached_njit, items_of, parallel_njit
+from crbm_lite.core.compilation import cached_njit, inner_njit, items_of, parallel_njit
 from crbm_lite.core.random_numbers import hash64, uniform01
 from crbm_lite.core.register_products import add_product, packed_product
 from crbm_lite.core.sample_visible import PackedRows
@@ -110,7 +110,7 @@ class Proposal(NamedTuple):
     threshold: np.ndarray
 
 
-@cached_njit()
+@inner_njit()
 def bin_of(h):
     """Find the bin of a value of h; below 0 or above the last where it lies out of reach."""
     return math.floor((math.asinh(h) + REACH) / BIN_WIDTH)
@@ -213,7 +213,7 @@ def _propose(cumulative, key):
     return _F(BIN_EDGES[b] + (BIN_EDGES[b + 1] - BIN_EDGES[b]) * uniform01(key, 1))
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def _write_odds(inputs, first, last, odds):
     """Write e^a of the inputs a (neurons, padded chains) of a few neurons to odds (chains, N).
 
@@ -266,7 +266,7 @@ def _odds_given_h_dense(thread, fields, weights, rows_per_tile, h, odds):
             _write_odds(inputs, first, last, odds)
 
 
-@cached_njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+@inner_njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def _log_gain(odds, weights, step):
     """Sum log (1 + odds_i e^(w_i step)) / (1 + odds_i) over the neurons of a hidden unit.
 
@@ -289,7 +289,7 @@ def _log_gain(odds, weights, step):
     return total
 
 
-@cached_njit(error_model="numpy", fastmath={"contract", "nsz"})
+@inner_njit(error_model="numpy", fastmath={"contract", "nsz"})
 def _move_odds(odds, weights, step):
     """Multiply the odds of the neurons that a hidden unit has by e^(w_i step)."""
     for k in range(weights.shape[0]):

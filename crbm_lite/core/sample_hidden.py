@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numba import njit
 
-from crbm_lite.core.compilation import cached_njit, items_of, parallel_njit
+from crbm_lite.core.compilation import inner_njit, items_of, parallel_njit
 from crbm_lite.core.random_numbers import hash64, uniform01
 from crbm_lite.core.truncated_gaussian import half_weight, log_half, sample_half
 
@@ -41,7 +41,7 @@ def scales_of(gamma_plus, gamma_minus):
     )
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, scales, key):
     """Draw h from P(h|I) with a 64-bit random key of its own; ``scales`` as ``scales_of`` gives."""
     d_plus, d_minus = theta_plus - inp, inp - theta_minus

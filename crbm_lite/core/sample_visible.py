@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from crbm_lite.core.compilation import cached_njit, items_of, parallel_njit
+from crbm_lite.core.compilation import inner_njit, items_of, parallel_njit
 from crbm_lite.core.random_numbers import hash32, hash64
 from crbm_lite.core.register_products import LANES, add_product, packed_product
 from crbm_lite.core.vector_code import (
@@ -99,7 +99,7 @@ def add_row(share, start, end, columns, values):
         share[columns[k]] += values[k]
 
 
-@cached_njit(error_model="numpy", fastmath=_FAST)
+@inner_njit(error_model="numpy", fastmath=_FAST)
 def _compare_with_bytes(first, inputs, key, words, random_bytes, v):
     """Compare the probabilities of a few neurons with random bytes: v is 0, 1, or 2 if open."""
     key0, key1 = np.uint32(key & _U(0xFFFFFFFF)), np.uint32(key >> _U(32))
@@ -117,7 +117,7 @@ def _compare_with_bytes(first, inputs, key, words, random_bytes, v):
             v[r, c] = np.uint8(1) if low + one_plus <= _SURELY_BELOW else undecided
 
 
-@cached_njit(error_model="numpy", fastmath=_FAST)
+@inner_njit(error_model="numpy", fastmath=_FAST)
 def _decide_the_open(first, inputs, n_chains, key, random_bytes, v, undecided, active):
     """Decide what ``_compare_with_bytes`` left open; return how many spikes ``active`` holds.
 
