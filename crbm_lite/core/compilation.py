@@ -23,6 +23,7 @@ from pathlib import Path
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache
+from numba.extending import register_jitable
 
 __all__ = ["KernelCacheWarning", "cached_njit", "inner_njit", "items_of", "parallel_njit"]
 
@@ -55,19 +56,20 @@ def cached_njit(**options: object) -> Callable:
 
 
 def inner_njit(**options: object) -> Callable:
-    """Make a decorator like `cached_njit`, for a function that only kernels call: Python cannot.
+    """Make a decorator for a function that kernels call; to Python it stays what it is.
 
-    What leads Python to a function takes as long to compile as a small function itself.
+    The kernels hold its code, so it is not kept on the disk. What would lead Python to the compiled
+    code takes as long to compile as a small function itself.
 
     Examples
     --------
-    >>> @inner_njit()
+    >>> @inner_njit(error_model="numpy")
     ... def double(x):
     ...     return 2 * x
-    >>> numba.njit(lambda x: double(x))(3)
-    6
+    >>> numba.njit(lambda x: double(x))(3), double(4)
+    (6, 8)
     """
-    return cached_njit(no_cpython_wrapper=True, **options)
+    return register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True, **options)
 
 
 @numba.njit(inline="always")
