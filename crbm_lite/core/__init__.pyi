@@ -1,5 +1,7 @@
 from .compilation import KernelCacheWarning as KernelCacheWarning
 from .compilation import cached_njit as cached_njit
+from .compilation import compilation_shown as compilation_shown
+from .compilation import inner_njit as inner_njit
 from .compilation import items_of as items_of
 from .compilation import parallel_njit as parallel_njit
 from .drelu import PARAMETERS as PARAMETERS

@@ -16,16 +16,25 @@ import functools
 import hashlib
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 import numba
 import numpy as np
+from numba.core import event
 from numba.core.caching import FunctionCache
 from numba.extending import register_jitable
 
-__all__ = ["KernelCacheWarning", "cached_njit", "inner_njit", "items_of", "parallel_njit"]
+__all__ = [
+    "KernelCacheWarning",
+    "cached_njit",
+    "compilation_shown",
+    "inner_njit",
+    "items_of",
+    "parallel_njit",
+]
 
 
 class KernelCacheWarning(UserWarning):
@@ -127,6 +136,37 @@ def parallel_njit(worth_bytes: int = 2**17, **options: object) -> Callable:
         return run
 
     return decorate
+
+
+@contextmanager
+def compilation_shown(bar: object) -> Iterator[None]:
+    """Let a progress bar say "compiling" while kernels are compiled.
+
+    Parameters
+    ----------
+    bar : tqdm or alike
+        Something with ``postfix`` and ``set_postfix_str``.
+    """
+    with event.install_listener("numba:compile", _Shown(bar)):
+        yield
+
+
+class _Shown(event.Listener):
+    """Writes behind a bar, and takes it away with what the bar shows next."""
+
+    def __init__(self, bar: object) -> None:
+        self._bar, self._depth, self._before = bar, 0, ""
+
+    def on_start(self, event: object) -> None:
+        if self._depth == 0:
+            self._before = getattr(self._bar, "postfix", "") or ""  # a disabled bar has none
+            self._bar.set_postfix_str("compiling")
+        self._depth += 1
+
+    def on_end(self, event: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._bar.set_postfix_str(self._before, refresh=False)
 
 
 def _n_bytes(arguments: tuple) -> int:

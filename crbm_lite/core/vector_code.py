@@ -21,7 +21,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from crbm_lite.core.compilation import inner_njit
+from crbm_lite.core.compilation import cached_njit
 
 __all__ = [
     "COARSE_ERROR",
@@ -98,7 +98,7 @@ _nonzero_bytes = _nonzero_of(ir.IntType(8))
 _nonzero_floats = _nonzero_of(ir.FloatType())
 
 
-@inner_njit()
+@cached_njit()
 def nonzero_places(rows, n_entries, out):
     """Write the places of the bytes that are not zero in a few rows; return how many there are.
 
@@ -133,7 +133,7 @@ def nonzero_places(rows, n_entries, out):
     return n_found
 
 
-@inner_njit()
+@cached_njit()
 def pack_nonzero(row, start, columns, values):
     """Write a row's floats that are not zero, and their columns, from ``start``; return the end."""
     address, n_entries, end = row.ctypes.data, row.shape[0], start

@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.checks.sparse import as_dense
+from crbm_lite.core.compilation import compilation_shown
 from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.left_out import log_likelihood_given_others
@@ -286,6 +287,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         with (
             find_run(self.get_params(), spikes, *where) as run,
             tqdm(total=total, disable=not self.progress, unit="update") as bar,
+            compilation_shown(bar),
         ):
             result = train(
                 spikes, n_hidden, schedule, self.init, run.seed, bar, auto=auto,

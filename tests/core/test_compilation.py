@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
+from tqdm import tqdm
 
 import crbm_lite
-from crbm_lite.core.compilation import _Cache, items_of, parallel_njit
+from crbm_lite.core.compilation import _Cache, compilation_shown, items_of, parallel_njit
 
 PARALLEL = """
 import numpy as np
@@ -58,8 +59,10 @@ FORKS = """
 import os, signal, sys, warnings
 import numpy as np
 from crbm_lite import CRBM
+from crbm_lite.core import compilation
 from crbm_lite.core.spikes import as_spikes
 warnings.simplefilter("ignore")
+compilation._n_bytes = lambda arguments: 2**30  # everything is worth a thread
 one = np.ones(2)
 model = CRBM.from_parameters(np.ones((12, 2)), -one[0] * np.ones(12), one, one, 0 * one, 0 * one)
 spikes = (np.random.default_rng(0).random((200, 12)) < 0.2).astype(np.uint8)
@@ -129,6 +132,21 @@ def test_an_error_in_any_thread_reaches_the_caller():
     for where in (0, 99):
         with pytest.raises(ValueError, match="here"):
             fail_at(where, np.zeros(100))
+
+
+def test_a_bar_says_that_kernels_are_compiled():
+    shown = []
+
+    class Bar:
+        postfix = "loss 1"
+
+        def set_postfix_str(self, text, refresh=True):
+            shown.append(text)
+
+    for disabled in (False, True):
+        with compilation_shown(tqdm(disable=True) if disabled else Bar()):
+            numba.njit(lambda x: np.empty(x).sum())(3)  # compiles others on its way
+    assert shown == ["compiling", "loss 1"]
 
 
 # ---------------------------------------------------------------------- the cache on the disk
