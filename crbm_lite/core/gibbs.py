@@ -214,7 +214,7 @@ class GibbsChains:
         else:
             sample_v, w = sample_v_given_h, self.packed_rows
         columns = None
-        for _ in range(n_steps):
+        for step in range(n_steps):
             jump = self.jumping.any() and self.n_steps_done % self.jump_every == 0
             key_h = np.uint64(hash64(self.seed, np.uint64(2 * self.n_steps_done)))
             key_v = np.uint64(hash64(self.seed, np.uint64(2 * self.n_steps_done + 1)))
@@ -235,7 +235,7 @@ class GibbsChains:
             if scale != 1.0:
                 self._h *= np.float32(scale)
             sample_v(
-                fields, w, self._h, self.n_chains, self.rows_per_tile, key_v, self.v,
-                self.partial_input,
+                fields, w, self._h, self.n_chains, self.rows_per_tile, key_v, step == n_steps - 1,
+                self.v, self.partial_input,
             )  # fmt: skip
             self.n_steps_done += 1

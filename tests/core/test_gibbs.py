@@ -201,6 +201,24 @@ def test_a_sweep_offers_jumps_to_some_units_at_random_where_all_would_cost_too_m
     assert len(np.unique(has_jumped, axis=0)) > 20
 
 
+def test_neurons_without_weights_are_drawn_in_the_last_step_alone():
+    """They change no bit of the others, and have their own probability at the end."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(0, 0.5, (50, 3)).astype(np.float32)
+    weights[10:] = 0
+    fields, potential = np.full(50, -1.0, np.float32), tuple(np.ones((4, 3)))
+    ends = []
+    for sizes in ([6], [1] * 6, [2, 4]):
+        chains = GibbsChains(50, 3, 5000, 3, 0)
+        chains.set_weights(weights)
+        for n_steps in sizes:
+            chains.step(n_steps, weights, fields, potential)
+        ends.append(chains.spikes())
+    np.testing.assert_array_equal(ends[0], ends[1])
+    np.testing.assert_array_equal(ends[0], ends[2])
+    assert ends[0][:, 10:].mean() == pytest.approx(expit(-1.0), abs=0.005)
+
+
 def test_chains_of_which_no_unit_jumps_are_those_without_jumps(machine):
     model, _ = machine
     start = np.zeros((100, N), np.uint8)
