@@ -87,7 +87,6 @@ from .truncated_gaussian import normal_quantile as normal_quantile
 from .truncated_gaussian import sample_half as sample_half
 from .truncated_gaussian import tail_moment_ratio as tail_moment_ratio
 from .vector_code import COARSE_ERROR as COARSE_ERROR
-from .vector_code import ROWS_AHEAD as ROWS_AHEAD
 from .vector_code import SPARE_PLACES as SPARE_PLACES
 from .vector_code import exp_coarse as exp_coarse
 from .vector_code import exp_f32 as exp_f32
@@ -95,5 +94,4 @@ from .vector_code import log_f32 as log_f32
 from .vector_code import nonzero_places as nonzero_places
 from .vector_code import pack_nonzero as pack_nonzero
 from .vector_code import population_count as population_count
-from .vector_code import request_row as request_row
 from .vector_code import trailing_zeros as trailing_zeros

@@ -1,4 +1,4 @@
-"""What processors do 16 at a time or ahead of time and Python cannot say: written in LLVM's terms.
+"""What processors do 16 at a time and Python cannot say: written in LLVM's terms.
 
 Masks. Spikes and weights are mostly zeros, and a scan for the others must not look at each. Sixteen
 bytes or floats are compared in one of LLVM's vector types, which gives one bit for each entry; the
@@ -8,9 +8,6 @@ Exponentials in float32 that LLVM can vectorise: 2^n by the bits of n, the rest 
 ``exp_f32`` is as good as float32 is, and so is the logarithm ``log_f32``. ``exp_coarse`` is for
 comparisons that most values pass far from the limit; an exact exponential then decides the few that
 come within ``COARSE_ERROR``.
-
-Requests. Rows that are visited in an order which the processor cannot guess are requested from
-memory a few visits ahead, so that they travel while others are used. No bit of a result changes.
 """
 
 from __future__ import annotations
@@ -18,14 +15,12 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from crbm_lite.core.compilation import cached_njit
 
 __all__ = [
     "COARSE_ERROR",
-    "ROWS_AHEAD",
     "SPARE_PLACES",
     "exp_coarse",
     "exp_f32",
@@ -33,7 +28,6 @@ __all__ = [
     "nonzero_places",
     "pack_nonzero",
     "population_count",
-    "request_row",
     "trailing_zeros",
 ]
 
@@ -45,8 +39,6 @@ COARSE_ERROR = 2e-3  # bound on the relative error of ``exp_coarse``
 _F = np.float32
 _LARGEST = np.finfo(np.float32).max
 _BITS_OF_ROOT_HALF = np.sqrt(_F(0.5)).view(np.int32)
-ROWS_AHEAD = 16  # rows between the request and the visit
-_LINE = 16  # float32 of a cache line
 
 
 @intrinsic
@@ -219,31 +211,3 @@ def log_f32(x):
     p = p * f + _F(0.33333972)
     log = (f - _F(0.5) * f * f + f * f * f * p) + _F(n) * _F(0.69314718055994531)
     return log if x <= _LARGEST else _F(np.inf)
-
-
-@intrinsic
-def _request_line(typingctx, address):
-    def codegen(context, builder, signature, args):
-        pointer, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        # for reading, to be kept in all caches, data rather than instructions
-        builder.call(function, (builder.inttoptr(args[0], pointer), i32(0), i32(3), i32(1)))
-        return context.get_dummy_value()
-
-    return types.void(types.uintp), codegen
-
-
-@njit(inline="always")
-def request_row(row):
-    """Request the cache lines of a contiguous float32 row.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from numba import njit
-    >>> x = np.ones((3, 40), np.float32)
-    >>> njit(lambda x: request_row(x[1]))(x)
-    """
-    for k in range(0, row.shape[0], _LINE):
-        _request_line(row[k:].ctypes.data)
