@@ -15,10 +15,9 @@ distribution: it is exact for any histogram, and fast when the histogram resembl
 distribution.
 
 A threshold parts the values of a unit into two sides, so that they differ as much as the histogram
-lets them. A new value on the side of the old one is not offered: plain Gibbs sampling moves within
-a well, and to weigh an offer is dear. It takes the sum of :math:`\log(1 + e^{a_i})` over the
-members of the unit. Whether there is an offer depends on both values in the same way, so the rule
-stays exact. A unit that is on in a tenth of the frames gets an offer in a fifth of its turns.
+lets them. A new value is drawn from the side on which the old one is not, and the probabilities of
+the two sides enter the rule: plain Gibbs sampling moves within a well, and to weigh an offer takes
+the sum of :math:`\log(1 + e^{a_i})` over the members of the unit.
 
 The odds :math:`e^{a_i}` are held in float32, and the terms of four neurons are multiplied. A jump
 whose products leave the range of float32, before it or after it, is refused, and so is one that
@@ -103,11 +102,14 @@ class Proposal(NamedTuple):
     log_density : ndarray, shape (M, bins)
     threshold : ndarray, shape (M,)
         The value of h that parts the two sides of a unit.
+    below : ndarray, shape (M,)
+        The probability of the side below it.
     """
 
     cumulative: np.ndarray
     log_density: np.ndarray
     threshold: np.ndarray
+    below: np.ndarray
 
 
 @inner_njit()
@@ -137,11 +139,14 @@ def proposal_given_counts(counts: np.ndarray) -> Proposal:
     share = (1.0 - EVEN_SHARE) * share + EVEN_SHARE / N_BINS
     cumulative = np.cumsum(share, axis=1)
     cumulative /= cumulative[:, -1:]
-    return Proposal(cumulative, np.log(share / np.diff(BIN_EDGES)), _thresholds(counts))
+    last = _last_below(counts)
+    below = np.take_along_axis(cumulative, last[:, None], axis=1)[:, 0]
+    log_density = np.log(share / np.diff(BIN_EDGES))
+    return Proposal(cumulative, log_density, BIN_EDGES[1 + last], below)
 
 
-def _thresholds(counts: np.ndarray) -> np.ndarray:
-    """Part each histogram (M, bins) where the variance between the two sides is largest (Otsu)."""
+def _last_below(counts: np.ndarray) -> np.ndarray:
+    """Find the last bin of each lower side: the variance between the sides is largest (Otsu)."""
     counts = counts - counts.min(axis=1, keepdims=True)  # what every bin has says nothing
     below = np.cumsum(counts, axis=1)[:, :-1]
     total = np.maximum(counts.sum(axis=1, keepdims=True), 1e-300)
@@ -149,7 +154,7 @@ def _thresholds(counts: np.ndarray) -> np.ndarray:
     sides = np.maximum(below * (total - below), 1e-300)
     between = (total * sums[:, :-1] - below * sums[:, -1:]) ** 2 / sides
     is_even = (between == 0).all(axis=1)
-    return np.where(is_even, 0.0, BIN_EDGES[1 + between.argmax(axis=1)])
+    return np.where(is_even, N_BINS // 2 - 1, between.argmax(axis=1))
 
 
 @cached_njit()
@@ -205,9 +210,10 @@ def _log_proposal(h, log_density):
 
 
 @njit(inline="always")
-def _propose(cumulative, key):
-    """Draw a value from the histogram, evenly within its bin."""
+def _propose(cumulative, below, is_below, key):
+    """Draw a value from the other side of the histogram, evenly within its bin."""
     u, b = uniform01(key, 0), 0
+    u = below + u * (1.0 - below) if is_below else u * below
     while b < N_BINS - 1 and cumulative[b] < u:
         b += 1
     return _F(BIN_EDGES[b] + (BIN_EDGES[b + 1] - BIN_EDGES[b]) * uniform01(key, 1))
@@ -319,7 +325,7 @@ def _offer_jumps(
         Set to 1 where a jump is accepted.
     """
     starts, neurons, weights, largest = columns
-    cumulative, log_density, threshold = proposal
+    cumulative, log_density, threshold, below = proposal
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
     for group in items_of(thread, (n_chains + _CHAINS_PER_GROUP - 1) // _CHAINS_PER_GROUP):
         first_chain = group * _CHAINS_PER_GROUP
@@ -332,10 +338,12 @@ def _offer_jumps(
             gp, gm, tp, tm = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
             for c in range(first_chain, min(first_chain + _CHAINS_PER_GROUP, n_chains)):
                 unit_key = hash64(key, mu * n_chains + c)
-                value, old = _propose(cumulative[mu], unit_key), np.float64(h[mu, c])
+                old = np.float64(h[mu, c])
+                is_below = old < threshold[mu]
+                value = _propose(cumulative[mu], below[mu], is_below, unit_key)
                 new = np.float64(value)
                 step = _F((new - old) * scale)
-                if (new < threshold[mu]) == (old < threshold[mu]):
+                if (new < threshold[mu]) == is_below:  # rounded to the threshold
                     continue
                 if not abs(step) * largest[mu] < _LARGEST_EXPONENT:
                     continue
@@ -349,6 +357,8 @@ def _offer_jumps(
                 own = gathered[: members.shape[0]] if members.shape[0] else row
                 for k in range(members.shape[0]):
                     own[k] = row[members[k]]
+                log_sides = math.log((1.0 - below[mu]) / below[mu])
+                log_ratio += log_sides if is_below else -log_sides
                 log_ratio += _log_gain(own, w, step)
                 if log_ratio < np.inf and math.log(uniform01(unit_key, 2)) < log_ratio:
                     h[mu, c] = value
