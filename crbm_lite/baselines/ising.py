@@ -19,13 +19,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import prange
 from scipy.special import logsumexp
 
 from crbm_lite.baselines.glm import GLM, fit_glm, fit_path, logistic_given_others
 from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.checks.arguments import as_numbers
-from crbm_lite.core.compilation import parallel_njit
+from crbm_lite.core.compilation import items_of, parallel_njit
 from crbm_lite.core.random_numbers import uniform01
 from crbm_lite.core.spikes import Spikes, as_spikes
 from crbm_lite.validation.frame_likelihood import field_at
@@ -36,15 +35,15 @@ __all__ = ["Ising", "IsingPath", "fit_ising", "sweep_ising_l2", "symmetrised"]
 _MOST_NEURONS_ENUMERATED = 20
 
 
-@parallel_njit(nogil=True)
-def _gibbs(fields, couplings, v, key, first_sweep, n_sweeps, backwards):
+@parallel_njit()
+def _gibbs(thread, fields, couplings, v, key, first_sweep, n_sweeps, backwards):
     """Sweep every chain over its neurons; v (n_chains, N) uint8 is changed in place.
 
     The neurons follow each other in their order, or backwards from the last one, which makes the
     time-reversed sweep.
     """
     n_chains, n_neurons = v.shape
-    for chain in prange(n_chains):
+    for chain in items_of(thread, n_chains):
         inputs = fields.copy()
         for i in range(n_neurons):
             if v[chain, i]:

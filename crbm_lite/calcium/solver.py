@@ -28,9 +28,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
-from crbm_lite.core.compilation import cached_njit, parallel_njit
+from crbm_lite.core.compilation import cached_njit, items_of, parallel_njit
 
 __all__ = ["solve_traces"]
 
@@ -142,14 +141,16 @@ def _solve_stretch(y, decay, rise, gain, penalty_given_seen, events, before):
 
 
 @parallel_njit()
-def solve_traces(y, bounds, decay, rise, gain, penalty_given_seen, events, before, baseline, value):
+def solve_traces(
+    thread, y, bounds, decay, rise, gain, penalty_given_seen, events, before, baseline, value
+):
     """Solve every stretch of traces y (N, T) in units of their noise.
 
     Stretch j is the frames bounds[j] to bounds[j + 1] - 1. penalty_given_seen[i] is the penalty of
     an event of which i + 1 frames are seen; its last entry holds for more. The results fill events
     (N, T), before (N, S, 2), baseline (N, S) and value (N,), the sum over the stretches.
     """
-    for i in prange(y.shape[0]):
+    for i in items_of(thread, y.shape[0]):
         value[i] = 0.0
         for j in range(bounds.size - 1):
             frames = slice(bounds[j], bounds[j + 1])

@@ -3,6 +3,7 @@ from .commands import export as export
 from .commands import fetch as fetch
 from .commands import inspect as inspect
 from .commands import validate as validate
+from .commands import warm_up as warm_up
 from .exit import EXIT_CODES as EXIT_CODES
 from .exit import FILE as FILE
 from .exit import Commands as Commands

@@ -28,7 +28,7 @@ from crbm_lite.cli.exit import (
 from crbm_lite.cli.import_command import POSITIVE, import_file, load
 from crbm_lite.cli.train_command import train
 
-__all__ = ["command_line", "export", "fetch", "inspect", "validate"]
+__all__ = ["command_line", "export", "fetch", "inspect", "validate", "warm_up"]
 
 _recording = click.argument("recording", type=FILE)
 
@@ -169,6 +169,19 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
         names=data.names, coordinate_unit=data.coordinate_unit,
     )  # fmt: skip
     say(f"{output}: {weights.shape[0]:,} neurons, {weights.shape[1]} assemblies")
+
+
+@command_line.command("warm-up", epilog=examples("crbm-lite warm-up"))
+def warm_up() -> None:
+    """Compile what training needs, once after the installation or an update.
+
+    Otherwise the first training does, and its bar says "compiling". NUMBA_CACHE_DIR names the
+    folder that keeps what is compiled.
+    """
+    from crbm_lite.model.warm_up import warm_up as compile_kernels
+
+    n, seconds = compile_kernels()
+    say(f"compiled {n} functions in {seconds:.0f} s" if n else "nothing was left to compile")
 
 
 @command_line.command(

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
-from numba import prange
 
 from crbm_lite.checks.arguments import as_array, as_numbers
 from crbm_lite.checks.sparse import as_dense, as_sparse
-from crbm_lite.core.compilation import parallel_njit
+from crbm_lite.core.compilation import items_of, parallel_njit
 
 __all__ = ["RegionConnectivity", "aggregate_regions", "region_connectivity", "region_given_neuron"]
 
@@ -109,11 +108,11 @@ def region_given_neuron(labels: object) -> tuple[np.ndarray, int]:
 
 @parallel_njit(fastmath={"reassoc"})
 def _row_sums(
-    row_starts, units, row_values, unit_starts, neurons, values, scales, region_starts, out
+    thread, row_starts, units, row_values, unit_starts, neurons, values, scales, region_starts, out
 ):
     """Sum |J_ij| over j > i in each region, row by row; ``out`` is (N, R)."""
     n, n_regions = out.shape
-    for k in prange(n):
+    for k in items_of(thread, n):
         i = k // 2 if k % 2 == 0 else n - 1 - k // 2  # short and long rows for every thread
         row = np.zeros(n, row_values.dtype)
         for p in range(row_starts[i], row_starts[i + 1]):

@@ -17,14 +17,14 @@ with `sample_visible.                                            weights from ou
 partial_input_given_v`
 `GibbsChains.step`, with     a neuron's new spikes in all        every Gibbs step: W is in the
 `sample_visible.             chains; its row of W, packed or,    cache, because its way down has
-sample_v_given_h(_dense)`    above a density of 1/4, whole       just read it
+sample_v_given_h(_dense)`    large and dense, whole              just read it
 `training.update_kernels.    the chains' spikes; the row of W    every update of a training: the
 update_rows`                 that was just moved                 chains' inputs under the new W
 ===========================  ==================================  ===============================
 
 On an accelerator (`training.accelerator.update`) they are products of whole matrices. The way down,
 W h, is `register_products.packed_product` for packed rows and `add_product` for a whole W; both
-stand inside `sample_v_given_h(_dense)`.
+stand inside `sample_v_given_h(_dense)` and inside the sweeps of `jumps`.
 
 Draws of h are made by `sample_hidden.sample_h_given_partial_input` in a Gibbs step, and by
 `sample_hidden.sample_h_given_input` where `DReLU.sample` is asked for them. E[h|I], Var[h|I] and

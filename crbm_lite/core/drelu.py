@@ -17,10 +17,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import prange
 
 from crbm_lite.checks.arguments import as_numbers
-from crbm_lite.core.compilation import cached_njit, parallel_njit
+from crbm_lite.core.compilation import inner_njit, items_of, parallel_njit
 from crbm_lite.core.sample_hidden import sample_h_given_input
 from crbm_lite.core.truncated_gaussian import TAIL, half_weight, tail_moment_ratio
 
@@ -29,7 +28,7 @@ __all__ = ["PARAMETERS", "DReLU", "cumulant", "mean_and_variance", "mixture", "p
 PARAMETERS = ("gamma_plus", "gamma_minus", "theta_plus", "theta_minus")
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def mixture(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
     """Return log Z+, log Z-, m+, m-, v+, v-: log weights, |means| and variances of the halves."""
     log_plus, m_plus, v_plus = half_weight(theta_plus - inp, gamma_plus)
@@ -44,14 +43,14 @@ def mixture(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
     )
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def cumulant(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
     """Compute Gamma(I) = log(Z+ + Z-)."""
     log_plus, log_minus, _, _, _, _ = mixture(inp, gamma_plus, gamma_minus, theta_plus, theta_minus)
     return max(log_plus, log_minus) + math.log1p(math.exp(-abs(log_plus - log_minus)))
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def mean_and_variance(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
     """Compute Gamma'(I) and Gamma''(I), of which every term is positive, so nothing cancels."""
     log_plus, log_minus, m_plus, m_minus, v_plus, v_minus = mixture(
@@ -64,7 +63,7 @@ def mean_and_variance(inp, gamma_plus, gamma_minus, theta_plus, theta_minus):
     return mean, p_plus * v_plus + p_minus * v_minus + between
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def _raw_half_moments(d, gamma):
     """Return the log weight and E[|h|^n], n = 1..4, of one half."""
     log_z, mean, variance = half_weight(d, gamma)
@@ -80,7 +79,7 @@ def _raw_half_moments(d, gamma):
     return log_z, mean * s, m2 * s * s, m3 * s**3, m4 * s**4
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def partial_moments(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out):
     """Fill out[0:4] with E[max(h,0)^n | I] and out[4:8] with E[min(h,0)^n | I], n = 1..4."""
     log_plus, a1, a2, a3, a4 = _raw_half_moments(theta_plus - inp, gamma_plus)
@@ -99,10 +98,10 @@ def partial_moments(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out):
 
 @parallel_njit(error_model="numpy")
 def _evaluate(
-    inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out_cumulant, out_mean, out_var
+    thread, inp, gamma_plus, gamma_minus, theta_plus, theta_minus, out_cumulant, out_mean, out_var
 ):
     """Fill cumulant, mean and variance of every (t, mu); an output of zero rows is not wanted."""
-    for t in prange(inp.shape[0]):
+    for t in items_of(thread, inp.shape[0]):
         for mu in range(inp.shape[1]):
             g_p, g_m, t_p, t_m = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
             if out_cumulant.shape[0] > 0:

@@ -8,7 +8,6 @@ and the number of the step, so a run is a pure function of its seed.
 from __future__ import annotations
 
 import numpy as np
-from numba import get_num_threads
 
 from crbm_lite.core import jumps
 from crbm_lite.core.random_numbers import hash64
@@ -27,7 +26,10 @@ from crbm_lite.core.sample_visible import (
 __all__ = ["GibbsChains"]
 
 _AUTO_JUMP_EVERY = 3  # steps
+_MOST_OFFERED = 0.1  # share of the entries of W that a sweep weighs
+_ALWAYS_OFFERED = 20_000  # entries
 _DENSE_ABOVE = 0.25  # density of W from which reading it whole beats reading its packed rows
+_WHOLE_FROM = 200_000  # entries of W; below, there is less to win than the kernels take to compile
 
 
 class GibbsChains:
@@ -81,8 +83,7 @@ class GibbsChains:
         self.jumping = np.full(n_hidden, jump_every not in (0, "auto"))
         self.proposal_counts = jumps.empty_counts(n_hidden)
         self._proposal = jumps.proposal_given_counts(self.proposal_counts)
-        n_blocks = jumps.blocks_of_chains(padded, get_num_threads())
-        self._odds = np.empty((n_blocks, n_neurons, padded // n_blocks), np.float32)
+        self._odds = np.empty((n_chains, n_neurons), np.float32)
         self.n_accepted = np.zeros(n_hidden, np.int64)
 
     @property
@@ -97,8 +98,13 @@ class GibbsChains:
 
     @property
     def is_dense(self) -> bool:
-        """Whether so few entries of W are zero that it is read whole."""
+        """Whether few entries of W are zero."""
         return bool(self.packed_rows.n_nonzero.mean() > _DENSE_ABOVE * self.n_hidden)
+
+    @property
+    def reads_whole(self) -> bool:
+        """Whether the steps read W whole: it is dense, and large."""
+        return self.is_dense and self.n_neurons * self.n_hidden >= _WHOLE_FROM
 
     def set_weights(self, weights: np.ndarray) -> None:
         """Pack the entries of W (N, M) float32 that are not zero."""
@@ -166,6 +172,22 @@ class GibbsChains:
         sum_partial_input(self._batch_input, out)
         return out
 
+    def _offered(self, columns: jumps.Columns, key: np.uint64) -> np.ndarray:
+        """Choose the units (M,) of a sweep: those that jump, or some of them at random.
+
+        Of many units with many weights, a sweep takes only so many that it does not outweigh the
+        Gibbs steps. The choice does not look at the chains.
+        """
+        n_entries = np.where(self.jumping, np.diff(columns.starts), 0)
+        most = max(_MOST_OFFERED * self.n_neurons * self.n_hidden, _ALWAYS_OFFERED)
+        if n_entries.sum() <= most:
+            return self.jumping
+        order = np.random.default_rng(int(key)).permutation(np.flatnonzero(self.jumping))
+        n_units = max(int((np.cumsum(n_entries[order]) <= most).sum()), 1)
+        offered = np.zeros_like(self.jumping)
+        offered[order[:n_units]] = True
+        return offered
+
     def step(
         self,
         n_steps: int,
@@ -180,35 +202,40 @@ class GibbsChains:
         ----------
         n_steps : int
         weights : ndarray of float32, shape (N, M)
-            The W that was packed. It is read only where it is dense.
+            The W that was packed. It is read only where it is dense and large.
         fields : ndarray of float32, shape (N,)
         potential : tuple of four float64 arrays, shape (M,)
             gamma_plus, gamma_minus, theta_plus, theta_minus of Eq. 13 (not centred).
         scale : float
             A factor on W, for annealing; 1 by default.
         """
-        if self.is_dense:
+        if self.reads_whole:
             sample_v, w = sample_v_given_h_dense, weights
         else:
             sample_v, w = sample_v_given_h, self.packed_rows
         columns = None
-        for _ in range(n_steps):
+        for step in range(n_steps):
             jump = self.jumping.any() and self.n_steps_done % self.jump_every == 0
             key_h = np.uint64(hash64(self.seed, np.uint64(2 * self.n_steps_done)))
             key_v = np.uint64(hash64(self.seed, np.uint64(2 * self.n_steps_done + 1)))
             sample_h_given_partial_input(self.partial_input, scale, *potential, key_h, self._h)
             if jump:
                 if columns is None:
-                    columns = jumps.columns_of(self.packed_rows, self.rows_per_tile, self.n_hidden)
+                    columns = (
+                        jumps.dense_columns_of(weights)
+                        if self.reads_whole
+                        else jumps.columns_of(self.packed_rows, self.rows_per_tile, self.n_hidden)
+                    )
                 key_jump = np.uint64(hash64(key_h, key_v))
+                offered = self._offered(columns, key_jump)
                 self.n_accepted = jumps.jump_sweep(
-                    self.jumping, fields, columns, self._proposal, potential, scale,
-                    self.n_chains, key_jump, self._h, self._odds,
+                    offered, fields, w, columns, self.rows_per_tile, self._proposal,
+                    potential, scale, self.n_chains, key_jump, self._h, self._odds,
                 )  # fmt: skip
             if scale != 1.0:
                 self._h *= np.float32(scale)
             sample_v(
-                fields, w, self._h, self.n_chains, self.rows_per_tile, key_v, self.v,
-                self.partial_input,
+                fields, w, self._h, self.n_chains, self.rows_per_tile, key_v, step == n_steps - 1,
+                self.v, self.partial_input,
             )  # fmt: skip
             self.n_steps_done += 1

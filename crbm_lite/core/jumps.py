@@ -14,11 +14,19 @@ rule. The move leaves P(h) invariant, and drawing v given h afterwards restores 
 distribution: it is exact for any histogram, and fast when the histogram resembles the unit's
 distribution.
 
-The odds :math:`e^{a_i}` are held in float32, and those of two neurons are multiplied. A jump whose
-products leave the range of float32, before it or after it, is refused, and so is one that changes
-an :math:`a_i` by more than 87. The jump back would be refused for the same reason, so the rule
-stays exact; such states are left to plain Gibbs sampling. A neuron with :math:`a_i < -87` counts as
-silent for the rest of the sweep.
+A threshold parts the values of a unit into two sides, so that they differ as much as the histogram
+lets them. A new value is drawn from the side on which the old one is not, and the probabilities of
+the two sides enter the rule: plain Gibbs sampling moves within a well, and to weigh an offer takes
+the sum of :math:`\log(1 + e^{a_i})` over the members of the unit.
+
+The odds :math:`e^{a_i}` are held in float32, and the terms of four neurons are multiplied. A jump
+whose products leave the range of float32, before it or after it, is refused, and so is one that
+changes an :math:`a_i` by more than 87. The jump back would be refused for the same reason, so the
+rule stays exact; such states are left to plain Gibbs sampling. A neuron with :math:`a_i < -87`
+counts as silent for the rest of the sweep.
+
+Layout. The odds of a chain lie together, and a thread takes whole chains. Where few weights are
+zero, W is read whole, hidden unit by hidden unit.
 """
 
 from __future__ import annotations
@@ -27,11 +35,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from crbm_lite.core.compilation import cached_njit, parallel_njit
+from crbm_lite.core.compilation import cached_njit, inner_njit, items_of, parallel_njit
 from crbm_lite.core.random_numbers import hash64, uniform01
-from crbm_lite.core.vector_code import ROWS_AHEAD, exp_f32, request_row
+from crbm_lite.core.register_products import add_product, packed_product
+from crbm_lite.core.sample_visible import PackedRows
+from crbm_lite.core.vector_code import exp_f32, log_f32
 
 __all__ = [
     "BIN_EDGES",
@@ -39,12 +49,12 @@ __all__ = [
     "EVEN_SHARE",
     "N_BINS",
     "REACH",
-    "PackedColumns",
+    "Columns",
     "Proposal",
     "bin_of",
-    "blocks_of_chains",
     "columns_of",
     "count_values",
+    "dense_columns_of",
     "empty_counts",
     "jump_sweep",
     "proposal_given_counts",
@@ -56,23 +66,30 @@ BIN_WIDTH = 2.0 * REACH / N_BINS
 BIN_EDGES = np.sinh(np.linspace(-REACH, REACH, N_BINS + 1))  # bins are even in asinh(h)
 EVEN_SHARE = 0.02  # share of the proposals spread evenly over the bins
 _F = np.float32
+_AT_A_TIME = 16  # neurons of which the odds are written together
+_GROUP = 128  # neurons whose terms are formed together
+_CHAINS_PER_GROUP = 4  # that share a unit's weights while these are in the cache
 _LARGEST_EXPONENT = np.float32(87.0)  # exp_f32 is clipped beyond 87.3
 
 
-class PackedColumns(NamedTuple):
-    """The weights that are not zero, hidden unit by hidden unit.
+class Columns(NamedTuple):
+    """The weights, hidden unit by hidden unit.
 
     Attributes
     ----------
     starts : ndarray of int64, shape (M + 1,)
-        Where the units begin in the other two.
+        Where the units begin in the next two.
     neurons : ndarray of int32
+        The neurons whose weights are not zero; empty where the weights of all neurons are there.
     weights : ndarray of float32
+    largest : ndarray of float32, shape (M,)
+        The largest |w| of every unit.
     """
 
     starts: np.ndarray
     neurons: np.ndarray
     weights: np.ndarray
+    largest: np.ndarray
 
 
 class Proposal(NamedTuple):
@@ -83,31 +100,19 @@ class Proposal(NamedTuple):
     cumulative : ndarray, shape (M, bins)
         Cumulative probabilities.
     log_density : ndarray, shape (M, bins)
+    threshold : ndarray, shape (M,)
+        The value of h that parts the two sides of a unit.
+    below : ndarray, shape (M,)
+        The probability of the side below it.
     """
 
     cumulative: np.ndarray
     log_density: np.ndarray
+    threshold: np.ndarray
+    below: np.ndarray
 
 
-class _Offers(NamedTuple):
-    """One jump for every hidden unit of every chain.
-
-    Attributes
-    ----------
-    value : ndarray of float32, shape (M, padded chains)
-        The proposed h.
-    step : ndarray of float32, shape (M, padded chains)
-        Its distance from the present h, times the factor on W.
-    log_ratio : ndarray of float64, shape (M, padded chains)
-        The log of the acceptance ratio, without the part of the neurons.
-    """
-
-    value: np.ndarray
-    step: np.ndarray
-    log_ratio: np.ndarray
-
-
-@cached_njit()
+@inner_njit()
 def bin_of(h):
     """Find the bin of a value of h; below 0 or above the last where it lies out of reach."""
     return math.floor((math.asinh(h) + REACH) / BIN_WIDTH)
@@ -133,7 +138,23 @@ def proposal_given_counts(counts: np.ndarray) -> Proposal:
     share = counts / counts.sum(axis=1, keepdims=True)
     share = (1.0 - EVEN_SHARE) * share + EVEN_SHARE / N_BINS
     cumulative = np.cumsum(share, axis=1)
-    return Proposal(cumulative / cumulative[:, -1:], np.log(share / np.diff(BIN_EDGES)))
+    cumulative /= cumulative[:, -1:]
+    last = _last_below(counts)
+    below = np.take_along_axis(cumulative, last[:, None], axis=1)[:, 0]
+    log_density = np.log(share / np.diff(BIN_EDGES))
+    return Proposal(cumulative, log_density, BIN_EDGES[1 + last], below)
+
+
+def _last_below(counts: np.ndarray) -> np.ndarray:
+    """Find the last bin of each lower side: the variance between the sides is largest (Otsu)."""
+    counts = counts - counts.min(axis=1, keepdims=True)  # what every bin has says nothing
+    below = np.cumsum(counts, axis=1)[:, :-1]
+    total = np.maximum(counts.sum(axis=1, keepdims=True), 1e-300)
+    sums = np.cumsum(counts * (0.5 * (BIN_EDGES[1:] + BIN_EDGES[:-1])), axis=1)
+    sides = np.maximum(below * (total - below), 1e-300)
+    between = (total * sums[:, :-1] - below * sums[:, -1:]) ** 2 / sides
+    is_even = (between == 0).all(axis=1)
+    return np.where(is_even, N_BINS // 2 - 1, between.argmax(axis=1))
 
 
 @cached_njit()
@@ -151,6 +172,7 @@ def columns_of(packed, rows_per_tile, n_hidden):
         starts[mu + 1] += starts[mu]
     neurons = np.empty(starts[n_hidden], np.int32)
     weights = np.empty(starts[n_hidden], np.float32)
+    largest = np.zeros(n_hidden, np.float32)
     position = starts[:-1].copy()
     for i in range(n_nonzero.shape[0]):
         if i % rows_per_tile == 0:
@@ -159,9 +181,18 @@ def columns_of(packed, rows_per_tile, n_hidden):
             mu = columns[k]
             neurons[position[mu]] = i
             weights[position[mu]] = values[k]
+            largest[mu] = max(largest[mu], abs(values[k]))
             position[mu] += 1
             k += 1
-    return PackedColumns(starts, neurons, weights)
+    return Columns(starts, neurons, weights, largest)
+
+
+def dense_columns_of(weights: np.ndarray) -> Columns:
+    """Transpose W (N, M) float32 with its zeros."""
+    n_neurons, n_hidden = weights.shape
+    starts = n_neurons * np.arange(n_hidden + 1)
+    largest = np.abs(weights).max(axis=0) if n_neurons else np.zeros(n_hidden, np.float32)
+    return Columns(starts, np.empty(0, np.int32), weights.T.ravel(), largest)
 
 
 @njit(inline="always")
@@ -172,14 +203,6 @@ def _potential(h, gamma_plus, gamma_minus, theta_plus, theta_minus):
 
 
 @njit(inline="always")
-def _odds(a):
-    """Exponentiate a log-odds; beyond float32 it is 0 or infinite, not clipped."""
-    if a > _LARGEST_EXPONENT:
-        return _F(np.inf)
-    return exp_f32(a) if a > -_LARGEST_EXPONENT else _F(0.0)
-
-
-@njit(inline="always")
 def _log_proposal(h, log_density):
     """Look up the log density of the proposal at h: -inf where it lies out of reach."""
     b = bin_of(h)
@@ -187,187 +210,170 @@ def _log_proposal(h, log_density):
 
 
 @njit(inline="always")
-def _propose(cumulative, key):
-    """Draw a value from the histogram, evenly within its bin."""
-    b = min(np.searchsorted(cumulative, uniform01(key, 0)), N_BINS - 1)
-    return BIN_EDGES[b] + (BIN_EDGES[b + 1] - BIN_EDGES[b]) * uniform01(key, 1)
+def _propose(cumulative, below, is_below, key):
+    """Draw a value from the other side of the histogram, evenly within its bin."""
+    u, b = uniform01(key, 0), 0
+    u = below + u * (1.0 - below) if is_below else u * below
+    while b < N_BINS - 1 and cumulative[b] < u:
+        b += 1
+    return _F(BIN_EDGES[b] + (BIN_EDGES[b + 1] - BIN_EDGES[b]) * uniform01(key, 1))
+
+
+@inner_njit(error_model="numpy")
+def _write_odds(inputs, first, last, odds):
+    """Write e^a of the inputs a (neurons, padded chains) of a few neurons to odds (chains, N).
+
+    Beyond float32 they are 0 or infinite, not clipped.
+    """
+    for r in range(last - first):
+        row = inputs[r]
+        for c in range(row.shape[0]):
+            a = row[c]
+            e = exp_f32(a)
+            e = _F(np.inf) if a > _LARGEST_EXPONENT else e
+            row[c] = e if a > -_LARGEST_EXPONENT else _F(0.0)
+    for c in range(odds.shape[0]):
+        row = odds[c, first:last]
+        for r in range(last - first):
+            row[r] = inputs[r, c]
 
 
 @parallel_njit(error_model="numpy")
-def _propose_jumps(jumping, proposal, potential, scale, n_chains, key, h, offers):
-    """Draw the offers of a sweep.
+def _odds_given_h(thread, fields, packed, rows_per_tile, h, odds):
+    """Fill odds (chains, N) given h (M, padded chains) float32, from packed rows of W."""
+    n_neurons, n_hidden = fields.shape[0], h.shape[0]
+    n_nonzero, columns, values = packed
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
+        inputs = np.empty((_AT_A_TIME, h.shape[1]), np.float32)
+        start = tile * rows_per_tile * n_hidden
+        end_of_tile = min(n_neurons, (tile + 1) * rows_per_tile)
+        for first in range(tile * rows_per_tile, end_of_tile, _AT_A_TIME):
+            last = min(first + _AT_A_TIME, end_of_tile)
+            for i in range(first, last):
+                end = start + n_nonzero[i]
+                packed_product(fields[i], start, end, columns, values, h, inputs[i - first])
+                start = end
+            _write_odds(inputs, first, last, odds)
+
+
+@parallel_njit(error_model="numpy")
+def _odds_given_h_dense(thread, fields, weights, rows_per_tile, h, odds):
+    """Do as ``_odds_given_h`` with a W (N, M) read whole."""
+    n_neurons = fields.shape[0]
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
+        inputs = np.empty((_AT_A_TIME, h.shape[1]), np.float32)
+        end_of_tile = min(n_neurons, (tile + 1) * rows_per_tile)
+        for first in range(tile * rows_per_tile, end_of_tile, _AT_A_TIME):
+            last = min(first + _AT_A_TIME, end_of_tile)
+            for i in range(first, last):
+                inputs[i - first, :] = fields[i]
+            for i in range(first, last, 4):
+                add_product(weights, i, min(last - i, 4), h, inputs[i - first :])
+            _write_odds(inputs, first, last, odds)
+
+
+@inner_njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+def _log_gain(odds, weights, step):
+    """Sum log (1 + odds_i e^(w_i step)) / (1 + odds_i) over the neurons of a hidden unit.
+
+    The terms of four neurons are multiplied before the logarithm. The sum is not finite where odds
+    or products leave the range of float32.
+    """
+    one, total = _F(1.0), 0.0
+    before, after = np.empty((2, _GROUP), np.float32)
+    for first in range(0, weights.shape[0], 4 * _GROUP):
+        before[:], after[:] = one, one
+        for start in range(first, min(first + 4 * _GROUP, weights.shape[0]), _GROUP):
+            o, w = odds[start : start + _GROUP], weights[start : start + _GROUP]
+            for k in range(w.shape[0]):
+                before[k] *= one + o[k]
+                after[k] *= one + o[k] * exp_f32(w[k] * step)
+        some = _F(0.0)
+        for k in range(_GROUP):
+            some += log_f32(after[k]) - log_f32(before[k])
+        total += np.float64(some)
+    return total
+
+
+@inner_njit(error_model="numpy", fastmath={"contract", "nsz"})
+def _move_odds(odds, weights, step):
+    """Multiply the odds of the neurons that a hidden unit has by e^(w_i step)."""
+    for k in range(weights.shape[0]):
+        odds[k] *= exp_f32(weights[k] * step)
+
+
+@parallel_njit(error_model="numpy")
+def _offer_jumps(
+    thread, jumping, columns, proposal, potential, scale, n_chains, key, h, odds, is_accepted
+):
+    """Offer a jump to units of every chain, one after the other.
 
     Parameters
     ----------
-    jumping : bool (M,)
-        The units that get offers; those of the others are left undefined.
+    jumping : int64
+        The numbers of the units.
+    columns : Columns
     proposal : Proposal
     potential : tuple of four float64 (M,), see Eq. 13
     scale : float
         Factor on W (annealing).
     n_chains : int
     key : uint64
-    h : float32 (M, padded chains)
-    offers : _Offers; overwritten
-    """
-    cumulative, log_density = proposal
-    gamma_plus, gamma_minus, theta_plus, theta_minus = potential
-    value, step, log_ratio = offers
-    for mu in prange(h.shape[0]):
-        if not jumping[mu]:
-            continue
-        gp, gm, tp, tm = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
-        for c in range(h.shape[1]):
-            old = np.float64(h[mu, c])
-            unit_key = hash64(key, mu * n_chains + c)
-            value[mu, c] = _propose(cumulative[mu], unit_key)
-            new = np.float64(value[mu, c])
-            step[mu, c] = (new - old) * scale
-            log_ratio[mu, c] = (
-                _potential(old, gp, gm, tp, tm)
-                - _potential(new, gp, gm, tp, tm)
-                + _log_proposal(old, log_density[mu])
-                - _log_proposal(new, log_density[mu])
-            )
-
-
-@njit(inline="always")
-def _move_inputs(a, neurons, weights, first, last, step):
-    """Add w_i step to the inputs a of the neurons that a hidden unit has, entries first to last."""
-    for k in range(first, last):
-        request_row(a[neurons[min(k + ROWS_AHEAD, last - 1)]])
-        row = a[neurons[k]]
-        for j in range(row.shape[0]):
-            row[j] += weights[k] * step[j]
-
-
-@njit(inline="always")
-def _move_odds(odds, neurons, weights, first, last, step):
-    """Multiply the odds of the neurons that a hidden unit has by e^(w_i step)."""
-    for k in range(first, last):
-        request_row(odds[neurons[min(k + ROWS_AHEAD, last - 1)]])
-        row = odds[neurons[k]]
-        for j in range(row.shape[0]):
-            row[j] *= exp_f32(weights[k] * step[j])
-
-
-@njit(inline="always")
-def _add_log_gain(odds, neurons, weights, first, last, step, largest, log_ratio, product):
-    """Add what the neurons say to a jump: sum_i log (1 + odds_i e^(w_i step)) / (1 + odds_i).
-
-    The ratios are multiplied, four neurons at a time, and the logarithm of their product is taken
-    before it could overflow; the last product is left in ``product``. No ``step`` exceeds
-    ``largest``. The sum is not finite where odds leave the range of float32.
-
-    Returns
-    -------
-    float32
-        The largest weight of the unit, |w_i|.
-    """
-    product[:] = 1.0
-    exponent = _F(0.0)
-    one = _F(1.0)
-    largest_weight = _F(0.0)
-    end = last - 1
-    for k in range(first, last, 4):
-        # a missing neuron has weight 0 and contributes 1
-        k1, k2, k3 = min(k + 1, end), min(k + 2, end), min(k + 3, end)
-        w0 = weights[k]
-        w1 = weights[k1] if k + 1 <= end else _F(0.0)
-        w2 = weights[k2] if k + 2 <= end else _F(0.0)
-        w3 = weights[k3] if k + 3 <= end else _F(0.0)
-        growth = (abs(w0) + abs(w1) + abs(w2) + abs(w3)) * largest
-        largest_weight = max(largest_weight, abs(w0), abs(w1), abs(w2), abs(w3))
-        exponent += growth
-        if exponent > _F(500.0):
-            for j in range(step.shape[0]):
-                log_ratio[j] += math.log(product[j])
-            product[:] = 1.0
-            exponent = growth
-        for ahead in range(k + ROWS_AHEAD, min(k + ROWS_AHEAD + 4, last)):
-            request_row(odds[neurons[ahead]])
-        r0, r1, r2, r3 = odds[neurons[k]], odds[neurons[k1]], odds[neurons[k2]], odds[neurons[k3]]
-        for j in range(step.shape[0]):
-            first_pair = (
-                (one + r0[j] * exp_f32(w0 * step[j])) * (one + r1[j] * exp_f32(w1 * step[j]))
-            ) / ((one + r0[j]) * (one + r1[j]))
-            second_pair = (
-                (one + r2[j] * exp_f32(w2 * step[j])) * (one + r3[j] * exp_f32(w3 * step[j]))
-            ) / ((one + r2[j]) * (one + r3[j]))
-            product[j] *= np.float64(first_pair) * np.float64(second_pair)
-    return largest_weight
-
-
-@parallel_njit(error_model="numpy", fastmath={"contract", "nsz"})
-def _accept_jumps(jumping, fields, columns, scale, n_chains, key, offers, h, odds, n_accepted):
-    """Make every offer to its hidden unit and chain, in the order of the units.
-
-    Parameters
-    ----------
-    jumping : bool (M,)
-    fields : float32 (N,)
-    columns : PackedColumns
-    scale, n_chains, key, offers : as in ``_propose_jumps``
     h : float32 (M, padded chains); updated
-    odds : float32 (blocks, N, chains of a block); scratch
-        A thread takes whole blocks of chains. How many there are changes no bit.
-    n_accepted : int64 (blocks, M)
-        Overwritten with the numbers of accepted jumps.
+    odds : float32 (chains, N); updated
+    is_accepted : uint8 (M, chains)
+        Set to 1 where a jump is accepted.
     """
-    starts, neurons, weights = columns
-    value, steps, log_ratios = offers
-    n_hidden = h.shape[0]
-    n_lanes = odds.shape[2]  # not a constant: unrolled loops do not vectorise
-    for block in prange(odds.shape[0]):
-        lane = block * n_lanes
-        a = odds[block]  # a_i of the neurons, then e^(a_i): saves an exponential for every jump
-        step = np.empty(n_lanes, np.float32)
-        product = np.empty(n_lanes)
-        a[:] = np.reshape(fields, (-1, 1))
-        for mu in range(n_hidden):
-            for j in range(n_lanes):
-                step[j] = h[mu, lane + j] * _F(scale)
-            _move_inputs(a, neurons, weights, starts[mu], starts[mu + 1], step)
-        for i in range(a.shape[0]):
-            for j in range(n_lanes):
-                a[i, j] = _odds(a[i, j])
-        for mu in range(n_hidden):
-            n_accepted[block, mu] = 0
-            first, last = starts[mu], starts[mu + 1]
-            if first == last or not jumping[mu]:
+    starts, neurons, weights, largest = columns
+    cumulative, log_density, threshold, below = proposal
+    gamma_plus, gamma_minus, theta_plus, theta_minus = potential
+    for group in items_of(thread, (n_chains + _CHAINS_PER_GROUP - 1) // _CHAINS_PER_GROUP):
+        first_chain = group * _CHAINS_PER_GROUP
+        gathered = np.empty(odds.shape[1], np.float32)
+        for mu in jumping:
+            w = weights[starts[mu] : starts[mu + 1]]
+            members = neurons[starts[mu] : starts[mu + 1]]
+            if w.shape[0] == 0:
                 continue
-            step[:] = steps[mu, lane : lane + n_lanes]
-            log_ratio = log_ratios[mu, lane : lane + n_lanes]
-            largest = _F(0.0)
-            for c in range(n_chains):
-                largest = max(largest, abs(steps[mu, c]))
-            largest_weight = _add_log_gain(
-                a, neurons, weights, first, last, step, largest, log_ratio, product
-            )
-            for j in range(n_lanes):
-                c = lane + j
-                u = uniform01(hash64(key, mu * n_chains + c), 2)
-                ratio = log_ratio[j] + math.log(product[j])
-                within = ratio < np.inf and abs(step[j]) * largest_weight < _LARGEST_EXPONENT
-                if c < n_chains and within and math.log(u) < ratio:
-                    h[mu, c] = value[mu, c]
-                    n_accepted[block, mu] += 1
-                else:
-                    step[j] = 0.0
-            if n_accepted[block, mu]:
-                _move_odds(a, neurons, weights, first, last, step)
-
-
-def blocks_of_chains(n_padded: int, n_threads: int) -> int:
-    """Choose the number of blocks that share out padded chains, 8 or a multiple of it in each."""
-    eights = n_padded // 8
-    return min(n for n in range(1, eights + 1) if eights % n == 0 and n >= min(n_threads, eights))
+            gp, gm, tp, tm = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
+            for c in range(first_chain, min(first_chain + _CHAINS_PER_GROUP, n_chains)):
+                unit_key = hash64(key, mu * n_chains + c)
+                old = np.float64(h[mu, c])
+                is_below = old < threshold[mu]
+                value = _propose(cumulative[mu], below[mu], is_below, unit_key)
+                new = np.float64(value)
+                step = _F((new - old) * scale)
+                if (new < threshold[mu]) == is_below:  # rounded to the threshold
+                    continue
+                if not abs(step) * largest[mu] < _LARGEST_EXPONENT:
+                    continue
+                log_ratio = (
+                    _potential(old, gp, gm, tp, tm)
+                    - _potential(new, gp, gm, tp, tm)
+                    + _log_proposal(old, log_density[mu])
+                    - _log_proposal(new, log_density[mu])
+                )
+                row = odds[c]
+                own = gathered[: members.shape[0]] if members.shape[0] else row
+                for k in range(members.shape[0]):
+                    own[k] = row[members[k]]
+                log_sides = math.log((1.0 - below[mu]) / below[mu])
+                log_ratio += log_sides if is_below else -log_sides
+                log_ratio += _log_gain(own, w, step)
+                if log_ratio < np.inf and math.log(uniform01(unit_key, 2)) < log_ratio:
+                    h[mu, c] = value
+                    is_accepted[mu, c] = 1
+                    _move_odds(own, w, step)
+                    for k in range(members.shape[0]):
+                        row[members[k]] = own[k]
 
 
 def jump_sweep(
     jumping: np.ndarray,
     fields: np.ndarray,
-    columns: PackedColumns,
+    weights: PackedRows | np.ndarray,
+    columns: Columns,
+    rows_per_tile: int,
     proposal: Proposal,
     potential: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     scale: float,
@@ -383,7 +389,12 @@ def jump_sweep(
     jumping : ndarray of bool, shape (M,)
         The units that jump. They do not depend on the state of the chains within a sweep.
     fields : ndarray of float32, shape (N,)
-    columns : PackedColumns
+    weights : PackedRows, or ndarray of float32, shape (N, M)
+        W, with or without its zeros.
+    columns : Columns
+        The same W, hidden unit by hidden unit.
+    rows_per_tile : int
+        See `crbm_lite.core.sample_visible.tile_rows`.
     proposal : Proposal
     potential : four float64 arrays, shape (M,), see Eq. 13
     scale : float
@@ -392,15 +403,19 @@ def jump_sweep(
     key : uint64
         The random key of this sweep.
     h : ndarray of float32, shape (M, padded chains); updated
-    odds : ndarray of float32, shape (blocks, N, padded chains / blocks); scratch
+    odds : ndarray of float32, shape (chains, N); scratch
 
     Returns
     -------
     ndarray of int64, shape (M,)
         The number of accepted jumps of every unit, over the chains.
     """
-    offers = _Offers(np.empty_like(h), np.empty_like(h), np.empty(h.shape))
-    n_accepted = np.zeros((len(odds), len(h)), np.int64)
-    _propose_jumps(jumping, proposal, tuple(potential), scale, n_chains, key, h, offers)
-    _accept_jumps(jumping, fields, columns, scale, n_chains, key, offers, h, odds, n_accepted)
-    return n_accepted.sum(axis=0)
+    is_accepted = np.zeros((len(h), n_chains), np.uint8)
+    scaled = h if scale == 1.0 else h * _F(scale)
+    fill = _odds_given_h_dense if isinstance(weights, np.ndarray) else _odds_given_h
+    fill(fields, weights, rows_per_tile, scaled, odds)
+    _offer_jumps(
+        np.flatnonzero(jumping), columns, proposal, tuple(potential), scale, n_chains, key, h,
+        odds, is_accepted,
+    )  # fmt: skip
+    return is_accepted.sum(axis=1, dtype=np.int64)

@@ -26,11 +26,10 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse
-from numba import prange
 from scipy.special import expit
 
 from crbm_lite.checks.arguments import as_array, as_numbers
-from crbm_lite.core.compilation import parallel_njit
+from crbm_lite.core.compilation import items_of, parallel_njit
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.spikes import Spikes, as_spikes
 from crbm_lite.core.truncated_gaussian import log_half
@@ -44,7 +43,7 @@ _NEGLIGIBLE = 37.0  # exp(-37) is below the rounding of 1
 
 @parallel_njit(error_model="numpy")
 def _log_odds_given_others(
-    v, inputs, cumulants, row_starts, units, weights, gamma_plus, gamma_minus, theta_plus,
+    thread, v, inputs, cumulants, row_starts, units, weights, gamma_plus, gamma_minus, theta_plus,
     theta_minus, log_odds,
 ):  # fmt: skip
     """Add what the other neurons say, over the hidden units, to the log-odds of every neuron.
@@ -60,7 +59,7 @@ def _log_odds_given_others(
     log_odds : float64 (N, n)
         Starts from the fields; changed in place.
     """
-    for i in prange(v.shape[0]):
+    for i in items_of(thread, v.shape[0]):
         row, spikes = log_odds[i], v[i]
         for k in range(row_starts[i], row_starts[i + 1]):
             mu, w = units[k], np.float64(weights[k])

@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from crbm_lite.core.compilation import parallel_njit
+from crbm_lite.core.compilation import inner_njit, items_of, parallel_njit
 from crbm_lite.core.random_numbers import hash64, uniform01
 from crbm_lite.core.truncated_gaussian import half_weight, log_half, sample_half
 
@@ -41,7 +41,7 @@ def scales_of(gamma_plus, gamma_minus):
     )
 
 
-@njit(inline="always")
+@inner_njit(error_model="numpy")
 def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, scales, key):
     """Draw h from P(h|I) with a 64-bit random key of its own; ``scales`` as ``scales_of`` gives."""
     d_plus, d_minus = theta_plus - inp, inp - theta_minus
@@ -62,10 +62,10 @@ def sample_one(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, scales, ke
 
 
 @parallel_njit(error_model="numpy")
-def sample_h_given_input(inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key, out):
+def sample_h_given_input(thread, inp, gamma_plus, gamma_minus, theta_plus, theta_minus, key, out):
     """Draw h given inputs I, both (T, M); frame t and unit mu use the random number t M + mu."""
     n_hidden = inp.shape[1]
-    for t in prange(inp.shape[0]):
+    for t in items_of(thread, inp.shape[0]):
         for mu in range(n_hidden):
             out[t, mu] = sample_one(
                 inp[t, mu],
@@ -90,10 +90,10 @@ def _sum_some(partial_input, first, last, total):
 
 
 @parallel_njit()
-def sum_partial_input(partial_input, out):
+def sum_partial_input(thread, partial_input, out):
     """Sum the tiles' parts of the hidden inputs: out (chains, M) float64."""
     n_chains = out.shape[0]
-    for block in prange((n_chains + _CHAINS_PER_BLOCK - 1) // _CHAINS_PER_BLOCK):
+    for block in items_of(thread, (n_chains + _CHAINS_PER_BLOCK - 1) // _CHAINS_PER_BLOCK):
         first = block * _CHAINS_PER_BLOCK
         last = min(first + _CHAINS_PER_BLOCK, n_chains)
         _sum_some(partial_input, first, last, out[first:last])
@@ -101,7 +101,7 @@ def sum_partial_input(partial_input, out):
 
 @parallel_njit(error_model="numpy")
 def sample_h_given_partial_input(
-    partial_input, scale, gamma_plus, gamma_minus, theta_plus, theta_minus, key, h
+    thread, partial_input, scale, gamma_plus, gamma_minus, theta_plus, theta_minus, key, h
 ):
     """Draw h given ``scale`` times the sum of the tiles' inputs: h (M, padded chains) float32.
 
@@ -110,8 +110,9 @@ def sample_h_given_partial_input(
     n_chains, n_hidden = partial_input.shape[1], h.shape[0]
     scales = np.empty((n_hidden, 3))
     for mu in range(n_hidden):
-        scales[mu] = scales_of(gamma_plus[mu], gamma_minus[mu])
-    for block in prange((n_chains + _CHAINS_PER_BLOCK - 1) // _CHAINS_PER_BLOCK):
+        # one by one: to copy a tuple into a row compiles an error message for three seconds
+        scales[mu, 0], scales[mu, 1], scales[mu, 2] = scales_of(gamma_plus[mu], gamma_minus[mu])
+    for block in items_of(thread, (n_chains + _CHAINS_PER_BLOCK - 1) // _CHAINS_PER_BLOCK):
         total = np.empty((_CHAINS_PER_BLOCK, n_hidden))
         first = block * _CHAINS_PER_BLOCK
         last = min(first + _CHAINS_PER_BLOCK, n_chains)

@@ -19,9 +19,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from crbm_lite.core.compilation import parallel_njit
+from crbm_lite.core.compilation import inner_njit, items_of, parallel_njit
 from crbm_lite.core.random_numbers import hash32, hash64
 from crbm_lite.core.register_products import LANES, add_product, packed_product
 from crbm_lite.core.vector_code import (
@@ -79,11 +79,11 @@ def padded_chains(n_chains: int) -> int:
 
 
 @parallel_njit()
-def pack_rows(weights, rows_per_tile, packed):
+def pack_rows(thread, weights, rows_per_tile, packed):
     """Fill ``packed`` rows with the entries of W (N, M) float32 that are not zero."""
     n_neurons, n_hidden = weights.shape
     n_nonzero, columns, values = packed
-    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
         first = tile * rows_per_tile
         start = first * n_hidden
         for i in range(first, min(n_neurons, first + rows_per_tile)):
@@ -99,13 +99,13 @@ def add_row(share, start, end, columns, values):
         share[columns[k]] += values[k]
 
 
-@njit(error_model="numpy", fastmath=_FAST)
-def _compare_with_bytes(first, inputs, key, words, random_bytes, v):
+@inner_njit(error_model="numpy", fastmath=_FAST)
+def _compare_with_bytes(neurons, inputs, key, words, random_bytes, v):
     """Compare the probabilities of a few neurons with random bytes: v is 0, 1, or 2 if open."""
     key0, key1 = np.uint32(key & _U(0xFFFFFFFF)), np.uint32(key >> _U(32))
     n_words = words.shape[1]
     for r in range(v.shape[0]):
-        first_word = np.uint32((first + r) * n_words)
+        first_word = np.uint32(neurons[r] * n_words)
         for j in range(n_words):
             words[r, j] = hash32(np.uint32(first_word + np.uint32(j)), key0, key1)
     for r in range(v.shape[0]):
@@ -117,8 +117,8 @@ def _compare_with_bytes(first, inputs, key, words, random_bytes, v):
             v[r, c] = np.uint8(1) if low + one_plus <= _SURELY_BELOW else undecided
 
 
-@njit(inline="always")
-def _decide_the_open(first, inputs, n_chains, key, random_bytes, v, undecided, active):
+@inner_njit(error_model="numpy", fastmath=_FAST)
+def _decide_the_open(neurons, inputs, n_chains, key, random_bytes, v, undecided, active):
     """Decide what ``_compare_with_bytes`` left open; return how many spikes ``active`` holds.
 
     A spike is given by its place: 2^32 times the row of v plus the chain.
@@ -131,7 +131,7 @@ def _decide_the_open(first, inputs, n_chains, key, random_bytes, v, undecided, a
         n_undecided += v[place >> 32, place & _CHAIN] == 2
     for j in range(n_undecided):
         r, c = undecided[j] >> 32, undecided[j] & _CHAIN
-        bits = hash64(key, _U(first + r) * _U(n_chains) + _U(c)) >> _U(11)
+        bits = hash64(key, _U(neurons[r]) * _U(n_chains) + _U(c)) >> _U(11)
         fraction = np.float64(bits) * 2.0**-53
         spike = (random_bytes[r, c] + fraction) * (1.0 + math.exp(-inputs[r, c])) < 256.0
         v[r, c] = np.uint8(1) if spike else np.uint8(0)
@@ -144,7 +144,9 @@ def _decide_the_open(first, inputs, n_chains, key, random_bytes, v, undecided, a
 
 
 @parallel_njit(fastmath=_FAST, error_model="numpy")
-def sample_v_given_h(fields, packed, h, n_chains, rows_per_tile, key, v, partial_input):
+def sample_v_given_h(
+    thread, fields, packed, h, n_chains, rows_per_tile, key, is_last, v, partial_input
+):
     """Draw v given h, and sum each tile's part of the new hidden inputs.
 
     Several neurons are compared before any is decided. The branches of the second part, which the
@@ -158,51 +160,66 @@ def sample_v_given_h(fields, packed, h, n_chains, rows_per_tile, key, v, partial
     n_chains, rows_per_tile : int
     key : uint64
         The random key of this step.
+    is_last : bool
+        Whether the spikes of this step are wanted. Else those of neurons without weights, which no
+        hidden unit sees, are not drawn.
     v : uint8 (N, padded chains)
-        Overwritten with the spikes.
+        Overwritten with the spikes in the last step.
     partial_input : float32 (tiles, chains, M)
         Overwritten with the parts of I = vW.
     """
     n_neurons, n_hidden, n_padded = fields.shape[0], h.shape[0], h.shape[1]
     n_nonzero, columns, values = packed
-    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
         words = np.empty((_AT_A_TIME, (n_padded // 4 + 15) // 16 * 16), np.uint32)
         random_bytes = words.view(np.uint8)
         inputs = np.empty((_AT_A_TIME, n_padded), np.float32)
-        starts = np.empty(_AT_A_TIME + 1, np.int64)
+        spikes = np.empty((_AT_A_TIME, n_padded), np.uint8)
+        neurons, starts, ends = np.empty((3, _AT_A_TIME), np.int64)
         active = np.empty(_AT_A_TIME * n_padded + SPARE_PLACES, np.int64)
         undecided = np.empty_like(active)
         share = partial_input[tile]
         share[:] = 0
-        begin = tile * rows_per_tile * n_hidden
+        n_rows, end = 0, tile * rows_per_tile * n_hidden
         last = min(n_neurons, (tile + 1) * rows_per_tile)
-        for first in range(tile * rows_per_tile, last, _AT_A_TIME):
-            n_rows = min(_AT_A_TIME, last - first)
-            starts[0] = begin
-            for r in range(n_rows):
-                starts[r + 1] = starts[r] + n_nonzero[first + r]
-                packed_product(
-                    fields[first + r], starts[r], starts[r + 1], columns, values, h, inputs[r]
-                )
-            begin = starts[n_rows]
-            rows = v[first : first + n_rows]
-            _compare_with_bytes(first, inputs, key, words, random_bytes, rows)
+        for i in range(tile * rows_per_tile, last):
+            start, end = end, end + n_nonzero[i]
+            if is_last or end > start:
+                packed_product(fields[i], start, end, columns, values, h, inputs[n_rows])
+                neurons[n_rows], starts[n_rows], ends[n_rows] = i, start, end
+                n_rows += 1
+            if n_rows < _AT_A_TIME and i < last - 1:
+                continue
+            rows = spikes[:n_rows]
+            _compare_with_bytes(neurons, inputs, key, words, random_bytes, rows)
             n_active = _decide_the_open(
-                first, inputs, n_chains, key, random_bytes, rows, undecided, active
+                neurons, inputs, n_chains, key, random_bytes, rows, undecided, active
             )
             for j in range(n_active):
                 r, c = active[j] >> 32, active[j] & _CHAIN
-                add_row(share[c], starts[r], starts[r + 1], columns, values)
+                add_row(share[c], starts[r], ends[r], columns, values)
+            if is_last:
+                for r in range(n_rows):
+                    to = v[neurons[r]]
+                    for c in range(n_padded):  # one by one: see sample_h_given_partial_input
+                        to[c] = rows[r, c]
+            n_rows = 0
 
 
 @parallel_njit(fastmath=_FAST, error_model="numpy")
-def sample_v_given_h_dense(fields, weights, h, n_chains, rows_per_tile, key, v, partial_input):
-    """Do as ``sample_v_given_h`` with a W (N, M) read whole: four neurons share the loads of h."""
+def sample_v_given_h_dense(
+    thread, fields, weights, h, n_chains, rows_per_tile, key, is_last, v, partial_input
+):
+    """Do as ``sample_v_given_h`` with a W (N, M) read whole: four neurons share the loads of h.
+
+    All spikes are drawn in every step, and ``is_last`` does not count.
+    """
     n_neurons, n_hidden, n_padded = fields.shape[0], h.shape[0], h.shape[1]
-    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
         words = np.empty((4, (n_padded // 4 + 15) // 16 * 16), np.uint32)
         random_bytes = words.view(np.uint8)
         inputs = np.empty((4, n_padded), np.float32)
+        neurons = np.empty(4, np.int64)
         active = np.empty(4 * n_padded + SPARE_PLACES, np.int64)
         undecided = np.empty_like(active)
         share = partial_input[tile]
@@ -211,12 +228,12 @@ def sample_v_given_h_dense(fields, weights, h, n_chains, rows_per_tile, key, v, 
         for first in range(tile * rows_per_tile, last, 4):
             n_rows = min(4, last - first)
             for r in range(n_rows):
-                inputs[r, :] = fields[first + r]
+                neurons[r], inputs[r, :] = first + r, fields[first + r]
             add_product(weights, first, n_rows, h, inputs)
             rows = v[first : first + n_rows]
-            _compare_with_bytes(first, inputs, key, words, random_bytes, rows)
+            _compare_with_bytes(neurons, inputs, key, words, random_bytes, rows)
             n_active = _decide_the_open(
-                first, inputs, n_chains, key, random_bytes, rows, undecided, active
+                neurons, inputs, n_chains, key, random_bytes, rows, undecided, active
             )
             for j in range(n_active):
                 w, chain_share = weights[first + (active[j] >> 32)], share[active[j] & _CHAIN]
@@ -225,11 +242,11 @@ def sample_v_given_h_dense(fields, weights, h, n_chains, rows_per_tile, key, v, 
 
 
 @parallel_njit(fastmath=_FAST, error_model="numpy")
-def partial_input_given_v(packed, n_chains, rows_per_tile, v, partial_input):
+def partial_input_given_v(thread, packed, n_chains, rows_per_tile, v, partial_input):
     """Sum each tile's part of the hidden inputs of given spikes v (N, padded chains)."""
     n_nonzero, columns, values = packed
     n_neurons, n_hidden = n_nonzero.shape[0], partial_input.shape[2]
-    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
         active = np.empty(v.shape[1] + SPARE_PLACES, np.int64)
         share = partial_input[tile]
         share[:] = 0
@@ -243,14 +260,14 @@ def partial_input_given_v(packed, n_chains, rows_per_tile, v, partial_input):
 
 
 @parallel_njit(fastmath=_FAST, error_model="numpy")
-def partial_input_given_batch(packed, starts, frames, rows_per_tile, partial_input):
+def partial_input_given_batch(thread, packed, starts, frames, rows_per_tile, partial_input):
     """Do as ``partial_input_given_v`` for a batch of data, with partial_input (tiles, batch, M).
 
     Neuron i is active in frames[starts[i]:starts[i + 1]] of the batch.
     """
     n_nonzero, columns, values = packed
     n_neurons, n_hidden = n_nonzero.shape[0], partial_input.shape[2]
-    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
         share = partial_input[tile]
         share[:] = 0
         first = tile * rows_per_tile

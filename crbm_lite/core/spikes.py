@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse
-from numba import prange
 
 from crbm_lite.checks.arguments import as_array
 from crbm_lite.checks.sparse import as_sparse
-from crbm_lite.core.compilation import cached_njit, parallel_njit
+from crbm_lite.core.compilation import cached_njit, items_of, parallel_njit
 
 __all__ = [
     "Spikes",
@@ -155,7 +154,7 @@ class Spikes:
 
 
 @parallel_njit(error_model="numpy")
-def input_given_spikes(frame_starts, neurons, frames, weights, out):
+def input_given_spikes(thread, frame_starts, neurons, frames, weights, out):
     """Compute I = vW of chosen frames of a recording: out (frames, M) float64.
 
     A few dozen frames share the rows of W that are in the cache. Each frame adds its neurons in
@@ -163,7 +162,7 @@ def input_given_spikes(frame_starts, neurons, frames, weights, out):
     """
     n_neurons, n_hidden = weights.shape
     rows_per_tile = max(_CACHED_ENTRIES // max(n_hidden, 1), 1)
-    for group in prange((frames.shape[0] + _FRAMES_PER_GROUP - 1) // _FRAMES_PER_GROUP):
+    for group in items_of(thread, (frames.shape[0] + _FRAMES_PER_GROUP - 1) // _FRAMES_PER_GROUP):
         first = group * _FRAMES_PER_GROUP
         last = min(first + _FRAMES_PER_GROUP, frames.shape[0])
         next_spike = frame_starts[frames[first:last]]
@@ -200,8 +199,8 @@ def frames_given_neuron(frame_starts, neurons, frames, n_neurons):
 
 
 @parallel_njit()
-def _sum_over_frames(starts, frames, y, out):
-    for i in prange(out.shape[0]):
+def _sum_over_frames(thread, starts, frames, y, out):
+    for i in items_of(thread, out.shape[0]):
         total = out[i]
         total[:] = 0.0
         for k in range(starts[i], starts[i + 1]):

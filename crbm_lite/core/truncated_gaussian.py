@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numba import njit
 
-from crbm_lite.core.compilation import cached_njit
+from crbm_lite.core.compilation import inner_njit
 from crbm_lite.core.random_numbers import uniform01
 
 __all__ = [
@@ -38,7 +38,7 @@ _REACH = 8.0  # the table of log Z covers |x| < 8
 _BINS_PER_UNIT = 64
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def tail_moment_ratio(x, n):
     """Compute E[z^n] / E[z^(n-1)] of the standard half for x > 3, by backward recursion.
 
@@ -51,7 +51,7 @@ def tail_moment_ratio(x, n):
     return ratio
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def half_moments(x):
     """Return (log Z(x), less x^2/2 for x <= 3, mean, variance) of the standard half."""
     if x > TAIL:
@@ -63,7 +63,7 @@ def half_moments(x):
     return math.log(erfc) + LOG_SQRT_PI_OVER_2, hazard - x, 1.0 + hazard * (x - hazard)
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def half_weight(d, gamma):
     """Return (log weight, x) of a half with slope d and curvature gamma.
 
@@ -89,7 +89,7 @@ def _table_of_cubics() -> np.ndarray:
 _CUBICS = _table_of_cubics()
 
 
-@njit(inline="always")
+@inner_njit(error_model="numpy")
 def log_half(d, gamma, inverse_root):
     """Log Z of a half with slope d, less half the log of gamma, from a table: to 2e-11."""
     x = d * inverse_root
@@ -110,7 +110,7 @@ def _rational(r, p0, p1, p2, p3, p4, p5, p6, p7, q1, q2, q3, q4, q5, q6, q7):
     return top / (((((((q7 * r + q6) * r + q5) * r + q4) * r + q3) * r + q2) * r + q1) * r + 1.0)
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def normal_quantile(p):
     """Invert the Gaussian distribution function, to 1e-15 (Wichura 1988, AS 241)."""
     q = p - 0.5
@@ -148,7 +148,7 @@ def normal_quantile(p):
     return math.copysign(z, q)
 
 
-@cached_njit(error_model="numpy")
+@inner_njit(error_model="numpy")
 def sample_half(x, key):
     """Draw z > 0 with a density proportional to exp(-z^2/2 - xz).
 

@@ -1,15 +1,13 @@
-"""What processors do 16 at a time or ahead of time and Python cannot say: written in LLVM's terms.
+"""What processors do 16 at a time and Python cannot say: written in LLVM's terms.
 
 Masks. Spikes and weights are mostly zeros, and a scan for the others must not look at each. Sixteen
 bytes or floats are compared in one of LLVM's vector types, which gives one bit for each entry; the
 set bits are then visited from the lowest up.
 
 Exponentials in float32 that LLVM can vectorise: 2^n by the bits of n, the rest by a polynomial.
-``exp_f32`` is as good as float32 is. ``exp_coarse`` is for comparisons that most values pass far
-from the limit; an exact exponential then decides the few that come within ``COARSE_ERROR``.
-
-Requests. Rows that are visited in an order which the processor cannot guess are requested from
-memory a few visits ahead, so that they travel while others are used. No bit of a result changes.
+``exp_f32`` is as good as float32 is, and so is the logarithm ``log_f32``. ``exp_coarse`` is for
+comparisons that most values pass far from the limit; an exact exponential then decides the few that
+come within ``COARSE_ERROR``.
 """
 
 from __future__ import annotations
@@ -17,19 +15,19 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
+
+from crbm_lite.core.compilation import cached_njit
 
 __all__ = [
     "COARSE_ERROR",
-    "ROWS_AHEAD",
     "SPARE_PLACES",
     "exp_coarse",
     "exp_f32",
+    "log_f32",
     "nonzero_places",
     "pack_nonzero",
     "population_count",
-    "request_row",
     "trailing_zeros",
 ]
 
@@ -39,8 +37,8 @@ _ONE = np.uint64(1)
 _ALL = np.uint64((1 << _LANES) - 1)
 COARSE_ERROR = 2e-3  # bound on the relative error of ``exp_coarse``
 _F = np.float32
-ROWS_AHEAD = 16  # rows between the request and the visit
-_LINE = 16  # float32 of a cache line
+_LARGEST = np.finfo(np.float32).max
+_BITS_OF_ROOT_HALF = np.sqrt(_F(0.5)).view(np.int32)
 
 
 @intrinsic
@@ -92,7 +90,7 @@ _nonzero_bytes = _nonzero_of(ir.IntType(8))
 _nonzero_floats = _nonzero_of(ir.FloatType())
 
 
-@njit(inline="always")
+@cached_njit()
 def nonzero_places(rows, n_entries, out):
     """Write the places of the bytes that are not zero in a few rows; return how many there are.
 
@@ -127,7 +125,7 @@ def nonzero_places(rows, n_entries, out):
     return n_found
 
 
-@njit(inline="always")
+@cached_njit()
 def pack_nonzero(row, start, columns, values):
     """Write a row's floats that are not zero, and their columns, from ``start``; return the end."""
     address, n_entries, end = row.ctypes.data, row.shape[0], start
@@ -191,28 +189,25 @@ def exp_coarse(x):
 
 
 @intrinsic
-def _request_line(typingctx, address):
+def _bits_of_float(typingctx, x):
     def codegen(context, builder, signature, args):
-        pointer, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        # for reading, to be kept in all caches, data rather than instructions
-        builder.call(function, (builder.inttoptr(args[0], pointer), i32(0), i32(3), i32(1)))
-        return context.get_dummy_value()
+        return builder.bitcast(args[0], context.get_value_type(types.int32))
 
-    return types.void(types.uintp), codegen
+    return types.int32(types.float32), codegen
 
 
 @njit(inline="always")
-def request_row(row):
-    """Request the cache lines of a contiguous float32 row.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from numba import njit
-    >>> x = np.ones((3, 40), np.float32)
-    >>> njit(lambda x: request_row(x[1]))(x)
-    """
-    for k in range(0, row.shape[0], _LINE):
-        _request_line(row[k:].ctypes.data)
+def log_f32(x):
+    """Compute log(x) for x >= 1 with an error of 1e-7; infinity stays what it is."""
+    bits = _bits_of_float(x)
+    n = (bits - _BITS_OF_ROOT_HALF) >> np.int32(23)
+    f = _float_of_bits(bits - (n << np.int32(23))) - _F(1.0)  # 1 + f in sqrt(1/2) .. sqrt(2)
+    p = _F(8.5069534e-2)
+    p = p * f - _F(0.14197472)
+    p = p * f + _F(0.14950980)
+    p = p * f - _F(0.16587950)
+    p = p * f + _F(0.19960597)
+    p = p * f - _F(0.25000969)
+    p = p * f + _F(0.33333972)
+    log = (f - _F(0.5) * f * f + f * f * f * p) + _F(n) * _F(0.69314718055994531)
+    return log if x <= _LARGEST else _F(np.inf)

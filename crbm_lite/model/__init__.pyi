@@ -8,3 +8,4 @@ from .files import result_of as result_of
 from .files import texts_of_bytes as texts_of_bytes
 from .files import write_model as write_model
 from .model import CRBM as CRBM
+from .warm_up import warm_up as warm_up

@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.checks.sparse import as_dense
-from crbm_lite.core.compilation import refuse_after_fork
+from crbm_lite.core.compilation import compilation_shown
 from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.left_out import log_likelihood_given_others
@@ -264,10 +264,6 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             If the checkpoint and the one before it are damaged, or belong to another run.
         FileExistsError
             If there is a checkpoint already and `resume` is False.
-        ForkedProcessError
-            A RuntimeError: this process was forked from one that has already computed, as
-            ``multiprocessing`` does by default on Linux up to Python 3.13; other methods raise it,
-            too.
         OSError
             If the checkpoint cannot be written; this is tried before the training begins.
 
@@ -280,7 +276,6 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         from tqdm.auto import tqdm
 
-        refuse_after_fork()
         schedule = checked_schedule(self)
         spikes = as_spikes(v)
         check_trainable(spikes, self.batch_size)
@@ -292,6 +287,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         with (
             find_run(self.get_params(), spikes, *where) as run,
             tqdm(total=total, disable=not self.progress, unit="update") as bar,
+            compilation_shown(bar),
         ):
             result = train(
                 spikes, n_hidden, schedule, self.init, run.seed, bar, auto=auto,

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from crbm_lite.core.compilation import parallel_njit
+from crbm_lite.core.compilation import items_of, parallel_njit
 from crbm_lite.core.drelu import partial_moments
 from crbm_lite.core.sample_visible import add_row
 from crbm_lite.core.vector_code import SPARE_PLACES, nonzero_places, pack_nonzero
@@ -132,9 +132,9 @@ class Centre(NamedTuple):
 
 
 @parallel_njit(error_model="numpy")
-def _fill_statistics(inputs, gamma_plus, gamma_minus, theta_plus, theta_minus, mean_h, out):
+def _fill_statistics(thread, inputs, gamma_plus, gamma_minus, theta_plus, theta_minus, mean_h, out):
     """Fill out (N_STATISTICS, frames, M) for inputs (frames, M); Var is taken around mean_h."""
-    for t in prange(inputs.shape[0]):
+    for t in items_of(thread, inputs.shape[0]):
         m = np.empty(8)
         for mu in range(inputs.shape[1]):
             partial_moments(
@@ -201,7 +201,7 @@ def _gradient_row(h_data, frames, h_chains, chains, drift, activity, out):
 
 
 @parallel_njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
-def update_rows(neurons, batch, chains, centre, rates, sums):
+def update_rows(thread, neurons, batch, chains, centre, rates, sums):
     """Make one RMSprop step with an exact soft threshold for every weight and field.
 
     A weight that is not zero follows this update's gradient and stops at zero when the threshold
@@ -226,7 +226,7 @@ def update_rows(neurons, batch, chains, centre, rates, sums):
     activity, mean_h, drift, column_scale = centre
     learning_rate, field_rate, l1, l1_at_zero, beta2, bias, epsilon, decay = rates
     n_neurons, n_hidden = weights.shape
-    for tile in prange((n_neurons + rows_per_tile - 1) // rows_per_tile):
+    for tile in items_of(thread, (n_neurons + rows_per_tile - 1) // rows_per_tile):
         active = np.empty(v.shape[1] + SPARE_PLACES, np.int64)
         gradient = np.empty(n_hidden, np.float32)
         partial_input[tile] = 0
@@ -278,9 +278,9 @@ def update_rows(neurons, batch, chains, centre, rates, sums):
 
 
 @parallel_njit()
-def move_mean(mean, x, share):
+def move_mean(thread, mean, x, share):
     """Move a mean (N, M) towards x by ``share`` of the way, in place."""
-    for i in prange(mean.shape[0]):
+    for i in items_of(thread, mean.shape[0]):
         for mu in range(mean.shape[1]):
             mean[i, mu] += np.float32(share) * (x[i, mu] - mean[i, mu])
 

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from numba.core import event
 
 import crbm_lite
 from crbm_lite.cli.commands import command_line
@@ -405,3 +406,18 @@ def test_without_click_it_says_how_to_get_it():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 2 and "pip install 'crbm_lite[cli]'" in result.stderr
+
+
+def test_warm_up_leaves_nothing_to_compile_for_a_training():
+    result = CliRunner().invoke(command_line, ["warm-up"])
+    assert result.exit_code == 0, result.output
+    again = CliRunner().invoke(command_line, ["warm-up"])
+    assert again.output == "nothing was left to compile\n"
+    v = plant_recording(40, 2, (10, 20), 400, 5, random_state=0).spikes
+    with event.install_listener("numba:compile", event.RecordingListener()) as compiled:
+        for options in ({"l1": 0.002}, {"l1": 1.0, "init": "random"}):
+            model = CRBM(3, n_updates=30, n_gibbs=1, batch_size=50, progress=False, **options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model.fit(v)
+    assert not [what.data["dispatcher"] for _, what in compiled.buffer]

@@ -1,4 +1,4 @@
-"""Kernels: a damaged or missing cache stops nobody, and no worker dies at one after a fork."""
+"""Kernels: a damaged or missing cache stops nobody, and workers compute after a fork."""
 
 import importlib
 import os
@@ -7,24 +7,23 @@ import subprocess
 import sys
 
 import numba
+import numpy as np
 import pytest
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
+from tqdm import tqdm
 
 import crbm_lite
-from crbm_lite.core.compilation import _Cache
+from crbm_lite.core.compilation import _Cache, compilation_shown, items_of, parallel_njit
 
 PARALLEL = """
 import numpy as np
-from crbm_lite.core.compilation import parallel_njit
-from numba import prange
+from crbm_lite.core.compilation import items_of, parallel_njit
 
-@parallel_njit()
-def double(x):
-    out = np.empty_like(x)
-    for i in prange(len(x)):
+@parallel_njit(worth_bytes=0)
+def double(thread, x, out):
+    for i in items_of(thread, x.size):
         out[i] = 2 * x[i]
-    return out
 """
 
 
@@ -50,7 +49,7 @@ def test_every_kernel_is_compiled_by_the_decorators_of_this_package():
     bare = [name for name, kernel in kernels.items() if type(kernel._cache) is FunctionCache]
     assert not bare, "numba's own cache fails where its files are damaged: use cached_njit"
     parallel = [n for n, kernel in kernels.items() if kernel.targetoptions.get("parallel")]
-    assert not parallel, "these end a process that was forked: use parallel_njit"
+    assert not parallel, "these take long to compile and end a forked process: use parallel_njit"
     assert any(type(kernel._cache) is _Cache for kernel in kernels.values())
 
 
@@ -60,8 +59,10 @@ FORKS = """
 import os, signal, sys, warnings
 import numpy as np
 from crbm_lite import CRBM
+from crbm_lite.core import compilation
 from crbm_lite.core.spikes import as_spikes
 warnings.simplefilter("ignore")
+compilation._n_bytes = lambda arguments: 2**30  # everything is worth a thread
 one = np.ones(2)
 model = CRBM.from_parameters(np.ones((12, 2)), -one[0] * np.ones(12), one, one, 0 * one, 0 * one)
 spikes = (np.random.default_rng(0).random((200, 12)) < 0.2).astype(np.uint8)
@@ -80,21 +81,13 @@ doors = {
     "units": lambda: model.units.cumulant(h),
     "sums": lambda: as_spikes(spikes).by_neuron().sums(h.astype(np.float32), slice(0, 12)),
 }
-if sys.argv[1] == "before":  # no thread has been started: a child may compute, and its child not
-    pid = os.fork()
-    if pid:
-        sys.exit(os.waitpid(pid, 0)[1])
 model.transform(spikes)
 for name, door in doors.items():
     pid = os.fork()
     if pid == 0:
-        try:
-            door()
-        except RuntimeError as error:
-            print(name, type(error).__name__, '"spawn"' in str(error), "loky" in str(error),
-                  flush=True)
-        finally:
-            os._exit(0)
+        door()
+        print(name, flush=True)
+        os._exit(0)
     status = os.waitpid(pid, 0)[1]
     if status:
         print(name, "died of", os.WTERMSIG(status), flush=True)
@@ -103,17 +96,57 @@ print("parent", model.transform(spikes).shape)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks there")
-@pytest.mark.parametrize("when", ["after", "before"])
-def test_after_a_fork_every_door_to_a_kernel_says_what_to_do(when):
-    words = [sys.executable, "-c", FORKS, when]
+def test_after_a_fork_every_door_to_a_kernel_is_open():
+    """The threads of a process do not survive a fork: a child starts its own."""
+    words = [sys.executable, "-c", FORKS]
     found = subprocess.run(words, capture_output=True, text=True, timeout=600)
     lines = found.stdout.splitlines()
     assert found.returncode == 0 and lines[-1] == "parent (200, 2)", found.stdout + found.stderr
-    if numba.threading_layer() != "omp":
-        pytest.skip("only GNU OpenMP cannot go on after a fork")
     assert len(lines) == 12
-    for line in lines[:-1]:
-        assert line.split()[1:] == ["ForkedProcessError", "True", "True"], line
+
+
+# ---------------------------------------------------------------------- threads
+
+
+def test_every_item_is_computed_once_however_many_threads_there_are():
+    @numba.njit
+    def count(k, n, counts):
+        for i in items_of((k, n), counts.size):
+            counts[i] += 1
+
+    for n in (1, 2, 3, 7, 20):
+        counts = np.zeros(11, int)
+        for k in range(n):
+            count(k, n, counts)
+        assert (counts == 1).all()
+
+
+def test_an_error_in_any_thread_reaches_the_caller():
+    @parallel_njit(worth_bytes=0)
+    def fail_at(thread, where, out):
+        for i in items_of(thread, out.size):
+            if i == where:
+                raise ValueError("here")
+            out[i] = 1
+
+    for where in (0, 99):
+        with pytest.raises(ValueError, match="here"):
+            fail_at(where, np.zeros(100))
+
+
+def test_a_bar_says_that_kernels_are_compiled():
+    shown = []
+
+    class Bar:
+        postfix = "loss 1"
+
+        def set_postfix_str(self, text, refresh=True):
+            shown.append(text)
+
+    for disabled in (False, True):
+        with compilation_shown(tqdm(disable=True) if disabled else Bar()):
+            numba.njit(lambda x: np.empty(x).sum())(3)  # compiles others on its way
+    assert shown == ["compiling", "loss 1"]
 
 
 # ---------------------------------------------------------------------- the cache on the disk
@@ -135,7 +168,9 @@ CODE = (
     PARALLEL
     + """
 from crbm_lite.core.random_numbers import uniform01
-print(double(np.arange(3.0)), uniform01(1, 2))
+out = np.empty(3)
+double(np.arange(3.0), out)
+print(out, uniform01(1, 2))
 """
 )
 

@@ -26,6 +26,22 @@ def test_the_exponentials_are_as_near_as_they_say(name):
         assert 1e-3 < error.max() < vector_code.COARSE_ERROR
 
 
+def test_the_logarithm_is_as_near_as_it_says_and_keeps_infinity():
+    @numba.njit
+    def over(x, out):
+        for k in range(len(x)):
+            out[k] = vector_code.log_f32(x[k])
+
+    x = np.append(np.exp(np.linspace(0, 88.7, 20_001)), [1.0, np.finfo(np.float32).max, np.inf])
+    x = np.append(x, np.linspace(1, 3, 20_001)).astype(np.float32)
+    out = np.empty_like(x)
+    over(x, out)
+    log = np.log(x.astype(np.float64))
+    assert np.isinf(out[np.isinf(x)]).all()
+    finite = np.isfinite(x)
+    assert (np.abs(out[finite] - log[finite]) <= 1e-7 + 1.5e-7 * log[finite]).all()
+
+
 @pytest.mark.parametrize("density", [0.0, 0.04, 0.5, 1.0])
 @pytest.mark.parametrize(("n_padded", "n_entries"), [(16, 3), (112, 100), (160, 160), (160, 70)])
 def test_places_of_spikes_are_all_found_once(density, n_padded, n_entries):
