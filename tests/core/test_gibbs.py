@@ -295,8 +295,8 @@ def test_a_jump_is_offered_only_to_the_other_side_of_the_threshold():
     assert -0.3 < threshold[0] < 2.5 and -0.06 < threshold[1] < 0.5
     assert (jumps.proposal_given_counts(jumps.empty_counts(3)).threshold == 0).all()
     h, accepted = jumped_h(np.zeros(3, np.float32), np.full((3, 1), 0.1, np.float32), 4000, 1)
-    assert accepted[0] > 0
-    assert h.max() == 0 and h.min() < 0  # from 0, which counts as above
+    assert h.max() == 0  # from 0, which counts as above
+    assert accepted[0] == (h < 0).sum() > 0
 
 
 def test_a_jump_that_changes_log_odds_by_more_than_an_exponential_holds_is_refused():
