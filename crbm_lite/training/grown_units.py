@@ -28,7 +28,7 @@ _WINDOWS = (9, 3, 1)  # frames that are averaged over
 _THRESHOLDS = (2.0, 2.0, 2.5, 2.5, 3.0, 3.0, 3.0, 3.0)  # in standard deviations, half by half
 _LAST_THRESHOLDS = (3.0, 3.5, 4.0)  # with all frames
 _N_BLOCKS = 20  # of frames, for the two halves in turns
-_LEAST_ALIKE = 0.3  # cosine of a group's weights in the two halves; by chance it is below 0.25
+_LEAST_ALIKE = 0.25  # cosine of a group's weights in the two halves; by chance it is less
 _SAME = 0.5  # cosine of the weights of two groups, from which they are one
 _LEAST_MEMBERS = 5
 _SEEDS_AT_ONCE = 256  # at most, and
@@ -145,8 +145,8 @@ def _grown(seeds: np.ndarray, halves: list[_Frames], whole: _Frames) -> np.ndarr
         former = groups
         groups = _above(halves[step % 2].covariances(groups), threshold)
     alike = (groups * former).sum(axis=0)
-    is_one = (alike > _LEAST_ALIKE) & ((groups > 0).sum(axis=0) >= _LEAST_MEMBERS)
-    chosen = np.flatnonzero(is_one)
+    n_shared = ((groups > 0) & (former > 0)).sum(axis=0)
+    chosen = np.flatnonzero((alike > _LEAST_ALIKE) & (n_shared >= _LEAST_MEMBERS))
     groups = (groups + former)[:, chosen[np.argsort(-alike[chosen])]]
     for threshold in _LAST_THRESHOLDS:
         groups = _above(whole.covariances(groups), threshold)

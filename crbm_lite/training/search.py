@@ -12,10 +12,10 @@ The evidence is the gain over independent neurons on validation blocks
    lets only strong assemblies form; a smaller one lets them grow, and units of the start that died
    under the larger one begin again. A start is left behind where it has gained far less than the
    best, or diverges, and after three penalties only the best two go on.
-4. *Penalty.* Of the winner's path, the sparsest model is taken whose difference from the best,
+4. *Joining.* After two penalties, the units of the best start and those of the others that are
+   unlike all of them compete as one more start.
+5. *Penalty.* Of the winner's path, the sparsest model is taken whose difference from the best,
    paired by blocks, is within one standard error.
-5. *Births.* Units of the other starts that are unlike all of the winner's join it, and stay if that
-   gains more.
 6. *Length.* That model is trained on, for longer and longer rounds, until it gains no more.
 7. *End.* The training ends with all frames.
 
@@ -179,11 +179,6 @@ class _Candidate:
     l1: list[float]
 
     @property
-    def best_end(self) -> StageEnd:
-        """What the stage that gained most ended with."""
-        return self.ends[self.best]
-
-    @property
     def best(self) -> int:
         """Number of the stage that gained most, of those with units if there are any."""
         return int(np.argmax([end.mean_gain if end.n_alive else -np.inf for end in self.ends]))
@@ -289,6 +284,10 @@ def choose(
             if np.isfinite(c.ends[-1].mean_gain) and not c.has_peaked()
             and (k + 1 < _JUDGED_FROM or c.ends[-1].mean_gain >= _FAR_BEHIND * most)
         ]  # fmt: skip
+        may_join = k + 1 == _JUDGED_FROM < len(path) and n_hidden is None
+        if may_join and (joined := _joined(going)) is not None:
+            candidates.append(joined)
+            going.append(joined)
         if k + 1 >= _GO_ON_FROM:
             going = sorted(going, key=lambda c: -c.ends[-1].mean_gain)[:_GO_ON]
         if not going:
@@ -309,13 +308,6 @@ def choose(
     penalty, end = winner.l1[k], winner.ends[k]
     log.reasons += _reasons(candidates, winner, k)
     restart = (winner.first.field_rate_factor, n_hidden is not None)
-    rivals = [c.best_end for c in candidates if c is not winner and c.best_end.shows_structure()]
-    if n_hidden is None and (start := joined_start(end, rivals, restart[0])) is not None:
-        joined = trained("all starts", start, penalty, _STAGE_UPDATES, n_rounds + n_last)
-        if _is_better(joined, end):
-            n_born = joined.n_alive - end.n_alive
-            log.reasons.append(f"{n_born} more units of other starts live on")
-            end = joined
     for n in _ROUNDS if n_updates is None else ():
         longer = trained(winner.name, end.start(*restart), penalty, n, n_last)
         rise = (longer.gain - end.gain).mean()
@@ -386,6 +378,16 @@ def _candidates(
     if init == "random" or not found or (init == "auto" and not many_weights):
         add("random weights", random_start(spikes, n_units, rng))
     return found
+
+
+def _joined(going: list[_Candidate]) -> _Candidate | None:
+    """Make one more start of the units of all, at the end of their last stage."""
+    ranked = sorted(going, key=lambda c: -c.ends[-1].mean_gain)
+    if len(ranked) < 2:
+        return None
+    best, *others = (c.ends[-1] for c in ranked)
+    start = joined_start(best, others, ranked[0].first.field_rate_factor)
+    return start and _Candidate("all starts", start, start, [], [])
 
 
 def units_to_begin_with(n_components: int) -> int:

@@ -191,26 +191,13 @@ def test_units_of_other_starts_join_once_if_they_are_unlike():
     assert joined_start(end_of_units(one), [end_of_units(same)], 5.0) is None
 
 
-@pytest.mark.parametrize(("more", "n_hidden"), [(1.0, 3), (0.0, 2)], ids=["gain", "no gain"])
-def test_units_that_join_stay_if_they_bring_a_gain(monkeypatch, more, n_hidden):
-    joins = []
-
-    def joined(end, others, factor):
-        joins.append(len(others))
-        return end_of_units([1], [2], [3]).start(factor, all_units=False)
-
-    monkeypatch.setattr(search, "joined_start", joined)
-
-    def gain_of(stage):
-        n = stage.start.weights.shape[1]
-        is_joined = stage.what.startswith("all starts")
-        return end(
-            1.0 + more * is_joined + 0.01 * np.arange(8), n_alive=3 if n == 3 else 2, n_hidden=n
-        )
-
-    choice, _ = chosen(gain_of, n_hidden=None)
-    assert joins == [0]  # the random start has no rivals here
-    assert choice.report.chosen_n_hidden == n_hidden
+@pytest.mark.parametrize(("of_all", "winner"), [(9.0, "all"), (0.0, "rotated")])
+def test_the_units_of_all_starts_compete_from_the_third_penalty_on(monkeypatch, of_all, winner):
+    monkeypatch.setattr(search, "joined_start", lambda end, others, factor: end.start(factor, True))
+    of = {"nonnegative": 2.9, "random": 1.0, "rotated": 3.0, "all": of_all}
+    choice, stages = search_of_all_starts(lambda name, k: of[name] + 0.1 * k)
+    assert stages.index("all") > 5 and stages.count("all") == (5 if of_all else 1)
+    assert choice.report.chosen_start.split()[0] == winner
 
 
 def test_the_ends_of_stages_survive_being_written():
