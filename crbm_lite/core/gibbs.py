@@ -56,6 +56,9 @@ class GibbsChains:
     jumping : ndarray of bool, shape (M,)
         The units that jump. Where there is none, no sweep is made. Any choice is exact that does
         not follow from the present state of these chains.
+    offers_all : bool
+        Whether every sweep offers a jump to all units that jump, whatever that costs. With "auto"
+        those of many units with many weights take turns at random.
     n_accepted : ndarray of int64, shape (M,)
         The number of jumps that each unit accepted in the last sweep.
     """
@@ -80,6 +83,7 @@ class GibbsChains:
             np.empty(n_neurons * n_hidden, np.float32),
         )
         self.jump_every = _AUTO_JUMP_EVERY if jump_every == "auto" else jump_every
+        self.offers_all = jump_every != "auto"
         self.jumping = np.full(n_hidden, jump_every not in (0, "auto"))
         self.proposal_counts = jumps.empty_counts(n_hidden)
         self._proposal = jumps.proposal_given_counts(self.proposal_counts)
@@ -124,7 +128,7 @@ class GibbsChains:
         shape = (self.n_neurons, self.n_hidden, self.n_chains + len(v))
         joined = GibbsChains(*shape, seed, self.jump_every)
         joined.packed_rows = self.packed_rows
-        joined.jumping[:] = self.jumping
+        joined.offers_all, joined.jumping[:] = self.offers_all, self.jumping
         joined.proposal_counts[:] = self.proposal_counts
         joined._proposal = self._proposal
         joined.set_spikes(np.concatenate([self.spikes(), v]))
@@ -180,7 +184,7 @@ class GibbsChains:
         """
         n_entries = np.where(self.jumping, np.diff(columns.starts), 0)
         most = max(_MOST_OFFERED * self.n_neurons * self.n_hidden, _ALWAYS_OFFERED)
-        if n_entries.sum() <= most:
+        if self.offers_all or n_entries.sum() <= most:
             return self.jumping
         order = np.random.default_rng(int(key)).permutation(np.flatnonzero(self.jumping))
         n_units = max(int((np.cumsum(n_entries[order]) <= most).sum()), 1)

@@ -14,11 +14,6 @@ rule. The move leaves P(h) invariant, and drawing v given h afterwards restores 
 distribution: it is exact for any histogram, and fast when the histogram resembles the unit's
 distribution.
 
-A threshold parts the values of a unit into two sides, so that they differ as much as the histogram
-lets them. A new value is drawn from the side on which the old one is not, and the probabilities of
-the two sides enter the rule: plain Gibbs sampling moves within a well, and to weigh an offer takes
-the sum of :math:`\log(1 + e^{a_i})` over the members of the unit.
-
 The odds :math:`e^{a_i}` are held in float32, and the terms of four neurons are multiplied. A jump
 whose products leave the range of float32, before it or after it, is refused, and so is one that
 changes an :math:`a_i` by more than 87. The jump back would be refused for the same reason, so the
@@ -100,16 +95,10 @@ class Proposal(NamedTuple):
     cumulative : ndarray, shape (M, bins)
         Cumulative probabilities.
     log_density : ndarray, shape (M, bins)
-    threshold : ndarray, shape (M,)
-        The value of h that parts the two sides of a unit.
-    below : ndarray, shape (M,)
-        The probability of the side below it.
     """
 
     cumulative: np.ndarray
     log_density: np.ndarray
-    threshold: np.ndarray
-    below: np.ndarray
 
 
 @inner_njit()
@@ -139,22 +128,7 @@ def proposal_given_counts(counts: np.ndarray) -> Proposal:
     share = (1.0 - EVEN_SHARE) * share + EVEN_SHARE / N_BINS
     cumulative = np.cumsum(share, axis=1)
     cumulative /= cumulative[:, -1:]
-    last = _last_below(counts)
-    below = np.take_along_axis(cumulative, last[:, None], axis=1)[:, 0]
-    log_density = np.log(share / np.diff(BIN_EDGES))
-    return Proposal(cumulative, log_density, BIN_EDGES[1 + last], below)
-
-
-def _last_below(counts: np.ndarray) -> np.ndarray:
-    """Find the last bin of each lower side: the variance between the sides is largest (Otsu)."""
-    counts = counts - counts.min(axis=1, keepdims=True)  # what every bin has says nothing
-    below = np.cumsum(counts, axis=1)[:, :-1]
-    total = np.maximum(counts.sum(axis=1, keepdims=True), 1e-300)
-    sums = np.cumsum(counts * (0.5 * (BIN_EDGES[1:] + BIN_EDGES[:-1])), axis=1)
-    sides = np.maximum(below * (total - below), 1e-300)
-    between = (total * sums[:, :-1] - below * sums[:, -1:]) ** 2 / sides
-    is_even = (between == 0).all(axis=1)
-    return np.where(is_even, N_BINS // 2 - 1, between.argmax(axis=1))
+    return Proposal(cumulative, np.log(share / np.diff(BIN_EDGES)))
 
 
 @cached_njit()
@@ -210,10 +184,9 @@ def _log_proposal(h, log_density):
 
 
 @njit(inline="always")
-def _propose(cumulative, below, is_below, key):
-    """Draw a value from the other side of the histogram, evenly within its bin."""
+def _propose(cumulative, key):
+    """Draw a value from the histogram, evenly within its bin."""
     u, b = uniform01(key, 0), 0
-    u = below + u * (1.0 - below) if is_below else u * below
     while b < N_BINS - 1 and cumulative[b] < u:
         b += 1
     return _F(BIN_EDGES[b] + (BIN_EDGES[b + 1] - BIN_EDGES[b]) * uniform01(key, 1))
@@ -325,7 +298,7 @@ def _offer_jumps(
         Set to 1 where a jump is accepted.
     """
     starts, neurons, weights, largest = columns
-    cumulative, log_density, threshold, below = proposal
+    cumulative, log_density = proposal
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
     for group in items_of(thread, (n_chains + _CHAINS_PER_GROUP - 1) // _CHAINS_PER_GROUP):
         first_chain = group * _CHAINS_PER_GROUP
@@ -339,12 +312,9 @@ def _offer_jumps(
             for c in range(first_chain, min(first_chain + _CHAINS_PER_GROUP, n_chains)):
                 unit_key = hash64(key, mu * n_chains + c)
                 old = np.float64(h[mu, c])
-                is_below = old < threshold[mu]
-                value = _propose(cumulative[mu], below[mu], is_below, unit_key)
+                value = _propose(cumulative[mu], unit_key)
                 new = np.float64(value)
                 step = _F((new - old) * scale)
-                if (new < threshold[mu]) == is_below:  # rounded to the threshold
-                    continue
                 if not abs(step) * largest[mu] < _LARGEST_EXPONENT:
                     continue
                 log_ratio = (
@@ -357,8 +327,6 @@ def _offer_jumps(
                 own = gathered[: members.shape[0]] if members.shape[0] else row
                 for k in range(members.shape[0]):
                     own[k] = row[members[k]]
-                log_sides = math.log((1.0 - below[mu]) / below[mu])
-                log_ratio += log_sides if is_below else -log_sides
                 log_ratio += _log_gain(own, w, step)
                 if log_ratio < np.inf and math.log(uniform01(unit_key, 2)) < log_ratio:
                     h[mu, c] = value

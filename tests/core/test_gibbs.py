@@ -155,7 +155,7 @@ def test_h_of_two_units_keeps_its_joint_distribution_whichever_jump(jumping, sca
     chains.propose_from(start[:500] + 0.3)  # exact for any histogram
     chains.set_spikes(rng.random((n_chains, n)) < expit(fields + scale * start @ weights.T))
     chains.step(7, weights, fields.astype(np.float32), units.parameters, scale)  # ends in a sweep
-    assert ((chains.n_accepted > 0.1 * n_chains) == np.array(jumping, bool)).all()
+    assert ((chains.n_accepted > 0.5 * n_chains) == np.array(jumping, bool)).all()
     # edges of six times six cells, where those of the grid are
     edges = np.round(np.quantile(start, np.arange(1, 6) / 6, axis=0) / width) * width
 
@@ -187,8 +187,9 @@ def test_a_sweep_offers_jumps_to_some_units_at_random_where_all_would_cost_too_m
     monkeypatch.setattr(gibbs, "_ALWAYS_OFFERED", 0)
     monkeypatch.setattr(gibbs, "_MOST_OFFERED", 0.3)
     weights = np.full((40, 10), 0.05, np.float32)
-    chains = GibbsChains(40, 10, 500, 3, 1)
-    chains.jumping[4] = False
+    chains = GibbsChains(40, 10, 500, 3, "auto")
+    chains.jump_every = 1
+    chains.jumping[np.arange(10) != 4] = True
     chains.set_weights(weights)
     has_jumped = []
     for _ in range(60):
@@ -285,18 +286,6 @@ def test_jumps_that_float32_cannot_weigh_are_refused_and_others_are_not(fields):
     h, accepted = jumped_h(g, weights)
     assert accepted[0] == 0 and (h[0] == 0).all()
     assert h[1].mean() == pytest.approx(0.5, abs=0.08)
-
-
-def test_a_jump_is_offered_only_to_the_other_side_of_the_threshold():
-    counts = jumps.empty_counts(2)
-    h = np.concatenate([np.full(900, -0.4), np.full(100, 2.5)]) + 0.1 * np.arange(1000) / 1000
-    jumps.count_values(np.stack([h, 0.2 * h], axis=1), counts)
-    threshold = jumps.proposal_given_counts(counts).threshold
-    assert -0.3 < threshold[0] < 2.5 and -0.06 < threshold[1] < 0.5
-    assert (jumps.proposal_given_counts(jumps.empty_counts(3)).threshold == 0).all()
-    h, accepted = jumped_h(np.zeros(3, np.float32), np.full((3, 1), 0.1, np.float32), 4000, 1)
-    assert h.max() == 0  # from 0, which counts as above
-    assert accepted[0] == (h < 0).sum() > 0
 
 
 def test_a_jump_that_changes_log_odds_by_more_than_an_exponential_holds_is_refused():
