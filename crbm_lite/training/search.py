@@ -65,7 +65,7 @@ _SELDOM_REACHED = 2  # penalties at the end of the path
 _STAGE_UPDATES = 500
 _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
 _ROUNDS = (1000, 2000, 4000)  # updates after the path, while they gain
-_LAST_UPDATES = 1500  # with all frames
+_LAST_UPDATES = 3000  # with all frames
 _LEAST_RISE = 0.01  # of the gain: a round that brings less is the last one
 _FAR_BEHIND = 0.75  # of the best gain
 _JUDGED_FROM = 2  # stages that every start gets
@@ -407,7 +407,7 @@ def expected_updates(n_neurons: int, n_units: int) -> int:
     Examples
     --------
     >>> expected_updates(100, 20), expected_updates(40_000, 260)
-    (10500, 7000)
+    (12000, 8500)
     """
     n_starts = 1 if _has_many_weights(n_neurons, n_units) else 2.5  # two are soon left behind
     n_stages = int(n_starts * (_PATH_LENGTH - _SELDOM_REACHED))
