@@ -8,7 +8,10 @@ from .detection import candidate_frames as candidate_frames
 from .detection import chance_coactivity as chance_coactivity
 from .detection import chance_correlation as chance_correlation
 from .detection import event_raster as event_raster
+from .detection import labels_by_silhouette as labels_by_silhouette
+from .detection import mean_of_members as mean_of_members
 from .detection import members_by_otsu as members_by_otsu
+from .detection import numbers_to_try as numbers_to_try
 from .detection import otsu_threshold as otsu_threshold
 from .detection import standardised as standardised
 from .factors import detect_by_nmf as detect_by_nmf

@@ -25,6 +25,9 @@ from crbm_lite.baselines.detectors.detection import (
     as_activity,
     chance_correlation,
     event_raster,
+    labels_by_silhouette,
+    mean_of_members,
+    numbers_to_try,
     standardised,
 )
 from crbm_lite.core.compilation import cached_njit
@@ -133,7 +136,7 @@ def _of_labels(
     member = np.eye(len(size), dtype=bool)[labels][:, size >= least]
     count = member.sum(axis=0) - member
     scores = (similarity @ member) / np.maximum(count, 1)
-    return DetectedAssemblies(method, member, scores, z @ (member / np.maximum(member.sum(0), 1)))
+    return DetectedAssemblies(method, member, scores, mean_of_members(z, member))
 
 
 def _cut(
@@ -271,26 +274,14 @@ def detect_by_kmeans(
     >>> detect_by_kmeans(v, 3).members.sum(axis=0)
     array([8, 8, 8])
     """
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import silhouette_score
-
     rng, z = np.random.default_rng(random_state), standardised(as_activity(x))
     r = correlations_of_columns(z)
-    most = max(3, len(r) // 4)
-    grid = np.unique(np.round(2.0 ** np.arange(1.0, np.log2(most) + 0.01, 0.5)).astype(int))
+    grid = numbers_to_try(max(3, len(r) // 4))
     numbers = grid if n_assemblies is None else [min(n_assemblies + 1, len(r))]
-    seed, best, labels = int(rng.integers(2**31)), -np.inf, np.zeros(len(r), dtype=int)
-    n_unique = len(np.unique(r.round(9), axis=0))
-    for k in (k for k in numbers if k <= n_unique):
-        cut = KMeans(int(k), n_init=10, random_state=seed).fit(r).labels_
-        fits = 1 < len(np.unique(cut)) < len(r)
-        value = silhouette_score(r, cut) if len(numbers) > 1 and fits else 0.0
-        if value > best:
-            best, labels = value, cut
+    labels = labels_by_silhouette(r, numbers, rng)
     np.fill_diagonal(r, 0.0)
     all_found = _of_labels("k-means", labels, r, z, 2)
     members = all_found.members & (all_found.scores > max(chance_correlation(z, 0.05, rng), 0.0))
     kept = members.sum(axis=0) > 1
     members, scores = members[:, kept], all_found.scores[:, kept]
-    activity = z @ (members / np.maximum(members.sum(axis=0), 1))
-    return DetectedAssemblies("k-means", members, scores, activity)
+    return DetectedAssemblies("k-means", members, scores, mean_of_members(z, members))

@@ -13,6 +13,7 @@ r"""What the detectors share: the form of their result, and how activity comes i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -29,7 +30,10 @@ __all__ = [
     "chance_coactivity",
     "chance_correlation",
     "event_raster",
+    "labels_by_silhouette",
+    "mean_of_members",
     "members_by_otsu",
+    "numbers_to_try",
     "otsu_threshold",
     "standardised",
 ]
@@ -98,6 +102,65 @@ def standardised(x: np.ndarray) -> np.ndarray:
     x = x - x.mean(axis=0)
     sd = x.std(axis=0)
     return x / np.where(sd > 1e-12, sd, np.inf)
+
+
+def mean_of_members(z: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Average activity z (T, N) over the members (N, K) of each assembly, (T, K); 0 without any.
+
+    Examples
+    --------
+    >>> mean_of_members(np.array([[1.0, 3.0, 5.0]]), np.array([[True], [True], [False]]))
+    array([[2.]])
+    """
+    return z @ (members / np.maximum(members.sum(axis=0), 1))
+
+
+def numbers_to_try(most: int) -> np.ndarray:
+    """Return the numbers of clusters 2, 3, 4, 6, 8, 11, ... up to the most.
+
+    Examples
+    --------
+    >>> numbers_to_try(12).tolist()
+    [2, 3, 4, 6, 8, 11]
+    """
+    return np.unique(np.round(2.0 ** np.arange(1.0, np.log2(most) + 0.01, 0.5)).astype(int))
+
+
+def labels_by_silhouette(
+    x: np.ndarray, numbers: Sequence[int], rng: np.random.Generator
+) -> np.ndarray:
+    """Cluster rows by k-means, with the number of clusters that has the largest silhouette.
+
+    Parameters
+    ----------
+    x : (n, d) float
+    numbers : sequence of int
+        Numbers of clusters to try; those above the number of different rows are left out.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (n,) int
+        All 0 where no number can be tried.
+
+    Examples
+    --------
+    >>> x = np.repeat(np.eye(3), 4, axis=0)
+    >>> len(set(labels_by_silhouette(x, [2, 3], np.random.default_rng(0)).tolist()))
+    3
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
+    n_unique = len(np.unique(x.round(9), axis=0))
+    seed, best, labels = int(rng.integers(2**31)), -np.inf, np.zeros(len(x), dtype=int)
+    for k in (k for k in numbers if k <= n_unique):
+        cut = KMeans(int(k), n_init=10, random_state=seed).fit(x).labels_
+        fits = len(numbers) > 1 and 1 < len(np.unique(cut)) < len(x)
+        value = silhouette_score(x, cut) if fits else 0.0
+        if value > best:
+            best, labels = value, cut
+    return labels
 
 
 def event_raster(x: object, n_sd: float = 2.0) -> np.ndarray:

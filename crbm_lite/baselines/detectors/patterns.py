@@ -36,6 +36,9 @@ from crbm_lite.baselines.detectors.detection import (
     as_activity,
     candidate_frames,
     event_raster,
+    labels_by_silhouette,
+    mean_of_members,
+    numbers_to_try,
     standardised,
 )
 from crbm_lite.measures import correlations_of_columns
@@ -60,10 +63,8 @@ def _assemblies(
     z = standardised(as_activity(x))
     empty = np.empty((0, z.shape[1]))
     member = np.array(members or empty, dtype=bool).T
-    activity = z @ (member / np.maximum(member.sum(axis=0), 1))
-    return DetectedAssemblies(
-        method, member, np.array(scores or empty, dtype=np.float64).T, activity
-    )
+    scores = np.array(scores or empty, dtype=np.float64).T
+    return DetectedAssemblies(method, member, scores, mean_of_members(z, member))
 
 
 def similarity_graph(patterns: np.ndarray) -> scipy.sparse.csr_array:
@@ -226,9 +227,6 @@ def detect_by_core(
     >>> detect_by_core(v, 3).members.sum(axis=0)
     array([8, 8, 8])
     """
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import silhouette_score
-
     rng, raster = np.random.default_rng(random_state), event_raster(x)
     patterns = raster[candidate_frames(raster)].astype(np.float64)
     if len(patterns) < 2 * _LEAST_FRAMES:
@@ -244,16 +242,9 @@ def detect_by_core(
     if n_unique < 2:
         found = [cores.mean(axis=0)] * n_unique
         return _assemblies("CORE", x, [c >= 0.5 for c in found], found)
-    most = max(2, len(cores) // 4)
-    grid = np.unique(np.round(2.0 ** np.arange(1.0, np.log2(most) + 0.01, 0.5)).astype(int))
-    numbers = grid[grid <= n_unique] if n_assemblies is None else [min(n_assemblies, n_unique)]
-    seed, best, labels = int(rng.integers(2**31)), -np.inf, np.zeros(len(cores), dtype=int)
-    for k in numbers:
-        cut = KMeans(int(k), n_init=10, random_state=seed).fit(cores).labels_
-        fits = len(numbers) > 1 and 1 < len(np.unique(cut)) < len(cores)
-        value = silhouette_score(cores, cut) if fits else 0.0
-        if value > best:
-            best, labels = value, cut
+    grid = numbers_to_try(max(2, len(cores) // 4))
+    numbers = grid if n_assemblies is None else [min(n_assemblies, n_unique)]
+    labels = labels_by_silhouette(cores, numbers, rng)
     found = [cores[labels == k].mean(axis=0) for k in np.unique(labels)]
     found = [c for c in found if (c >= 0.5).any()]
     return _assemblies("CORE", x, [c >= 0.5 for c in found], found)

@@ -33,6 +33,7 @@ import numpy as np
 from crbm_lite.baselines.detectors.detection import (
     DetectedAssemblies,
     as_activity,
+    mean_of_members,
     standardised,
 )
 from crbm_lite.recordings.controls import shift_traces
@@ -277,12 +278,13 @@ def detect_by_promax(
     values, axes = _significant_axes(z, n_assemblies, null, n_shifts, margin, rng)
     name = "promax-CS" if null == "shifts" else "promax-MP"
     if not values.size:
-        return _of_members(name, z, np.empty_like(axes), np.empty(axes.shape, dtype=bool))
+        return DetectedAssemblies(name, np.empty(axes.shape, dtype=bool), axes, z @ axes)
     scores = standardised(_with_signs(_promax(axes * np.sqrt(values), power)))
     members = scores > _cut(scores.max(axis=1))
     scores, members = _merged(scores, members)
     kept = _coactive(z, members, rng) & (members.sum(axis=0) > 1)
-    return _of_members(name, z, scores[:, kept], members[:, kept])
+    scores, members = scores[:, kept], members[:, kept]
+    return DetectedAssemblies(name, members, scores, mean_of_members(z, members))
 
 
 def _promax(loadings: np.ndarray, power: float) -> np.ndarray:
@@ -334,10 +336,3 @@ def _coactive(
             chance = [shift_traces(own, rng).mean(axis=1).var() for _ in range(n_shifts)]
             significant[k] = own.mean(axis=1).var() > np.quantile(chance, 0.95)
     return significant
-
-
-def _of_members(
-    method: str, z: np.ndarray, scores: np.ndarray, members: np.ndarray
-) -> DetectedAssemblies:
-    activity = z @ (members / np.maximum(members.sum(axis=0), 1))
-    return DetectedAssemblies(method, members, scores, activity)
