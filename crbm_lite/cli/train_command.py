@@ -105,7 +105,8 @@ class NumberOrAuto(click.ParamType):
     type=_JumpEvery(),
     help="Gibbs steps between two sweeps of jumps, or auto.",
 )
-@click.option("--refit", default=0.0, show_default=True, help="Share of updates without penalty.")
+@click.option("--refit", default="auto", show_default=True, type=NumberOrAuto(float),
+              help="Share of updates without penalty.")  # fmt: skip
 @click.option("--average-from", default=0.5, show_default=True, help="Share of the updates.")
 @click.option("--init", default="auto", show_default=True,
               type=click.Choice(["auto", "pca", "nmf", "random"]))  # fmt: skip

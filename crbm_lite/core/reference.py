@@ -23,6 +23,7 @@ likewise for the four numbers of Eq. 13 with :math:`-h_\pm^2/2` and :math:`-h_\p
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ from scipy.special import expit, log_ndtr
 from crbm_lite.core.drelu import DReLU
 
 __all__ = [
+    "LEAST_GAMMA",
     "MAX_ASYMMETRY",
     "SQUARED_RESCALING",
     "VARIANCE_RATE",
@@ -50,6 +52,9 @@ __all__ = [
 VARIANCE_RATE = 0.05  # share of a batch in the running variance and mean of h
 SQUARED_RESCALING = (0.8, 1.25)  # the least and the most of one update
 MAX_ASYMMETRY = 0.95  # of a hidden potential
+# Under Var(h) = 1 a unit whose curvature is nearly zero answers to its input without a limit. With
+# a few weak weights it then holds itself up, in states that the data do not have.
+LEAST_GAMMA = 0.3
 
 
 class State(NamedTuple):
@@ -176,6 +181,7 @@ def one_update(
     scale = np.sqrt(np.clip(1.0 + VARIANCE_RATE * (variance - 1.0), *SQUARED_RESCALING))
     mean_h = (s.mean_h + VARIANCE_RATE * (data.h.mean(axis=0) - s.mean_h)) / scale
     log_gamma, eta, theta, delta = s.hidden + step * slope_hidden
+    log_gamma = np.maximum(log_gamma, math.log(LEAST_GAMMA))
     eta = np.clip(eta, -MAX_ASYMMETRY, MAX_ASYMMETRY)
     hidden = np.stack([log_gamma + 2.0 * np.log(scale), eta, theta * scale, delta * scale])
 

@@ -109,10 +109,11 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         jump that Gibbs sampling leaves where they are (`crbm_lite.core.persistence`).
     ramp : float, default 0.0
         The share of the updates over which the penalty rises from zero.
-    refit : float, default 0.0
+    refit : float or "auto", default "auto"
         The share of the updates, at the end, that fit the weights which are left by then without a
         penalty, while zeros stay zeros. This relaxed lasso (Meinshausen 2007) takes out the bias of
-        the penalty. The paper has no refit.
+        the penalty. The paper has no refit. "auto" makes the last training one where `l1` is
+        "auto" and the search shows that this predicts better; otherwise it is 0.
     average_from : float, default 0.5
         The share of the updates after which the parameters are averaged. The model is their mean,
         which takes out the swings of the last parameters around the optimum. 1 means the last
@@ -137,6 +138,8 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         The slopes of the potentials just above and just below 0.
     l1_ : float
         The penalty of the model, given or chosen.
+    refit_ : float
+        The share of the last training's updates without it, given or chosen.
     report_ : SearchReport
         What was tried and chosen, and why. There is none where nothing was "auto".
     verdict_ : str
@@ -185,7 +188,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         init: str = "auto",
         jump_every: str | int = "auto",
         ramp: float = 0.0,
-        refit: float = 0.0,
+        refit: float | str = "auto",
         average_from: float = 0.5,
         random_state: int | np.random.Generator | None = None,
         progress: bool = True,
@@ -295,7 +298,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )  # fmt: skip
         self._set_parameters(result.weights, result.fields, *result.potential)
         self._set_names(spikes.names)
-        self.l1_ = result.l1
+        self.l1_, self.refit_ = result.l1, result.refit
         self._set_report(result.report)
         self.chains_ = result.chains
         self.history_ = result.history
@@ -364,6 +367,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         published = {
             "n_hidden": 200, "l1": 0.02, "n_updates": 200_000, "n_gibbs": 15,
             "final_learning_rate": 1e-5, "init": "random", "jump_every": 0, "average_from": 1.0,
+            "refit": 0.0,
         }  # fmt: skip
         return cls(**published | parameters)
 
@@ -740,7 +744,11 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             arrays["feature_names"] = bytes_of_texts(self.feature_names_in_)
         attributes: dict[str, object] = {"hyperparameters": hyper}
         if hasattr(self, "chains_"):
-            arrays |= {"chains": self.chains_, "l1": np.array(self.l1_)}
+            arrays |= {
+                "chains": self.chains_,
+                "l1": np.array(self.l1_),
+                "refit": np.array(self.refit_),
+            }
             arrays |= arrays_of("history", self.history_)
             arrays |= arrays_of("certificate", self.certificate_)
             if hasattr(self, "report_"):
@@ -779,9 +787,10 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 as_spikes(arrays["chains"], "chains", model.n_features_in_)
                 model.chains_ = arrays["chains"]
                 model.l1_ = arrays["l1"].item() if "l1" in arrays else float(model.l1)
+                model.refit_ = arrays["refit"].item() if "refit" in arrays else float(model.refit)
                 model.history_ = result_of(History, "history", arrays)
                 model.certificate_ = result_of(Certificate, "certificate", arrays)
-                if "report/chosen_l1" in arrays:
+                if "report/chosen_refit" in arrays:
                     model.report_ = result_of(SearchReport, "report", arrays)
                 model.verdict_ = attributes["verdict"]
                 model.converged_ = model.verdict_ == "converged"

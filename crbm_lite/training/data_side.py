@@ -17,10 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from crbm_lite.core.reference import LEAST_GAMMA
 from crbm_lite.core.spikes import Spikes, SpikesByNeuron, frames_given_neuron, tiles, weight_sums
 from crbm_lite.training import update_kernels as kernels
 from crbm_lite.training.coordinates import (
     ETA,
+    LOG_GAMMA,
     coordinates_given_potential,
     gradient_in_coordinates,
 )
@@ -30,7 +32,9 @@ __all__ = ["DataMeans", "Tolerances", "UnitCoordinates"]
 
 STANDARD_ERRORS, SHARE = 1.0, 0.05  # tolerated, see above
 _N_BLOCKS = 20
-_FREE_ASYMMETRY = 0.9  # beyond it a potential is at its bound, where its slope need not vanish
+# beyond these a potential is at its bound, where its slope need not vanish
+_FREE_ASYMMETRY = 0.9
+_FREE_LOG_GAMMA = np.log(1.05 * LEAST_GAMMA)
 GAIN = 4  # row of the statistics of a unit; those before are the potential's
 
 
@@ -198,6 +202,7 @@ class DataMeans:
         spread[GAIN] = np.abs(self.unit[GAIN])
         unit = _tolerated(error[:5], spread)
         unit[ETA, np.abs(self.at.coordinates[ETA]) > _FREE_ASYMMETRY] = np.inf
+        unit[LOG_GAMMA, self.at.coordinates[LOG_GAMMA] < _FREE_LOG_GAMMA] = np.inf
         return Tolerances(
             weights=_tolerated(np.sqrt(variance / count), np.sqrt(power / count)),
             unit=unit,

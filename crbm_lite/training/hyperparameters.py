@@ -33,6 +33,7 @@ __all__ = [
 BACKENDS = ("numba", "jax", "jax-tf32", "jax-bf16")
 _STARTS = ("auto", "pca", "nmf", "random")
 _CHOSEN = ("n_hidden", "l1", "n_updates")  # what "auto" leaves to evidence
+_CHOSEN_WITH = {"refit": "l1"}  # what "auto" leaves to evidence if that of another does
 _WITHOUT_EFFECT = ("progress",)  # hyperparameters that leave the trained model as it is
 _MOST = 2**31
 _FROM_ONE = ("n_updates", "batch_size", "n_gibbs")
@@ -118,7 +119,7 @@ def _check_number(name: str, value: object, most: float, *, zero: bool) -> None:
 
 
 def _or_auto(name: str) -> str:
-    return ', or "auto"' if name in _CHOSEN else ""
+    return ', or "auto"' if name in (*_CHOSEN, *_CHOSEN_WITH) else ""
 
 
 def chosen_by_evidence(estimator: object) -> tuple[str, ...]:
@@ -130,14 +131,17 @@ def chosen_by_evidence(estimator: object) -> tuple[str, ...]:
     >>> chosen_by_evidence(CRBM(n_hidden=20, l1=0.01))
     ('n_updates',)
     """
-    values = {name: getattr(estimator, name) for name in _CHOSEN}
-    return tuple(name for name, x in values.items() if isinstance(x, str) and x == "auto")
+    names = [name for name in (*_CHOSEN, *_CHOSEN_WITH) if _is_auto(getattr(estimator, name))]
+    return tuple(name for name in names if _CHOSEN_WITH.get(name, name) in names)
+
+
+def _is_auto(value: object) -> bool:
+    return isinstance(value, str) and value == "auto"
 
 
 def _check_jump_every(value: object) -> None:
-    is_auto = isinstance(value, str) and value == "auto"
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_auto and not (is_integer and 0 <= value <= _MOST):
+    if not _is_auto(value) and not (is_integer and 0 <= value <= _MOST):
         raise HyperparameterError(
             f"jump_every is {value!r}: give 'auto' or an integer from 0 to {_MOST}"
         )
@@ -160,7 +164,8 @@ def checked_schedule(estimator: object) -> Schedule:
     """
     values = {name: getattr(estimator, name) for name in Schedule.__dataclass_fields__}
     values |= {"n_hidden": estimator.n_hidden}
-    values |= {name: 0.0 if name == "l1" else 1 for name in chosen_by_evidence(estimator)}
+    values |= {name: 0.0 if name == "l1" else 1 for name in _CHOSEN if _is_auto(values[name])}
+    values |= {name: 0.0 for name in _CHOSEN_WITH if _is_auto(values[name])}
     _check_integer("n_hidden", values["n_hidden"], 1, 65535)
     for name in _FROM_ONE:
         _check_integer(name, values[name], 1)

@@ -35,6 +35,7 @@ __all__ = ["TrainingResult", "TrainingTask", "start_trainer", "train"]
 _TRIAL_WINDOW, _TRIAL_RATIO = 30, 1.5
 _CERTIFICATE_CHAINS = 2  # chains from data frames for every training chain; rare states want many
 _LONG_RUN = 5000  # Gibbs steps
+_SAMPLING_AFTER_SEARCH = 2  # times the last training, which then is the smaller part of the run
 _COLLAPSED_WEIGHT = 1e-3
 _SEARCH = "search/"  # what the names of a search begin with in a state
 
@@ -61,6 +62,8 @@ class TrainingResult:
         What `train` needs to go on after an interruption.
     l1 : float
         The penalty that chose the weights.
+    refit : float
+        The share of the updates, at the end, without it.
     report : SearchReport or None
         What was chosen by evidence, and why.
     """
@@ -74,6 +77,7 @@ class TrainingResult:
     certificate: Certificate
     state: dict[str, np.ndarray] | None
     l1: float
+    refit: float
     report: SearchReport | None = None
 
 
@@ -104,7 +108,7 @@ def train(
     progress : tqdm or alike
         Something with ``update`` and ``set_postfix_str``; for a search with ``n``, ``total`` and
         ``set_description_str``, too.
-    auto : collection of "n_hidden", "l1", "n_updates", optional
+    auto : collection of "n_hidden", "l1", "n_updates", "refit", optional
         What is chosen by evidence (`crbm_lite.training.search`) instead of taken from `n_hidden`
         and `schedule`.
     backend : {"numba", "jax", "jax-tf32", "jax-bf16"}, default "numba"
@@ -164,7 +168,7 @@ def _result(
     verdict = _verdict(end.how, weights, certificate)
     return TrainingResult(
         weights, end.parameters.fields.copy(), potential, end.spikes, run.history(), verdict,
-        certificate, end.state, schedule.l1, report,
+        certificate, end.state, schedule.l1, schedule.refit, report,
     )  # fmt: skip
 
 
@@ -254,8 +258,8 @@ def _sampled(
     """Sample the model that a trainer ends with.
 
     The samples are those of the run's chains and, after a long run, of more that start from data.
-    Sampling takes as many steps of a chain as the updates did, at most, and few
-    where these were cut short.
+    Sampling takes as many steps of a chain as the updates did, at most, and few where these were
+    cut short. After a search it may take twice those of the last training.
     """
     parameters, chains = trainer.finish()
     end = _End(how, parameters, chains.spikes(), left)
@@ -263,6 +267,8 @@ def _sampled(
     frames = task.rng().integers(task.spikes.n_frames, size=n_more)
     more_chains = chains.joined_by(task.spikes.dense(frames))
     n_steps = task.schedule.n_updates * task.schedule.n_gibbs * chains.n_chains
+    if task.start is not None:
+        n_steps *= _SAMPLING_AFTER_SEARCH
     n_rounds = rounds_within(n_steps / more_chains.n_chains) if how == "finished" else 1
     data = DataMeans(task.spikes, parameters)
     return _Sampled(end, data, sample_model(parameters, more_chains, data, n_rounds))
@@ -393,6 +399,7 @@ class _Search:
             n_hidden=None if "n_hidden" in auto else task.n_hidden,
             l1=None if "l1" in auto else schedule.l1,
             n_updates=None if "n_updates" in auto else schedule.n_updates,
+            refit=None if "refit" in auto else schedule.refit,
         )  # fmt: skip
 
     def task_of(self, stage: Stage) -> TrainingTask:

@@ -12,12 +12,17 @@ The evidence is the gain over independent neurons on validation blocks
    lets only strong assemblies form; a smaller one lets them grow, and units of the start that died
    under the larger one begin again. A start is left behind where it has gained far less than the
    best, or diverges, and after three penalties only the best two go on.
-4. *Joining.* After two penalties, the units of the best start and those of the others that are
-   unlike all of them compete as one more start.
-5. *Penalty.* Of the winner's path, the sparsest model is taken whose difference from the best,
+4. *Refit.* A penalty that leaves out chance weights shrinks the others, too, and most where
+   neurons are seldom active. So the weights that each penalty has left are fitted without it beside
+   the path, as long as that brings more (the relaxed lasso of Meinshausen 2007).
+5. *Joining.* After two penalties, the units of the best start and those of the others that are
+   unlike all of them compete as one more start. It wins only if it is better by 1 %, and beyond
+   noise.
+6. *Penalty.* Of the winner's path, the sparsest model is taken whose difference from the best,
    paired by blocks, is within one standard error.
-6. *Length.* That model is trained on, for longer and longer rounds, until it gains no more.
-7. *End.* The training ends with all frames.
+7. *Length.* That model is trained on, for longer and longer rounds, until it gains no more. Where
+   the first of them loses, that of the next larger penalty is trained on in its place.
+8. *End.* The training ends with all frames.
 
 Where no model gains more than three standard errors, the neurons share nothing that is to be seen
 beyond noise, and the model is that of independent neurons.
@@ -63,6 +68,7 @@ __all__ = [
 _FIRST_PENALTY, _PATH_FACTOR, _PATH_LENGTH = 0.1, 0.5, 7  # the first in sqrt(p (1 - p))
 _SELDOM_REACHED = 2  # penalties at the end of the path
 _STAGE_UPDATES = 500
+_REFIT_UPDATES = 300
 _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
 _ROUNDS = (1000, 2000, 4000)  # updates after the path, while they gain
 _LAST_UPDATES = 3000  # with all frames
@@ -108,6 +114,8 @@ class SearchReport:
         Where the stage's training began.
     l1 : ndarray
         Its penalty lambda.
+    is_refit : ndarray of bool
+        Whether it fitted the weights that this penalty had left, without it.
     n_updates : ndarray of int
         How many updates it made.
     n_alive : ndarray of int
@@ -117,6 +125,7 @@ class SearchReport:
         that the stage did not see, and its standard error over blocks.
     chosen_start : str
     chosen_l1 : float
+    chosen_refit : bool
     chosen_n_hidden : int
         How many units the training with all frames began with.
     reasons : tuple of str
@@ -125,24 +134,28 @@ class SearchReport:
 
     starts: tuple[str, ...]
     l1: np.ndarray
+    is_refit: np.ndarray
     n_updates: np.ndarray
     n_alive: np.ndarray
     gain: np.ndarray
     gain_error: np.ndarray
     chosen_start: str
     chosen_l1: float
+    chosen_refit: bool
     chosen_n_hidden: int
     reasons: tuple[str, ...]
 
     def __str__(self) -> str:
-        lines = ["start                 lambda  updates  units  gain in nats per frame"]
+        lines = ["start                 lambda         updates  units  gain in nats per frame"]
         rows = zip(
-            self.starts, self.l1, self.n_updates, self.n_alive, self.gain, self.gain_error,
-            strict=True,
+            self.starts, self.l1, self.is_refit, self.n_updates, self.n_alive, self.gain,
+            self.gain_error, strict=True,
         )  # fmt: skip
-        for start, l1, n_updates, n_alive, gain, error in rows:
+        for start, l1, is_refit, n_updates, n_alive, gain, error in rows:
+            refit = "refit" if is_refit else ""
             lines.append(
-                f"{start:<20} {l1:>7.2g} {n_updates:>8} {n_alive:>6}  {gain:.3f} +- {error:.3f}"
+                f"{start:<20} {l1:>7.2g} {refit:>5} {n_updates:>9} {n_alive:>6}  "
+                f"{gain:.3f} +- {error:.3f}"
             )
         return "\n".join([*lines, *self.reasons])
 
@@ -168,6 +181,15 @@ class Choice:
 TrainStage = Callable[[Stage, ValidationBlocks], StageEnd]
 
 
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A model on a start's path: under a penalty, or refitted without it."""
+
+    l1: float
+    is_refit: bool
+    end: StageEnd
+
+
 @dataclass
 class _Candidate:
     """A start on its way along the path of penalties."""
@@ -175,49 +197,66 @@ class _Candidate:
     name: str
     first: Start
     start: Start
-    ends: list[StageEnd]
-    l1: list[float]
+    trials: list[_Trial]
+    may_refit: bool
 
     @property
-    def best(self) -> int:
-        """Number of the stage that gained most, of those with units if there are any."""
-        return int(np.argmax([end.mean_gain if end.n_alive else -np.inf for end in self.ends]))
+    def best(self) -> _Trial:
+        """The trial that gained most, of those with units if there are any."""
+        return max(self.trials, key=lambda t: t.end.mean_gain if t.end.n_alive else -np.inf)
+
+    @property
+    def gain_now(self) -> float:
+        """The gain under the last penalty, with a refit or without."""
+        l1 = self.trials[-1].l1
+        return max(trial.end.mean_gain for trial in self.trials if trial.l1 == l1)
 
     def has_peaked(self) -> bool:
-        """Say whether the last two stages gained no more than noise over those before."""
-        if len(self.ends) < 3:
+        """Say whether the last two penalties gained no more than noise over those before."""
+        path = [trial.end for trial in self.trials if not trial.is_refit]
+        if len(path) < 3:
             return False
-        former = max(self.ends[:-2], key=lambda end: end.mean_gain)
-        return all(not _is_better(end, former) for end in self.ends[-2:])
+        former = max(path[:-2], key=lambda end: end.mean_gain)
+        return all(not _is_better(end, former) for end in path[-2:])
 
-    def sparsest(self) -> int:
-        """Number of the first stage within one standard error of the best."""
-        best = self.ends[self.best].gain
-        for k, end in enumerate(self.ends):
-            if end.n_alive and (best - end.gain).mean() <= standard_error(best - end.gain):
-                return k
+    def up_to(self, trial: _Trial) -> list[_Trial]:
+        """Return a trial and those that are at least as sparse, which all come before it."""
+        return [other for other in self.trials[: self.trials.index(trial) + 1] if other.end.n_alive]
+
+    def sparsest(self) -> _Trial:
+        """The first trial within one standard error of the best."""
+        best = self.best.end.gain
+        for trial in self.trials:
+            difference = best - trial.end.gain
+            if trial.end.n_alive and difference.mean() <= standard_error(difference):
+                return trial
         return self.best
 
 
-def _is_better(end: StageEnd, former: StageEnd) -> bool:
-    """Say whether an end gains more than a former one, by a standard error of the difference."""
+def _is_better(end: StageEnd, former: StageEnd, least: float = 0.0) -> bool:
+    """Say whether an end gains more than a former one, by a standard error of the difference.
+
+    It must also be more by ``least`` of the gain.
+    """
     difference = end.gain - former.gain
-    return bool(difference.mean() > standard_error(difference))
+    return bool(difference.mean() > max(standard_error(difference), least * former.mean_gain))
 
 
 @dataclass
 class _Log:
     """The stages so far, as the report names them."""
 
-    rows: list[tuple[str, float, int, StageEnd]]
+    rows: list[tuple[str, int, _Trial]]
     reasons: list[str]
 
-    def report(self, start: str, l1: float, n_hidden: int) -> SearchReport:
-        names, penalties, n_updates, ends = zip(*self.rows, strict=True)
+    def report(self, start: str, l1: float, is_refit: bool, n_hidden: int) -> SearchReport:
+        names, n_updates, trials = zip(*self.rows, strict=True)
+        ends = [trial.end for trial in trials]
         return SearchReport(
-            names, np.array(penalties), np.array(n_updates), np.array([e.n_alive for e in ends]),
+            names, np.array([t.l1 for t in trials]), np.array([t.is_refit for t in trials]),
+            np.array(n_updates), np.array([e.n_alive for e in ends]),
             np.array([e.mean_gain for e in ends]), np.array([standard_error(e.gain) for e in ends]),
-            start, l1, n_hidden, tuple(self.reasons),
+            start, l1, is_refit, n_hidden, tuple(self.reasons),
         )  # fmt: skip
 
 
@@ -228,6 +267,7 @@ def choose(
     n_hidden: int | None,
     l1: float | None,
     n_updates: int | None,
+    refit: float | None,
     init: str,
     seed: int,
     train_stage: TrainStage,
@@ -242,6 +282,8 @@ def choose(
         Everything else about the updates.
     n_hidden, l1, n_updates : int, float, int or None
         M, lambda, and the length of the training with all frames.
+    refit : float or None
+        The share of that training without penalty.
     init : {"auto", "pca", "nmf", "random"}
         "auto" lets all three compete.
     seed : int
@@ -252,75 +294,120 @@ def choose(
     rng = np.random.default_rng(seed)
     log = _Log([], [])
     path = _penalties(spikes) if l1 is None else [l1]
-    candidates = _candidates(blocks.training, n_hidden, path[0], init, rng, log)
+    candidates = _candidates(blocks.training, n_hidden, path[0], init, refit is None, rng, log)
 
     n_last = n_updates or _LAST_UPDATES
     n_rounds = 0 if n_updates else _ROUNDS[0]
 
-    def trained(
-        name: str, start: Start, penalty: float, n: int, n_later: int, ramp: float = 0.0
-    ) -> StageEnd:
+    def tried(
+        name: str, start: Start, penalty: float, n: int, n_later: int, *,
+        ramp: float = 0.0, is_refit: bool = False,
+    ) -> _Trial:  # fmt: skip
         stage = Stage(
             f"{name}, lambda {penalty:.2g}", blocks.training, start,
-            _of_length(schedule, n, penalty, ramp), n + n_later,
+            _of_length(schedule, n, penalty, ramp, float(is_refit)), n + n_later,
         )  # fmt: skip
-        end = train_stage(stage, blocks)
-        log.rows.append((name, penalty, n, end))
-        return end
+        trial = _Trial(penalty, is_refit, train_stage(stage, blocks))
+        log.rows.append((name, n, trial))
+        return trial
 
-    going = list(candidates)
+    def try_penalty(candidate: _Candidate, penalty: float, n_later: int, ramp: float) -> None:
+        end = tried(
+            candidate.name, candidate.start, penalty, _STAGE_UPDATES, n_later, ramp=ramp
+        )  # fmt: skip
+        candidate.trials.append(end)
+        candidate.start = end.end.start_with_births(candidate.first, n_hidden is not None)
+        if candidate.may_refit and end.end.shows_structure():
+            start = end.end.start(candidate.first.field_rate_factor, n_hidden is not None)
+            refitted = tried(
+                candidate.name, start, penalty, _REFIT_UPDATES, n_later, is_refit=True
+            )  # fmt: skip
+            candidate.trials.append(refitted)
+            candidate.may_refit = refitted.end.mean_gain > end.end.mean_gain
+
+    going, joined = list(candidates), None
     for k, penalty in enumerate(path):
         for j, candidate in enumerate(going):
             n_stages = len(going) * (len(path) - k) - j - 1
             n_later = n_stages * _STAGE_UPDATES + n_rounds + n_last
-            ramp = 0.0 if k else _FIRST_RAMP
-            end = trained(candidate.name, candidate.start, penalty, _STAGE_UPDATES, n_later, ramp)
-            candidate.ends.append(end)
-            candidate.l1.append(penalty)
-            candidate.start = end.start_with_births(candidate.first, n_hidden is not None)
-        most = max(candidate.ends[-1].mean_gain for candidate in going)
-        going = [
-            c for c in going
-            if np.isfinite(c.ends[-1].mean_gain) and not c.has_peaked()
-            and (k + 1 < _JUDGED_FROM or c.ends[-1].mean_gain >= _FAR_BEHIND * most)
-        ]  # fmt: skip
+            try_penalty(candidate, penalty, n_later, 0.0 if k else _FIRST_RAMP)
         may_join = k + 1 == _JUDGED_FROM < len(path) and n_hidden is None
         if may_join and (joined := _joined(going)) is not None:
-            candidates.append(joined)
+            try_penalty(joined, penalty, n_later, 0.0)
             going.append(joined)
+        most = max(candidate.gain_now for candidate in going)
+        going = [
+            c for c in going
+            if np.isfinite(c.gain_now) and not c.has_peaked()
+            and (k + 1 < _JUDGED_FROM or c.gain_now >= _FAR_BEHIND * most)
+        ]  # fmt: skip
         if k + 1 >= _GO_ON_FROM:
-            going = sorted(going, key=lambda c: -c.ends[-1].mean_gain)[:_GO_ON]
+            going = sorted(going, key=lambda c: -c.gain_now)[:_GO_ON]
         if not going:
             break
-    winner = max(candidates, key=lambda c: c.ends[c.best].mean_gain)
-    best = winner.ends[winner.best]
+    winner = max(candidates, key=lambda c: c.best.end.mean_gain)
+    if joined is not None and _is_better(joined.best.end, winner.best.end, _LEAST_RISE):
+        winner = joined
+    best = winner.best.end
     if not best.shows_structure():
         log.reasons.append(
             f"no model gains more than {SIGNIFICANT:g} standard errors over independent neurons, "
             f"{best.mean_gain:.3f} +- {standard_error(best.gain):.3f} nats per frame at best"
         )
         empty = _empty_start(spikes, n_hidden or 1)
-        penalty = winner.l1[winner.best]
+        penalty = winner.best.l1
         last = Stage("independent neurons", spikes, empty, _of_length(schedule, 1, penalty), 0)
-        report = log.report("independent neurons", penalty, empty.weights.shape[1])
+        report = log.report("independent neurons", penalty, False, empty.weights.shape[1])
         return Choice(last, report, is_empty=True)
-    k = winner.sparsest()
-    penalty, end = winner.l1[k], winner.ends[k]
-    log.reasons += _reasons(candidates, winner, k)
-    restart = (winner.first.field_rate_factor, n_hidden is not None)
-    for n in _ROUNDS if n_updates is None else ():
-        longer = trained(winner.name, end.start(*restart), penalty, n, n_last)
-        rise = (longer.gain - end.gain).mean()
-        if rise > 0 and longer.n_alive:
-            end = longer
-        if rise < max(_LEAST_RISE * end.mean_gain, standard_error(longer.gain - end.gain)):
-            break
-    start = end.start(*restart)
+    chosen = winner.sparsest()
+    log.reasons += _reasons([*candidates, joined] if joined else candidates, winner, chosen)
+
+    def start_after(trial: _Trial) -> Start:
+        return trial.end.start(winner.first.field_rate_factor, n_hidden is not None)
+
+    def longer(trial: _Trial, n: int) -> _Trial:
+        start = start_after(trial)
+        return tried(winner.name, start, trial.l1, n, n_last, is_refit=trial.is_refit)
+
+    if n_updates is None:
+        l1 = chosen.l1
+        chosen = _lasting(winner.up_to(chosen), longer)
+        if chosen.l1 > l1:
+            log.reasons.append(f"trained on, lambda = {chosen.l1:.2g} gains more")
+        chosen = _longest(chosen, longer)
+    start = start_after(chosen)
+    share = float(chosen.is_refit) if refit is None else refit
     last = Stage(
-        f"all frames, lambda {penalty:.2g}", spikes, start,
-        _of_length(schedule, n_last, penalty, refit=schedule.refit), n_last,
+        f"all frames, lambda {chosen.l1:.2g}", spikes, start,
+        _of_length(schedule, n_last, chosen.l1, refit=share), n_last,
     )  # fmt: skip
-    return Choice(last, log.report(winner.name, penalty, start.weights.shape[1]), is_empty=False)
+    report = log.report(winner.name, chosen.l1, chosen.is_refit, start.weights.shape[1])
+    return Choice(last, report, is_empty=False)
+
+
+def _lasting(trials: list[_Trial], longer: Callable[[_Trial, int], _Trial]) -> _Trial:
+    """Train the last of some trials on, or one before it where that loses; return the best end.
+
+    A penalty that is too small is good for as long as chance weights have not grown.
+    """
+    ends = []
+    for trial in reversed(trials):
+        ends.append(longer(trial, _ROUNDS[0]))
+        if not _is_better(trial.end, ends[-1].end):
+            break
+    return max(ends, key=lambda trial: trial.end.mean_gain if trial.end.n_alive else -np.inf)
+
+
+def _longest(trial: _Trial, longer: Callable[[_Trial, int], _Trial]) -> _Trial:
+    """Train a trial on, for longer and longer rounds, while it gains."""
+    for n in _ROUNDS[1:]:
+        former, trial = trial, longer(trial, n)
+        rises = _is_better(trial.end, former.end, _LEAST_RISE)
+        if trial.end.mean_gain <= former.end.mean_gain or not trial.end.n_alive:
+            trial = former
+        if not rises:
+            break
+    return trial
 
 
 def _of_length(
@@ -341,6 +428,7 @@ def _candidates(
     n_hidden: int | None,
     l1: float,
     init: str,
+    may_refit: bool,
     rng: np.random.Generator,
     log: _Log,
 ) -> list[_Candidate]:
@@ -363,7 +451,7 @@ def _candidates(
 
     def add(name: str, start: Start | None) -> None:
         if start is not None:
-            found.append(_Candidate(name, start, start, [], []))
+            found.append(_Candidate(name, start, start, [], may_refit))
 
     many_weights = _has_many_weights(spikes.n_neurons, n_units)
     dear = len(spikes.neurons) * n_units > _DEAREST_FACTORS
@@ -381,13 +469,16 @@ def _candidates(
 
 
 def _joined(going: list[_Candidate]) -> _Candidate | None:
-    """Make one more start of the units of all, at the end of their last stage."""
-    ranked = sorted(going, key=lambda c: -c.ends[-1].mean_gain)
+    """Make one more start of the units of all, at the end of their last penalty."""
+    ranked = sorted(going, key=lambda c: -c.gain_now)
     if len(ranked) < 2:
         return None
-    best, *others = (c.ends[-1] for c in ranked)
+    best, *others = (
+        next(trial.end for trial in reversed(c.trials) if not trial.is_refit) for c in ranked
+    )
     start = joined_start(best, others, ranked[0].first.field_rate_factor)
-    return start and _Candidate("all starts", start, start, [], [])
+    may_refit = any(c.may_refit for c in ranked)
+    return start and _Candidate("all starts", start, start, [], may_refit)
 
 
 def units_to_begin_with(n_components: int) -> int:
@@ -419,20 +510,23 @@ def _has_many_weights(n_neurons: int, n_units: int) -> bool:
     return n_neurons * n_units > _DEAREST_RIVALS
 
 
-def _reasons(candidates: list[_Candidate], winner: _Candidate, k: int) -> list[str]:
-    """Say why the winner's stage k was chosen."""
-    ranked = sorted(candidates, key=lambda c: -c.ends[c.best].mean_gain)
-    gains = ", ".join(f"{c.name} {c.ends[c.best].mean_gain:.3f}" for c in ranked)
+def _reasons(candidates: list[_Candidate], winner: _Candidate, chosen: _Trial) -> list[str]:
+    """Say why a trial of the winner was chosen."""
+    ranked = sorted(candidates, key=lambda c: -c.best.end.mean_gain)
+    gains = ", ".join(f"{c.name} {c.best.end.mean_gain:.3f}" for c in ranked)
     reasons = [f"best gains in nats per frame: {gains}"]
     best = winner.best
-    if k == best:
-        reasons.append(f"lambda = {winner.l1[k]:.2g} gains most")
+    if chosen.l1 == best.l1:
+        reasons.append(f"lambda = {best.l1:.2g} gains most")
     else:
         reasons.append(
-            f"lambda = {winner.l1[k]:.2g} is the largest within one standard error of "
-            f"{winner.l1[best]:.2g}, which gains most"
+            f"lambda = {chosen.l1:.2g} is the largest within one standard error of "
+            f"{best.l1:.2g}, which gains most"
         )
-    if best == len(winner.l1) - 1 and len(winner.l1) > 1:
+    if chosen.is_refit:
+        reasons.append("the weights that this penalty left gain more without it, so it ends there")
+    penalties = [trial.l1 for trial in winner.trials]
+    if best.l1 == penalties[-1] and len(set(penalties)) > 1:
         reasons.append("the gain was still rising at the smallest penalty tried")
     return reasons
 

@@ -246,7 +246,7 @@ def validate(
     test = spikes_of_model(model, test, "test")
     if l1 is None:  # after a refit the weights that are left are stationary without penalty
         l1 = getattr(model, "l1_", getattr(model, "l1", 0.0))
-        l1 = 0.0 if getattr(model, "refit", 0.0) else l1
+        l1 = 0.0 if getattr(model, "refit_", 0.0) else l1
     l1 = float(l1)
     n_train = train.n_frames
     first = rng.choice(n_train, n_chains, replace=n_chains > n_train)

@@ -121,6 +121,20 @@ def test_updates_are_those_of_the_reference(backend, setting):
 
 
 @pytest.mark.parametrize("backend", ["numba", "jax"])
+def test_no_curvature_falls_below_its_bound(backend):
+    trainer, v = make_trainer(backend)
+    state = trainer.state()
+    hidden = state["hidden"].copy()
+    hidden[0, 0] = np.log(0.5 * ref.LEAST_GAMMA)
+    trainer.restore(state | {"hidden": hidden})
+    _, expected, _ = update_both(trainer, v)
+    found = reference_state(trainer)
+    np.testing.assert_allclose(found.hidden, expected.hidden, rtol=2e-5, atol=2e-7)
+    # what comes after it, the rescaling by a batch, moves log gamma by .22 at most
+    assert abs(found.hidden[0, 0] - np.log(ref.LEAST_GAMMA)) < 0.23
+
+
+@pytest.mark.parametrize("backend", ["numba", "jax"])
 def test_the_effective_share_is_that_of_the_importance_weights(backend):
     trainer, v = make_trainer(backend, learning_rate=0.5, final_learning_rate=0.5, ramp=0.0)
     old, new, share = update_both(trainer, v)

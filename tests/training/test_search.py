@@ -41,7 +41,8 @@ def chosen(gain_of, **given):
         shape = {"n_hidden": stage.start.weights.shape[1]}
         return found if isinstance(found, StageEnd) else end(found, **shape)
 
-    wanted = {"n_hidden": M, "l1": None, "n_updates": 7, "init": "random", "seed": 0} | given
+    wanted = {"n_hidden": M, "l1": None, "n_updates": 7, "init": "random", "seed": 0}
+    wanted |= {"refit": 0.0} | given
     schedule = checked_schedule(cl.CRBM())
     return choose(as_spikes(V), schedule, train_stage=train_stage, **wanted), stages
 
@@ -81,7 +82,44 @@ def test_the_sparsest_model_within_one_standard_error_of_the_best_is_taken():
     assert any("within one standard error" in reason for reason in choice.report.reasons)
 
 
-def search_of_all_starts(gain_of):
+def test_a_refit_is_tried_as_long_as_it_gains_and_is_the_end_if_it_gains_most():
+    """Without the penalty the first model is the best, and the second worse than with it."""
+    noise = 0.01 * np.arange(8)
+    penalties = search._penalties(as_spikes(V))
+    refitted = {penalties[0]: 5.0, penalties[1]: 2.5}
+    given = {penalties[0]: 2.0, penalties[1]: 3.0}
+
+    def gain_of(stage):
+        of = refitted if stage.schedule.refit else given
+        return of.get(stage.schedule.l1, 2.9) + noise
+
+    choice, stages = chosen(gain_of, n_updates=None, refit=None)
+    path = [s for s in stages if s.schedule.n_updates < 1000]
+    assert [s.schedule.refit for s in path] == [0.0, 1.0, 0.0, 1.0, 0.0, 0.0]
+    assert [s.schedule.l1 for s in path] == [penalties[k] for k in (0, 0, 1, 1, 2, 3)]
+    assert {s.schedule.refit for s in stages if s.schedule.n_updates >= 1000} == {1.0}
+    assert (choice.report.chosen_l1, choice.report.chosen_refit) == (penalties[0], True)
+    assert choice.last.schedule.refit == 1.0
+    assert choice.report.is_refit.tolist()[:6] == [bool(s.schedule.refit) for s in path]
+
+
+def test_the_path_goes_on_from_the_model_with_the_penalty_and_not_from_its_refit():
+    by_refit = {0.0: end_of_units([1, 2], [5]), 1.0: end_of_units([7], [8], gain=2.0)}
+    _, stages = chosen(lambda stage: by_refit[stage.schedule.refit], refit=None)
+    np.testing.assert_array_equal(stages[1].start.weights, by_refit[0.0].weights.toarray())
+    assert stages[2].schedule.refit == 0.0
+    np.testing.assert_array_equal(
+        stages[2].start.weights[:, :2], by_refit[0.0].weights.toarray()[:, :2]
+    )
+
+
+def test_a_share_without_penalty_that_is_given_is_kept():
+    choice, stages = chosen(lambda stage: 1.0 + 0.01 * np.arange(8), refit=0.3)
+    assert {stage.schedule.refit for stage in stages} == {0.0}
+    assert choice.last.schedule.refit == 0.3
+
+
+def search_of_all_starts(gain_of, refit=0.0):
     """Let all starts compete, with gains that are given by the first word of their names."""
     v = cl.plant_recording(200, 4, (40, 50), 800, 20, random_state=0).spikes
     stages = []
@@ -93,7 +131,7 @@ def search_of_all_starts(gain_of):
 
     choice = choose(
         as_spikes(v), checked_schedule(cl.CRBM()), n_hidden=None, l1=None, n_updates=7,
-        init="auto", seed=0, train_stage=train_stage,
+        refit=refit, init="auto", seed=0, train_stage=train_stage,
     )  # fmt: skip
     return choice, stages
 
@@ -141,6 +179,22 @@ def test_the_length_grows_while_the_model_gains():
         1000, 2000, 4000,
     ]  # fmt: skip
     assert choice.report.n_updates.tolist()[-3:] == [1000, 2000, 4000]
+
+
+def test_where_a_longer_training_loses_a_larger_penalty_is_trained_on():
+    """The third penalty is the best after 500 updates, and the second after 1,500."""
+    penalties = search._penalties(as_spikes(V))
+    early = dict(zip(penalties, [1.0, 2.0, 3.0, 1.0, 1.0, 1.0, 1.0], strict=True))
+    late = {penalties[1]: 2.5, penalties[2]: 2.2}
+
+    def gain_of(stage):
+        of = late if stage.schedule.n_updates >= 1000 else early
+        return of[stage.schedule.l1] + 0.01 * np.arange(8)
+
+    choice, stages = chosen(gain_of, n_updates=None)
+    rounds = [(s.schedule.l1, s.schedule.n_updates) for s in stages if s.schedule.n_updates >= 1000]
+    assert rounds == [(penalties[2], 1000), (penalties[1], 1000), (penalties[1], 2000)]
+    assert choice.report.chosen_l1 == choice.last.schedule.l1 == penalties[1]
 
 
 def test_only_units_with_weights_go_on_unless_their_number_was_given():
@@ -191,12 +245,17 @@ def test_units_of_other_starts_join_once_if_they_are_unlike():
     assert joined_start(end_of_units(one), [end_of_units(same)], 5.0) is None
 
 
-@pytest.mark.parametrize(("of_all", "winner"), [(9.0, "all"), (0.0, "rotated")])
-def test_the_units_of_all_starts_compete_from_the_third_penalty_on(monkeypatch, of_all, winner):
+@pytest.mark.parametrize(
+    ("of_all", "winner", "n_tried"), [(9.0, "all", 6), (3.1, "rotated", 6), (0.0, "rotated", 1)]
+)
+def test_the_units_of_all_starts_compete_from_the_second_penalty_on(
+    monkeypatch, of_all, winner, n_tried
+):
+    """They win if they are better; with the same gain in every block, as by 3.1, they are not."""
     monkeypatch.setattr(search, "joined_start", lambda end, others, factor: end.start(factor, True))
     of = {"nonnegative": 2.9, "random": 1.0, "rotated": 3.0, "all": of_all}
     choice, stages = search_of_all_starts(lambda name, k: of[name] + 0.1 * k)
-    assert stages.index("all") > 5 and stages.count("all") == (5 if of_all else 1)
+    assert stages.index("all") > 5 and stages.count("all") == n_tried
     assert choice.report.chosen_start.split()[0] == winner
 
 

@@ -20,7 +20,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from crbm_lite.core import persistence
-from crbm_lite.core.reference import MAX_ASYMMETRY, SQUARED_RESCALING, VARIANCE_RATE, Rates
+from crbm_lite.core.reference import (
+    LEAST_GAMMA,
+    MAX_ASYMMETRY,
+    SQUARED_RESCALING,
+    VARIANCE_RATE,
+    Rates,
+)
 from crbm_lite.training import coordinates as co
 from crbm_lite.training import update_kernels as kernels
 from crbm_lite.training.accelerator.drelu import cumulant, hidden_statistics, sample
@@ -277,6 +283,7 @@ def one_update(
     scale = jnp.sqrt(jnp.clip(1.0 + VARIANCE_RATE * (variance - 1.0), *SQUARED_RESCALING))
     s["mean_h"] = (s["mean_h"] + VARIANCE_RATE * (mean - s["mean_h"])) / scale
     log_gamma, eta, theta, delta = hidden
+    log_gamma = jnp.maximum(log_gamma, jnp.log(LEAST_GAMMA))
     eta = jnp.clip(eta, -MAX_ASYMMETRY, MAX_ASYMMETRY)
     log_gamma = log_gamma + 2.0 * jnp.log(scale)
     s["hidden"] = jnp.stack([log_gamma, eta, theta * scale, delta * scale])
