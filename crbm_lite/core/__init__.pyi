@@ -38,6 +38,7 @@ from .persistence import watched as watched
 from .random_numbers import hash32 as hash32
 from .random_numbers import hash64 as hash64
 from .random_numbers import uniform01 as uniform01
+from .reference import LEAST_GAMMA as LEAST_GAMMA
 from .reference import MAX_ASYMMETRY as MAX_ASYMMETRY
 from .reference import SQUARED_RESCALING as SQUARED_RESCALING
 from .reference import VARIANCE_RATE as VARIANCE_RATE

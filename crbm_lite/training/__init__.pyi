@@ -65,6 +65,7 @@ from .search import Stage as Stage
 from .search import choose as choose
 from .search import expected_updates as expected_updates
 from .search import units_to_begin_with as units_to_begin_with
+from .stage_end import MANY_BLOCKS as MANY_BLOCKS
 from .stage_end import SIGNIFICANT as SIGNIFICANT
 from .stage_end import StageEnd as StageEnd
 from .stage_end import end_of_stage as end_of_stage

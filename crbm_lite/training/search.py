@@ -24,8 +24,8 @@ The evidence is the gain over independent neurons on validation blocks
    the first of them loses, that of the next larger penalty is trained on in its place.
 8. *End.* The training ends with all frames.
 
-Where no model gains more than three standard errors, the neurons share nothing that is to be seen
-beyond noise, and the model is that of independent neurons.
+Where no model gains more than three standard errors, or in every block, the neurons share nothing
+that is to be seen beyond noise, and the model is that of independent neurons.
 
 Every stage of the search is a training of its own with random numbers of its own. Its decisions
 depend on nothing but the ends of the stages, so a search that was interrupted goes on by making the
@@ -352,7 +352,8 @@ def choose(
     if not best.shows_structure():
         log.reasons.append(
             f"no model gains more than {SIGNIFICANT:g} standard errors over independent neurons, "
-            f"{best.mean_gain:.3f} +- {standard_error(best.gain):.3f} nats per frame at best"
+            f"or in every block: {best.mean_gain:.3f} +- {standard_error(best.gain):.3f} nats per "
+            "frame at best"
         )
         empty = _empty_start(spikes, n_hidden or 1)
         penalty = winner.best.l1

@@ -12,10 +12,19 @@ from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.start import Start
 from crbm_lite.training.validation_blocks import standard_error
 
-__all__ = ["SIGNIFICANT", "StageEnd", "end_of_stage", "joined_start", "stage_ends_of", "state_of"]
+__all__ = [
+    "MANY_BLOCKS",
+    "SIGNIFICANT",
+    "StageEnd",
+    "end_of_stage",
+    "joined_start",
+    "stage_ends_of",
+    "state_of",
+]
 
 _LEAST_SIZE = 1e-3  # sum |w| of a hidden unit that is alive
 SIGNIFICANT = 3.0  # standard errors
+MANY_BLOCKS = 8  # in all of which no chance gain is positive
 _ALIKE = 0.5  # |cosine| of the weights of two units, from which they are one
 
 
@@ -47,8 +56,14 @@ class StageEnd:
         return float(self.gain.mean())
 
     def shows_structure(self) -> bool:
-        """Say whether the model has units, and gains more than the blocks differ by chance."""
-        return bool(self.n_alive and self.mean_gain > SIGNIFICANT * standard_error(self.gain))
+        """Say whether the model has units, and gains more than the blocks differ by chance.
+
+        It gains more than three standard errors, or in every one of eight blocks. Chance would do
+        the latter once in 256, and a block with a rare event cannot hide it.
+        """
+        gains_in_all = len(self.gain) >= MANY_BLOCKS and (self.gain > 0).all()
+        is_significant = self.mean_gain > SIGNIFICANT * standard_error(self.gain)
+        return bool(self.n_alive and (gains_in_all or is_significant))
 
     def is_alive(self) -> np.ndarray:
         """Say which hidden units have weights, (M,)."""

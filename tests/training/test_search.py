@@ -167,6 +167,14 @@ def test_without_a_gain_the_model_is_that_of_independent_neurons(ends):
     np.testing.assert_allclose(choice.last.start.fields, np.log(p / (1 - p)), atol=0.1)
 
 
+def test_a_gain_in_every_block_is_structure_though_one_block_gains_most_of_it():
+    rare = np.array([46.0, 3.0, 2.0, 4.0, 5.0, 5.0, 6.0, 6.0])
+    assert end(rare).shows_structure()
+    assert not end(rare, n_alive=0).shows_structure()
+    assert not end(rare[:5]).shows_structure()  # chance gains in all of five once in 32
+    assert not end(np.append(rare[:7], -0.1)).shows_structure()
+
+
 def test_the_length_grows_while_the_model_gains():
     """Rounds of 1,000 and 2,000 updates gain a tenth each, the one of 4,000 nothing."""
 
