@@ -76,6 +76,7 @@ from .stage_end import joined_start as joined_start
 from .stage_end import stage_ends_of as stage_ends_of
 from .stage_end import state_of as state_of
 from .start import Start as Start
+from .start import balance_fields as balance_fields
 from .start import fit_potential as fit_potential
 from .start import logit_activity as logit_activity
 from .start import random_start as random_start

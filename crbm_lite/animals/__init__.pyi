@@ -1,0 +1,16 @@
+from .alignment import STARTS as STARTS
+from .alignment import Alignment as Alignment
+from .alignment import align as align
+from .alignment import train_student as train_student
+from .animal import Animal as Animal
+from .animal import as_animals as as_animals
+from .animal import check_places as check_places
+from .published import crbm_given_standardised as crbm_given_standardised
+from .published import import_shared_model as import_shared_model
+from .published import import_shared_recording as import_shared_recording
+from .space import chosen_width_um as chosen_width_um
+from .space import interpolation as interpolation
+from .space import map_scale as map_scale
+from .space import reach as reach
+from .space import spacing_um as spacing_um
+from .translation import translate as translate
