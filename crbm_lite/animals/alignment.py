@@ -200,7 +200,7 @@ def align(
     before = CRBM.from_parameters(begun.weights, begun.fields, *begun.potential)
     term = HiddenTerm(h, hidden_share, freeze_hidden) if hidden_share > 0.0 else None
     model = train_student(
-        student_given(first, {"n_updates": _N_UPDATES} | hyperparameters, rng), recording, begun, h,
+        student_given(first, hyperparameters, rng), recording, begun, h,
         term, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume,
     )  # fmt: skip
     student = Animal(model, recording)
@@ -213,8 +213,9 @@ def align(
 def student_given(
     teacher: CRBM, hyperparameters: dict[str, object], rng: np.random.Generator
 ) -> CRBM:
-    """Make a model with the hyperparameters of a teacher, other than those that are given."""
+    """Make a model with a teacher's hyperparameters and 2,000 updates, unless others are given."""
     fixed = {
+        "n_updates": _N_UPDATES,
         "n_hidden": teacher.units.n_hidden,
         "l1": getattr(teacher, "l1_", teacher.l1),
         "random_state": int(rng.integers(2**31)),
