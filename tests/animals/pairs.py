@@ -25,13 +25,9 @@ def larva(seed, plan=0, n_neurons=250, n_frames=1500, rate_hz=2.5, shift_um=0.0)
     distance = np.linalg.norm(places[:, None] - centres, axis=2)
     effects = scipy.sparse.csr_array(np.where(distance < 60, 3.0, 0.0))
     states = draw_states(n_frames, np.full(K, 10.0), np.full(K, 30.0), rng)
-    truth = GroundTruth(
-        np.full(n_neurons, -3.0), effects, states, tuple("abcde"), ("compact",) * K
-    )
+    truth = GroundTruth(np.full(n_neurons, -3.0), effects, states, tuple("abcde"), ("compact",) * K)
     spikes = rng.random((n_frames, n_neurons)) < truth.probability()
-    return Recording(
-        spikes.astype(np.uint8), rate_hz, coordinates=places + shift_um, truth=truth
-    )
+    return Recording(spikes.astype(np.uint8), rate_hz, coordinates=places + shift_um, truth=truth)
 
 
 def quiet(function, *args, **kwargs):
