@@ -1,3 +1,6 @@
+from .animals.alignment import align as align
+from .animals.animal import Animal as Animal
+from .animals.translation import translate as translate
 from .assemblies.matching import match_assemblies as match_assemblies
 from .calcium.deconvolution import deconvolve as deconvolve
 from .connectivity.regions import region_connectivity as region_connectivity

@@ -12,7 +12,7 @@ FLOORS = (
     ("core", "files", "measures"),
     ("assemblies", "recordings", "training"),
     ("calcium", "model", "simulation"),
-    ("connectivity", "importers", "inspection", "theory", "validation"),
+    ("animals", "connectivity", "importers", "inspection", "theory", "validation"),
     ("baselines", "datasets", "plotting"),
     ("cli",),
     ("__main__",),

@@ -17,7 +17,7 @@ from crbm_lite.checks.arguments import as_path, as_texts
 __all__ = ["DatasetEntry", "FileEntry", "read_manifest"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256, _MD5 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,15 @@ class FileEntry:
         Its size, None where that is not known.
     sha256 : str or None
         Its hash, None where that is not known.
+    md5 : str or None
+        An older hash, for files of which no other is published. It finds damage, not malice.
     """
 
     name: str
     url: str
     n_bytes: int | None
     sha256: str | None
+    md5: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,11 +147,13 @@ def _file(path: Path, dataset: str, name: object, fields: object) -> FileEntry:
     where = f"{path}: file {dataset}/{name}"
     if not isinstance(fields, dict):
         raise ValueError(f"{where} is incomplete: give url, bytes and sha256")
-    url, n_bytes, sha256 = (fields.get(key) for key in ("url", "bytes", "sha256"))
+    url, n_bytes, sha256, md5 = (fields.get(key) for key in ("url", "bytes", "sha256", "md5"))
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
         raise ValueError(f"{where}: url is {url!r}: give an https or http address")
     if n_bytes is not None and not (isinstance(n_bytes, int) and n_bytes > 0):
         raise ValueError(f"{where}: bytes is {n_bytes!r}: give a positive number or null")
     if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
         raise ValueError(f"{where}: sha256 is {sha256!r}: give 64 hexadecimal digits or null")
-    return FileEntry(name, url, n_bytes, sha256)
+    if md5 is not None and not (isinstance(md5, str) and _MD5.fullmatch(md5)):
+        raise ValueError(f"{where}: md5 is {md5!r}: give 32 hexadecimal digits or leave it out")
+    return FileEntry(name, url, n_bytes, sha256, md5)

@@ -6,8 +6,9 @@ A file is looked for in this order:
 2. the cache: the folder named by CRBM_LITE_CACHE, else the system's cache folder for crbm_lite;
 3. its public address, from which it is downloaded into the cache.
 
-Nothing is used before its sha256 agrees with the manifest. Where the manifest knows no sha256, that
-of the first download is kept beside the file and checked from then on. A damaged file of the cache
+Nothing is used before its sha256 agrees with the manifest. Where the manifest knows no sha256, the
+first download is held against the md5, if it knows that; its sha256 is kept beside the file and
+checked from then on. A damaged file of the cache
 is fetched again. A damaged file in CRBM_LITE_DATA belongs to the user: it is reported and left
 alone. A broken download goes on where it stopped (`crbm_lite.datasets.download`).
 """
@@ -276,6 +277,10 @@ def _what_is_wrong(path: Path, file: FileEntry, sha256: str | None) -> str | Non
         return f"has {state.st_size} bytes, not {file.n_bytes}"
     if sha256 is not None and _sha256(path, state.st_size, state.st_mtime_ns) != sha256:
         return f"does not have the sha256 {sha256}"
+    if sha256 is None and file.md5 is not None:
+        with path.open("rb") as stream:
+            if hashlib.file_digest(stream, "md5").hexdigest() != file.md5:
+                return f"does not have the md5 {file.md5}"
     if sha256 is None and file.name.endswith((".h5", ".hdf5")):
         import h5py
 

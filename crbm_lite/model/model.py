@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ from crbm_lite.core.persistence import (
     begin_watch,
     watched,
 )
-from crbm_lite.core.spikes import Spikes, SpikesError, as_spikes, spikes_of_model
+from crbm_lite.core.spikes import Spikes, SpikesError, as_spikes, spikes_of_model, tiles
 from crbm_lite.files.errors import named_failures
 from crbm_lite.model.files import (
     ModelFileError,
@@ -47,7 +48,9 @@ from crbm_lite.model.files import (
     write_model,
 )
 from crbm_lite.training.certificate import ADVICE, Certificate
+from crbm_lite.training.hidden_term import HiddenTerm
 from crbm_lite.training.hyperparameters import (
+    HyperparameterError,
     check_sampling,
     check_trainable,
     checked_schedule,
@@ -58,6 +61,7 @@ from crbm_lite.training.monitors import History
 from crbm_lite.training.resume import find_run
 from crbm_lite.training.run import train
 from crbm_lite.training.search import SearchReport
+from crbm_lite.training.start import Start
 
 __all__ = ["CRBM"]
 
@@ -277,6 +281,82 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         CheckpointWarning
             If a checkpoint cannot be written later on, as on a full disk: the training goes on.
         """
+        return self._train(v, None, None, checkpoint, checkpoint_every, resume)
+
+    def fit_from(
+        self,
+        v: object,
+        start: Start,
+        *,
+        hidden: HiddenTerm | None = None,
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_every: int = 1000,
+        resume: bool = False,
+    ) -> CRBM:
+        """Train on spikes from given parameters, whose units keep their order and their signs.
+
+        Parameters
+        ----------
+        v : spikes (T, N), in any form that ``fit`` takes
+        start : Start
+            Weights (N, M), fields and potentials (`crbm_lite.training.start`).
+        hidden : HiddenTerm, optional
+            Values of the hidden units that are data, too (`crbm_lite.training.hidden_term`). They
+            fix the scale of h, which is Var(h) = 1 over v without them.
+        checkpoint, checkpoint_every, resume
+            As in ``fit``.
+
+        Returns
+        -------
+        CRBM
+            The model itself.
+
+        Raises
+        ------
+        HyperparameterError
+            A ValueError: M, lambda or the length is "auto", which is a search for a start; or the
+            start has another N or M; or `hidden` is given to another backend than "numba".
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crbm_lite.training.start import Start
+        >>> v = np.tile(np.eye(4), (10, 1))
+        >>> start = Start(0.1 * np.eye(4, 2, dtype=np.float32), np.full(4, -1.0),
+        ...     np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]), field_rate_factor=1.0)
+        >>> model = CRBM(n_hidden=2, l1=0.0, n_updates=5, batch_size=8, progress=False)
+        >>> warnings.simplefilter("ignore")
+        >>> model.fit_from(v, start).weights_.shape
+        (4, 2)
+        """
+        if auto := chosen_by_evidence(self):
+            raise HyperparameterError(
+                f'{", ".join(auto)} is "auto", which searches for a start: give numbers with a '
+                "start that is given"
+            )
+        n_neurons, n_hidden = start.weights.shape
+        if self.n_hidden != n_hidden:
+            raise HyperparameterError(
+                f"n_hidden is {self.n_hidden} and the start has {n_hidden} units: give the same"
+            )
+        if hidden is not None and hidden.h.shape[1] != n_hidden:
+            raise HyperparameterError(
+                f"hidden has values of {hidden.h.shape[1]} units and the start {n_hidden} units: "
+                "give the same"
+            )
+        as_spikes(v, n_neurons=n_neurons)
+        return self._train(v, start, hidden, checkpoint, checkpoint_every, resume)
+
+    def _train(
+        self,
+        v: object,
+        start: Start | None,
+        hidden: HiddenTerm | None,
+        checkpoint: str | os.PathLike | None,
+        checkpoint_every: int,
+        resume: bool,
+    ) -> CRBM:
+        """Train as `fit` and `fit_from` say."""
         from tqdm.auto import tqdm
 
         schedule = checked_schedule(self)
@@ -288,13 +368,14 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         total = None if auto else self.n_updates
         n_hidden = 1 if "n_hidden" in auto else self.n_hidden
         with (
-            find_run(self.get_params(), spikes, *where) as run,
+            find_run(self.get_params() | _begun_with(start, hidden), spikes, *where) as run,
             tqdm(total=total, disable=not self.progress, unit="update") as bar,
             compilation_shown(bar),
         ):
             result = train(
-                spikes, n_hidden, schedule, self.init, run.seed, bar, auto=auto,
-                backend=self.backend, state=run.state, save=run.save, save_every=checkpoint_every,
+                spikes, n_hidden, schedule, self.init, run.seed, bar, auto=auto, start=start,
+                hidden=hidden, backend=self.backend, state=run.state, save=run.save,
+                save_every=checkpoint_every,
             )  # fmt: skip
         self._set_parameters(result.weights, result.fields, *result.potential)
         self._set_names(spikes.names)
@@ -315,7 +396,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 f"training ended with the verdict '{self.verdict_}': {reasons}. What to do: "
                 f"{ADVICE[self.verdict_]}",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 
@@ -585,6 +666,31 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             return estimate
         raise ValueError(f'method is {method!r}: give "exact" or "ais"')
 
+    def hidden_free_energy(self, h: np.ndarray) -> np.ndarray:
+        r"""Compute F(h), with P(h) = exp(-F(h))/Z and the Z of P(v), for h (T, M): shape (T,).
+
+        .. math:: F(h) = \sum_\mu U_\mu(h_\mu)
+                  - \sum_i \log(1 + e^{g_i + \sum_\mu w_{i\mu} h_\mu})
+
+        Raises
+        ------
+        ValueError
+            If h has another number of hidden units.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> coin = CRBM.from_parameters(np.zeros((1, 1)), [0.0], [1], [1], [0], [0])
+        >>> coin.hidden_free_energy([[2.0]]).round(3)  # 2 - log 2
+        array([1.307])
+        """
+        h = self._hidden_values(h)
+        free_energy = self.units.potential(h).sum(axis=1)
+        for tile in tiles(len(h)):
+            inputs = h[tile] @ self.weights_.T + self.fields_
+            free_energy[tile] -= np.logaddexp(0.0, inputs).sum(axis=1)
+        return free_energy
+
     # ------------------------------------------------------------------ samples
 
     def sample(
@@ -795,3 +901,14 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 model.verdict_ = attributes["verdict"]
                 model.converged_ = model.verdict_ == "converged"
         return model
+
+
+def _begun_with(start: Start | None, hidden: HiddenTerm | None) -> dict[str, str]:
+    """What a run depends on, beside its hyperparameters and spikes, for its identity."""
+    if start is None:
+        return {}
+    digest = sha256()
+    for array in (start.weights, start.fields, start.potential):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    terms = {} if hidden is None else {"sha256 of the hidden values": hidden.sha256()}
+    return {"sha256 of the start": digest.hexdigest()} | terms

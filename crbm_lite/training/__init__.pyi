@@ -14,7 +14,11 @@ from .coordinates import rescale as rescale
 from .data_side import DataMeans as DataMeans
 from .data_side import Tolerances as Tolerances
 from .data_side import UnitCoordinates as UnitCoordinates
+from .data_side import slopes_in_potential as slopes_in_potential
 from .grown_units import grown_courses as grown_courses
+from .hidden_term import HiddenTerm as HiddenTerm
+from .hidden_term import MixedMeans as MixedMeans
+from .hidden_term import joined_batch as joined_batch
 from .hyperparameters import BACKENDS as BACKENDS
 from .hyperparameters import HyperparameterError as HyperparameterError
 from .hyperparameters import Schedule as Schedule
@@ -73,6 +77,7 @@ from .stage_end import joined_start as joined_start
 from .stage_end import stage_ends_of as stage_ends_of
 from .stage_end import state_of as state_of
 from .start import Start as Start
+from .start import balance_fields as balance_fields
 from .start import fit_potential as fit_potential
 from .start import logit_activity as logit_activity
 from .start import random_start as random_start

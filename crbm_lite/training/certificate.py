@@ -165,7 +165,7 @@ def sample_model(
         for _ in range(_N_SAVED):
             chains.step(_THINNING, weights, fields, parameters.potential)
             means.add(chains, _THINNING)
-        by_unit, of_fields = _noise(means, weights, data.activity, data.tolerances)
+        by_unit, of_fields = _noise(means, weights, data.centre, data.tolerances)
         alive = data.at.size > _LEAST_SIZE
         if max(by_unit[:, alive].max(initial=0.0), of_fields) < _ENOUGH_NOISE:
             break
@@ -173,12 +173,12 @@ def sample_model(
 
 
 def _noise(
-    model: ModelMeans, weights: np.ndarray, activity: np.ndarray, tolerances: Tolerances
+    model: ModelMeans, weights: np.ndarray, centre: np.ndarray, tolerances: Tolerances
 ) -> tuple[np.ndarray, float]:
     """Noise in units of what is tolerated: of weights, gain and potential (3, M), of the fields."""
     of_unit = np.sqrt(np.square(model.unit_contrasts).mean(axis=0))
     of_v = np.sqrt(np.square(model.v_contrasts).mean(axis=0))
-    of_weights = model.weight_noise(weights, activity)[0]
+    of_weights = model.weight_noise(weights, centre)[0]
     by_unit = [
         _over(of_weights[None], tolerances.weights[None]),
         _over(of_unit[GAIN:], tolerances.unit[GAIN:]),
@@ -222,16 +222,17 @@ def certify(
     """
     weights = parameters.weights
     p, tolerances, size = data.activity, data.tolerances, data.at.size
+    centre = data.centre
     alive = size > _LEAST_SIZE
     kappa = 0.5 * l1_nonzero * size
-    noise, noise_fields = _noise(model, weights, p, tolerances)
-    noise_on, noise_off = model.weight_noise(weights, p)
+    noise, noise_fields = _noise(model, weights, centre, tolerances)
+    noise_on, noise_off = model.weight_noise(weights, centre)
     # in the centred coordinates in which training moves: see crbm_lite.core.reference.gradient
     full, without_kappa, excess, count, n_zero = np.zeros((5, len(size)))
     for tile in tiles(len(weights)):
         on = weights[tile] != 0
         in_data, _, variance_slope = data.covariances(tile)
-        gradient = in_data - model.covariances(tile, p)[0]
+        gradient = in_data - model.covariances(tile, centre)[0]
         without = gradient - l1_nonzero * np.sign(weights[tile])
         gradient -= kappa * variance_slope
         beyond = np.maximum(np.abs(gradient) - l1 - 2.0 * noise_off, 0.0)

@@ -28,7 +28,7 @@ from crbm_lite.training.coordinates import (
 )
 from crbm_lite.training.parameters import TrainedParameters
 
-__all__ = ["DataMeans", "Tolerances", "UnitCoordinates"]
+__all__ = ["DataMeans", "Tolerances", "UnitCoordinates", "slopes_in_potential"]
 
 STANDARD_ERRORS, SHARE = 1.0, 0.05  # tolerated, see above
 _N_BLOCKS = 20
@@ -38,26 +38,41 @@ _FREE_LOG_GAMMA = np.log(1.05 * LEAST_GAMMA)
 GAIN = 4  # row of the statistics of a unit; those before are the potential's
 
 
+def slopes_in_potential(out: np.ndarray) -> np.ndarray:
+    """Slopes of log P(v), or with h given of log P(h), in the four numbers of Eq. 13: (4, ..., M).
+
+    `out` holds the rows of `crbm_lite.training.update_kernels.hidden_statistics`.
+    """
+    return np.stack(
+        [
+            -0.5 * out[kernels.UP_SQUARE],
+            -0.5 * out[kernels.DOWN_SQUARE],
+            -out[kernels.UP],
+            -out[kernels.DOWN],
+        ]
+    )
+
+
 class UnitCoordinates:
     """Statistics of hidden units whose means over data and model are the same at the optimum.
 
     Parameters
     ----------
     parameters : TrainedParameters
-    activity : ndarray, shape (N,)
-        Mean of v over the data.
+    centre : ndarray, shape (N,)
+        What v is measured from: its mean over the data.
 
     Attributes
     ----------
     potential, coordinates : ndarray, shape (4, M)
         Eq. 13's numbers, and those of `crbm_lite.training.coordinates`.
     offset, size, mean_h : ndarray, shape (M,)
-        W' <v>, the sum of |w|, and about the mean of h over the data.
+        W' centre, the sum of |w|, and about the mean of h over the data.
     """
 
-    def __init__(self, parameters: TrainedParameters, activity: np.ndarray) -> None:
+    def __init__(self, parameters: TrainedParameters, centre: np.ndarray) -> None:
         self.potential, self.mean_h = parameters.potential, parameters.mean_h
-        self.offset, self.size = weight_sums(activity, parameters.weights)
+        self.offset, self.size = weight_sums(centre, parameters.weights)
         self.coordinates = coordinates_given_potential(parameters.potential, self.offset)
 
     def statistics(self, out: np.ndarray, inputs: np.ndarray) -> np.ndarray:
@@ -66,16 +81,9 @@ class UnitCoordinates:
         The last is the slope along the unit's own weights. It tells whether these are too large
         altogether better than their single slopes do.
         """
-        slopes = np.stack(
-            [
-                -0.5 * out[kernels.UP_SQUARE],
-                -0.5 * out[kernels.DOWN_SQUARE],
-                -out[kernels.UP],
-                -out[kernels.DOWN],
-            ]
-        )
+        slopes = gradient_in_coordinates(self.coordinates, slopes_in_potential(out))
         gain = (inputs - self.offset) * (out[kernels.MEAN] - self.mean_h)
-        return np.concatenate([gradient_in_coordinates(self.coordinates, slopes), gain[None]])
+        return np.concatenate([slopes, gain[None]])
 
 
 @dataclass(frozen=True)
@@ -107,11 +115,13 @@ class DataMeans:
     ----------
     spikes : Spikes
     parameters : TrainedParameters
+    centre : ndarray, shape (N,), optional
+        What v is measured from in the coordinates of the weights; the activity by default.
 
     Attributes
     ----------
     at : UnitCoordinates
-    activity : ndarray, shape (N,)
+    centre, activity : ndarray, shape (N,)
     h_mean, variance : ndarray, shape (M,)
         Mean of h less ``parameters.mean_h``, and Var(h).
     unit, variance_slope : ndarray, shape (5, M)
@@ -120,10 +130,13 @@ class DataMeans:
     """
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # BLAS threads may change sums
-    def __init__(self, spikes: Spikes, parameters: TrainedParameters) -> None:
+    def __init__(
+        self, spikes: Spikes, parameters: TrainedParameters, centre: np.ndarray | None = None
+    ) -> None:
         self._n_frames, n, m = spikes.n_frames, *parameters.weights.shape
         self.activity = spikes.activity()
-        self.at = at = UnitCoordinates(parameters, self.activity)
+        self.centre = self.activity if centre is None else centre
+        self.at = at = UnitCoordinates(parameters, self.centre)
         self._h, self._q = np.empty((2, spikes.n_frames, m), np.float32)
         edges = np.linspace(0, spikes.n_frames, min(_N_BLOCKS, spikes.n_frames) + 1).astype(int)
         self._blocks = [slice(a, b) for a, b in zip(edges, edges[1:])]
@@ -170,8 +183,11 @@ class DataMeans:
         return np.sqrt(np.square(x).sum(axis=0) * len(x) / max(len(x) - 1, 1)) / self._n_frames
 
     def covariances(self, tile: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of some neurons <(v - <v>)(h - mean)>, its squared standard error, <(v - <v>) q>."""
-        p, shape = self.activity[tile, None], (tile.stop - tile.start, self._h.shape[1])
+        """Of some neurons <(v - c)(h - mean)>, its squared standard error, <(v - c) q>.
+
+        c is the centre.
+        """
+        p, shape = self.centre[tile, None], (tile.stop - tile.start, self._h.shape[1])
         total, square, slope = np.zeros((3, *shape))
         for block, by_neuron in zip(self._blocks, self._by_neuron):
             n_frames, h = block.stop - block.start, self._h[block]

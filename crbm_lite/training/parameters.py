@@ -87,10 +87,10 @@ class TrainedParameters:
     mean_h: np.ndarray
 
 
-def initial_parameters(start: Start, spikes: Spikes, activity: np.ndarray) -> Parameters:
-    """Return the parameters that training begins with; activity (N,) is the data's <v>."""
+def initial_parameters(start: Start, spikes: Spikes, centre: np.ndarray) -> Parameters:
+    """Return the parameters that training begins with; v is measured from the centre (N,)."""
     n, m = start.weights.shape
-    offset, size = weight_sums(activity, start.weights)
+    offset, size = weight_sums(centre, start.weights)
     units = DReLU(*start.potential)
     h_sums = [units.mean(x).sum(axis=0) for _, x in spikes.input_tiles(start.weights)]
     return Parameters(

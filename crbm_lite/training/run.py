@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.certificate import Certificate, certify, rounds_within, sample_model
 from crbm_lite.training.data_side import DataMeans
-from crbm_lite.training.hyperparameters import Schedule
+from crbm_lite.training.hidden_term import HiddenTerm, MixedMeans
+from crbm_lite.training.hyperparameters import HyperparameterError, Schedule
 from crbm_lite.training.interruption import StopRequest, stop_request
 from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.monitors import TRIAL_UPDATES, History, MonitoredRun, Save, Trainer
@@ -90,6 +92,8 @@ def train(
     progress: object,
     *,
     auto: Collection[str] = (),
+    start: Start | None = None,
+    hidden: HiddenTerm | None = None,
     backend: str = "numba",
     state: Mapping[str, np.ndarray] | None = None,
     save: Save | None = None,
@@ -111,6 +115,10 @@ def train(
     auto : collection of "n_hidden", "l1", "n_updates", "refit", optional
         What is chosen by evidence (`crbm_lite.training.search`) instead of taken from `n_hidden`
         and `schedule`.
+    start : Start, optional
+        Where to begin, instead of what `init` says. The signs of its units are kept.
+    hidden : HiddenTerm, optional
+        Values of the hidden units that count as data, too; "numba" alone takes them.
     backend : {"numba", "jax", "jax-tf32", "jax-bf16"}, default "numba"
     state : mapping, optional
         Where to go on: what a run of the same arguments gave to `save`, or left when interrupted.
@@ -135,7 +143,16 @@ def train(
     ((12, 3), (4, 12))
     """
     make_trainer = _trainer_of(backend)
-    task = TrainingTask(spikes, n_hidden, schedule, init, seed, make_trainer)
+    if hidden is not None:
+        if make_trainer is not NumbaTrainer:
+            raise HyperparameterError(
+                f"backend is {backend!r}, which trains on spikes alone: give 'numba' where "
+                "values of the hidden units are data, too"
+            )
+        make_trainer = partial(NumbaTrainer, hidden=hidden)
+    task = TrainingTask(
+        spikes, n_hidden, schedule, init, seed, make_trainer, start, hidden, start is not None
+    )
     report, is_empty, ends = None, False, []
     with stop_request() as stop:
         if auto:
@@ -164,7 +181,9 @@ def _result(
     certificate = certify(
         task.spikes, end.parameters, sampled.data, sampled.model, schedule.l1, schedule.l1_nonzero
     )
-    weights, potential = _flipped(end.parameters)
+    weights, potential = end.parameters.weights, end.parameters.potential
+    if not task.keeps_signs:
+        weights, potential = _flipped(end.parameters)
     verdict = _verdict(end.how, weights, certificate)
     return TrainingResult(
         weights, end.parameters.fields.copy(), potential, end.spikes, run.history(), verdict,
@@ -177,7 +196,7 @@ class TrainingTask:
     """What is to be trained, and by what.
 
     `make_trainer` makes a trainer of spikes, a start, a schedule and random numbers. Without a
-    `start` the run makes one as `init` says.
+    `start` the run makes one as `init` says. `hidden` is the term that the trainers have, too.
     """
 
     spikes: Spikes
@@ -187,6 +206,8 @@ class TrainingTask:
     seed: int
     make_trainer: MakeTrainer
     start: Start | None = None
+    hidden: HiddenTerm | None = None
+    keeps_signs: bool = False
 
     def rng(self) -> np.random.Generator:
         """Random numbers of a start: the warm and the random one see the same."""
@@ -216,7 +237,7 @@ class _Sampled:
     """The end of the updates, and both sides of its certificate."""
 
     end: _End
-    data: DataMeans
+    data: DataMeans | MixedMeans
     model: ModelMeans
 
 
@@ -270,7 +291,11 @@ def _sampled(
     if task.start is not None:
         n_steps *= _SAMPLING_AFTER_SEARCH
     n_rounds = rounds_within(n_steps / more_chains.n_chains) if how == "finished" else 1
-    data = DataMeans(task.spikes, parameters)
+    data = (
+        DataMeans(task.spikes, parameters)
+        if task.hidden is None
+        else MixedMeans(task.spikes, parameters, task.hidden)
+    )
     return _Sampled(end, data, sample_model(parameters, more_chains, data, n_rounds))
 
 

@@ -32,6 +32,7 @@ from crbm_lite.training.linear_units import LinearUnits, find_linear_units, log_
 
 __all__ = [
     "Start",
+    "balance_fields",
     "fit_potential",
     "logit_activity",
     "random_start",
@@ -89,10 +90,20 @@ def logit_activity(spikes: Spikes) -> np.ndarray:
     return log_odds(spikes.activity() * spikes.n_frames, spikes.n_frames)
 
 
-def _balance_fields(
+def balance_fields(
     spikes: Spikes, weights: np.ndarray, h: np.ndarray, n_iterations: int = 5
 ) -> np.ndarray:
-    """Fields (N,) at which <sigmoid(g_i + sum_mu w_imu h_mu(t))>_t is the neuron's activity."""
+    """Find the fields (N,) at which <sigmoid(g_i + sum_mu w_imu h_mu(t))>_t is the activity <v_i>.
+
+    Five Newton steps are enough. The frames of h (T, M) need not be those of the spikes.
+
+    Examples
+    --------
+    >>> from crbm_lite.core.spikes import as_spikes
+    >>> spikes = as_spikes(np.array([[1], [0], [1], [0]]))
+    >>> balance_fields(spikes, np.array([[2.0]]), np.array([[1.0], [1.0]])).round(2)
+    array([-2.])
+    """
     fields, p = logit_activity(spikes), spikes.activity()
     chosen = h[:: max(len(h) // 500, 1)]  # five hundred frames are enough for one number per neuron
     for tile in tiles(len(fields)):
@@ -198,7 +209,7 @@ def start_given_units(
     start = random_start(spikes, n_hidden, rng)
     weights, potential = start.weights, start.potential
     weights[:, :n_units] = units.rise
-    fields = _balance_fields(spikes, weights[:, :n_units], units.h)
+    fields = balance_fields(spikes, weights[:, :n_units], units.h)
     for mu in range(n_units):
         reached = np.flatnonzero(units.rise[:, mu])
         potential[:, mu] = fit_potential(units.h[:, mu], fields[reached], weights[reached, mu])

@@ -33,6 +33,7 @@ from crbm_lite.core.reference import (
 from crbm_lite.core.spikes import Spikes, frames_given_neuron, tiles
 from crbm_lite.training import coordinates as co
 from crbm_lite.training import update_kernels as kernels
+from crbm_lite.training.hidden_term import HiddenTerm, joined_batch
 from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.parameters import (
     RESET_BY_REWIND,
@@ -57,6 +58,8 @@ class NumbaTrainer:
     start : Start
     schedule : Schedule
     rng : numpy.random.Generator
+    hidden : HiddenTerm, optional
+        Values of the hidden units that count as data, too.
 
     Attributes
     ----------
@@ -80,11 +83,17 @@ class NumbaTrainer:
     """
 
     def __init__(
-        self, spikes: Spikes, start: Start, schedule: Schedule, rng: np.random.Generator
+        self,
+        spikes: Spikes,
+        start: Start,
+        schedule: Schedule,
+        rng: np.random.Generator,
+        hidden: HiddenTerm | None = None,
     ) -> None:
-        self._spikes, self._activity = spikes, spikes.activity()
+        self._spikes, self._activity, self._hidden = spikes, spikes.activity(), hidden
+        self._centre = self._activity if hidden is None else hidden.centre(self._activity)
         self.plan = UpdatePlan(schedule, start, spikes.n_frames, rng)
-        self.parameters = initial_parameters(start, spikes, self._activity)
+        self.parameters = initial_parameters(start, spikes, self._centre)
         self.chains = initial_chains(spikes, self.parameters, schedule, rng, start.frames)
         choose = schedule.jump_every == "auto"
         self._watch = begin_watch(*self.chains.partial_input.shape[1:]) if choose else {}
@@ -103,7 +112,8 @@ class NumbaTrainer:
         update was far too large for them.
         """
         now, rates, potential = self.parameters, self.plan.rates(), self.potential
-        kappa = 0.5 * rates.l1 * now.size
+        # nothing is rescaled where values of h fix their scale, and then the penalty has no kappa
+        kappa = 0.5 * rates.l1 * now.size if self._hidden is None else np.zeros_like(now.size)
         # 1. Data
         frames = self.plan.next_frames()
         starts, rows = frames_given_neuron(
@@ -120,16 +130,28 @@ class NumbaTrainer:
             self._choose_jumps(watched(self._watch, model[kernels.MEAN], spread))
         # 3. Gradient of the potentials, 5. unit variance
         mean_data, mean_model = data.mean(axis=1), model.mean(axis=1)
-        slope = kernels.potential_gradient(mean_data, mean_model, kappa)
         h_data = (data[kernels.MEAN] - kappa * data[kernels.VAR_I] - now.mean_h) / len(frames)
+        batch = kernels.Batch(starts, rows, h_data, self._activity)
+        if self._hidden is not None:
+            mean_data, batch = self._joined_by_hidden(mean_data, batch)
+        slope = kernels.potential_gradient(mean_data, mean_model, kappa)
         h_chains = (model[kernels.MEAN] - now.mean_h) / self.chains.n_chains
         scale = self._rescaling(mean_data)
         self._move_potentials(slope, rates, scale)
         # 3. Gradient of weights and fields, 4. soft threshold
-        self._move_weights(kernels.Batch(starts, rows, h_data), h_chains, scale, rates)
+        self._move_weights(batch, h_chains, scale, rates)
         if weight := self.plan.count_update():
             self._average(weight)
         return None if log_p_before is None else self._effective_share(log_p_before)
+
+    def _joined_by_hidden(
+        self, mean_data: np.ndarray, batch: kernels.Batch
+    ) -> tuple[np.ndarray, kernels.Batch]:
+        """Let given values of h join the means of the data and the batch."""
+        term, now = self._hidden, self.parameters
+        v, h = term.draw(len(batch.h), self.chains, now.fields.astype(np.float32), self.plan.rng)
+        mean_data = term.mixed(mean_data, term.statistics)
+        return mean_data, joined_batch(term, batch, v, h - now.mean_h)
 
     def _inputs_of_batch(
         self, frames: np.ndarray, starts: np.ndarray, rows: np.ndarray
@@ -154,16 +176,23 @@ class NumbaTrainer:
         self._watch, self.chains.jumping = watch, watch["jumping"]
 
     def _rescaling(self, mean_data: np.ndarray) -> np.ndarray:
-        """Return the factor on W that brings Var(h) towards 1; update the mean of h."""
+        """Return the factor on W that brings Var(h) towards 1; update the mean of h.
+
+        It is 1 where given values of h fix their scale.
+        """
         now = self.parameters
         mean, square = mean_data[kernels.MEAN], mean_data[kernels.SQUARE]
         variance = square - 2.0 * now.mean_h * mean + now.mean_h**2
+        if self._hidden is not None:
+            variance = np.ones_like(variance)
         scale = np.sqrt(np.clip(1.0 + VARIANCE_RATE * (variance - 1.0), *SQUARED_RESCALING))
         now.mean_h = (now.mean_h + VARIANCE_RATE * (mean - now.mean_h)) / scale
         return scale
 
     def _move_potentials(self, slope: np.ndarray, rates: Rates, scale: np.ndarray) -> None:
         now = self.parameters
+        if self._hidden is not None and self._hidden.holds_potential:
+            return
         slope = co.gradient_in_coordinates(now.hidden, slope)
         now.hidden_square = rates.beta2 * now.hidden_square + (1.0 - rates.beta2) * slope**2
         root = np.sqrt(now.hidden_square * rates.bias_correction) + rates.epsilon
@@ -187,7 +216,7 @@ class NumbaTrainer:
                 *chains.packed_rows, chains.partial_input,
             ),
             kernels.Centre(
-                self._activity, *(x.astype(np.float32) for x in (now.mean_h, drift, scale))
+                self._centre, *(x.astype(np.float32) for x in (now.mean_h, drift, scale))
             ),
             rates,
             self._sums,

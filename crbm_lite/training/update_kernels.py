@@ -73,11 +73,14 @@ class Batch(NamedTuple):
     frames : int32
     h : float32 (batch, M)
         (h - kappa q - <h>) / batch, with q the statistic ``VAR_I``.
+    mean_v : float64 (N,)
+        Mean of v over the data, which the fields follow.
     """
 
     starts: np.ndarray
     frames: np.ndarray
     h: np.ndarray
+    mean_v: np.ndarray
 
 
 class ChainArrays(NamedTuple):
@@ -116,7 +119,7 @@ class Centre(NamedTuple):
     Attributes
     ----------
     activity : float64 (N,)
-        Mean of v over the data.
+        What v is measured from: its mean over the data.
     mean_h : float32 (M,)
         Mean of h over the data.
     drift : float32 (M,)
@@ -221,7 +224,7 @@ def update_rows(thread, neurons, batch, chains, centre, rates, sums):
         Filled with the tiles' shares of W' activity, of sum |w| and of the number of non-zeros.
     """
     weights, square, average, fields, field_square = neurons
-    starts, frames, h_data = batch
+    starts, frames, h_data, mean_v = batch
     v, n_chains, h_chains, rows_per_tile, row_nnz, columns, values, partial_input = chains
     activity, mean_h, drift, column_scale = centre
     learning_rate, field_rate, l1, l1_at_zero, beta2, bias, epsilon, decay = rates
@@ -259,7 +262,7 @@ def update_rows(thread, neurons, batch, chains, centre, rates, sums):
                 new = new if old * target >= np.float32(0.0) else np.float32(0.0)
                 w_row[mu] = new
                 field_shift += (new - old) * mean_h[mu]
-            field_gradient = activity[i] - n_active / n_chains
+            field_gradient = mean_v[i] - n_active / n_chains
             field_square[i] = beta2 * field_square[i] + (1.0 - beta2) * field_gradient**2
             old_field = fields[i]
             root = np.sqrt(field_square[i] * bias) + epsilon

@@ -296,6 +296,28 @@ def test_a_link_does_not_lead_out_of_the_cache(server, tmp_path):
     assert not list(elsewhere.iterdir())
 
 
+def test_an_md5_is_checked_where_no_sha256_is_known(server, tmp_path):
+    (server.site / "wave.h5").write_bytes(GOOD)
+    url, md5 = f"{server.url}/wave.h5", hashlib.md5(GOOD).hexdigest()
+    unknown = {"sha256": None, "bytes": None}
+    manifest = write_manifest(tmp_path, url, md5="0" * 32, **unknown)
+    with pytest.raises(DatasetCorrupt, match=f"does not have the md5 {'0' * 32}"):
+        fetch("retina", manifest=manifest)
+    path = fetch("retina", manifest=write_manifest(tmp_path, url, md5=md5, **unknown)).path
+    assert path.read_bytes() == GOOD
+    assert path.with_name("wave.h5.sha256").read_text().startswith(SHA256)
+
+
+def test_an_md5_is_checked_in_the_user_s_own_folder(tmp_path, monkeypatch):
+    (tmp_path / "retina").mkdir()
+    (tmp_path / "retina" / "wave.h5").write_bytes(GOOD)
+    monkeypatch.setenv("CRBM_LITE_DATA", str(tmp_path))
+    unknown = {"sha256": None, "bytes": None}
+    manifest = write_manifest(tmp_path, "https://example.org/x", md5="0" * 32, **unknown)
+    with pytest.raises(DatasetCorrupt, match="does not have the md5"):
+        fetch("retina", manifest=manifest)
+
+
 NAMES = ["../out", "..", ".", ".hidden", "/etc/passwd", "a/b", "a\\b", "C:x", "", "a\nb", "a b", 7]
 
 
@@ -322,6 +344,7 @@ def test_names_cannot_leave_the_cache(what, name, tmp_path):
         ({"bytes": "many"}, "bytes is 'many'"),
         ({"sha256": "abc"}, "sha256 is 'abc'"),
         ({"sha256": 5}, "sha256 is 5"),
+        ({"md5": SHA256}, "md5 is '"),
     ],
 )
 def test_fields_of_a_file_are_checked(change, message, tmp_path):
@@ -382,12 +405,13 @@ def test_the_package_manifest():
         "zebrafish-regions",
         "zebrafish-atlas",
         *(f"zebrafish-fish{k}" for k in range(1, 9)),
+        "zebrafish-shared",
     }
     for entry in entries.values():
         assert entry.licence
         assert entry.citation
         assert entry.chapters
-        known = [file.sha256 is not None for file in entry.files]
+        known = [file.sha256 is not None or file.md5 is not None for file in entry.files]
         assert all(known) or entry.name.startswith("zebrafish-fish")
     assert entries["retinal-waves"].n_bytes == 3_150_276 + 3_853_250 + 2_959_930
     assert entries["zebrafish-fish8"].n_bytes is None

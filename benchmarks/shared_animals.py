@@ -1,0 +1,122 @@
+"""Hidden units that two simulated larvae share: what a translation says, beside its controls.
+
+python -m benchmarks.shared_animals                   (10,000 neurons, 3,000 frames)
+python -m benchmarks.shared_animals 1000 2000         (neurons, frames)
+
+A teacher of one larva, its student in another one of the same plan, and four students that lack one
+thing each. A student of a larva of another plan is the last control. What a student is scored by is
+kept in results/shared_animals.json, part by part; a run that was stopped goes on with the part that
+is missing, and the teacher is kept by `cached_fit`. The costs are CPU seconds an update, and their
+ratio to the cRBM's in the same run.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+import crbm_lite as cl
+from benchmarks import command, stored
+from crbm_lite.animals.alignment import Alignment, align
+from crbm_lite.animals.animal import Animal
+from crbm_lite.animals.controls import CONTROLS
+from crbm_lite.animals.scores import score_alignment, score_translation, state_correlations
+from crbm_lite.animals.translation import translate
+
+RESULTS = stored.RESULTS / "shared_animals.json"
+SEED, OTHER_PLAN = 100, 101  # no seed that settings were chosen on
+N, T = 10_000, 3_000
+N_UPDATES, N_UPDATES_OF_STUDENT = 4_000, 2_000
+STUDENTS = {"student": {}, **CONTROLS, "free potentials": {"freeze_hidden": False}}
+
+
+def larva(n: int, t: int, animal: int, seed: int = SEED) -> cl.Recording:
+    """One larva of a plan."""
+    return cl.simulate_recording(n, t, random_state=seed, animal=animal)
+
+
+def teacher_of(n: int, t: int) -> Animal:
+    """The teacher, with 1.3 times as many units as there are assemblies."""
+    recording = larva(n, t, 0)
+    n_hidden = round(1.3 * recording.truth.n_assemblies)
+    model = cl.CRBM(
+        n_hidden=n_hidden, l1=0.01, n_updates=N_UPDATES, random_state=SEED,
+        progress=sys.stderr.isatty(),
+    )  # fmt: skip
+    return Animal(cl.cached_fit(model, recording), recording)
+
+
+def planted(sender: Animal, recipient: Animal) -> float:
+    """Mean correlation of the recipient's assemblies with the sender's true states."""
+    v = translate(sender.model, recipient.model, sender.recording)
+    truths = recipient.recording.truth, sender.recording.truth
+    return float(np.nanmean(state_correlations(v, *truths)))
+
+
+def figures(found: Alignment) -> dict[str, object]:
+    """Everything that a student is scored by."""
+    (teacher,), student = found.teachers, found.student
+    scores = {
+        "to the student": vars(score_translation(teacher, student, random_state=SEED)),
+        "to the teacher": vars(score_translation(student, teacher, random_state=SEED)),
+        "hidden units": {
+            k: x
+            for k, x in vars(score_alignment(found, random_state=SEED)).items()
+            if isinstance(x, dict)
+        },
+    }
+    rounded = {
+        route: {name: {k: round(x, 3) for k, x in each.items()} for name, each in of.items()}
+        for route, of in scores.items()
+    }
+    return rounded | {
+        "true states, to the student": round(planted(teacher, student), 3),
+        "true states, to the teacher": round(planted(student, teacher), 3),
+        "true states, before training": round(planted(teacher, found.before), 3),
+        "true states, own neurons": round(planted(teacher, teacher), 3),
+        "verdict": student.model.verdict_,
+        "units without tissue": len(found.without_tissue),
+        "width um": round(found.sigma_um, 1),
+    }
+
+
+def costs(teacher: Animal, recording: cl.Recording) -> dict[str, float]:
+    """CPU seconds of an update of a student, and of the same training without the teacher's h."""
+    found = {}
+    for name, share in (("student", 0.5), ("cRBM from the same start", 0.0)):
+        seconds = []
+        for n_updates in (20, 60):
+            with command.timed() as elapsed:
+                align(teacher, recording, hidden_share=share, n_updates=n_updates, random_state=0)
+            seconds.append(elapsed.cpu_s)
+        found[name] = (seconds[1] - seconds[0]) / 40
+    found["ratio"] = found["student"] / found["cRBM from the same start"]
+    return {k: round(x, 4) for k, x in found.items()}
+
+
+def main(n: int = N, t: int = T) -> None:
+    """Train and score what is missing."""
+    entry = f"{n} neurons, {t} frames"
+    have = stored.read(RESULTS).get(entry, {})
+    teacher, second = teacher_of(n, t), larva(n, t, 1)
+    for name, options in STUDENTS.items():
+        if name not in have:
+            found = align(
+                teacher, second, n_updates=N_UPDATES_OF_STUDENT, random_state=SEED, **options
+            )
+            stored.keep(RESULTS, entry, {name: figures(found)})
+    if "another plan" not in have:
+        other = larva(n, t, 1, OTHER_PLAN)
+        found = align(teacher, other, n_updates=N_UPDATES_OF_STUDENT, random_state=SEED)
+        scores = score_translation(teacher, found.student, random_state=SEED)
+        kept = {k: {m: round(x, 3) for m, x in each.items()} for k, each in vars(scores).items()}
+        stored.keep(RESULTS, entry, {"another plan": kept})
+    if "cost" not in have:
+        stored.keep(RESULTS, entry, {"cost": costs(teacher, second)})
+    for name, each in stored.read(RESULTS)[entry].items():
+        print(f"{name:18} {each}", flush=True)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,96 @@
+"""Scores: formulas, limits where the answer is known, and that controls are controls."""
+
+import numpy as np
+import pytest
+
+from crbm_lite.animals.animal import Animal
+from crbm_lite.animals.scores import (
+    nrmse_of_entries,
+    score_alignment,
+    score_translation,
+    state_correlations,
+)
+from crbm_lite.animals.translation import translate
+from tests.animals.pairs import aligned, larva, random_machine, teacher
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return score_translation(teacher(), aligned().student, random_state=0)
+
+
+def test_the_nrmse_is_over_that_of_all_permutations():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=200), rng.normal(1, 2, size=200)
+    shuffled = [np.mean((x - rng.permutation(y)) ** 2) for _ in range(3000)]
+    expected = np.sqrt(np.mean((x - y) ** 2) / np.mean(shuffled))
+    assert nrmse_of_entries(x, y) == pytest.approx(expected, rel=0.01)
+    assert np.isnan(nrmse_of_entries(np.ones(3), np.ones(3)))
+
+
+def test_frames_and_free_energies_of_a_translation_are_near_the_best(scores):
+    assert scores.frames["translated"] > 0.8
+    assert max(scores.frames["permuted"], scores.frames["other frames"]) < 0.4
+    assert scores.mean_v["own"] <= scores.mean_v["translated"] < scores.mean_v["permuted"]
+    assert abs(scores.free_energy["translated"]) < 0.3
+    assert scores.free_energy["shuffled"] == 1.0 < scores.free_energy["neurons shuffled"]
+
+
+def test_every_score_has_a_control_and_the_table_has_them_all(scores):
+    for each in vars(scores).values():
+        assert {"translated", "permuted"} <= each.keys() and len(each) >= 3
+    found = score_alignment(aligned(), random_state=0)
+    for each in (found.quantiles, found.covariance_hh, found.maps):
+        assert each.keys() == {"student", "before", "permuted"}
+    assert len(scores.table().splitlines()) == 4 and len(found.table().splitlines()) == 3
+
+
+def test_an_animal_translated_to_itself_is_its_own_resampling():
+    one = teacher()
+    found = score_translation(one, one, random_state=0)
+    assert found.frames["translated"] > 0.85
+    assert found.mean_v["translated"] == pytest.approx(found.mean_v["own"], abs=0.03)
+    assert abs(found.free_energy["translated"]) < 0.05
+
+
+def test_the_contrast_of_free_energies_is_that_of_the_definition():
+    """Frames by hand: the model's own, and every neuron's spikes at other times."""
+    one, student = teacher(), aligned().student
+    v = student.recording.spikes
+    rng = np.random.default_rng(5)
+    own = translate(student.model, student.model, v, output="sample", random_state=1)
+    said = translate(one.model, student.model, one.recording, output="sample", random_state=2)
+    median = [np.median(student.model.free_energy(x)) for x in (said, own, rng.permuted(v, axis=0))]
+    expected = (median[0] - median[1]) / (median[2] - median[1])
+    found = score_translation(one, student, random_state=0).free_energy["translated"]
+    assert found == pytest.approx(expected, abs=0.05)
+
+
+def test_states_are_those_of_the_sender_and_members_those_of_the_recipient():
+    one, other = larva(0), larva(1)
+    members = (other.truth.membership > 0).astype(float)
+    shown = one.truth.states @ members.T  # a frame shows the members of what is active
+    found = state_correlations(shown, other.truth, one.truth)
+    assert found.min() > 0.5
+    wrong = state_correlations(shown[::-1], other.truth, one.truth)
+    assert np.abs(wrong).max() < 0.4
+    with pytest.raises(ValueError, match="activity has shape"):
+        state_correlations(shown[:, 1:], other.truth, one.truth)
+
+
+def test_a_translation_is_encoding_and_decoding():
+    one, other = random_machine(7, 2, 0), random_machine(5, 2, 1)
+    v = np.random.default_rng(0).integers(0, 2, (40, 7))
+    expected = other.mean_v_given_h(one.mean_h_given_v(v))
+    np.testing.assert_array_equal(translate(one, other, v), expected)
+    many = translate(one, other, np.repeat(v[:1], 40_000, axis=0), output="sample", random_state=0)
+    h = one.sample_h_given_v(np.repeat(v[:1], 40_000, axis=0), np.random.default_rng(1))
+    np.testing.assert_allclose(many.mean(axis=0), other.mean_v_given_h(h).mean(axis=0), atol=0.015)
+    with pytest.raises(ValueError, match="output is 'median'"):
+        translate(one, other, v, output="median")
+
+
+def test_animals_of_other_units_are_refused():
+    other = larva(1)
+    with pytest.raises(ValueError, match="share their units"):
+        score_translation(teacher(), Animal(random_machine(250, 3, 0), other))
