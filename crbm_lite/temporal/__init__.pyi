@@ -1,0 +1,11 @@
+from .gradients import RecurrenceSlopes as RecurrenceSlopes
+from .gradients import back_propagated as back_propagated
+from .gradients import half_moments_given_input as half_moments_given_input
+from .gradients import potential_slope as potential_slope
+from .gradients import recurrence_slopes as recurrence_slopes
+from .recurrence import Filtered as Filtered
+from .recurrence import Recurrence as Recurrence
+from .recurrence import filter_frames as filter_frames
+from .recurrence import spectral_radius as spectral_radius
+from .windows import Windows as Windows
+from .windows import cut_windows as cut_windows
