@@ -90,7 +90,7 @@ def cut_windows(
     --------
     >>> windows = cut_windows(10, discontinuities=[7], window=4)
     >>> windows.starts, windows.lengths
-    (array([0, 4, 7]), array([4, 3, 3]))
+    (array([3, 0, 7]), array([4, 3, 3]))
     """
     if window is not None and (not isinstance(window, int | np.integer) or window < 2):
         raise ValueError(f"window is {window!r}: give 2 frames or more, since one has no past")
