@@ -1,12 +1,14 @@
 """The layout of a model file: HDF5, versioned, never executable, every number under a checksum.
 
 Version 2 has the root attributes ``format`` = "crbm_lite model", ``version`` = 2,
-``hyperparameters`` and ``verdict`` (JSON), for a model of the cache the key ``run`` (JSON), for a
-temporal model the attributes ``static`` of the cRBM that it began with (JSON), the datasets ``weights`` (N, M), ``fields`` (N,),
+``hyperparameters`` and ``verdict`` (JSON), for a model of the cache the key ``run`` (JSON), the
+datasets ``weights`` (N, M), ``fields`` (N,),
 ``gamma_plus``, ``gamma_minus``, ``theta_plus``, ``theta_minus`` (M,) and ``chains`` (chains, N),
 and the groups ``history`` and ``certificate``. Every dataset carries a checksum (Fletcher's), and
 the file format is one that checks what it keeps about them, attributes included. Single numbers are
-datasets of one element. Version 1, which is still read, had no checksums and no ``random_state``.
+datasets of one element. A temporal model (`crbm_lite.temporal.temporal_crbm`) names another format
+and keeps the cRBM that it began with in the group and the attribute ``static``. Version 1, which is
+still read, had no checksums and no ``random_state``.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from .ascent import penalised_step as penalised_step
 from .ascent import rates_at as rates_at
 from .chains import DrivenChains as DrivenChains
 from .chains import chains_given_weights as chains_given_weights
+from .controls import reversed_in_time as reversed_in_time
+from .controls import shuffled_in_blocks as shuffled_in_blocks
 from .equilibrium import EquilibriumSample as EquilibriumSample
 from .equilibrium import Tilted as Tilted
 from .equilibrium import draw_equilibrium as draw_equilibrium
@@ -23,6 +25,11 @@ from .recurrence import Filtered as Filtered
 from .recurrence import Recurrence as Recurrence
 from .recurrence import filter_frames as filter_frames
 from .recurrence import spectral_radius as spectral_radius
+from .scores import LikelihoodGain as LikelihoodGain
+from .scores import block_interval as block_interval
+from .scores import lagged_covariances as lagged_covariances
+from .scores import likelihood_gain as likelihood_gain
+from .scores import scored_frames as scored_frames
 from .temporal_crbm import TemporalCRBM as TemporalCRBM
 from .windows import Windows as Windows
 from .windows import cut_windows as cut_windows

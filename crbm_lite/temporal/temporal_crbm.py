@@ -64,17 +64,17 @@ class TemporalCRBM(BaseEstimator):
     trains : {"couplings", "all"}, default "couplings"
         What is learned: A, b and the drive of first frames only, or all parameters.
     l1 : float, default 0.01
-        The penalty on the sum of \\|A\\| off the diagonal, under Var(h) = 1.
+        The penalty on the sum of |A| off the diagonal, under Var(h) = 1.
     l1_diagonal : float or None, default None
         That on the diagonal of A; None means the same one.
     window : int, default 20
         The most frames through which slopes are carried back.
     n_updates : int, default 300
-    batch_windows : int, default 100
+    batch_windows : int, default 30
         The windows of an update.
     n_gibbs : int, default 10
         Gibbs steps of chains under a drive.
-    n_samples : int, default 4000
+    n_samples : int, default 3000
         Draws of the cRBM for importance weights.
     min_effective_share : float, default 0.2
         Frames whose effective sample is a smaller share of the draws take Gibbs chains instead.
@@ -128,9 +128,9 @@ class TemporalCRBM(BaseEstimator):
         l1_diagonal: float | None = None,
         window: int = 20,
         n_updates: int = 300,
-        batch_windows: int = 100,
+        batch_windows: int = 30,
         n_gibbs: int = 10,
-        n_samples: int = 4000,
+        n_samples: int = 3000,
         min_effective_share: float = 0.2,
         learning_rate: float = 0.02,
         final_learning_rate: float = 0.0005,
