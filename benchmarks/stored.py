@@ -103,6 +103,9 @@ TABLES = {
         "rehearsal", "recording 0, training 0", "benchmarks/planted.py"
     ),
     "benchmarks/results/scaling.json": _origin("scaling", "0"),
+    "benchmarks/results/temporal.json": _origin(
+        "temporal", "recordings 1000 and 2000 + seed, trainings by seed", "crbm_lite/temporal"
+    ),
     "benchmarks/results/update.json": _origin("update", "0"),
     "book/baselines/vae_long_run.json": _origin(
         "vae", "recordings 0, trainings 0", "crbm_lite/baselines"

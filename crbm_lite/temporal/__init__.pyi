@@ -21,6 +21,7 @@ from .gradients import recurrence_slopes as recurrence_slopes
 from .history import Monitor as Monitor
 from .history import TemporalHistory as TemporalHistory
 from .history import carried_share as carried_share
+from .joint import fit_jointly as fit_jointly
 from .recurrence import Filtered as Filtered
 from .recurrence import Recurrence as Recurrence
 from .recurrence import filter_frames as filter_frames

@@ -94,22 +94,30 @@ class Monitor:
         update: int,
         inputs: np.ndarray,
         found: Filtered,
-        tilted: Tilted,
+        tilted: Tilted | None,
         windows: Windows,
         couplings: np.ndarray,
     ) -> None:
-        """Add a row to the history if it is time for one; arrays in step order."""
+        """Add a row to the history if it is time for one; arrays in step order.
+
+        Where all means come from chains there are no importance weights, `tilted` is None.
+        """
         if update % _EVERY and update != self._last:
             return
-        near = tilted.effective_share >= self._least
-        cumulant = self._units.cumulant
-        gain = (cumulant(inputs[near] + found.drive[near]) - cumulant(inputs[near])).sum(axis=1)
+        share, far, gain = np.nan, 1.0, np.nan
+        if tilted is not None:
+            near = tilted.effective_share >= self._least
+            share, far = tilted.effective_share.mean(), 1.0 - near.mean()
+            if near.any():
+                cumulant, own = self._units.cumulant, inputs[near]
+                gain = (cumulant(own + found.drive[near]) - cumulant(own)).sum(axis=1)
+                gain = (gain - tilted.log_ratio[near]).mean()
         self._rows.append(
             (
                 update,
-                tilted.effective_share.mean(),
-                1.0 - near.mean(),
-                (gain - tilted.log_ratio[near]).mean() if near.any() else np.nan,
+                share,
+                far,
+                gain,
                 spectral_radius(found.variance[:_FRAMES_LOOKED_AT], couplings),
                 carried_share(found.variance, windows, couplings),
             )

@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from crbm_lite.core.drelu import PARAMETERS, DReLU
-from crbm_lite.core.spikes import spikes_of_model
+from crbm_lite.core.spikes import spikes_of_model, tiles
 from crbm_lite.files.errors import named_failures
 from crbm_lite.model.files import (
     ModelFileError,
@@ -37,6 +37,7 @@ from crbm_lite.temporal.chains import chains_given_weights
 from crbm_lite.temporal.equilibrium import draw_equilibrium, tilt
 from crbm_lite.temporal.frozen import fit_recurrence
 from crbm_lite.temporal.history import TemporalHistory
+from crbm_lite.temporal.joint import fit_jointly
 from crbm_lite.temporal.recurrence import Filtered, Recurrence, filter_frames
 from crbm_lite.temporal.windows import cut_windows
 from crbm_lite.training.hyperparameters import HyperparameterError, hyperparameters_as_json
@@ -49,6 +50,9 @@ __all__ = ["TemporalCRBM"]
 
 _KIND = "crbm_lite temporal model"
 _COUNTS = ("window", "n_updates", "batch_windows", "n_gibbs", "n_samples")
+_OF_TRAINING = (
+    "l1", "n_updates", "batch_windows", "n_gibbs", "learning_rate", "final_learning_rate",
+)  # fmt: skip
 _POSITIVE = ("learning_rate", "final_learning_rate")
 _SAME_RATE = 1e-3  # relative
 
@@ -62,23 +66,24 @@ class TemporalCRBM(BaseEstimator):
         The cRBM to begin with. If it is not trained yet, a copy is trained first, on the same
         spikes.
     trains : {"couplings", "all"}, default "couplings"
-        What is learned: A, b and the drive of first frames only, or all parameters.
+        What is learned: A, b and the drive of first frames alone, or after them all parameters,
+        with the cRBM's penalty on W.
     l1 : float, default 0.01
         The penalty on the sum of |A| off the diagonal, under Var(h) = 1.
     l1_diagonal : float or None, default None
         That on the diagonal of A; None means the same one.
     window : int, default 20
         The most frames through which slopes are carried back.
-    n_updates : int, default 300
+    n_updates : int, default 200
     batch_windows : int, default 30
         The windows of an update.
     n_gibbs : int, default 10
         Gibbs steps of chains under a drive.
-    n_samples : int, default 3000
+    n_samples : int, default 2000
         Draws of the cRBM for importance weights.
     min_effective_share : float, default 0.2
         Frames whose effective sample is a smaller share of the draws take Gibbs chains instead.
-    learning_rate, final_learning_rate : float, default 0.02 and 0.0005
+    learning_rate, final_learning_rate : float, default 0.1 and 0.001
         Of RMSprop in A, b and c, between which it falls geometrically. Where all is trained, the
         fields and potentials move at a tenth of it, and the weights at a twentieth.
     random_state : int, numpy.random.Generator or None, default None
@@ -127,13 +132,13 @@ class TemporalCRBM(BaseEstimator):
         l1: float = 0.01,
         l1_diagonal: float | None = None,
         window: int = 20,
-        n_updates: int = 300,
+        n_updates: int = 200,
         batch_windows: int = 30,
         n_gibbs: int = 10,
-        n_samples: int = 3000,
+        n_samples: int = 2000,
         min_effective_share: float = 0.2,
-        learning_rate: float = 0.02,
-        final_learning_rate: float = 0.0005,
+        learning_rate: float = 0.1,
+        final_learning_rate: float = 0.001,
         random_state: int | np.random.Generator | None = None,
         progress: bool = True,
     ) -> None:
@@ -183,19 +188,27 @@ class TemporalCRBM(BaseEstimator):
             static = clone(static).fit(recording)
         spikes = spikes_of_model(static, recording, "recording")
         rng = np.random.default_rng(self.random_state)
-        with tqdm(total=self.n_updates, disable=not self.progress, unit="update") as bar:
+        common = {
+            "rng": rng,
+            "l1_diagonal": self.l1 if self.l1_diagonal is None else self.l1_diagonal,
+        } | {name: getattr(self, name) for name in _OF_TRAINING}
+        n_stages = 2 if self.trains == "all" else 1
+        total = n_stages * self.n_updates
+        with tqdm(total=total, disable=not self.progress, unit="update") as bar:
             inputs = spikes.inputs(static.weights_)
             sample = draw_equilibrium(static, self.n_samples, rng)
             start = Recurrence.none(static.units.mean(inputs).mean(axis=0))
             recurrence, history = fit_recurrence(
-                static, inputs, windows, sample, start, rng=rng, bar=bar,
-                l1_diagonal=self.l1 if self.l1_diagonal is None else self.l1_diagonal,
-                **{name: getattr(self, name) for name in (
-                    "l1", "n_updates", "batch_windows", "n_gibbs", "min_effective_share",
-                    "learning_rate", "final_learning_rate",
-                )},
+                static, inputs, windows, sample, start, bar=bar,
+                min_effective_share=self.min_effective_share, **common,
             )  # fmt: skip
-        self._set(static, static, recurrence, recording.rate_hz, history)
+            here = static
+            if self.trains == "all":
+                here, recurrence, history = fit_jointly(
+                    static, spikes, windows, recurrence, bar=bar,
+                    l1_weights=getattr(static, "l1_", 0.0), **common,
+                )  # fmt: skip
+        self._set(static, here, recurrence, recording.rate_hz, history)
         return self
 
     def _check(self) -> None:
@@ -310,6 +323,37 @@ class TemporalCRBM(BaseEstimator):
                 f"{self.rate_hz_:g}: give frames of the same rate, since A acts over one frame"
             )
         return spikes_of_model(self, recording, "recording")
+
+    def mean_v_given_past(
+        self,
+        recording: Recording,
+        n_draws: int = 10,
+        random_state: int | np.random.Generator | None = None,
+    ) -> np.ndarray:
+        """Predict every frame from those before it: P(v_it = 1 | past), shape (T, N).
+
+        Each prediction is a mean over draws of h under the drive of the frame, which is made as in
+        `sample`. The frame itself is not looked at.
+
+        Parameters
+        ----------
+        recording : Recording
+            As in `filter`.
+        n_draws : int, default 10
+        random_state : int, numpy.random.Generator or None
+        """
+        drive, model = self.filter(recording).drive, self.without_past()
+        rng = np.random.default_rng(random_state)
+        sample = draw_equilibrium(model, self.n_samples, rng)
+        out = np.zeros((len(drive), self.n_features_in_))
+        for rows in tiles(len(drive)):
+            weights = tilt(drive[rows], sample.h).weights
+            for _ in range(n_draws):
+                chains = chains_given_weights(model, drive[rows], weights, sample, rng)
+                chains.step(self.n_gibbs)
+                h = self.units.sample(chains.inputs(), rng)
+                out[rows] += model.mean_v_given_h(h) / n_draws
+        return out
 
     # ------------------------------------------------------------------ samples
 

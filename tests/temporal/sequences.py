@@ -32,12 +32,12 @@ FRAMES = np.random.default_rng(5).integers(0, 2, (2 * T - 1, N)).astype(float)
 
 
 def recurrence_of(p):
-    return Recurrence(p["couplings"], p["offset"], p["initial"], MEAN_H)
+    return Recurrence(p["couplings"], p["offset"], p["initial"], p.get("mean_h", MEAN_H))
 
 
-def filtered(p):
-    inputs = (FRAMES @ p["weights"])[WINDOWS.frames]
-    return inputs, filter_frames(inputs, WINDOWS, DReLU(*p["potential"]), recurrence_of(p))
+def filtered(p, frames=FRAMES, windows=WINDOWS):
+    inputs = (frames @ p["weights"])[windows.frames]
+    return inputs, filter_frames(inputs, windows, DReLU(*p["potential"]), recurrence_of(p))
 
 
 def log_weights_of_states(p, drive):
@@ -47,11 +47,11 @@ def log_weights_of_states(p, drive):
     return STATES @ p["fields"] + units.cumulant(inputs).sum(axis=2)
 
 
-def log_probability(p):
-    """Sum log P(v_t | past) over all frames of both windows, by enumeration."""
-    inputs, found = filtered(p)
+def log_probability(p, frames=FRAMES, windows=WINDOWS):
+    """Sum log P(v_t | past) over all frames of all windows, by enumeration."""
+    inputs, found = filtered(p, frames, windows)
     units = DReLU(*p["potential"])
-    own = FRAMES[WINDOWS.frames] @ p["fields"]
+    own = frames[windows.frames] @ p["fields"]
     own = own + units.cumulant(inputs + found.drive).sum(axis=1)
     return float((own - logsumexp(log_weights_of_states(p, found.drive), axis=1)).sum())
 
@@ -71,3 +71,30 @@ def finite_difference(p, name, step=1e-5):
             moved.append(log_probability(changed))
         slope[place] = (moved[0] - moved[1]) / (2 * step)
     return slope
+
+
+def parameters_of(temporal):
+    """Those of a fitted `TemporalCRBM`."""
+    names = ("gamma_plus_", "gamma_minus_", "theta_plus_", "theta_minus_")
+    return {
+        "weights": temporal.weights_.astype(float),
+        "fields": temporal.fields_,
+        "potential": np.array([getattr(temporal, name) for name in names]),
+        "couplings": temporal.couplings_,
+        "offset": temporal.offset_,
+        "initial": temporal.initial_drive_,
+        "mean_h": temporal.mean_h_,
+    }
+
+
+def draw(p, n_windows, length, rng):
+    """Draw frames (n_windows * length, N) of independent windows, exactly."""
+    units, recurrence = DReLU(*p["potential"]), recurrence_of(p)
+    drive = np.tile(recurrence.initial, (n_windows, 1))
+    out = np.empty((n_windows, length, N))
+    for t in range(length):
+        chances = probability_of_states(p, drive).cumsum(axis=1)
+        state = (chances < rng.random((n_windows, 1))).sum(axis=1)
+        out[:, t] = STATES[state]
+        drive = recurrence.drive(units.mean(out[:, t] @ p["weights"] + drive))
+    return out.reshape(-1, N)
