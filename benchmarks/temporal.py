@@ -4,10 +4,13 @@ python -m benchmarks.temporal [--seeds 0-2]
 
 For every seed a cRBM and a temporal model are trained on 100 runs of 100 frames and judged on 30
 others; then the couplings act after four frames, and every k-th frame is kept. Settings are the
-package's own. Parts go to results/temporal.json one by one, and what is there is not measured again.
+package's own. Parts go to results/temporal.json one by one, and what is there is not measured
+again.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -128,8 +131,8 @@ def main(*, seeds: command.Seeds = tuple(range(3))) -> None:
     """Measure what is missing, and print it."""
     for seed in seeds:
         name = f"seed {seed}"
-        jobs = {"lag 1": lambda: measure_lag_one(seed)}
-        jobs |= {f"every {k}": lambda k=k: measure_scale(seed, k) for k in SCALES}
+        jobs = {"lag 1": partial(measure_lag_one, seed)}
+        jobs |= {f"every {k}": partial(measure_scale, seed, k) for k in SCALES}
         for part, job in jobs.items():
             known = stored.read(RESULTS).get(name, {})
             if part not in known or f"{name}/{part}" in stored.old_parts(RESULTS):

@@ -7,6 +7,8 @@ from .chains import DrivenChains as DrivenChains
 from .chains import chains_given_weights as chains_given_weights
 from .controls import reversed_in_time as reversed_in_time
 from .controls import shuffled_in_blocks as shuffled_in_blocks
+from .dwell import dwell_times_s as dwell_times_s
+from .dwell import states_with_hysteresis as states_with_hysteresis
 from .equilibrium import EquilibriumSample as EquilibriumSample
 from .equilibrium import Tilted as Tilted
 from .equilibrium import draw_equilibrium as draw_equilibrium
@@ -26,6 +28,10 @@ from .recurrence import Filtered as Filtered
 from .recurrence import Recurrence as Recurrence
 from .recurrence import filter_frames as filter_frames
 from .recurrence import spectral_radius as spectral_radius
+from .rivals import RIVALS_IN_TIME as RIVALS_IN_TIME
+from .rivals import Forecast as Forecast
+from .rivals import compare_forecasts as compare_forecasts
+from .rivals import log_likelihood_of_forecast as log_likelihood_of_forecast
 from .scores import LikelihoodGain as LikelihoodGain
 from .scores import block_interval as block_interval
 from .scores import lagged_covariances as lagged_covariances
