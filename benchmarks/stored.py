@@ -40,6 +40,13 @@ _SCORES = tuple(
     f"crbm_lite/validation/{name}.py" for name in ("comparison", "likelihood", "moments", "nrmse")
 )
 _GRID = tuple(f"crbm_lite/validation/{name}.py" for name in ("selection", "scales"))
+_TEMPORAL = tuple(
+    f"crbm_lite/temporal/{name}.py"
+    for name in (
+        "annealing", "ascent", "chains", "controls", "equilibrium", "frozen", "gradients",
+        "recurrence", "scores", "temporal_crbm", "windows",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,9 @@ TABLES = {
         "rehearsal", "recording 0, training 0", "benchmarks/planted.py"
     ),
     "benchmarks/results/scaling.json": _origin("scaling", "0"),
+    "benchmarks/results/temporal.json": _origin(
+        "temporal", "recordings 1000 and 2000 + seed, trainings by seed", *_TEMPORAL,
+    ),
     "benchmarks/results/update.json": _origin("update", "0"),
     "book/baselines/vae_long_run.json": _origin(
         "vae", "recordings 0, trainings 0", "crbm_lite/baselines"

@@ -14,7 +14,7 @@ FLOORS = (
     ("calcium", "model", "simulation"),
     ("animals", "connectivity", "importers", "inspection", "theory", "validation"),
     ("baselines", "datasets", "plotting"),
-    ("cli",),
+    ("cli", "temporal"),
     ("__main__",),
 )
 FLOOR = {folder: floor for floor, folders in enumerate(FLOORS) for folder in folders}

@@ -6,7 +6,9 @@ datasets ``weights`` (N, M), ``fields`` (N,),
 ``gamma_plus``, ``gamma_minus``, ``theta_plus``, ``theta_minus`` (M,) and ``chains`` (chains, N),
 and the groups ``history`` and ``certificate``. Every dataset carries a checksum (Fletcher's), and
 the file format is one that checks what it keeps about them, attributes included. Single numbers are
-datasets of one element. Version 1, which is still read, had no checksums and no ``random_state``.
+datasets of one element. A temporal model (`crbm_lite.temporal.temporal_crbm`) names another format
+and keeps the cRBM that it began with in the group and the attribute ``static``. Version 1, which is
+still read, had no checksums and no ``random_state``.
 """
 
 from __future__ import annotations
@@ -41,9 +43,14 @@ class ModelFileError(FileError):
 
 
 def write_model(
-    path: str | os.PathLike, arrays: dict[str, np.ndarray], attributes: dict[str, object]
+    path: str | os.PathLike,
+    arrays: dict[str, np.ndarray],
+    attributes: dict[str, object],
+    kind: str = FORMAT,
 ) -> Path:
     """Write arrays, and attributes that JSON can hold, to a file that appears whole or not at all.
+
+    ``kind`` is the format that the file names, that of a cRBM by default.
 
     Raises
     ------
@@ -51,7 +58,7 @@ def write_model(
         If the folder does not exist or cannot be written.
     """
     with whole_hdf5(path, libver=("v110", "latest")) as file:
-        file.attrs["format"] = np.bytes_(FORMAT)
+        file.attrs["format"] = np.bytes_(kind)
         file.attrs["version"] = VERSION
         for name, value in attributes.items():
             file.attrs[name] = np.bytes_(json.dumps(value))
@@ -60,8 +67,10 @@ def write_model(
     return Path(path)
 
 
-def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, object]]:
-    """Read the arrays and attributes of a model file.
+def read_model(
+    path: str | os.PathLike, kind: str = FORMAT
+) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """Read the arrays and attributes of a model file of a kind, by default of a cRBM.
 
     Raises
     ------
@@ -73,8 +82,8 @@ def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str
     """
     path = Path(path)
     with open_hdf5(path, ModelFileError) as file:
-        if read_attribute(file, "format") not in (FORMAT, FORMAT.encode()):
-            raise ModelFileError(f"{path} is an HDF5 file but not a {FORMAT} file")
+        if read_attribute(file, "format") not in (kind, kind.encode()):
+            raise ModelFileError(f"{path} is an HDF5 file but not a {kind} file")
         version = read_attribute(file, "version")
         if version not in _READABLE:
             raise ModelFileError(
@@ -84,7 +93,7 @@ def read_model(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str
             )
         attributes = {
             name: json.loads(read_text(file, name))
-            for name in ("hyperparameters", "verdict", "run")
+            for name in ("hyperparameters", "verdict", "run", "static")
             if name in file.attrs
         }
         return read_all_arrays(file), attributes

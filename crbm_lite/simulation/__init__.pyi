@@ -1,3 +1,5 @@
+from .cyclic import CyclicAssemblies as CyclicAssemblies
+from .cyclic import simulate_cyclic_assemblies as simulate_cyclic_assemblies
 from .larva import REGION_NAMES as REGION_NAMES
 from .larva import AssemblyPlan as AssemblyPlan
 from .larva import draw_dwell_times as draw_dwell_times
