@@ -68,7 +68,7 @@ __all__ = [
 _FIRST_PENALTY, _PATH_FACTOR, _PATH_LENGTH = 0.1, 0.5, 7  # the first in sqrt(p (1 - p))
 _SELDOM_REACHED = 2  # penalties at the end of the path
 _STAGE_UPDATES = 500
-_REFIT_UPDATES = 300
+_REFIT_UPDATES, _USUAL_REFITS = 300, 3  # refits of a start
 _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
 _ROUNDS = (1000, 2000, 4000)  # updates after the path, while they gain
 _LAST_UPDATES = 3000  # with all frames
@@ -499,11 +499,11 @@ def expected_updates(n_neurons: int, n_units: int) -> int:
     Examples
     --------
     >>> expected_updates(100, 20), expected_updates(40_000, 260)
-    (12000, 8500)
+    (16200, 9400)
     """
-    n_starts = 1 if _has_many_weights(n_neurons, n_units) else 2.5  # two are soon left behind
-    n_stages = int(n_starts * (_PATH_LENGTH - _SELDOM_REACHED))
-    return n_stages * _STAGE_UPDATES + sum(_ROUNDS[:2]) + _LAST_UPDATES
+    n_starts = 1 if _has_many_weights(n_neurons, n_units) else 3
+    n_on_path = (_PATH_LENGTH - _SELDOM_REACHED) * _STAGE_UPDATES + _USUAL_REFITS * _REFIT_UPDATES
+    return n_starts * n_on_path + sum(_ROUNDS[:2]) + _LAST_UPDATES
 
 
 def _has_many_weights(n_neurons: int, n_units: int) -> bool:
