@@ -16,9 +16,9 @@ The evidence is the gain over independent neurons on validation blocks
    neurons are seldom active. So the weights that each penalty has left are fitted without it beside
    the path, as long as that brings more (the relaxed lasso of Meinshausen 2007).
 5. *Joining.* After two penalties, the units of the best start and those of the others that are
-   unlike all of them compete as one more start. It wins only if it is better by 1 %, and beyond
-   noise.
-6. *Penalty.* Of the winner's path, the sparsest model is taken whose difference from the best,
+   unlike all of them compete as one more start.
+6. *Penalty.* The start wins whose best model gains most; of those within 1 %, the one whose model
+   has the fewest units. Of its path, the sparsest model is taken whose difference from the best,
    paired by blocks, is within one standard error.
 7. *Length.* That model is trained on, for longer and longer rounds, until it gains no more. Where
    the first of them loses, that of the next larger penalty is trained on in its place.
@@ -325,7 +325,7 @@ def choose(
             candidate.trials.append(refitted)
             candidate.may_refit = refitted.end.mean_gain > end.end.mean_gain
 
-    going, joined = list(candidates), None
+    going = list(candidates)
     for k, penalty in enumerate(path):
         for j, candidate in enumerate(going):
             n_stages = len(going) * (len(path) - k) - j - 1
@@ -334,6 +334,7 @@ def choose(
         may_join = k + 1 == _JUDGED_FROM < len(path) and n_hidden is None
         if may_join and (joined := _joined(going)) is not None:
             try_penalty(joined, penalty, n_later, 0.0)
+            candidates.append(joined)
             going.append(joined)
         most = max(candidate.gain_now for candidate in going)
         going = [
@@ -345,9 +346,7 @@ def choose(
             going = sorted(going, key=lambda c: -c.gain_now)[:_GO_ON]
         if not going:
             break
-    winner = max(candidates, key=lambda c: c.best.end.mean_gain)
-    if joined is not None and _is_better(joined.best.end, winner.best.end, _LEAST_RISE):
-        winner = joined
+    winner = _winner(candidates)
     best = winner.best.end
     if not best.shows_structure():
         log.reasons.append(
@@ -361,7 +360,7 @@ def choose(
         report = log.report("independent neurons", penalty, False, empty.weights.shape[1])
         return Choice(last, report, is_empty=True)
     chosen = winner.sparsest()
-    log.reasons += _reasons([*candidates, joined] if joined else candidates, winner, chosen)
+    log.reasons += _reasons(candidates, winner, chosen)
 
     def start_after(trial: _Trial) -> Start:
         return trial.end.start(winner.first.field_rate_factor, n_hidden is not None)
@@ -384,6 +383,15 @@ def choose(
     )  # fmt: skip
     report = log.report(winner.name, chosen.l1, chosen.is_refit, start.weights.shape[1])
     return Choice(last, report, is_empty=False)
+
+
+def _winner(candidates: list[_Candidate]) -> _Candidate:
+    """Choose the start that gained most or, of those that gained as much, that of fewest units."""
+    most = max(candidate.best.end.mean_gain for candidate in candidates)
+    best = [c for c in candidates if c.best.end.mean_gain >= (1.0 - _LEAST_RISE) * most]
+    if not best:  # a gain below zero
+        return max(candidates, key=lambda c: c.best.end.mean_gain)
+    return min(best, key=lambda c: c.best.end.n_alive)
 
 
 def _lasting(trials: list[_Trial], longer: Callable[[_Trial, int], _Trial]) -> _Trial:

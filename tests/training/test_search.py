@@ -145,6 +145,24 @@ def test_the_best_start_wins_and_one_that_diverges_or_lags_is_left_behind():
     assert choice.last.schedule.n_updates == 7
 
 
+def candidate(name, gain, n_alive):
+    return search._Candidate(
+        name, None, None, [search._Trial(0.1, False, end([gain], n_alive))], True
+    )
+
+
+def test_of_starts_that_gain_as_much_that_of_the_fewest_units_wins():
+    few, many, poor = (
+        candidate("few", 0.991, 2),
+        candidate("many", 1.0, 4),
+        candidate("poor", 0.98, 1),
+    )
+    assert search._winner([many, few, poor]) is few
+    assert search._winner([many, poor]) is many
+    losses = [candidate("less", -1.0, 4), candidate("more", -2.0, 1)]
+    assert search._winner(losses) is losses[0]
+
+
 def test_after_three_penalties_the_best_two_starts_go_on():
     of = {"nonnegative": 2.8, "random": 2.7, "rotated": 3.0, "all": 0.0}
     _, stages = search_of_all_starts(lambda name, k: of[name] + 0.1 * k)
@@ -259,7 +277,7 @@ def test_units_of_other_starts_join_once_if_they_are_unlike():
 def test_the_units_of_all_starts_compete_from_the_second_penalty_on(
     monkeypatch, of_all, winner, n_tried
 ):
-    """They win if they are better; with the same gain in every block, as by 3.1, they are not."""
+    """They win if they gain more. With as much as another, as by 3.1, more units do not win."""
     monkeypatch.setattr(search, "joined_start", lambda end, others, factor: end.start(factor, True))
     of = {"nonnegative": 2.9, "random": 1.0, "rotated": 3.0, "all": of_all}
     choice, stages = search_of_all_starts(lambda name, k: of[name] + 0.1 * k)
