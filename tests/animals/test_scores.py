@@ -37,7 +37,7 @@ def test_frames_and_free_energies_of_a_translation_are_near_the_best(scores):
 
 
 def test_free_energies_and_covariances_are_blind_to_wrong_units_that_are_as_often_active(scores):
-    """Why no score goes without its control: these two cannot tell the translation from nonsense."""
+    """Why no score goes without its control: these two cannot tell a translation from nonsense."""
     assert abs(scores.free_energy["permuted"] - scores.free_energy["translated"]) < 0.2
     covariance = scores.covariance_vv
     assert covariance["permuted"] < covariance["translated"] + 0.1
