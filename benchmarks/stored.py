@@ -103,6 +103,9 @@ TABLES = {
         "rehearsal", "recording 0, training 0", "benchmarks/planted.py"
     ),
     "benchmarks/results/scaling.json": _origin("scaling", "0"),
+    "benchmarks/results/shared_animals.json": _origin(
+        "shared_animals", "larvae 100 and 101, trainings 100", "crbm_lite/animals"
+    ),
     "benchmarks/results/update.json": _origin("update", "0"),
     "book/baselines/vae_long_run.json": _origin(
         "vae", "recordings 0, trainings 0", "crbm_lite/baselines"
