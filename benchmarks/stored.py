@@ -110,6 +110,9 @@ TABLES = {
         "rehearsal", "recording 0, training 0", "benchmarks/planted.py"
     ),
     "benchmarks/results/scaling.json": _origin("scaling", "0"),
+    "benchmarks/results/shared_animals.json": _origin(
+        "shared_animals", "larvae 100 and 101, trainings 100", "crbm_lite/animals"
+    ),
     "benchmarks/results/temporal.json": _origin(
         "temporal", "recordings 1000 and 2000 + seed, trainings by seed", *_TEMPORAL,
     ),

@@ -15,6 +15,9 @@ their signs.
 Potentials act on one unit at a time, so correlations of h can come from W alone, and log P(h) makes
 W bear those of the teacher (`crbm_lite.training.hidden_term`).
 
+By default the potentials stay. While the weights are still poor, potentials that move learn the law
+of h on their own, and leave the weights without a task; in simulations that cost units.
+
 A unit whose neurons have no counterpart in the student has no map to begin with. Nothing ties it to
 a place, and `Alignment.without_tissue` names it.
 """

@@ -239,7 +239,7 @@ def state_correlations(
     --------
     >>> from crbm_lite import simulate_recording
     >>> truth = simulate_recording(200, 300, n_assemblies=8).truth
-    >>> bool(np.median(state_correlations(truth.probability(), truth, truth)) > 0.5)
+    >>> bool(np.nanmedian(state_correlations(truth.probability(), truth, truth)) > 0.5)
     True
     """
     if recipient.n_assemblies != sender.n_assemblies:

@@ -5,7 +5,6 @@ from functools import cache
 
 import numpy as np
 import scipy.sparse
-from scipy.special import expit
 
 from crbm_lite.animals.alignment import align
 from crbm_lite.animals.animal import Animal
@@ -60,7 +59,3 @@ def random_machine(n_neurons, n_hidden, seed):
     return CRBM.from_parameters(
         rng.normal(0, 0.8, (n_neurons, n_hidden)), rng.normal(-1, 0.5, n_neurons), *potential
     )
-
-
-def logistic(x):
-    return expit(x)

@@ -36,6 +36,13 @@ def test_frames_and_free_energies_of_a_translation_are_near_the_best(scores):
     assert scores.free_energy["shuffled"] == 1.0 < scores.free_energy["neurons shuffled"]
 
 
+def test_free_energies_and_covariances_are_blind_to_wrong_units_that_are_as_often_active(scores):
+    """Why no score goes without its control: these two cannot tell a translation from nonsense."""
+    assert abs(scores.free_energy["permuted"] - scores.free_energy["translated"]) < 0.2
+    covariance = scores.covariance_vv
+    assert covariance["permuted"] < covariance["translated"] + 0.1
+
+
 def test_every_score_has_a_control_and_the_table_has_them_all(scores):
     for each in vars(scores).values():
         assert {"translated", "permuted"} <= each.keys() and len(each) >= 3
