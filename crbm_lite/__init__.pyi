@@ -23,6 +23,7 @@ from .recordings.splits import split_recording as split_recording
 from .recordings.splits import split_train_test as split_train_test
 from .simulation.larva_recording import simulate_recording as simulate_recording
 from .simulation.planted import plant_recording as plant_recording
+from .temporal.temporal_crbm import TemporalCRBM as TemporalCRBM
 from .validation.comparison import compare_moments as compare_moments
 from .validation.likelihood import nllh as nllh
 from .validation.report import validate as validate

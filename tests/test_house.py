@@ -13,8 +13,8 @@ FLOORS = (
     ("assemblies", "recordings", "training"),
     ("calcium", "model", "simulation"),
     ("animals", "connectivity", "importers", "inspection", "theory", "validation"),
-    ("baselines", "datasets", "plotting"),
-    ("cli", "temporal"),
+    ("baselines", "datasets", "plotting", "temporal"),
+    ("cli",),
     ("__main__",),
 )
 FLOOR = {folder: floor for floor, folders in enumerate(FLOORS) for folder in folders}

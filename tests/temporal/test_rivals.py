@@ -1,6 +1,7 @@
 """Forecasts of the next frame on a recording whose units are two-state chains."""
 
 import importlib.util
+import sys
 
 import numpy as np
 import pytest
@@ -66,6 +67,6 @@ def test_wrong_names_and_a_missing_package_are_told(fitted, monkeypatch):
     temporal, train, test = fitted
     with pytest.raises(ValueError, match=r"names holds \['crystal ball'\]"):
         rivals.compare_forecasts(temporal, train, test, ("crystal ball",))
-    monkeypatch.setitem(__import__("sys").modules, "hmmlearn.hmm", None)
+    monkeypatch.setitem(sys.modules, "hmmlearn.hmm", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'crbm_lite\[hmm\]'"):
         rivals.compare_forecasts(temporal, train, test, ("hidden Markov model",))
