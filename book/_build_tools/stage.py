@@ -24,12 +24,12 @@ import house
 import launch
 import nbformat
 import old_tables
+import page_cells
 import reading_time
 import vendor
 import yaml
 
 SOURCE = chapter_store.REPOSITORY / "build" / "site_src"
-PLOTLY = "application/vnd.plotly.v1+json"
 CHECK_MARKER = "# NBVAL_CHECK_OUTPUT"
 EXPLAINING = ("glossary", "symbols", "equations", "api", "map")
 EXTENSIONS = ("autodoc_fixes", "docstring_text", "page_cleanup", "paper_equations")
@@ -114,9 +114,11 @@ def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
         if cell.cell_type == "code":  # the marker speaks to the tests, not to the reader
             lines = [line for line in cell.source.splitlines() if line.strip() != CHECK_MARKER]
             cell.source = "\n".join(lines).strip("\n")
+            page_cells.fold(cell)
+            page_cells.caption(cell)
         for output in cell.get("outputs", []):
-            if PLOTLY in output.get("data", {}):
-                output.data = {"text/html": _plotly_html(output.data[PLOTLY], cell, script, loaded)}
+            if figure := output.get("data", {}).get(page_cells.PLOTLY):
+                output.data = {"text/html": _plotly_html(figure, cell, script, loaded)}
                 loaded = True
     nbformat.write(notebook, SOURCE / chapter.relative_to(chapter_store.BOOK))
 
@@ -125,7 +127,7 @@ def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded:
     """Draw a plotly figure without kernel and network; the page loads plotly.js once."""
     import plotly.io
 
-    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    alt = escape(page_cells.alternative_text(cell))
     figure = {name: figure[name] for name in ("data", "layout", "frames") if name in figure}
     html = plotly.io.to_html(
         figure,
@@ -135,7 +137,10 @@ def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded:
         config={"displaylogo": False, "responsive": True},
     )
     load = "" if loaded else f'<script src="{script}"></script>'
-    return f'{load}<div class="plotly-figure" role="group" aria-label="{escape(alt)}">{html}</div>'
+    return (
+        f'{load}<div class="plotly-figure" role="group" aria-label="{alt}">{html}</div>'
+        f'<p class="caption" aria-hidden="true">{alt}</p>'
+    )
 
 
 def _stage_config(*, local: bool, substitutions: dict[str, str]) -> None:
@@ -160,7 +165,7 @@ def _write_front_picture() -> None:
             if "front-page" in cell.metadata.get("tags", []) and pictures:
                 png = base64.b64decode(pictures[0].data["image/png"])
                 (SOURCE / "front_picture.png").write_bytes(png)
-                alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+                alt = page_cells.alternative_text(cell)
                 text = f"```{{image}} front_picture.png\n:alt: {alt}\n:class: front-picture\n```\n"
     (SOURCE / "_generated" / "front_picture.md").write_text(text, encoding="utf-8")
 

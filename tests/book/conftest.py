@@ -3,9 +3,10 @@
     pytest tests/book book --nbval-lax --nbval-current-env [-n 2 --dist loadfile]
 
 nbval executes the cells of a notebook and compares those marked `# NBVAL_CHECK_OUTPUT`. This plugin
-adds six things. A chapter that passed and has not changed since is skipped, with that reason. One
+adds seven things. A chapter that passed and has not changed since is skipped, with that reason. One
 that passes is written with all outputs to build/executed, from which the website is built. A cell
-that draws must carry alternative text. Where a recording cannot be had (no network, no copy), the
+that draws must carry alternative text. What is printed for the tests or the ledger must not be seen by
+readers. Where a recording cannot be had (no network, no copy), the
 rest of that chapter is skipped with that reason. Chapters come first, in the order of the table of
 contents: whole ones are dealt to the processes, the longest work is not left for the end, and the
 first chapter trains the model that the others share. And the closing report counts executed and
@@ -29,8 +30,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "book" / "_build_tools"))
 
 import chapter_store  # noqa: E402  (the folder is not a package)
+import page_cells  # noqa: E402
 
-FIGURES = ("image/png", "image/jpeg", "image/svg+xml", "application/vnd.plotly.v1+json")
+FIGURES = (*page_cells.IMAGES, page_cells.PLOTLY)
 DATASET_UNAVAILABLE = "DatasetUnavailable"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
@@ -100,6 +102,7 @@ class ChapterRuns:
                 pytest.skip(self._missing[chapter])
             result = yield
             _require_alt_text(item)
+            _require_no_scaffolding(item)
         except pytest.skip.Exception:
             self._done(item)
             raise
@@ -164,11 +167,19 @@ class ChapterRuns:
 
 def _require_alt_text(item: IPyNbCell) -> None:
     draws = any(mime in out.get("data", {}) for out in item.test_outputs or [] for mime in FIGURES)
-    alt = item.cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-    if draws and not alt.strip():
+    if draws and not page_cells.alternative_text(item.cell):
         item.raise_cell_error(
             "The cell draws a figure without alternative text: say what it shows in its metadata, "
             '{"mystnb": {"image": {"alt": "..."}}}'
+        )
+
+
+def _require_no_scaffolding(item: IPyNbCell) -> None:
+    ran = NotebookNode(metadata=item.cell.metadata, outputs=item.test_outputs or [])
+    if found := page_cells.scaffolding(ran):
+        item.raise_cell_error(
+            f"The page would show {found[0]!r}, which speaks to the tests or the ledger: print it in "
+            "a cell tagged `remove-cell`, and say in the text what a reader should see"
         )
 
 

@@ -17,7 +17,8 @@ import yaml
 BOOK = Path(__file__).resolve().parents[2] / "book"
 sys.path.insert(0, str(BOOK / "_build_tools"))
 
-import reading_time  # noqa: E402  (the folder is not a package)
+import page_cells  # noqa: E402  (the folder is not a package)
+import reading_time  # noqa: E402
 
 CHAPTERS = sorted(
     path
@@ -91,6 +92,15 @@ def test_outputs_are_stored_where_they_are_checked_and_nowhere_else(path):
             assert cell.execution_count, f"a checked cell was never run:\n{cell.source}"
         else:
             assert not cell.outputs, f"an unchecked cell stores output:\n{cell.source}"
+
+
+@every_chapter
+def test_readers_see_nothing_that_is_printed_for_tests_or_ledger(path):
+    """What unchecked cells print is looked at when they run (tests/book/conftest.py)."""
+    for cell in cells(path, "code"):
+        assert not page_cells.scaffolding(cell), f"tag this cell `remove-cell`:\n{cell.source}"
+        if "claims" in cell.metadata.get("tags", []):
+            assert "remove-cell" in cell.metadata.tags, f"tag this cell `remove-cell`:\n{cell.source}"
 
 
 @every_chapter
