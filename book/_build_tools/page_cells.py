@@ -18,7 +18,7 @@ SHORT = 3  # so many lines of plotting code are no burden
 
 
 def scaffolding(cell: NotebookNode) -> list[str]:
-    """Return the printed lines of a cell that speak to the tests or the ledger, if a reader sees them.
+    """Return the lines that a reader sees and that speak to the tests or the ledger.
 
     >>> from nbformat.v4 import new_code_cell, new_output
     >>> shown = new_code_cell(outputs=[new_output("stream", text="r above 0.9: True\\n0.93\\n")])

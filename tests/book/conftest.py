@@ -5,12 +5,11 @@
 nbval executes the cells of a notebook and compares those marked `# NBVAL_CHECK_OUTPUT`. This plugin
 adds seven things. A chapter that passed and has not changed since is skipped, with that reason. One
 that passes is written with all outputs to build/executed, from which the website is built. A cell
-that draws must carry alternative text. What is printed for the tests or the ledger must not be seen by
-readers. Where a recording cannot be had (no network, no copy), the
-rest of that chapter is skipped with that reason. Chapters come first, in the order of the table of
-contents: whole ones are dealt to the processes, the longest work is not left for the end, and the
-first chapter trains the model that the others share. And the closing report counts executed and
-reused chapters.
+that draws must carry alternative text. What is printed for the tests or the ledger must not be seen
+by readers. Where a recording cannot be had (no network, no copy), the rest of that chapter is
+skipped with that reason. Chapters come first, in the order of the table of contents: whole ones are
+dealt to the processes, the longest work is not left for the end, and the first chapter trains the
+model that the others share. And the closing report counts executed and reused chapters.
 """
 
 import json
@@ -178,8 +177,8 @@ def _require_no_scaffolding(item: IPyNbCell) -> None:
     ran = NotebookNode(metadata=item.cell.metadata, outputs=item.test_outputs or [])
     if found := page_cells.scaffolding(ran):
         item.raise_cell_error(
-            f"The page would show {found[0]!r}, which speaks to the tests or the ledger: print it in "
-            "a cell tagged `remove-cell`, and say in the text what a reader should see"
+            f"The page would show {found[0]!r}, which speaks to the tests or the ledger: print it "
+            "in a cell tagged `remove-cell`, and say in the text what a reader should see"
         )
 
 
