@@ -4,8 +4,8 @@ It is a copy of book/ in which every chapter is its executed version, with the J
 projects beside it and the generated pages added: the API reference from the docstrings, the floors
 of the house from the imports, the execution times and the map from the store, the ledger of claims
 from the chapters' outputs, and what the front page shows from the chapters that draw it. First uses
-of terms, symbols and the paper's equations become links. Where a stored table is older than the code,
-a note says why. What readers search for leads to the page that book/search.yml names.
+of terms, symbols and the paper's equations become links. Where a stored table is older than the
+code, a note says why. What readers search for leads to the page that book/search.yml names.
 """
 
 import base64
