@@ -16,10 +16,13 @@ import json
 import os
 import sys
 import time
+from collections import defaultdict
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from queue import Empty
 
+import nbformat
 import numba
 import pytest
 from nbformat import NotebookNode
@@ -47,7 +50,7 @@ if "ipywidgets" in _sys.modules:
 def pytest_configure(config):
     # Hooks of a conftest apply below its folder only, and the chapters live in book/.
     if config.getoption("nbval_lax", default=False) or config.getoption("nbval", default=False):
-        config.pluginmanager.register(ChapterRuns(), "chapter-runs")
+        config.pluginmanager.register(ChapterRuns(config), "chapter-runs")
         # Figures as data, from which the site draws them; other renderers put plotly.js in each.
         os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"
 
@@ -55,7 +58,9 @@ def pytest_configure(config):
 class ChapterRuns:
     """Keeps account of the chapters of one pytest session."""
 
-    def __init__(self):
+    def __init__(self, config):
+        self._plugins = config.pluginmanager
+        self._progress = defaultdict(list)  # chapter -> reports of its cells
         self.executed = {}  # name -> how long it took
         self.reused = {}  # name -> when it was executed
         self.failed = set()
@@ -138,6 +143,23 @@ class ChapterRuns:
         chapter_store.keep(chapter.path, notebook, seconds=seconds, missing=missing)
         self.executed[name] = f"{seconds:.1f} s" + (f", in part: {missing}" if missing else "")
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report):
+        """A chapter has one line of progress, not a dot for each cell."""
+        if _chapter_of(report) and not report.failed:
+            return report.outcome if report.when == "call" or report.skipped else "", "", ""
+        return None
+
+    def pytest_runtest_logreport(self, report):
+        chapter, terminal = _chapter_of(report), self._plugins.getplugin("terminalreporter")
+        if terminal is None or chapter is None:  # one of several processes: the first one tells
+            return
+        reports = self._progress[chapter]
+        reports.append(report)
+        if sum(r.when == "teardown" for r in reports) == _n_cells(chapter):
+            seconds = sum(r.duration for r in reports)
+            terminal.write_line(f"{chapter}  {_n_cells(chapter)} cells, {seconds:.0f} s")
+
     def pytest_sessionfinish(self, session):
         if hasattr(session.config, "workeroutput"):  # one of several processes: tell the first
             account = {name: getattr(self, name) for name in ("executed", "reused")}
@@ -162,6 +184,17 @@ class ChapterRuns:
         terminalreporter.line(
             f"{len(self.executed)} executed, {len(self.reused)} reused, {len(self.failed)} failed"
         )
+
+
+def _chapter_of(report) -> str | None:
+    path = report.nodeid.partition("::")[0]
+    return path if path.endswith(".ipynb") else None
+
+
+@cache
+def _n_cells(chapter: str) -> int:
+    cells = nbformat.read(REPOSITORY / chapter, as_version=4).cells
+    return sum(cell.cell_type == "code" for cell in cells)
 
 
 def _require_alt_text(item: IPyNbCell) -> None:
