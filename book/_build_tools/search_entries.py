@@ -36,9 +36,13 @@ def figures(table: str) -> dict[str, list[str]]:
 
 
 def directive(words: list[str]) -> str:
-    """Return the main entries of the index as MyST, one for each word."""
-    entries = "\n".join(f"single: ! {word}" for word in words)
-    return f"```{{index}}\n{entries}\n```\n"
+    """Return the main entries of the index as MyST.
+
+    >>> print(directive(["how long", "threshold"]))
+    ```{index} ! how long, ! threshold
+    ```
+    """
+    return f"```{{index}} {', '.join(f'! {word}' for word in words)}\n```"
 
 
 def write(source: Path) -> None:

@@ -308,7 +308,7 @@ def test_equations_carry_the_papers_numbers(opened):
 @pytest.mark.parametrize(
     ("asked", "page"),
     [
-        ("Fig. 2C", "reference/figures.html"),
+        ("Fig. 2C", "validation/validation.html"),
         ("threshold", "start/your_recording.html"),
         ("suite2p", "start/your_recording.html"),
         ("how long", "start/your_recording.html"),
