@@ -31,6 +31,7 @@ import vendor
 import yaml
 
 SOURCE = chapter_store.REPOSITORY / "build" / "site_src"
+DEFAULT_HEIGHT = 450  # of a plotly figure, in pixels
 CHECK_MARKER = "# NBVAL_CHECK_OUTPUT"
 FRONT = ("front-brain", "front-comparison")  # tags of cells
 EXPLAINING = ("glossary", "symbols", "equations", "api", "map")
@@ -110,8 +111,7 @@ def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
     notebook = nbformat.read(chapter_store.executed_path(chapter), as_version=4)
     notebook = old_tables.with_notes(claims.with_anchors(notebook), old_tables.known_old())
     depth = len(chapter.relative_to(chapter_store.BOOK).parts) - 1
-    script = "../" * depth + "_static/vendor/plotly.min.js"
-    loaded = False
+    library = "../" * depth + "_static/vendor/plotly.min.js"
     page = first_use.Page(reference)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -123,13 +123,15 @@ def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
             page_cells.caption(cell)
         for output in cell.get("outputs", []):
             if figure := output.get("data", {}).get(page_cells.PLOTLY):
-                output.data = {"text/html": _plotly_html(figure, cell, script, loaded)}
-                loaded = True
+                output.data = {"text/html": _plotly_html(figure, cell, library)}
     nbformat.write(notebook, SOURCE / chapter.relative_to(chapter_store.BOOK))
 
 
-def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded: bool) -> str:
-    """Draw a plotly figure without kernel and network; the page loads plotly.js once."""
+def _plotly_html(figure: dict, cell: nbformat.NotebookNode, library: str) -> str:
+    """Draw a plotly figure without kernel and network, when it comes into view.
+
+    book/assets/plotly_later.js loads plotly.js then, and runs the scripts of the figure.
+    """
     import plotly.io
 
     alt = escape(page_cells.alternative_text(cell))
@@ -141,9 +143,11 @@ def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded:
         validate=False,
         config={"displaylogo": False, "responsive": True},
     )
-    load = "" if loaded else f'<script src="{script}"></script>'
+    html = html.replace('type="text/javascript"', 'type="text/x-plotly"')
+    height = figure.get("layout", {}).get("height", DEFAULT_HEIGHT)
     return (
-        f'{load}<div class="plotly-figure" role="group" aria-label="{alt}">{html}</div>'
+        f'<div class="plotly-figure" role="group" aria-label="{alt}" data-library="{library}" '
+        f'style="min-height: {height}px">{html}</div>'
         f'<p class="caption" aria-hidden="true">{alt}</p>'
     )
 

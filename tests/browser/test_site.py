@@ -58,6 +58,13 @@ TOO_WIDE = """() => [...document.querySelectorAll('.bd-article *')]
     .slice(0, 5).map(e => e.tagName + '.' + e.className + ': ' + e.textContent.slice(0, 60))"""
 BAD_PLOTS = """() => [...document.querySelectorAll('.plotly-graph-div')]
     .filter(e => !e.querySelector('.main-svg')).map(e => e.id)"""
+# Plotly is loaded and a figure drawn when it comes into view.
+COME_INTO_VIEW = """async () => { for (const e of document.querySelectorAll('.plotly-figure')) {
+    e.scrollIntoView();
+    for (let i = 0; i < 100 && !e.querySelector('.main-svg'); i++)
+        await new Promise(wait => setTimeout(wait, 100));
+    }
+    window.scrollTo(0, 0); }"""
 # What was meant for a program: a number that was not filled in, an escape, the name of an object.
 LEFT_OVER = """() => [...document.querySelectorAll('.bd-article :is(p, li, td, dt, .output pre)')]
     .map(e => e.textContent.match(/.{0,30}(\\{\\{ *\\w|\\w\\\\_| at 0x[0-9a-f]{6}).{0,30}/)?.[0])
@@ -175,6 +182,7 @@ def test_page(opened, page):
     """One visit: no network, no error, math and pictures there, a phone's width, accessibility."""
     open_page, problems = opened
     tab = open_page(page)
+    tab.evaluate(COME_INTO_VIEW)
     found = {
         "problems while loading": problems,
         "math not rendered": tab.evaluate(UNRENDERED),
@@ -229,6 +237,16 @@ def test_a_chapter_is_readable_within_two_seconds(opened):
     paint = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
     # The best of three: the machine may have other work.
     assert min(open_page("model/the_model.html").evaluate(paint) for _ in range(3)) < 2000
+
+
+def test_plotly_is_loaded_when_a_figure_comes_into_view(opened):
+    open_page, problems = opened
+    tab = open_page("start/quickstart.html")
+    drawn = "() => document.querySelectorAll('.plotly-graph-div .main-svg').length > 0"
+    assert not tab.evaluate("() => 'Plotly' in window")
+    tab.locator(".plotly-figure").first.scroll_into_view_if_needed()
+    tab.wait_for_function(drawn)
+    assert problems == []
 
 
 def test_pages_work_from_a_folder_too(opened):

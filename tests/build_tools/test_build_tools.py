@@ -99,9 +99,10 @@ def test_staging_draws_plotly_without_a_kernel_and_hides_the_marker(book, tmp_pa
     staged = nbformat.read(tmp_path / "site" / "part" / "one.ipynb", as_version=4).cells[0]
     assert staged.source == "fig.show()"
     first, second = (out.data["text/html"] for out in staged.outputs)
-    assert 'src="../_static/vendor/plotly.min.js"' in first
-    assert "<script src" not in second  # once a page
+    assert 'data-library="../_static/vendor/plotly.min.js"' in first
+    assert "text/javascript" not in first and "<script src" not in first  # nothing runs unasked
     assert 'aria-label="a &quot;line&quot;"' in first
+    assert "min-height: 450px" in second
 
 
 def drawing(source, *, alt="a line, rising", tags=(), mime="image/png"):
