@@ -1,8 +1,9 @@
 """Write the API reference: one page for every module of the package, one section for every folder.
 
-Nothing is listed by hand. A section is a folder, its title the head of the docstring in the
-folder's ``__init__.py``. The model comes first; then the folders follow from the top floor
-down, so that what a user calls stands above what it is built on.
+Nothing is listed by hand. What can be imported from the package itself comes first. Then a section
+is a folder, its title the head of the docstring in the folder's ``__init__.py``: the model, and the
+others from the top floor down, so that what a user calls stands above what it is built on. A page
+names the chapters whose code uses its names.
 """
 
 import ast
@@ -10,8 +11,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import chapter_store
 import floor_plan
 import house
+import nbformat
 
 FIRST = "model"
 # scikit-learn writes these methods, and their texts refer to its own manual
@@ -60,12 +63,47 @@ def short_name(module: str) -> str:
     return module.removeprefix(f"{house.PACKAGE}.")
 
 
-def page(module: str) -> str:
+def page(module: str, chapters: list[str]) -> str:
     """Return the page of one module; Sphinx fills it from the docstrings."""
+    links = ", ".join(f"[](/{chapter}.ipynb)" for chapter in chapters)
+    used = f"*Used in* {links}.\n\n" if links else ""
     return (
-        f"# {short_name(module)}\n\n```{{eval-rst}}\n.. automodule:: {module}\n"
+        f"# {short_name(module)}\n\n{used}```{{eval-rst}}\n.. automodule:: {module}\n"
         f"   :members:\n   :ignore-module-all:\n   :exclude-members: {LEFT_OUT}\n```\n"
     )
+
+
+def daily(stub: str, modules: dict[str, str]) -> str:
+    """Return the table of what the package's stub exports, each name with its summary."""
+    rows = ["| name | what it does |", "|---|---|"]
+    for module, name in re.findall(r"^from \.([\w.]+) import (\w+) as \2$", stub, re.MULTILINE):
+        tree = ast.parse(modules[f"{house.PACKAGE}.{module}"])
+        (docstring,) = [
+            ast.get_docstring(node) for node in tree.body if getattr(node, "name", "") == name
+        ]
+        rows.append(f"| [`{name}`](api/{module}.md) | {_head(docstring or '')} |")
+    return "\n".join(rows)
+
+
+def used_in(text: str, code: dict[str, str]) -> list[str]:
+    """Name the chapters whose code calls a public name of a module; `code` is by chapter.
+
+    >>> used_in('__all__ = ["fit"]', {"a": "cl.fit(x)", "b": "refit(x)"})
+    ['a']
+    """
+    called = re.compile(rf"\b({'|'.join(house.public_names(text)) or '(?!)'})\(")
+    return [chapter for chapter, cells in code.items() if called.search(cells)]
+
+
+def _code() -> dict[str, str]:
+    """Return the code of every chapter that a reader sees."""
+    found = {}
+    for chapter in chapter_store.chapters():
+        cells = nbformat.read(chapter, as_version=4).cells
+        seen = [c for c in cells if "remove-cell" not in c.metadata.get("tags", [])]
+        text = "\n".join(cell.source for cell in seen if cell.cell_type == "code")
+        found[chapter_store.name_of(chapter)] = text
+    return found
 
 
 def overview(modules: dict[str, str]) -> str:
@@ -95,7 +133,11 @@ def _docstring(text: str) -> str:
 
 
 def _summary(text: str) -> str:
-    return " ".join(_docstring(text).split("\n\n")[0].split()).replace("|", r"\|")
+    return _head(_docstring(text))
+
+
+def _head(docstring: str) -> str:
+    return " ".join(docstring.split("\n\n")[0].split()).replace("|", r"\|")
 
 
 def write(book: Path) -> list[str]:
@@ -103,10 +145,15 @@ def write(book: Path) -> list[str]:
     modules = house.sources()
     folder = book / "reference" / "api"
     folder.mkdir()
+    code = _code()
     ordered = [module for inside in sections(modules).values() for module in inside]
     for module in ordered:
-        (folder / f"{short_name(module)}.md").write_text(page(module), encoding="utf-8")
+        (folder / f"{short_name(module)}.md").write_text(
+            page(module, used_in(modules[module], code)), encoding="utf-8"
+        )
     listing = book / "reference" / "api.md"
     text = listing.read_text(encoding="utf-8")
-    listing.write_text(f"{text}\n{overview(modules)}", encoding="utf-8")
+    stub = (house.REPOSITORY / house.PACKAGE / "__init__.pyi").read_text(encoding="utf-8")
+    tables = f"{daily(stub, modules)}\n\n{overview(modules)}"
+    listing.write_text(f"{text}\n{tables}", encoding="utf-8")
     return [f"reference/api/{short_name(module)}" for module in ordered]

@@ -3,9 +3,9 @@
 It is a copy of book/ in which every chapter is its executed version, with the JavaScript of other
 projects beside it and the generated pages added: the API reference from the docstrings, the floors
 of the house from the imports, the execution times and the map from the store, the ledger of claims
-from the chapters' outputs, and the front page's picture from the chapter that draws it. First uses
+from the chapters' outputs, and what the front page shows from the chapters that draw it. First uses
 of terms, symbols and the paper's equations become links. Where a stored table is older than the
-code, a note says why.
+code, a note says why. What readers search for leads to the page that book/search.yml names.
 """
 
 import base64
@@ -24,15 +24,18 @@ import house
 import launch
 import nbformat
 import old_tables
+import page_cells
 import reading_time
+import search_entries
 import vendor
 import yaml
 
 SOURCE = chapter_store.REPOSITORY / "build" / "site_src"
-PLOTLY = "application/vnd.plotly.v1+json"
+DEFAULT_HEIGHT = 450  # of a plotly figure, in pixels
 CHECK_MARKER = "# NBVAL_CHECK_OUTPUT"
+FRONT = ("front-brain", "front-comparison")  # tags of cells
 EXPLAINING = ("glossary", "symbols", "equations", "api", "map")
-EXTENSIONS = ("autodoc_fixes", "docstring_text", "page_cleanup", "paper_equations")
+EXTENSIONS = ("autodoc_fixes", "docstring_text", "page_cleanup", "page_foot", "paper_equations")
 LOCAL_SCRIPTS = {
     "mathjax_path": "vendor/mathjax/tex-mml-chtml.js",
     "nb_ipywidgets_js": {
@@ -65,11 +68,14 @@ def main() -> int:
     page = SOURCE / "reference" / "claims.md"
     page.write_text(page.read_text(encoding="utf-8") + "\n" + ledger, encoding="utf-8")
     (SOURCE / "_generated").mkdir()
-    _write_front_picture()
+    _write_front()
     _write_floors()
+    _write_changelog()
+    _copy_notebooks()
     book_map.write(SOURCE / "reference" / "map.md")
     _write_api()
     _write_execution_times()
+    search_entries.write(SOURCE)
     return 0
 
 
@@ -105,8 +111,7 @@ def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
     notebook = nbformat.read(chapter_store.executed_path(chapter), as_version=4)
     notebook = old_tables.with_notes(claims.with_anchors(notebook), old_tables.known_old())
     depth = len(chapter.relative_to(chapter_store.BOOK).parts) - 1
-    script = "../" * depth + "_static/vendor/plotly.min.js"
-    loaded = False
+    library = "../" * depth + "_static/vendor/plotly.min.js"
     page = first_use.Page(reference)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -114,18 +119,22 @@ def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
         if cell.cell_type == "code":  # the marker speaks to the tests, not to the reader
             lines = [line for line in cell.source.splitlines() if line.strip() != CHECK_MARKER]
             cell.source = "\n".join(lines).strip("\n")
+            page_cells.fold(cell)
+            page_cells.caption(cell)
         for output in cell.get("outputs", []):
-            if PLOTLY in output.get("data", {}):
-                output.data = {"text/html": _plotly_html(output.data[PLOTLY], cell, script, loaded)}
-                loaded = True
+            if figure := output.get("data", {}).get(page_cells.PLOTLY):
+                output.data = {"text/html": _plotly_html(figure, cell, library)}
     nbformat.write(notebook, SOURCE / chapter.relative_to(chapter_store.BOOK))
 
 
-def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded: bool) -> str:
-    """Draw a plotly figure without kernel and network; the page loads plotly.js once."""
+def _plotly_html(figure: dict, cell: nbformat.NotebookNode, library: str) -> str:
+    """Draw a plotly figure without kernel and network, when it comes into view.
+
+    book/assets/plotly_later.js loads plotly.js then, and runs the scripts of the figure.
+    """
     import plotly.io
 
-    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    alt = escape(page_cells.alternative_text(cell))
     figure = {name: figure[name] for name in ("data", "layout", "frames") if name in figure}
     html = plotly.io.to_html(
         figure,
@@ -134,8 +143,13 @@ def _plotly_html(figure: dict, cell: nbformat.NotebookNode, script: str, loaded:
         validate=False,
         config={"displaylogo": False, "responsive": True},
     )
-    load = "" if loaded else f'<script src="{script}"></script>'
-    return f'{load}<div class="plotly-figure" role="group" aria-label="{escape(alt)}">{html}</div>'
+    html = html.replace('type="text/javascript"', 'type="text/x-plotly"')
+    height = figure.get("layout", {}).get("height", DEFAULT_HEIGHT)
+    return (
+        f'<div class="plotly-figure" role="group" aria-label="{alt}" data-library="{library}" '
+        f'style="min-height: {height}px">{html}</div>'
+        f'<p class="caption" aria-hidden="true">{alt}</p>'
+    )
 
 
 def _stage_config(*, local: bool, substitutions: dict[str, str]) -> None:
@@ -150,19 +164,25 @@ def _stage_config(*, local: bool, substitutions: dict[str, str]) -> None:
     path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def _write_front_picture() -> None:
-    """Write the picture of the cell tagged `front-page`, for index.md to include."""
-    text = ""
+def _write_front() -> None:
+    """Write what the front page shows: the outputs of the cells with these tags, if they ran."""
+    shown = dict.fromkeys(FRONT, "")
     for chapter in chapter_store.chapters():
         notebook = nbformat.read(chapter_store.executed_path(chapter), as_version=4)
         for cell in notebook.cells:
-            pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
-            if "front-page" in cell.metadata.get("tags", []) and pictures:
-                png = base64.b64decode(pictures[0].data["image/png"])
-                (SOURCE / "front_picture.png").write_bytes(png)
-                alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-                text = f"```{{image}} front_picture.png\n:alt: {alt}\n:class: front-picture\n```\n"
-    (SOURCE / "_generated" / "front_picture.md").write_text(text, encoding="utf-8")
+            for tag in set(FRONT) & set(cell.metadata.get("tags", [])):
+                drawn = [o.data for o in cell.outputs if "data" in o]
+                shown[tag] = "".join(_on_the_front(data, tag, cell) for data in drawn)
+    for tag, text in shown.items():
+        (SOURCE / "_generated" / f"{tag}.md").write_text(text, encoding="utf-8")
+
+
+def _on_the_front(data: dict, tag: str, cell: nbformat.NotebookNode) -> str:
+    if "image/png" in data:
+        (SOURCE / f"{tag}.png").write_bytes(base64.b64decode(data["image/png"]))
+        alt = page_cells.alternative_text(cell)
+        return f"```{{image}} {tag}.png\n:alt: {alt}\n:class: front-picture\n```\n"
+    return f"`````{{raw}} html\n{data['text/html']}\n`````\n" if "text/html" in data else ""
 
 
 def _write_floors() -> None:
@@ -170,6 +190,19 @@ def _write_floors() -> None:
     modules = house.sources()
     text = f"{floor_plan.table(modules)}\n\n{floor_plan.counts(modules)}\n"
     (SOURCE / "_generated" / "floors.md").write_text(text, encoding="utf-8")
+
+
+def _write_changelog() -> None:
+    text = (chapter_store.REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    (SOURCE / "_generated" / "changelog.md").write_text(text.split("\n", 1)[1], encoding="utf-8")
+
+
+def _copy_notebooks() -> None:
+    """Lay the executed chapters out for download, with their outputs."""
+    for chapter in chapter_store.chapters():
+        target = SOURCE / "assets" / "notebooks" / f"{chapter_store.name_of(chapter)}.ipynb"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(chapter_store.executed_path(chapter), target)
 
 
 def _write_api() -> None:

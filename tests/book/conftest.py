@@ -3,23 +3,26 @@
     pytest tests/book book --nbval-lax --nbval-current-env [-n 2 --dist loadfile]
 
 nbval executes the cells of a notebook and compares those marked `# NBVAL_CHECK_OUTPUT`. This plugin
-adds six things. A chapter that passed and has not changed since is skipped, with that reason. One
+adds seven things. A chapter that passed and has not changed since is skipped, with that reason. One
 that passes is written with all outputs to build/executed, from which the website is built. A cell
-that draws must carry alternative text. Where a recording cannot be had (no network, no copy), the
-rest of that chapter is skipped with that reason. Chapters come first, in the order of the table of
-contents: whole ones are dealt to the processes, the longest work is not left for the end, and the
-first chapter trains the model that the others share. And the closing report counts executed and
-reused chapters.
+that draws must carry alternative text. What is printed for the tests or the ledger must not be seen
+by readers. Where a recording cannot be had (no network, no copy), the rest of that chapter is
+skipped with that reason. Chapters come first, in the order of the table of contents: whole ones are
+dealt to the processes, the longest work is not left for the end, and the first chapter trains the
+model that the others share. And the closing report counts executed and reused chapters.
 """
 
 import json
 import os
 import sys
 import time
+from collections import defaultdict
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from queue import Empty
 
+import nbformat
 import numba
 import pytest
 from nbformat import NotebookNode
@@ -29,8 +32,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "book" / "_build_tools"))
 
 import chapter_store  # noqa: E402  (the folder is not a package)
+import page_cells  # noqa: E402
 
-FIGURES = ("image/png", "image/jpeg", "image/svg+xml", "application/vnd.plotly.v1+json")
+FIGURES = (*page_cells.IMAGES, page_cells.PLOTLY)
 DATASET_UNAVAILABLE = "DatasetUnavailable"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
@@ -46,7 +50,7 @@ if "ipywidgets" in _sys.modules:
 def pytest_configure(config):
     # Hooks of a conftest apply below its folder only, and the chapters live in book/.
     if config.getoption("nbval_lax", default=False) or config.getoption("nbval", default=False):
-        config.pluginmanager.register(ChapterRuns(), "chapter-runs")
+        config.pluginmanager.register(ChapterRuns(config), "chapter-runs")
         # Figures as data, from which the site draws them; other renderers put plotly.js in each.
         os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"
 
@@ -54,7 +58,9 @@ def pytest_configure(config):
 class ChapterRuns:
     """Keeps account of the chapters of one pytest session."""
 
-    def __init__(self):
+    def __init__(self, config):
+        self._plugins = config.pluginmanager
+        self._progress = defaultdict(list)  # chapter -> reports of its cells
         self.executed = {}  # name -> how long it took
         self.reused = {}  # name -> when it was executed
         self.failed = set()
@@ -100,6 +106,7 @@ class ChapterRuns:
                 pytest.skip(self._missing[chapter])
             result = yield
             _require_alt_text(item)
+            _require_no_scaffolding(item)
         except pytest.skip.Exception:
             self._done(item)
             raise
@@ -136,6 +143,23 @@ class ChapterRuns:
         chapter_store.keep(chapter.path, notebook, seconds=seconds, missing=missing)
         self.executed[name] = f"{seconds:.1f} s" + (f", in part: {missing}" if missing else "")
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report):
+        """A chapter has one line of progress, not a dot for each cell."""
+        if _chapter_of(report) and not report.failed:
+            return report.outcome if report.when == "call" or report.skipped else "", "", ""
+        return None
+
+    def pytest_runtest_logreport(self, report):
+        chapter, terminal = _chapter_of(report), self._plugins.getplugin("terminalreporter")
+        if terminal is None or chapter is None:  # one of several processes: the first one tells
+            return
+        reports = self._progress[chapter]
+        reports.append(report)
+        if sum(r.when == "teardown" for r in reports) == _n_cells(chapter):
+            seconds = sum(r.duration for r in reports)
+            terminal.write_line(f"{chapter}  {_n_cells(chapter)} cells, {seconds:.0f} s")
+
     def pytest_sessionfinish(self, session):
         if hasattr(session.config, "workeroutput"):  # one of several processes: tell the first
             account = {name: getattr(self, name) for name in ("executed", "reused")}
@@ -162,13 +186,32 @@ class ChapterRuns:
         )
 
 
+def _chapter_of(report) -> str | None:
+    path = report.nodeid.partition("::")[0]
+    return path if path.endswith(".ipynb") else None
+
+
+@cache
+def _n_cells(chapter: str) -> int:
+    cells = nbformat.read(REPOSITORY / chapter, as_version=4).cells
+    return sum(cell.cell_type == "code" for cell in cells)
+
+
 def _require_alt_text(item: IPyNbCell) -> None:
     draws = any(mime in out.get("data", {}) for out in item.test_outputs or [] for mime in FIGURES)
-    alt = item.cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-    if draws and not alt.strip():
+    if draws and not page_cells.alternative_text(item.cell):
         item.raise_cell_error(
             "The cell draws a figure without alternative text: say what it shows in its metadata, "
             '{"mystnb": {"image": {"alt": "..."}}}'
+        )
+
+
+def _require_no_scaffolding(item: IPyNbCell) -> None:
+    ran = NotebookNode(metadata=item.cell.metadata, outputs=item.test_outputs or [])
+    if found := page_cells.scaffolding(ran):
+        item.raise_cell_error(
+            f"The page would show {found[0]!r}, which speaks to the tests or the ledger: print it "
+            "in a cell tagged `remove-cell`, and say in the text what a reader should see"
         )
 
 

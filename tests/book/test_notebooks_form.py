@@ -17,7 +17,8 @@ import yaml
 BOOK = Path(__file__).resolve().parents[2] / "book"
 sys.path.insert(0, str(BOOK / "_build_tools"))
 
-import reading_time  # noqa: E402  (the folder is not a package)
+import page_cells  # noqa: E402  (the folder is not a package)
+import reading_time  # noqa: E402
 
 CHAPTERS = sorted(
     path
@@ -94,6 +95,16 @@ def test_outputs_are_stored_where_they_are_checked_and_nowhere_else(path):
 
 
 @every_chapter
+def test_readers_see_nothing_that_is_printed_for_tests_or_ledger(path):
+    """What unchecked cells print is looked at when they run (tests/book/conftest.py)."""
+    for cell in cells(path, "code"):
+        tags = cell.metadata.get("tags", [])
+        for_ledger = "claims" in tags and "remove-cell" not in tags
+        seen = page_cells.scaffolding(cell)
+        assert not (seen or for_ledger), f"tag this cell `remove-cell`:\n{cell.source}"
+
+
+@every_chapter
 def test_cells_are_short(path):
     for cell in cells(path, "code"):
         n_lines = len(code_lines(cell))
@@ -138,9 +149,18 @@ def test_closing_sections_are_there(path):
 
 
 @every_chapter
+def test_the_readers_own_recording_is_sent_to_the_page_that_takes_it_all_the_way(path):
+    """There is one page for it and one set of defaults, `CRBM()`."""
+    text = "\n\n".join(cell.source for cell in cells(path, "markdown"))
+    box = text[text.lower().index("## use your own recording") :].split("\n## ")[0]
+    assert path.stem == "your_recording" or "your_recording.ipynb" in box
+    assert not re.search(r"CRBM\(n_hidden=\d+, l1", box), "leave the settings out: CRBM()"
+
+
+@every_chapter
 def test_two_exercises_or_more_each_with_a_solution_that_runs(path):
     notebook = nbformat.read(path, as_version=4)
-    exercises, solved = 0, True
+    exercises, answered, solved = 0, 0, True
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and re.search(r"^### Exercise", cell.source, re.MULTILINE):
             assert solved, f"no solution cell after exercise {exercises}"
@@ -149,8 +169,10 @@ def test_two_exercises_or_more_each_with_a_solution_that_runs(path):
             tags = cell.metadata.tags
             assert cell.cell_type == "code" and "hide-cell" in tags, "a solution is a hidden cell"
             solved = True
+        elif cell.cell_type == "markdown" and "<summary>Answer</summary>" in cell.source:
+            answered += 1
     assert solved, f"no solution cell after exercise {exercises}"
-    assert exercises >= 2
+    assert answered == exercises >= 2, "close each solution with the sentence that it leads to"
 
 
 def test_no_function_is_defined_in_two_chapters():

@@ -5,11 +5,14 @@ Skipped where there is no Chromium, no playwright, or no built site (`make book`
 
 import functools
 import http.server
+import json
 import shutil
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
+import page_cells
 import pytest
 
 from crbm_lite.plotting.interactive.explorer_page import lines_within
@@ -19,10 +22,12 @@ pytestmark = pytest.mark.browser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SITE = REPOSITORY / "build" / "site"
+BOOK = REPOSITORY / "book"
 AXE = REPOSITORY / "build" / "vendor" / "axe.min.js"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
+ONE_SCREEN = 1500  # pixels
 # No name but this machine's is found: other hosts are blocked in the browser itself. Playwright's
 # routes would block them too, but switch off the cache in which pages share their scripts.
 FLAGS = [
@@ -39,6 +44,7 @@ PAGES = sorted(
     for path in SITE.rglob("*.html")
     if path.name not in NOT_PAGES and "_static" not in path.parts
 )
+CHAPTERS = [page for page in PAGES if (BOOK / page).with_suffix(".ipynb").is_file()]
 every_page = pytest.mark.parametrize("page", PAGES or ["index.html"])
 
 UNRENDERED = """() => [...document.querySelectorAll('.math')]
@@ -52,10 +58,24 @@ TOO_WIDE = """() => [...document.querySelectorAll('.bd-article *')]
     .slice(0, 5).map(e => e.tagName + '.' + e.className + ': ' + e.textContent.slice(0, 60))"""
 BAD_PLOTS = """() => [...document.querySelectorAll('.plotly-graph-div')]
     .filter(e => !e.querySelector('.main-svg')).map(e => e.id)"""
+# Plotly is loaded and a figure drawn when it comes into view.
+COME_INTO_VIEW = """async () => { for (const e of document.querySelectorAll('.plotly-figure')) {
+    e.scrollIntoView();
+    for (let i = 0; i < 100 && !e.querySelector('.main-svg'); i++)
+        await new Promise(wait => setTimeout(wait, 100));
+    }
+    window.scrollTo(0, 0); }"""
 # What was meant for a program: a number that was not filled in, an escape, the name of an object.
 LEFT_OVER = """() => [...document.querySelectorAll('.bd-article :is(p, li, td, dt, .output pre)')]
     .map(e => e.textContent.match(/.{0,30}(\\{\\{ *\\w|\\w\\\\_| at 0x[0-9a-f]{6}).{0,30}/)?.[0])
     .filter(Boolean).slice(0, 5)"""
+# What was printed for the tests or the ledger: lines that end in True, and `key = number`.
+SCAFFOLDING = """pattern => [...document.querySelectorAll('.bd-article .cell_output pre')]
+    .flatMap(e => e.textContent.split('\\n')).filter(line => RegExp(pattern).test(line))"""
+# Where the first figure of a page begins, in pixels from its top; null where it has none.
+FIRST_FIGURE = """() => document.querySelector(
+        '.bd-article :is(img, .plotly-figure, .crbm-explorer, .crbm-viewer)')
+    ?.getBoundingClientRect().top + window.scrollY || null"""
 # The handles of ipywidgets' own sliders are left out: they are not ours to label.
 SERIOUS = """async rules => (await axe.run(
         {include: ['main'], exclude: ['.jupyter-widgets']},
@@ -162,12 +182,14 @@ def test_page(opened, page):
     """One visit: no network, no error, math and pictures there, a phone's width, accessibility."""
     open_page, problems = opened
     tab = open_page(page)
+    tab.evaluate(COME_INTO_VIEW)
     found = {
         "problems while loading": problems,
         "math not rendered": tab.evaluate(UNRENDERED),
         "images broken or without alternative text": tab.evaluate(BAD_IMAGES),
         "interactive figures not drawn": tab.evaluate(BAD_PLOTS),
         "left over": tab.evaluate(LEFT_OVER),
+        "printed for tests or ledger": tab.evaluate(SCAFFOLDING, page_cells.SCAFFOLDING.pattern),
         # Without a link to one, browsers ask for /favicon.ico and log that it is missing.
         "no icon": tab.locator("link[rel~=icon]").count() == 0,
     }
@@ -186,6 +208,22 @@ def test_page(opened, page):
     assert not {what: finds for what, finds in found.items() if finds}
 
 
+@pytest.mark.parametrize("page", CHAPTERS or ["index.html"])
+def test_the_first_figure_of_a_chapter_is_within_one_screen(opened, page):
+    open_page, _ = opened
+    top = open_page(page).evaluate(FIRST_FIGURE)
+    assert top is not None and top < ONE_SCREEN
+
+
+@pytest.mark.parametrize("page", CHAPTERS or ["index.html"])
+def test_a_chapter_can_be_taken_away_as_a_notebook(opened, page):
+    """Its link leads to a notebook with outputs."""
+    open_page, _ = opened
+    href = open_page(page).locator("a[download$='.ipynb']").get_attribute("href")
+    notebook = json.loads((SITE / page).parent.joinpath(href).read_text(encoding="utf-8"))
+    assert any(cell.get("outputs") for cell in notebook["cells"])
+
+
 @every_page
 def test_page_is_small(page):
     path = SITE / page
@@ -199,6 +237,16 @@ def test_a_chapter_is_readable_within_two_seconds(opened):
     paint = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
     # The best of three: the machine may have other work.
     assert min(open_page("model/the_model.html").evaluate(paint) for _ in range(3)) < 2000
+
+
+def test_plotly_is_loaded_when_a_figure_comes_into_view(opened):
+    open_page, problems = opened
+    tab = open_page("start/quickstart.html")
+    drawn = "() => document.querySelectorAll('.plotly-graph-div .main-svg').length > 0"
+    assert not tab.evaluate("() => 'Plotly' in window")
+    tab.locator(".plotly-figure").first.scroll_into_view_if_needed()
+    tab.wait_for_function(drawn)
+    assert problems == []
 
 
 def test_pages_work_from_a_folder_too(opened):
@@ -275,8 +323,20 @@ def test_equations_carry_the_papers_numbers(opened):
     assert problems == []
 
 
-def test_search_finds_without_a_network(opened):
+@pytest.mark.parametrize(
+    ("asked", "page"),
+    [
+        ("Fig. 2C", "validation/validation.html"),
+        ("threshold", "start/your_recording.html"),
+        ("suite2p", "start/your_recording.html"),
+        ("how long", "start/your_recording.html"),
+        ("not converged", "start/faq.html"),
+    ],
+)
+def test_search_finds_the_right_page_first_and_without_a_network(opened, asked, page):
     open_page, problems = opened
-    tab = open_page("search.html?q=energy")
-    tab.wait_for_selector("#search-results li", timeout=10_000)
+    tab = open_page(f"search.html?q={quote(asked)}")
+    tab.wait_for_selector("#search-results li a", timeout=10_000)
+    first = tab.locator("#search-results li a").first.get_attribute("href")
+    assert first.split("?")[0].split("#")[0] == page
     assert problems == []

@@ -61,6 +61,17 @@ def test_every_section_has_its_title_and_a_row_for_each_module():
     assert r"| [core.units](api/core.units.md) | Units \| halves. |" in text
 
 
+def test_what_the_package_exports_comes_first_with_its_summary():
+    module = '"""M."""\ndef f():\n    """Do |it|.\n\n    More.\n    """'
+    table = api_pages.daily("from .m.n import f as f\n", {"crbm_lite.m.n": module})
+    assert table.splitlines()[2:] == [r"| [`f`](api/m.n.md) | Do \|it\|. |"]
+
+
+def test_a_page_names_the_chapters_that_call_its_functions():
+    assert "[](/model/training.ipynb)" in api_pages.page("crbm_lite.m", ["model/training"])
+    assert "Used in" not in api_pages.page("crbm_lite.m", [])
+
+
 def test_every_module_of_the_package_gets_a_page_that_the_contents_name(tmp_path):
     (tmp_path / "reference").mkdir()
     (tmp_path / "reference" / "api.md").write_text("# API\n")

@@ -4,6 +4,7 @@ import chapter_store
 import docstring_text
 import first_use
 import nbformat
+import page_cells
 import page_cleanup
 import pytest
 import stage
@@ -85,7 +86,7 @@ def test_docstrings_are_escaped_outside_code_and_math(written, escaped):
 def test_staging_draws_plotly_without_a_kernel_and_hides_the_marker(book, tmp_path, monkeypatch):
     (chapter,) = chapter_store.chapters()
     figure = {"data": [{"type": "scatter", "x": [0, 1], "y": [1, 0]}], "layout": {}}
-    output = v4.new_output("display_data", data={stage.PLOTLY: figure, "text/plain": "Figure"})
+    output = v4.new_output("display_data", data={page_cells.PLOTLY: figure, "text/plain": "Figure"})
     cell = v4.new_code_cell(
         "# NBVAL_CHECK_OUTPUT\nfig.show()",
         outputs=[output, output],
@@ -98,9 +99,60 @@ def test_staging_draws_plotly_without_a_kernel_and_hides_the_marker(book, tmp_pa
     staged = nbformat.read(tmp_path / "site" / "part" / "one.ipynb", as_version=4).cells[0]
     assert staged.source == "fig.show()"
     first, second = (out.data["text/html"] for out in staged.outputs)
-    assert 'src="../_static/vendor/plotly.min.js"' in first
-    assert "<script src" not in second  # once a page
+    assert 'data-library="../_static/vendor/plotly.min.js"' in first
+    assert "text/javascript" not in first and "<script src" not in first  # nothing runs unasked
     assert 'aria-label="a &quot;line&quot;"' in first
+    assert "min-height: 450px" in second
+
+
+def drawing(source, *, alt="a line, rising", tags=(), mime="image/png"):
+    return v4.new_code_cell(
+        source,
+        outputs=[v4.new_output("display_data", data={mime: "..."})],
+        metadata={"mystnb": {"image": {"alt": alt}}, "tags": list(tags)},
+    )
+
+
+def test_plotting_code_is_folded_and_short_or_solved_code_is_not():
+    long = "a = 1\nb = 2\nc = 3\nplot(a, b, c)"
+    for cell, folded in (
+        (drawing(long), True),
+        (drawing(long, mime=page_cells.PLOTLY), True),
+        (drawing("plot(1)"), False),
+        (drawing(long, tags=["hide-cell", "solution"]), False),  # folded with its output
+        (v4.new_code_cell(long), False),
+    ):
+        page_cells.fold(cell)
+        assert ("hide-input" in cell.metadata.get("tags", [])) == folded
+    setup = v4.new_code_cell("import numpy", metadata={"tags": ["hide-input"]})
+    page_cells.fold(setup)
+    assert setup.metadata.mystnb.code_prompt_show == "Show the code"
+
+
+def test_the_alternative_text_of_a_picture_becomes_its_caption():
+    shown, interactive = drawing("plot(1)"), drawing("plot(1)", mime="text/html")
+    for cell in (shown, interactive):
+        page_cells.caption(cell)
+    assert shown.metadata.mystnb.figure.caption == "a line, rising"
+    assert "figure" not in interactive.metadata.mystnb
+
+
+@pytest.mark.parametrize(
+    ("printed", "seen"),
+    [
+        ("r above 0.9: True", True),
+        ("at the floor: [True, False]", True),
+        ("glm_left_out_larva = 0.028", True),
+        ("lambda = 0.02: converged, 8 of 8", False),
+        ("True probabilities reach 0.132", False),
+        ("log Z = 11.95", False),
+    ],
+)
+def test_lines_for_tests_and_ledger_are_told_from_lines_for_readers(printed, seen):
+    output = v4.new_output("stream", text=f"first\n{printed}\n")
+    assert page_cells.scaffolding(v4.new_code_cell(outputs=[output])) == [printed] * seen
+    hidden = v4.new_code_cell(outputs=[output], metadata={"tags": ["remove-cell"]})
+    assert page_cells.scaffolding(hidden) == []
 
 
 def test_a_picture_tells_its_size(tmp_path):
