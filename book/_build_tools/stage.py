@@ -9,6 +9,7 @@ code, a note says why. What readers search for leads to the page that book/searc
 """
 
 import base64
+import re
 import shutil
 import sys
 from html import escape
@@ -143,7 +144,7 @@ def _plotly_html(figure: dict, cell: nbformat.NotebookNode, library: str) -> str
         validate=False,
         config={"displaylogo": False, "responsive": True},
     )
-    html = html.replace('type="text/javascript"', 'type="text/x-plotly"')
+    html = re.sub(r"<script[^>]*>", '<script type="text/x-plotly">', html)
     height = figure.get("layout", {}).get("height", DEFAULT_HEIGHT)
     return (
         f'<div class="plotly-figure" role="group" aria-label="{alt}" data-library="{library}" '
