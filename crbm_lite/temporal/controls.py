@@ -35,7 +35,7 @@ def shuffled_in_blocks(
     --------
     >>> recording = Recording(np.eye(5), 1.0, discontinuities=[2])
     >>> shuffled_in_blocks(recording, random_state=0).spikes.argmax(axis=1)
-    array([0, 1, 3, 2])
+    array([1, 0, 4, 2, 3])
     """
     rng = np.random.default_rng(random_state)
     windows = cut_windows(recording.n_frames, recording.discontinuities, block)

@@ -29,5 +29,5 @@ def test_what_an_end_or_a_jump_cuts_does_not_count():
 def test_units_that_never_switch_are_off_and_margins_have_a_range():
     flat = np.ones((20, 1))
     assert not states_with_hysteresis(flat, hidden_states(flat)).any()
-    with pytest.raises(ValueError, match="margin is 0.5"):
+    with pytest.raises(ValueError, match=r"margin is 0\.5"):
         states_with_hysteresis(flat, hidden_states(flat), 0.5)
