@@ -893,7 +893,8 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 as_spikes(arrays["chains"], "chains", model.n_features_in_)
                 model.chains_ = arrays["chains"]
                 model.l1_ = arrays["l1"].item() if "l1" in arrays else float(model.l1)
-                model.refit_ = arrays["refit"].item() if "refit" in arrays else float(model.refit)
+                refit = 0.0 if model.refit == "auto" else float(model.refit)
+                model.refit_ = arrays["refit"].item() if "refit" in arrays else refit
                 model.history_ = result_of(History, "history", arrays)
                 model.certificate_ = result_of(Certificate, "certificate", arrays)
                 if "report/chosen_refit" in arrays:
