@@ -17,9 +17,10 @@ The evidence is the gain over independent neurons on validation blocks
    the path, as long as that brings more (the relaxed lasso of Meinshausen 2007).
 5. *Joining.* After two penalties, the units of the best start and those of the others that are
    unlike all of them compete as one more start.
-6. *Penalty.* The start wins whose best model gains most; of those within 1 %, the one whose model
-   has the fewest units. Of its path, the sparsest model is taken whose difference from the best,
-   paired by blocks, is within one standard error.
+6. *Penalty.* The start wins whose best model gains most; of those within one standard error of
+   it, the one whose model has the fewest units. Of its path, the sparsest model is taken whose
+   difference from the best is within one standard error. Errors are those of differences, paired
+   by blocks.
 7. *Length.* That model is trained on, for longer and longer rounds, until it gains no more. Where
    the first of them loses, that of the next larger penalty is trained on in its place.
 8. *End.* The training ends with all frames.
@@ -387,11 +388,12 @@ def choose(
 
 def _winner(candidates: list[_Candidate]) -> _Candidate:
     """Choose the start that gained most or, of those that gained as much, that of fewest units."""
-    most = max(candidate.best.end.mean_gain for candidate in candidates)
-    best = [c for c in candidates if c.best.end.mean_gain >= (1.0 - _LEAST_RISE) * most]
-    if not best:  # a gain below zero
-        return max(candidates, key=lambda c: c.best.end.mean_gain)
-    return min(best, key=lambda c: c.best.end.n_alive)
+    best = max(candidates, key=lambda c: c.best.end.mean_gain).best.end
+    as_good = [
+        c for c in candidates
+        if np.isfinite(c.best.end.mean_gain) and not _is_better(best, c.best.end)
+    ]  # fmt: skip
+    return min(as_good or candidates, key=lambda c: c.best.end.n_alive)
 
 
 def _lasting(trials: list[_Trial], longer: Callable[[_Trial, int], _Trial]) -> _Trial:

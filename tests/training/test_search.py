@@ -147,20 +147,18 @@ def test_the_best_start_wins_and_one_that_diverges_or_lags_is_left_behind():
 
 def candidate(name, gain, n_alive):
     return search._Candidate(
-        name, None, None, [search._Trial(0.1, False, end([gain], n_alive))], True
+        name, None, None, [search._Trial(0.1, False, end(gain, n_alive))], True
     )
 
 
 def test_of_starts_that_gain_as_much_that_of_the_fewest_units_wins():
-    few, many, poor = (
-        candidate("few", 0.991, 2),
-        candidate("many", 1.0, 4),
-        candidate("poor", 0.98, 1),
-    )
-    assert search._winner([many, few, poor]) is few
-    assert search._winner([many, poor]) is many
-    losses = [candidate("less", -1.0, 4), candidate("more", -2.0, 1)]
-    assert search._winner(losses) is losses[0]
+    """Poor gains half a nat less than many in every block, and few 0.1 less, give or take 0.8."""
+    blocks, noise = np.linspace(1.0, 8.0, 8), np.tile([0.8, -0.8], 4)
+    many, few = candidate("many", blocks, 4), candidate("few", blocks - 0.1 + noise, 2)
+    poor, lost = candidate("poor", blocks - 0.5, 1), candidate("lost", np.full(8, -np.inf), 1)
+    assert search._winner([many, few, poor, lost]) is few
+    assert search._winner([many, poor, lost]) is many
+    assert search._winner([lost]) is lost
 
 
 def test_after_three_penalties_the_best_two_starts_go_on():
