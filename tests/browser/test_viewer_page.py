@@ -104,6 +104,21 @@ def test_list_buttons_and_regions(tab, viewer):
     wait(tab, M - 1)
 
 
+def test_play_goes_through_the_assemblies_until_something_else_is_asked_for(tab):
+    tab.select_option("select", "0")
+    wait(tab, 0)
+    player = tab.locator("button[data-play]")
+    player.click()
+    assert (player.text_content(), player.get_attribute("aria-pressed")) == ("Pause", "true")
+    wait(tab, 1)
+    wait(tab, 2)
+    tab.click("text=Previous")
+    wait(tab, 1)
+    assert player.text_content() == "Play"
+    tab.wait_for_timeout(2500)
+    wait(tab, 1)
+
+
 def test_pointing_at_a_neuron_names_region_and_weight(tab):
     tab.select_option("select", str(M))  # a region is dense enough to hit a neuron of it
     wait(tab, M)

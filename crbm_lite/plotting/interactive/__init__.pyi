@@ -20,6 +20,7 @@ from .panels import Panels as Panels
 from .scene import Scene as Scene
 from .scene import Selection as Selection
 from .scene import brain_outline as brain_outline
+from .video import save_video as save_video
 from .viewer import AssemblyViewer as AssemblyViewer
 from .viewer import view_assemblies as view_assemblies
 from .viewer_figure import HOVER_UNIT as HOVER_UNIT

@@ -5,6 +5,7 @@ window.crbmViewer ??= (() => {
     i1: Int8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array,
   };
   const SATURATED = 0.05; // as color_limit of crbm_lite/plotting/interactive/viewer_figure.py
+  const PLAY_MS = 1500; // from one assembly to the next
   const waiting = {}; // id -> what to do with the data when their script has run
   const scripts = {}; // address -> promise of a loaded script
 
@@ -185,9 +186,20 @@ window.crbmViewer ??= (() => {
       const inside = now < model.units.length;
       return go(inside ? now + by : by > 0 ? 0 : model.units.length - 1);
     };
-    menu.addEventListener("change", draw);
+    const player = box.querySelector("button[data-play]");
+    let isPlaying = false, timer = 0;
+    const next = () => step(1).then(() => { if (isPlaying) timer = setTimeout(next, PLAY_MS); });
+    const play = (on) => {
+      clearTimeout(timer);
+      isPlaying = on;
+      player.textContent = on ? "Pause" : "Play";
+      player.setAttribute("aria-pressed", on);
+      if (on) next();
+    };
+    player.addEventListener("click", () => play(!isPlaying));
+    menu.addEventListener("change", () => { play(false); draw(); });
     box.querySelectorAll("button[data-step]").forEach((button) =>
-      button.addEventListener("click", () => step(Number(button.dataset.step))));
+      button.addEventListener("click", () => { play(false); step(Number(button.dataset.step)); }));
     const keys = {
       ArrowLeft: () => step(-1), ArrowRight: () => step(1),
       Home: () => go(0), End: () => go(model.units.length - 1),
@@ -196,6 +208,7 @@ window.crbmViewer ??= (() => {
       if (!keys[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       event.stopPropagation();
+      play(false);
       keys[event.key]();
     });
     const repaint = () => { colour(); draw(); };

@@ -24,6 +24,7 @@ from crbm_lite.checks.arrays import (
     region_names,
 )
 from crbm_lite.plotting.interactive.scene import Scene
+from crbm_lite.plotting.interactive.video import save_video
 from crbm_lite.plotting.interactive.viewer_figure import draw_scene
 from crbm_lite.plotting.interactive.viewer_page import save_page, scene_html
 
@@ -46,6 +47,16 @@ class AssemblyViewer(Scene):
     def save(self, path: str | os.PathLike) -> Path:
         """Write a page, see `crbm_lite.plotting.interactive.viewer_page.save_page`."""
         return save_page(self, path)
+
+    def save_video(
+        self,
+        path: str | os.PathLike,
+        *,
+        choices: Sequence[int] | None = None,
+        seconds_each: float = 1.0,
+    ) -> Path:
+        """Write a .gif or .mp4, see `crbm_lite.plotting.interactive.video.save_video`."""
+        return save_video(self, path, choices=choices, seconds_each=seconds_each)
 
     def _repr_html_(self) -> str:
         return scene_html(self)

@@ -40,7 +40,7 @@ __all__ = ["save_page", "scene_data", "scene_html"]
 _HEIGHT_PX = 640
 _HELP = (
     "Left and right arrow keys step through the assemblies, Home and End go to the first and the "
-    "last. Drag to turn the brain."
+    "last. Play shows one after the other. Drag to turn the brain."
 )
 
 
@@ -107,6 +107,7 @@ def _box(scene: Scene, name: str, data: dict) -> str:
 <select id="{name}-choice"><optgroup label="Assemblies">{units}</optgroup>{regions}</select>
 <button type="button" data-step="-1">Previous</button>
 <button type="button" data-step="1">Next</button>
+<button type="button" data-play aria-pressed="false">Play</button>
 </div>
 <p class="crbm-viewer-note" role="status">Loading the viewer …</p>
 <div class="crbm-viewer-plot" style="height: {_HEIGHT_PX}px" tabindex="0" role="group"
