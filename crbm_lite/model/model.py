@@ -330,8 +330,9 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         (4, 2)
         """
         if auto := chosen_by_evidence(self):
+            named = [name for name in auto if name != "refit"]  # it goes with l1
             raise HyperparameterError(
-                f'{", ".join(auto)} is "auto", which searches for a start: give numbers with a '
+                f'{", ".join(named)} is "auto", which searches for a start: give numbers with a '
                 "start that is given"
             )
         n_neurons, n_hidden = start.weights.shape
