@@ -25,6 +25,9 @@ The evidence is the gain over independent neurons on validation blocks
    the first of them loses, that of the next larger penalty is trained on in its place.
 8. *End.* The training ends with all frames.
 
+After the path, all units jump, whatever they need to mix. Gibbs sampling alone may never leave the
+data's states for others that a model has, and then neither training nor certificate sees those.
+
 Where no model gains more than three standard errors, or in every block, the neurons share nothing
 that is to be seen beyond noise, and the model is that of independent neurons.
 
@@ -73,6 +76,7 @@ _REFIT_UPDATES, _USUAL_REFITS = 300, 3  # refits of a start
 _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
 _ROUNDS = (1000, 2000, 4000)  # updates after the path, while they gain
 _LAST_UPDATES = 3000  # with all frames
+_JUMP_EVERY = 6  # Gibbs steps after the path
 _LEAST_RISE = 0.01  # of the gain: a round that brings less is the last one
 _FAR_BEHIND = 0.75  # of the best gain
 _JUDGED_FROM = 2  # stages that every start gets
@@ -366,6 +370,8 @@ def choose(
     def start_after(trial: _Trial) -> Start:
         return trial.end.start(winner.first.field_rate_factor, n_hidden is not None)
 
+    schedule = _with_jumps(schedule)
+
     def longer(trial: _Trial, n: int) -> _Trial:
         start = start_after(trial)
         return tried(winner.name, start, trial.l1, n, n_last, is_refit=trial.is_refit)
@@ -425,6 +431,11 @@ def _of_length(
     schedule: Schedule, n_updates: int, l1: float, ramp: float = 0.0, refit: float = 0.0
 ) -> Schedule:
     return replace(schedule, n_updates=n_updates, l1=l1, ramp=ramp, refit=refit)
+
+
+def _with_jumps(schedule: Schedule) -> Schedule:
+    """Let all units jump where the sampler was to choose."""
+    return replace(schedule, jump_every=_JUMP_EVERY) if schedule.jump_every == "auto" else schedule
 
 
 def _penalties(spikes: Spikes) -> list[float]:

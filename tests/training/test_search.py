@@ -205,6 +205,18 @@ def test_the_length_grows_while_the_model_gains():
     assert choice.report.n_updates.tolist()[-3:] == [1000, 2000, 4000]
 
 
+def test_after_the_path_all_units_jump_unless_the_steps_between_jumps_are_given():
+    def gain_of(stage):
+        return 1.0 + 0.001 * np.arange(8)
+
+    choice, stages = chosen(gain_of, n_updates=None)
+    on_path = [s.schedule.n_updates < 1000 for s in stages]
+    assert [s.schedule.jump_every == "auto" for s in stages] == on_path and not all(on_path)
+    assert isinstance(choice.last.schedule.jump_every, int)
+    given = checked_schedule(cl.CRBM(jump_every=0))
+    assert search._with_jumps(given) == given
+
+
 def test_where_a_longer_training_loses_a_larger_penalty_is_trained_on():
     """The third penalty is the best after 500 updates, and the second after 1,500."""
     penalties = search._penalties(as_spikes(V))
