@@ -220,7 +220,7 @@ def check_trainable(spikes: Spikes, batch_size: int) -> None:
                 f"{which.sum()} neurons {word} (first: {some}), so nothing can be learned about "
                 "them: leave them out with recording.select_neurons",
                 SpikesWarning,
-                stacklevel=3,
+                stacklevel=4,  # the caller of CRBM.fit or fit_from
             )
 
 

@@ -11,6 +11,7 @@ from crbm_lite.core.spikes import SpikesError, as_spikes
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.files import Recording
 from crbm_lite.training.hyperparameters import HyperparameterError, SpikesWarning
+from crbm_lite.training.start import Start
 
 N = 6
 RNG = np.random.default_rng(0)
@@ -218,3 +219,15 @@ def test_a_unit_of_the_wrong_width_is_named():
 def test_another_name_is_used_in_messages():
     with pytest.raises(SpikesError, match=r"^train holds NaN"):
         as_spikes(changed(np.nan), "train")
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["fit", "fit_from"])
+def test_warnings_point_at_the_line_that_trains(given):
+    v = np.tile(np.eye(5, 6, dtype=np.uint8), (4, 1))  # the last neuron is silent
+    model = CRBM(n_hidden=2, l1=0.0, n_updates=3, batch_size=5, progress=False)
+    potential = np.array([[1.0], [1.0], [0.0], [0.0]]) * np.ones(2)
+    start = Start(np.full((6, 2), 0.1, np.float32), np.full(6, -1.0), potential, 1.0)
+    with pytest.warns(UserWarning) as found:
+        model.fit_from(v, start) if given else model.fit(v)
+    assert {warning.filename for warning in found} == {__file__}
+    assert any("never spike" in str(warning.message) for warning in found)
