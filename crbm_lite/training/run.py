@@ -37,7 +37,7 @@ __all__ = ["TrainingResult", "TrainingTask", "start_trainer", "train"]
 _TRIAL_WINDOW, _TRIAL_RATIO = 30, 1.5
 _CERTIFICATE_CHAINS = 2  # chains from data frames for every training chain; rare states want many
 _LONG_RUN = 5000  # Gibbs steps
-_SAMPLING_AFTER_SEARCH = 2  # times the last training, which then is the smaller part of the run
+_SAMPLING_FROM_START = 2  # times a training that goes on from a model: it is part of a longer run
 _COLLAPSED_WEIGHT = 1e-3
 _SEARCH = "search/"  # what the names of a search begin with in a state
 
@@ -280,7 +280,7 @@ def _sampled(
 
     The samples are those of the run's chains and, after a long run, of more that start from data.
     Sampling takes as many steps of a chain as the updates did, at most, and few where these were
-    cut short. After a search it may take twice those of the last training.
+    cut short. From a start that is given, as after a search, it may take twice as many.
     """
     parameters, chains = trainer.finish()
     end = _End(how, parameters, chains.spikes(), left)
@@ -289,7 +289,7 @@ def _sampled(
     more_chains = chains.joined_by(task.spikes.dense(frames))
     n_steps = task.schedule.n_updates * task.schedule.n_gibbs * chains.n_chains
     if task.start is not None:
-        n_steps *= _SAMPLING_AFTER_SEARCH
+        n_steps *= _SAMPLING_FROM_START
     n_rounds = rounds_within(n_steps / more_chains.n_chains) if how == "finished" else 1
     data = (
         DataMeans(task.spikes, parameters)
