@@ -5,6 +5,7 @@ from .alignment import train_student as train_student
 from .animal import Animal as Animal
 from .animal import as_animals as as_animals
 from .animal import check_places as check_places
+from .animal import units_with_weights as units_with_weights
 from .controls import CONTROLS as CONTROLS
 from .controls import trained_controls as trained_controls
 from .joint import train_jointly as train_jointly

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import clone
 
-from crbm_lite.animals.animal import Animal, as_animals, check_places
+from crbm_lite.animals.animal import Animal, as_animals, check_places, units_with_weights
 from crbm_lite.animals.space import CUT, chosen_width_um, interpolation, map_scale, reach
 from crbm_lite.checks.arguments import as_flag, as_number
 from crbm_lite.core.drelu import PARAMETERS
@@ -91,7 +91,7 @@ class Alignment:
     @property
     def without_tissue(self) -> np.ndarray:
         """Units that have weights, and most of them where the student has no neurons."""
-        is_alive = np.any([(a.model.weights_ != 0).any(axis=0) for a in self.teachers], axis=0)
+        is_alive = units_with_weights(each.model for each in self.teachers)
         return np.flatnonzero(is_alive & (self.reach < _LEAST_REACH))
 
 

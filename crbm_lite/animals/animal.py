@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.recording import Recording
 
-__all__ = ["Animal", "as_animals", "check_places"]
+__all__ = ["Animal", "as_animals", "check_places", "units_with_weights"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,11 @@ class Animal:
         if n_frames is not None:
             v = v[np.sort(rng.integers(len(v), size=n_frames))]
         return self.model.sample_h_given_v(v, rng)
+
+
+def units_with_weights(models: Iterable[CRBM]) -> np.ndarray:
+    """Say which of the hidden units that models share have weights in any of them, (M,) bool."""
+    return np.any([(model.weights_ != 0).any(axis=0) for model in models], axis=0)
 
 
 def check_places(recording: object) -> None:

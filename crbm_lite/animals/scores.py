@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crbm_lite.animals.alignment import Alignment
-from crbm_lite.animals.animal import Animal
+from crbm_lite.animals.animal import Animal, units_with_weights
 from crbm_lite.animals.space import interpolation, spacing_um
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.ground_truth import GroundTruth
@@ -152,7 +152,8 @@ def score_translation(
     model = recipient.model
     data, sent = (_some_frames(a.recording.spikes, rng) for a in (recipient, sender))
     h = sender.model.sample_h_given_v(sent, rng)
-    h_wrong = _dealt_to_wrong_units(h, _alive(sender.model, model), rng)
+    alive = np.flatnonzero(units_with_weights([sender.model, model]))
+    h_wrong = _dealt_to_wrong_units(h, alive, rng)
     said = {
         "translated": model.sample_v_given_h(h, rng),
         "own": model.sample_v_given_h(model.sample_h_given_v(data, rng), rng),
@@ -188,7 +189,7 @@ def score_alignment(
     student, before = alignment.student.model, alignment.before.model
     target = alignment.unseen_h
     h = {"student": _generated_h(student, rng), "before": _generated_h(before, rng)}
-    alive = _alive(*(each.model for each in alignment.teachers))
+    alive = np.flatnonzero(units_with_weights(each.model for each in alignment.teachers))
     h["permuted"] = _dealt_to_wrong_units(h["student"], alive, rng)
     places = np.concatenate([each.coordinates for each in alignment.teachers])
     weights = np.concatenate([each.model.weights_ for each in alignment.teachers])
@@ -262,11 +263,6 @@ def _some_frames(spikes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if len(spikes) <= _N_FRAMES:
         return spikes
     return spikes[np.sort(rng.permutation(len(spikes))[:_N_FRAMES])]
-
-
-def _alive(*models: CRBM) -> np.ndarray:
-    """Units that have weights in any of the models."""
-    return np.flatnonzero(np.any([(m.weights_ != 0).any(axis=0) for m in models], axis=0))
 
 
 def _dealt_to_wrong_units(x: np.ndarray, units: np.ndarray, rng: np.random.Generator) -> np.ndarray:

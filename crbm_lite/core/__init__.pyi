@@ -49,6 +49,7 @@ from .reference import gibbs_step as gibbs_step
 from .reference import gradient as gradient
 from .reference import hidden_means as hidden_means
 from .reference import one_update as one_update
+from .reference import penalised_step as penalised_step
 from .reference import potential_given_coordinates as potential_given_coordinates
 from .reference import rmsprop_step as rmsprop_step
 from .reference import slope_in_coordinates as slope_in_coordinates

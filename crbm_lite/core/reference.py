@@ -43,6 +43,7 @@ __all__ = [
     "gradient",
     "hidden_means",
     "one_update",
+    "penalised_step",
     "potential_given_coordinates",
     "rmsprop_step",
     "slope_in_coordinates",
@@ -185,12 +186,9 @@ def one_update(
     eta = np.clip(eta, -MAX_ASYMMETRY, MAX_ASYMMETRY)
     hidden = np.stack([log_gamma + 2.0 * np.log(scale), eta, theta * scale, delta * scale])
 
-    # 4. Soft threshold: the penalty cuts. A weight at zero waits for its averaged gradient, and a
-    # weight passes through zero only by stopping there.
+    # 4. Soft threshold: the penalty cuts.
     old = s.weights * scale
-    target = old + step_w * np.where(old == 0.0, average, slope_w)
-    new = soft_threshold(target, step_w * np.where(old == 0.0, rates.l1_at_zero, rates.l1))
-    new = np.where(old * target < 0.0, 0.0, new)
+    new = penalised_step(old, slope_w, average, step_w, rates.l1, rates.l1_at_zero)
     fields = s.fields + step_g * slope_g - (new - old) @ mean_h  # <v> stays where it is
 
     return State(new, fields, hidden, square_w, square_g, square_hidden, average, mean_h), chains
@@ -334,6 +332,26 @@ def soft_threshold(x: np.ndarray, cut: np.ndarray | float) -> np.ndarray:
     array([-0.3,  0. ,  0.3])
     """
     return np.sign(x) * np.maximum(np.abs(x) - cut, 0.0)
+
+
+def penalised_step(
+    old: np.ndarray, slope: np.ndarray, average: np.ndarray, step: np.ndarray,
+    l1: np.ndarray | float, l1_at_zero: np.ndarray | float,
+) -> np.ndarray:  # fmt: skip
+    """Step up and cut by the penalty; zeros wait for their averaged slope.
+
+    A weight passes through zero only by stopping there.
+
+    Examples
+    --------
+    >>> one = np.ones(3)
+    >>> penalised_step(np.array([1.0, 0.1, 0.0]), -one, 0 * one, 0.2 * one, 0.5, 0.5)
+    array([0.7, 0. , 0. ])
+    """
+    is_zero = old == 0.0
+    target = old + step * np.where(is_zero, average, slope)
+    new = soft_threshold(target, step * np.where(is_zero, l1_at_zero, l1))
+    return np.where(old * target < 0.0, 0.0, new)
 
 
 def gibbs_step(

@@ -1,7 +1,6 @@
 from .annealing import annealed_log_ratio as annealed_log_ratio
 from .ascent import RecurrenceAscent as RecurrenceAscent
 from .ascent import clipped as clipped
-from .ascent import penalised_step as penalised_step
 from .ascent import rates_at as rates_at
 from .chains import DrivenChains as DrivenChains
 from .chains import chains_given_weights as chains_given_weights

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from crbm_lite.core.reference import Rates, rmsprop_step, soft_threshold
+from crbm_lite.core.reference import Rates, penalised_step, rmsprop_step
 from crbm_lite.temporal.gradients import RecurrenceSlopes
 from crbm_lite.temporal.recurrence import Recurrence
 
-__all__ = ["RecurrenceAscent", "clipped", "penalised_step", "rates_at"]
+__all__ = ["RecurrenceAscent", "clipped", "rates_at"]
 
 _BETA2, _EPSILON, _AVERAGE = 0.99, 1e-4, 0.9
 
@@ -45,22 +45,6 @@ def clipped(slopes: RecurrenceSlopes) -> RecurrenceSlopes:
     """
     norm = np.linalg.norm(slopes.couplings) / np.sqrt(len(slopes.couplings))
     return RecurrenceSlopes(*(slope / max(norm, 1.0) for slope in slopes))
-
-
-def penalised_step(
-    old: np.ndarray, slope: np.ndarray, average: np.ndarray, step: np.ndarray, l1: np.ndarray
-) -> np.ndarray:
-    """Step up and cut; zeros wait for their averaged slope, and no entry jumps over zero.
-
-    Examples
-    --------
-    >>> one = np.ones(3)
-    >>> penalised_step(np.array([1.0, 0.1, 0.0]), -one, 0 * one, 0.2 * one, 0.5 * one)
-    array([0.7, 0. , 0. ])
-    """
-    target = old + step * np.where(old == 0.0, average, slope)
-    new = soft_threshold(target, step * l1)
-    return np.where(old * target < 0.0, 0.0, new)
 
 
 class RecurrenceAscent:
@@ -102,7 +86,7 @@ class RecurrenceAscent:
         self.recurrence = replace(
             old,
             couplings=penalised_step(
-                old.couplings, slopes.couplings, self._average, in_couplings, self.l1
+                old.couplings, slopes.couplings, self._average, in_couplings, self.l1, self.l1
             ),
             offset=old.offset + self._learns_offset * in_offset * slopes.offset,
             initial=old.initial + in_initial * slopes.initial,

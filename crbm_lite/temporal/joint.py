@@ -21,15 +21,15 @@ import numpy as np
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.reference import (
-    MAX_ASYMMETRY,
     SQUARED_RESCALING,
     VARIANCE_RATE,
+    penalised_step,
     potential_given_coordinates,
     rmsprop_step,
 )
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.model.model import CRBM
-from crbm_lite.temporal.ascent import RecurrenceAscent, penalised_step, rates_at
+from crbm_lite.temporal.ascent import RecurrenceAscent, rates_at
 from crbm_lite.temporal.chains import DrivenChains
 from crbm_lite.temporal.gradients import (
     back_propagated,
@@ -40,12 +40,16 @@ from crbm_lite.temporal.gradients import (
 from crbm_lite.temporal.history import Monitor, TemporalHistory
 from crbm_lite.temporal.recurrence import Recurrence, filter_frames
 from crbm_lite.temporal.windows import Windows
-from crbm_lite.training.coordinates import coordinates_given_potential, gradient_in_coordinates
+from crbm_lite.training.coordinates import (
+    bound,
+    coordinates_given_potential,
+    gradient_in_coordinates,
+    rescale,
+)
 
 __all__ = ["fit_jointly"]
 
 _WEIGHT_RATE, _FIELD_RATE = 0.05, 0.1  # of the rate of the couplings
-_ETA = 1
 
 
 def fit_jointly(
@@ -160,12 +164,11 @@ def fit_jointly(
         ascent.rescale(scale)
         mean_h = (mean_h + VARIANCE_RATE * (found.mean_h.mean(axis=0) - mean_h)) / scale
         hidden = hidden + steps[2] * slope_hidden
-        hidden[_ETA] = np.clip(hidden[_ETA], -MAX_ASYMMETRY, MAX_ASYMMETRY)
-        hidden[0] += 2.0 * np.log(scale)
-        hidden[2:] *= scale
+        bound(hidden)
+        rescale(hidden, scale)
         average = rates.average_decay * average + (1.0 - rates.average_decay) * slope_w
         old = weights * scale
-        weights = penalised_step(old, slope_w, average, steps[0], np.float64(l1_weights))
+        weights = penalised_step(old, slope_w, average, steps[0], l1_weights, l1_weights)
         fields = fields + steps[1] * slope_g - (weights - old) @ mean_h  # <v> stays where it is
         bar.update()
     potential = potential_given_coordinates(hidden, activity @ weights)

@@ -8,6 +8,7 @@ from .checkpoint import CheckpointError as CheckpointError
 from .checkpoint import CheckpointFile as CheckpointFile
 from .checkpoint import CheckpointWarning as CheckpointWarning
 from .checkpoint import run_identity as run_identity
+from .coordinates import bound as bound
 from .coordinates import coordinates_given_potential as coordinates_given_potential
 from .coordinates import gradient_in_coordinates as gradient_in_coordinates
 from .coordinates import rescale as rescale

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from crbm_lite.core.reference import MAX_ASYMMETRY
+from crbm_lite.core.reference import LEAST_GAMMA, MAX_ASYMMETRY
 
-__all__ = ["coordinates_given_potential", "gradient_in_coordinates", "rescale"]
+__all__ = ["bound", "coordinates_given_potential", "gradient_in_coordinates", "rescale"]
 
 LOG_GAMMA, ETA, THETA, DELTA = range(4)  # rows
 
@@ -54,6 +54,12 @@ def gradient_in_coordinates(coordinates: np.ndarray, gradient: np.ndarray) -> np
             g_theta_plus / np.sqrt(plus) - g_theta_minus / np.sqrt(minus),
         ]
     )
+
+
+def bound(coordinates: np.ndarray) -> None:
+    """Keep curvature and asymmetry within their bounds, in place."""
+    coordinates[LOG_GAMMA] = np.maximum(coordinates[LOG_GAMMA], np.log(LEAST_GAMMA))
+    coordinates[ETA] = np.clip(coordinates[ETA], -MAX_ASYMMETRY, MAX_ASYMMETRY)
 
 
 def rescale(coordinates: np.ndarray, scale: np.ndarray) -> None:

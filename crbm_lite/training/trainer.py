@@ -23,8 +23,6 @@ from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.jumps import empty_counts
 from crbm_lite.core.persistence import begin_watch, watched
 from crbm_lite.core.reference import (
-    LEAST_GAMMA,
-    MAX_ASYMMETRY,
     SQUARED_RESCALING,
     VARIANCE_RATE,
     Rates,
@@ -197,8 +195,7 @@ class NumbaTrainer:
         now.hidden_square = rates.beta2 * now.hidden_square + (1.0 - rates.beta2) * slope**2
         root = np.sqrt(now.hidden_square * rates.bias_correction) + rates.epsilon
         now.hidden += rates.field_rate * slope / root
-        now.hidden[co.LOG_GAMMA] = np.maximum(now.hidden[co.LOG_GAMMA], np.log(LEAST_GAMMA))
-        now.hidden[co.ETA] = np.clip(now.hidden[co.ETA], -MAX_ASYMMETRY, MAX_ASYMMETRY)
+        co.bound(now.hidden)
         co.rescale(now.hidden, scale)
 
     def _move_weights(

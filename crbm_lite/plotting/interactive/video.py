@@ -81,25 +81,21 @@ def save_video(
         )
     if not seconds_each > 0:
         raise ValueError(f"seconds_each is {seconds_each}: give a positive number of seconds")
-    shown = [scene.selection(k) for k in _as_choices(scene, choices)]  # before anything is written
+    choices = range(len(scene.unit_names)) if choices is None else choices
+    if not len(choices):
+        raise ValueError("choices is empty: give at least one")
+    shown = [scene.selection(k) for k in choices]  # before anything is written
     make_writer = PillowWriter if path.suffix == ".gif" else FFMpegWriter
     writer = make_writer(fps=1.0 / seconds_each)
     figure, update = _drawing(scene)
     with tempfile.TemporaryDirectory() as folder:
         unfinished = Path(folder) / f"video{path.suffix}"
         with writer.saving(figure, unfinished, _DPI):
-            for choice, selection in zip(_as_choices(scene, choices), shown, strict=True):
+            for choice, selection in zip(choices, shown, strict=True):
                 update(choice, selection)
                 writer.grab_frame()
         write_whole(path, unfinished.read_bytes())
     return path
-
-
-def _as_choices(scene: Scene, choices: Sequence[int] | None) -> Sequence[int]:
-    chosen = range(len(scene.unit_names)) if choices is None else choices
-    if not len(chosen):
-        raise ValueError("choices is empty: give at least one")
-    return chosen
 
 
 def _drawing(scene: Scene) -> tuple[Figure, object]:
