@@ -5,6 +5,7 @@ from .assemblies.matching import match_assemblies as match_assemblies
 from .calcium.deconvolution import deconvolve as deconvolve
 from .connectivity.regions import region_connectivity as region_connectivity
 from .core.drelu import DReLU as DReLU
+from .core.spikes import spikes_given_bits as spikes_given_bits
 from .datasets.fish import simulate_fish as simulate_fish
 from .datasets.registry import fetch as fetch
 from .datasets.registry import load_retina as load_retina

@@ -77,6 +77,7 @@ from .spikes import SpikesError as SpikesError
 from .spikes import as_spikes as as_spikes
 from .spikes import frames_given_neuron as frames_given_neuron
 from .spikes import input_given_spikes as input_given_spikes
+from .spikes import spikes_given_bits as spikes_given_bits
 from .spikes import spikes_of_model as spikes_of_model
 from .spikes import tiles as tiles
 from .spikes import weight_sums as weight_sums

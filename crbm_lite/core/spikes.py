@@ -9,7 +9,8 @@ the transposed form, `SpikesByNeuron`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import numbers
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = [
     "as_spikes",
     "frames_given_neuron",
     "input_given_spikes",
+    "spikes_given_bits",
     "spikes_of_model",
     "tiles",
     "weight_sums",
@@ -274,26 +276,82 @@ def _from_sparse(v: scipy.sparse.sparray, name: str) -> Spikes:
 
 
 def _from_dense(v: np.ndarray, name: str) -> Spikes:
-    """Read some frames at a time: masks and 64-bit indices of all would outweigh the recording."""
-    rows = max(1, _TILE // max(v.shape[1], 1))
-    starts, n_spikes = range(0, max(len(v), 1), rows), 0
-    for first in starts:
-        tile = v[first : first + rows]
+    for frames in _frame_tiles(v.shape):
         try:
-            _check_values(tile, name)
+            _check_values(v[frames], name)
         except SpikesError:
             _check_values(v, name)  # for the count of all wrong values
             raise
-        n_spikes += np.count_nonzero(tile)
-    counts, neurons = np.zeros(len(v) + 1, np.int64), np.empty(n_spikes, np.int32)
+    return _from_tiles(v.shape, lambda frames: v[frames])
+
+
+def _frame_tiles(shape: tuple[int, int]) -> list[slice]:
+    """Cut frames so that masks and 64-bit indices of some never outweigh the recording."""
+    n_frames, n_neurons = shape
+    rows = max(1, _TILE // max(n_neurons, 1))
+    return [slice(t, min(t + rows, n_frames)) for t in range(0, n_frames, rows)]
+
+
+def _from_tiles(shape: tuple[int, int], tile_of: Callable[[slice], np.ndarray]) -> Spikes:
+    n_frames, n_neurons = shape
+    frames_of_tiles = _frame_tiles(shape)
+    n_spikes = sum(np.count_nonzero(tile_of(some)) for some in frames_of_tiles)
+    counts, neurons = np.zeros(n_frames + 1, np.int64), np.empty(n_spikes, np.int32)
     done = 0
-    for first in starts:
-        tile = v[first : first + rows]
-        frames, active = np.nonzero(tile)
-        counts[first + 1 : first + 1 + len(tile)] = np.bincount(frames, minlength=len(tile))
+    for some in frames_of_tiles:
+        frames, active = np.nonzero(tile_of(some))
+        counts[some.start + 1 : some.stop + 1] = np.bincount(
+            frames, minlength=some.stop - some.start
+        )
         neurons[done : done + len(active)] = active
         done += len(active)
-    return Spikes(np.cumsum(counts), neurons, v.shape[1])
+    return Spikes(np.cumsum(counts), neurons, n_neurons)
+
+
+def spikes_given_bits(bits: object, n_neurons: int) -> Spikes:
+    """Read a recording of one bit for each neuron and frame, some frames at a time.
+
+    Everything that takes v takes what this returns. So a recording that is too large for memory as
+    a matrix can stay in a file, which `numpy.load` maps.
+
+    Parameters
+    ----------
+    bits : (T, ceil(N / 8)) array of uint8
+        As ``np.packbits(v, axis=1)`` makes it; it may be mapped from a file. Never changed.
+    n_neurons : int
+        N, which the bits cannot tell: up to seven of the last byte are zero.
+
+    Raises
+    ------
+    SpikesError
+        If the bits are no matrix of uint8, or belong to another number of neurons.
+
+    Examples
+    --------
+    >>> v = np.array([[0, 1, 1], [1, 0, 0]])
+    >>> spikes_given_bits(np.packbits(v, axis=1), n_neurons=3).dense()
+    array([[0, 1, 1],
+           [1, 0, 0]], dtype=uint8)
+    """
+    array = as_array(bits, "bits")
+    if array.ndim != 2 or array.dtype != np.uint8:
+        raise SpikesError(
+            f"bits has shape {array.shape} and dtype {array.dtype}: give (frames, bytes) of uint8, "
+            "as np.packbits(v, axis=1) makes it"
+        )
+    if not isinstance(n_neurons, numbers.Integral) or -(-n_neurons // 8) != array.shape[1]:
+        raise SpikesError(
+            f"n_neurons is {n_neurons!r}: give a number that fits {array.shape[1]} bytes a frame, "
+            f"{max(8 * array.shape[1] - 7, 0)} to {8 * array.shape[1]}"
+        )
+    n_spare = int(-n_neurons % 8)
+    if n_spare and (array[:, -1] & np.uint8((1 << n_spare) - 1)).any():
+        raise SpikesError(f"bits has spikes beyond neuron {n_neurons - 1}: give a larger n_neurons")
+    n_neurons = int(n_neurons)
+    return _from_tiles(
+        (len(array), n_neurons),
+        lambda frames: np.unpackbits(array[frames], axis=1, count=n_neurons),
+    )
 
 
 def _check_values(values: np.ndarray, name: str) -> None:

@@ -1,10 +1,13 @@
 """Spikes: every form is understood, transposed, hashed and multiplied as it should be."""
 
+import tracemalloc
+
 import numpy as np
+import pytest
 import scipy.sparse
 
 from crbm_lite.core import spikes as spikes_module
-from crbm_lite.core.spikes import as_spikes, frames_given_neuron
+from crbm_lite.core.spikes import SpikesError, as_spikes, frames_given_neuron, spikes_given_bits
 
 
 def test_inputs_of_frames_are_sums_in_the_order_of_the_neurons():
@@ -48,3 +51,45 @@ def test_the_hash_is_that_of_the_matrix_and_not_of_its_form():
     silent_neuron, silent_frame = np.pad(v, ((0, 0), (0, 1))), np.pad(v, ((0, 1), (0, 0)))
     for other in (flipped, v[::-1], silent_neuron, silent_frame):
         assert as_spikes(other).sha256() != known
+
+
+@pytest.mark.parametrize("n_neurons", [1, 7, 8, 13, 400])
+def test_bits_are_read_as_the_matrix_that_they_pack(n_neurons, monkeypatch):
+    monkeypatch.setattr(spikes_module, "_TILE", 3 * n_neurons)  # three frames at a time
+    v = np.random.default_rng(n_neurons).random((20, n_neurons)) < 0.3
+    spikes = spikes_given_bits(np.packbits(v, axis=1), n_neurons)
+    np.testing.assert_array_equal(spikes.dense(), v)
+    assert spikes.sha256() == as_spikes(v).sha256()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_mapped_recording_never_takes_more_than_its_spikes(tmp_path, packed):
+    shape, activity = (4000, 8000), 0.04
+    v = np.random.default_rng(0).random(shape, dtype=np.float32) < activity
+    np.save(tmp_path / "v.npy", np.packbits(v, axis=1) if packed else v)
+    n_bytes_of_bits, n_spikes = v.size / 8, np.count_nonzero(v)
+    del v
+    mapped = np.load(tmp_path / "v.npy", mmap_mode="r")
+    tracemalloc.start()
+    spikes = spikes_given_bits(mapped, shape[1]) if packed else as_spikes(mapped)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(spikes.neurons) == n_spikes
+    assert spikes.neurons.nbytes < 1.3 * n_bytes_of_bits  # at an activity of 4 %
+    assert peak < spikes.neurons.nbytes + 12e6  # what some frames take on the way
+
+
+@pytest.mark.parametrize(
+    ("bits", "n_neurons", "message"),
+    [
+        (np.zeros((3, 2), np.uint8), 17, "n_neurons is 17: give a number .* 9 to 16"),
+        (np.zeros((3, 2), np.uint8), 8, "n_neurons is 8: give"),
+        (np.zeros((3, 2), np.uint8), None, "n_neurons is None: give"),
+        (np.zeros((3, 2), bool), 16, "dtype bool: give .* uint8"),
+        (np.zeros(3, np.uint8), 8, r"bits has shape \(3,\)"),
+        (np.full((3, 2), 255, np.uint8), 12, "bits has spikes beyond neuron 11: give a larger"),
+    ],
+)
+def test_bits_of_another_recording_are_refused(bits, n_neurons, message):
+    with pytest.raises(SpikesError, match=message):
+        spikes_given_bits(bits, n_neurons)
