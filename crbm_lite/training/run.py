@@ -17,6 +17,7 @@ from functools import partial
 
 import numpy as np
 
+from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.certificate import Certificate, certify, rounds_within, sample_model
 from crbm_lite.training.data_side import DataMeans
@@ -167,7 +168,7 @@ def train(
             float(spikes.activity().mean()), progress, stop, _saving(save, ends), save_every
         )
         if is_empty:
-            sampled = _sampled(task, "no structure", None, _first_trainer(task))
+            sampled = _sampled(task, *_ended("no structure", _first_trainer(task)))
         else:
             sampled = _updates_and_samples(task, run, state, ends)
         return _result(task, run, sampled, report)
@@ -229,7 +230,7 @@ class _End:
     how: str
     parameters: TrainedParameters
     spikes: np.ndarray  # of the chains
-    state: dict[str, np.ndarray] | None
+    state: dict[str, np.ndarray] | None = None  # of a run that was interrupted
 
 
 @dataclass(frozen=True)
@@ -269,43 +270,38 @@ def _updates_and_samples(
 
     ``ends`` are those of the stages of a search before them.
     """
-    how, left, trainer = _updates(task, run, state)
-    return _sampled(task, how, None if left is None else left | _named(ends), trainer)
+    end, chains = _updates(task, run, state)
+    if end.state is not None:
+        end = replace(end, state=end.state | _named(ends))
+    return _sampled(task, end, chains)
 
 
-def _sampled(
-    task: TrainingTask, how: str, left: dict[str, np.ndarray] | None, trainer: Trainer
-) -> _Sampled:
-    """Sample the model that a trainer ends with.
+def _sampled(task: TrainingTask, end: _End, chains: GibbsChains) -> _Sampled:
+    """Sample the model that the updates end with.
 
     The samples are those of the run's chains and, after a long run, of more that start from data.
     Sampling takes as many steps of a chain as the updates did, at most, and few where these were
     cut short. From a start that is given, as after a search, it may take twice as many.
     """
-    parameters, chains = trainer.finish()
-    end = _End(how, parameters, chains.spikes(), left)
     n_more = _CERTIFICATE_CHAINS * chains.n_chains if task.is_long else 0
     frames = task.rng().integers(task.spikes.n_frames, size=n_more)
     more_chains = chains.joined_by(task.spikes.dense(frames))
     n_steps = task.schedule.n_updates * task.schedule.n_gibbs * chains.n_chains
     if task.start is not None:
         n_steps *= _SAMPLING_FROM_START
-    n_rounds = rounds_within(n_steps / more_chains.n_chains) if how == "finished" else 1
+    n_rounds = rounds_within(n_steps / more_chains.n_chains) if end.how == "finished" else 1
     data = (
-        DataMeans(task.spikes, parameters)
+        DataMeans(task.spikes, end.parameters)
         if task.hidden is None
-        else MixedMeans(task.spikes, parameters, task.hidden)
+        else MixedMeans(task.spikes, end.parameters, task.hidden)
     )
-    return _Sampled(end, data, sample_model(parameters, more_chains, data, n_rounds))
+    return _Sampled(end, data, sample_model(end.parameters, more_chains, data, n_rounds))
 
 
 def _updates(
     task: TrainingTask, run: MonitoredRun, state: Mapping[str, np.ndarray] | None
-) -> tuple[str, dict[str, np.ndarray] | None, Trainer]:
-    """Start a trainer, or restore it from a state, and update it to the end.
-
-    Return how it ended, what an interrupted run left, and the trainer.
-    """
+) -> tuple[_End, GibbsChains]:
+    """Start a trainer, or restore it from a state, and update it to the end."""
     if state is None:
         trainer = start_trainer(task, run)
     else:
@@ -318,7 +314,15 @@ def _updates(
         how = run.train(trainer)
         left = run.state(trainer) if how == "interrupted" else None
     run.forget_snapshot()
-    return how, left, trainer
+    return _ended(how, trainer, left)
+
+
+def _ended(
+    how: str, trainer: Trainer, state: dict[str, np.ndarray] | None = None
+) -> tuple[_End, GibbsChains]:
+    """Take from a trainer what is needed after it."""
+    parameters, chains = trainer.finish()
+    return _End(how, parameters, chains.spikes(), state), chains
 
 
 def start_trainer(task: TrainingTask, run: MonitoredRun) -> Trainer:
@@ -448,15 +452,15 @@ class _Search:
         save = _saving(self._save, self.ends)
         run = MonitoredRun(activity, self._progress, self._stop, save, self._save_every)
         state, self.state_of_stage = self.state_of_stage, None
-        how, left, trainer = _updates(task, run, state)
-        if how == "interrupted":
-            left = (left or {}) | _named(self.ends) or None
-            raise _InterruptedSearch(task, run, _sampled(task, how, left, trainer))
-        parameters, chains = trainer.finish()
-        gain = (
-            blocks.gain(parameters) if how == "finished" else np.full(len(blocks.blocks), -np.inf)
-        )
-        self.ends.append(end_of_stage(parameters, chains.spikes(), gain))
+        end, chains = _updates(task, run, state)
+        if end.how == "interrupted":
+            left = (end.state or {}) | _named(self.ends) or None
+            raise _InterruptedSearch(task, run, _sampled(task, replace(end, state=left), chains))
+        if end.how == "finished":
+            gain = blocks.gain(end.parameters)
+        else:
+            gain = np.full(len(blocks.blocks), -np.inf)
+        self.ends.append(end_of_stage(end.parameters, end.spikes, gain))
         return self.ends[-1]
 
 
@@ -475,8 +479,8 @@ def _flipped(parameters: TrainedParameters) -> tuple[np.ndarray, np.ndarray]:
     flip = parameters.weights.sum(axis=0) < 0
     gamma_plus, gamma_minus, theta_plus, theta_minus = parameters.potential
     flipped = np.stack([gamma_minus, gamma_plus, -theta_minus, -theta_plus])
-    weights = np.where(flip, -parameters.weights, parameters.weights)
-    return weights, np.where(flip, flipped, parameters.potential)
+    signs = np.where(flip, np.float32(-1.0), np.float32(1.0))
+    return parameters.weights * signs, np.where(flip, flipped, parameters.potential)
 
 
 def _verdict(how: str, weights: np.ndarray, certificate: Certificate) -> str:

@@ -44,6 +44,7 @@ from crbm_lite.training.update_plan import UpdatePlan
 
 __all__ = ["HISTOGRAM_DECAY", "NumbaTrainer"]
 
+_OF_WEIGHTS = ("weights", "weight_square")  # arrays of which a snapshot keeps some entries
 HISTOGRAM_DECAY = 0.98  # share of the past in the histogram of h that jumps are proposed from
 
 
@@ -275,15 +276,15 @@ class NumbaTrainer:
         return mean, self.chains
 
     def snapshot(self) -> dict[str, object]:
-        """Copy everything that a rewind needs; of W only what is not zero."""
+        """Copy what a rewind needs; of W and its squared gradients only where W is not zero."""
         now = vars(self.parameters)
         on = now["weights"] != 0
-        left_out = {"weights", *RESET_BY_REWIND}
+        left_out = {*_OF_WEIGHTS, *RESET_BY_REWIND}
         copies = {name: copy(value) for name, value in now.items() if name not in left_out}
         return (
             copies
             | {
-                "weights_on": now["weights"][on],
+                **{f"{name}_on": now[name][on] for name in _OF_WEIGHTS},
                 "on": np.packbits(on),
                 "v": self.chains.v.copy(),
                 "update": self.plan.update,
@@ -292,12 +293,17 @@ class NumbaTrainer:
         )
 
     def rewind(self, snapshot: Mapping[str, object]) -> None:
-        """Go back to a snapshot with half the learning rate."""
-        weights = self.parameters.weights
-        on = np.unpackbits(snapshot["on"], count=weights.size).view(bool)
+        """Go back to a snapshot with half the learning rate.
+
+        Weights that were zero begin with the mean squared gradient of the others.
+        """
+        now = self.parameters
+        on = np.unpackbits(snapshot["on"], count=now.weights.size).view(bool)
         for name in ("weights", *RESET_BY_REWIND):
-            getattr(self.parameters, name)[:] = 0.0  # they may have become NaN
-        weights.reshape(-1)[on] = snapshot["weights_on"]
+            getattr(now, name)[:] = 0.0  # they may have become NaN
+        now.weight_square[:] = snapshot["weight_square_on"].mean() if on.any() else 0.0
+        for name in _OF_WEIGHTS:
+            getattr(now, name).reshape(-1)[on] = snapshot[f"{name}_on"]
         self._restore_parameters(snapshot)
         self.chains.update_inputs()
         self.plan.rewind(snapshot["update"])

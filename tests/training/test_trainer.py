@@ -86,6 +86,26 @@ def test_a_trainer_goes_on_to_the_same_bits_whatever_jumps(left_at):
         np.testing.assert_array_equal(again.state()[name], value, err_msg=name)
 
 
+def test_a_rewind_brings_back_the_parameters_after_they_were_lost():
+    trainer = trainer_of(recording(gain=1.0), 0)
+    for _ in range(50):
+        trainer.one_update()
+    now, snapshot = trainer.parameters, trainer.snapshot()
+    kept = {name: np.copy(x) for name, x in vars(now).items()}
+    on = kept["weights"] != 0
+    assert 0.05 < on.mean() < 0.95
+    for name in kept.keys() - {"density"}:
+        getattr(now, name)[:] = np.nan
+    trainer.rewind(snapshot)
+    for name in ("weights", "fields", "hidden", "mean_h", "offset", "field_square"):
+        np.testing.assert_array_equal(getattr(now, name), kept[name], err_msg=name)
+    squares = kept["weight_square"]
+    np.testing.assert_array_equal(now.weight_square[on], squares[on])
+    np.testing.assert_allclose(now.weight_square[~on], squares[on].mean(), rtol=1e-5)
+    trainer.one_update()
+    assert trainer.is_finite()
+
+
 def test_a_rewind_lets_those_units_jump_that_jumped_then():
     trainer = trainer_of(recording(gain=2.5, n_frames=500), "auto")
     for _ in range(45):
