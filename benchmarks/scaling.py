@@ -6,7 +6,8 @@ start    seconds to import and to the end of a first small fit, from a warm and 
 cost     seconds of an update, the least of seven, against N, M, chains and active neurons, one at
          a time; the exponent is the slope of the logarithms, of all and of what is above a fixed
          part
-memory   peak memory of a fit of 65,517 neurons x 6,000 frames, 200 hidden units, recording included
+memory   peak memory of a fit of 65,517 neurons x 6,000 frames, 200 hidden units, spikes included;
+         the recording is a file of bits
 million  the same for 1,000,000 neurons x 2,000 frames
 
 Seconds are CPU seconds divided by the number of threads. Results go to results/scaling.json.
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -47,7 +49,7 @@ import warnings
 import numpy as np
 warnings.simplefilter("ignore")
 v = np.random.default_rng(0).random((300, 200)) < 0.1
-crbm_lite.CRBM(n_hidden=5, n_updates=20, random_state=0, progress=False).fit(v)
+crbm_lite.CRBM(n_hidden=5, l1=0.01, n_updates=20, random_state=0, progress=False).fit(v)
 fitted = time.perf_counter(), time.process_time()
 print(*(b - a for a, b in zip(began, imported)), *(b - a for a, b in zip(imported, fitted)))
 """
@@ -121,31 +123,36 @@ def growth(values: tuple, seconds: list[float]) -> dict[str, float]:
     }
 
 
-def grouped_spikes(n: int, t: int, n_groups: int, rng: np.random.Generator) -> np.ndarray:
-    """Spikes (t, n) uint8, made a few frames at a time: groups that are on in 5 % of the frames."""
-    v = np.empty((t, n), np.uint8)
+def write_bits(path: Path, n: int, t: int, n_groups: int, rng: np.random.Generator) -> None:
+    """Write packed spikes, a few frames at a time: groups that are on in 5 % of the frames."""
+    shape = (t, -(-n // 8))
+    bits = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     group = rng.integers(n_groups, size=n)
     for first in range(0, t, 50):
         size = min(50, t - first)
         on = rng.random((size, n_groups)) < 0.05
         p = np.where(on, 100, 7).astype(np.uint8)[:, group]  # of 256: 4.5 % on average
-        v[first : first + size] = rng.integers(256, size=(size, n), dtype=np.uint8) < p
-    return v
+        v = rng.integers(256, size=(size, n), dtype=np.uint8) < p
+        bits[first : first + size] = np.packbits(v, axis=1)
 
 
 def fit_once(name: str) -> None:
-    """In a process of its own: fit and print peak memory and seconds."""
+    """In a process of its own: fit bits that stay in a file; print peak memory and seconds."""
     import crbm_lite as cl
 
     n, t, m, n_updates = MEMORY[name]
-    recording = cl.Recording(grouped_spikes(n, t, m, np.random.default_rng(0)), rate_hz=2.5)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    warnings.simplefilter("ignore")
     model = cl.CRBM(
-        n_hidden=m, n_updates=n_updates, n_gibbs=1, jump_every=0, random_state=0, progress=False
-    )
-    with command.timed() as fit:
-        model.fit(recording)
+        n_hidden=m, l1=0.01, n_updates=n_updates, n_gibbs=1, jump_every=0, random_state=0,
+        progress=False,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bits.npy"
+        write_bits(path, n, t, m, np.random.default_rng(0))
+        spikes = cl.spikes_given_bits(np.load(path, mmap_mode="r"), n_neurons=n)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        warnings.simplefilter("ignore")
+        with command.timed() as fit:
+            model.fit(spikes)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     values = {
         "N": n, "T": t, "M": m, "updates": n_updates, "gb_before_fit": before * 1024 / 1e9,

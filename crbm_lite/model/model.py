@@ -60,7 +60,7 @@ from crbm_lite.training.hyperparameters import (
 from crbm_lite.training.monitors import History
 from crbm_lite.training.resume import find_run
 from crbm_lite.training.run import train
-from crbm_lite.training.search import SearchReport
+from crbm_lite.training.search_report import SearchReport
 from crbm_lite.training.start import Start
 
 __all__ = ["CRBM"]

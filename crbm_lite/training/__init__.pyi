@@ -1,3 +1,7 @@
+from .candidates import Candidate as Candidate
+from .candidates import Trial as Trial
+from .candidates import best_candidate as best_candidate
+from .candidates import is_better as is_better
 from .certificate import ADVICE as ADVICE
 from .certificate import STATISTICS as STATISTICS
 from .certificate import Certificate as Certificate
@@ -35,6 +39,7 @@ from .interruption import stop_request as stop_request
 from .linear_units import LinearUnits as LinearUnits
 from .linear_units import cubimax as cubimax
 from .linear_units import find_linear_units as find_linear_units
+from .linear_units import is_unlike as is_unlike
 from .linear_units import joined_units as joined_units
 from .linear_units import linear_units_given_courses as linear_units_given_courses
 from .linear_units import log_odds as log_odds
@@ -65,11 +70,13 @@ from .run import TrainingTask as TrainingTask
 from .run import start_trainer as start_trainer
 from .run import train as train
 from .search import Choice as Choice
-from .search import SearchReport as SearchReport
 from .search import Stage as Stage
 from .search import choose as choose
 from .search import expected_updates as expected_updates
 from .search import units_to_begin_with as units_to_begin_with
+from .search_report import SearchLog as SearchLog
+from .search_report import SearchReport as SearchReport
+from .search_report import reasons_for as reasons_for
 from .stage_end import MANY_BLOCKS as MANY_BLOCKS
 from .stage_end import SIGNIFICANT as SIGNIFICANT
 from .stage_end import StageEnd as StageEnd

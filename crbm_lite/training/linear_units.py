@@ -27,6 +27,7 @@ __all__ = [
     "LinearUnits",
     "cubimax",
     "find_linear_units",
+    "is_unlike",
     "joined_units",
     "linear_units_given_courses",
     "log_odds",
@@ -40,7 +41,7 @@ _OVERSAMPLING = 10
 _POWER_ITERATIONS = 4
 _WIDE_POWER_ITERATIONS = 16  # with more neurons than frames: signal and noise are close there
 _FACTOR_ITERATIONS = 200
-_ALIKE = 0.5  # |cosine| of the rises of two units, from which they are one
+_ALIKE = 0.5  # |cosine| of the weights of two units, from which they are one
 _NOISE_LIMIT = 5.0  # standard errors of a covariance: its least size where lambda is smaller
 
 
@@ -335,6 +336,18 @@ def linear_units_given_courses(spikes: Spikes, h: np.ndarray, l1: float) -> Line
     return LinearUnits(h, rise)
 
 
+def is_unlike(weights: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Say which units are unlike all others: weights (N, k) and (N, l) to (k,).
+
+    Examples
+    --------
+    >>> is_unlike(np.array([[1.0, 0.0], [0.2, 1.0]]), np.array([[-3.0], [0.0]]))
+    array([False,  True])
+    """
+    one, other = (of / np.maximum(np.linalg.norm(of, axis=0), 1e-9) for of in (weights, others))
+    return np.abs(other.T @ one).max(axis=0, initial=0.0) < _ALIKE
+
+
 def joined_units(units: LinearUnits, more: LinearUnits, n_most: int) -> LinearUnits:
     """Join units and those of others that are unlike all of them, ``n_most`` at most.
 
@@ -347,9 +360,7 @@ def joined_units(units: LinearUnits, more: LinearUnits, n_most: int) -> LinearUn
            [1. , 0.1],
            [0. , 1. ]])
     """
-    norms = (np.maximum(np.linalg.norm(of.rise, axis=0), 1e-9) for of in (units, more))
-    one, other = (of.rise / norm for of, norm in zip((units, more), norms, strict=True))
-    is_new = np.abs(one.T @ other).max(axis=0, initial=0.0) < _ALIKE
+    is_new = is_unlike(more.rise, units.rise)
     h, rise = (
         np.hstack([a, b[:, is_new]]) for a, b in ((units.h, more.h), (units.rise, more.rise))
     )

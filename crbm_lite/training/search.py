@@ -44,6 +44,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crbm_lite.core.spikes import Spikes
+from crbm_lite.training.candidates import Candidate, Trial, best_candidate, is_better
 from crbm_lite.training.grown_units import grown_courses
 from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.linear_units import (
@@ -52,6 +53,7 @@ from crbm_lite.training.linear_units import (
     nonnegative_factors,
     rotated_components,
 )
+from crbm_lite.training.search_report import SearchLog, SearchReport, reasons_for
 from crbm_lite.training.stage_end import SIGNIFICANT, StageEnd, joined_start
 from crbm_lite.training.start import Start, logit_activity, random_start, start_given_units
 from crbm_lite.training.validation_blocks import (
@@ -62,7 +64,6 @@ from crbm_lite.training.validation_blocks import (
 
 __all__ = [
     "Choice",
-    "SearchReport",
     "Stage",
     "choose",
     "expected_updates",
@@ -110,62 +111,6 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class SearchReport:
-    """What the search tried, what it chose, and why. One entry for each stage in the arrays.
-
-    Attributes
-    ----------
-    starts : tuple of str
-        Where the stage's training began.
-    l1 : ndarray
-        Its penalty lambda.
-    is_refit : ndarray of bool
-        Whether it fitted the weights that this penalty had left, without it.
-    n_updates : ndarray of int
-        How many updates it made.
-    n_alive : ndarray of int
-        How many hidden units had weights at its end.
-    gain, gain_error : ndarray
-        Left-out log-likelihood over that of independent neurons, in nats per frame, on frames
-        that the stage did not see, and its standard error over blocks.
-    chosen_start : str
-    chosen_l1 : float
-    chosen_refit : bool
-    chosen_n_hidden : int
-        How many units the training with all frames began with.
-    reasons : tuple of str
-        One sentence for each choice.
-    """
-
-    starts: tuple[str, ...]
-    l1: np.ndarray
-    is_refit: np.ndarray
-    n_updates: np.ndarray
-    n_alive: np.ndarray
-    gain: np.ndarray
-    gain_error: np.ndarray
-    chosen_start: str
-    chosen_l1: float
-    chosen_refit: bool
-    chosen_n_hidden: int
-    reasons: tuple[str, ...]
-
-    def __str__(self) -> str:
-        lines = ["start                 lambda         updates  units  gain in nats per frame"]
-        rows = zip(
-            self.starts, self.l1, self.is_refit, self.n_updates, self.n_alive, self.gain,
-            self.gain_error, strict=True,
-        )  # fmt: skip
-        for start, l1, is_refit, n_updates, n_alive, gain, error in rows:
-            refit = "refit" if is_refit else ""
-            lines.append(
-                f"{start:<20} {l1:>7.2g} {refit:>5} {n_updates:>9} {n_alive:>6}  "
-                f"{gain:.3f} +- {error:.3f}"
-            )
-        return "\n".join([*lines, *self.reasons])
-
-
-@dataclass(frozen=True)
 class Choice:
     """What the search ends with.
 
@@ -184,85 +129,6 @@ class Choice:
 
 
 TrainStage = Callable[[Stage, ValidationBlocks], StageEnd]
-
-
-@dataclass(frozen=True, eq=False)
-class _Trial:
-    """A model on a start's path: under a penalty, or refitted without it."""
-
-    l1: float
-    is_refit: bool
-    end: StageEnd
-
-
-@dataclass
-class _Candidate:
-    """A start on its way along the path of penalties."""
-
-    name: str
-    first: Start
-    start: Start
-    trials: list[_Trial]
-    may_refit: bool
-
-    @property
-    def best(self) -> _Trial:
-        """The trial that gained most, of those with units if there are any."""
-        return max(self.trials, key=lambda t: t.end.mean_gain if t.end.n_alive else -np.inf)
-
-    @property
-    def gain_now(self) -> float:
-        """The gain under the last penalty, with a refit or without."""
-        l1 = self.trials[-1].l1
-        return max(trial.end.mean_gain for trial in self.trials if trial.l1 == l1)
-
-    def has_peaked(self) -> bool:
-        """Say whether the last two penalties gained no more than noise over those before."""
-        path = [trial.end for trial in self.trials if not trial.is_refit]
-        if len(path) < 3:
-            return False
-        former = max(path[:-2], key=lambda end: end.mean_gain)
-        return all(not _is_better(end, former) for end in path[-2:])
-
-    def up_to(self, trial: _Trial) -> list[_Trial]:
-        """Return a trial and those that are at least as sparse, which all come before it."""
-        return [other for other in self.trials[: self.trials.index(trial) + 1] if other.end.n_alive]
-
-    def sparsest(self) -> _Trial:
-        """The first trial within one standard error of the best."""
-        best = self.best.end.gain
-        for trial in self.trials:
-            difference = best - trial.end.gain
-            if trial.end.n_alive and difference.mean() <= standard_error(difference):
-                return trial
-        return self.best
-
-
-def _is_better(end: StageEnd, former: StageEnd, least: float = 0.0) -> bool:
-    """Say whether an end gains more than a former one, by a standard error of the difference.
-
-    It must also be more by ``least`` of the gain.
-    """
-    difference = end.gain - former.gain
-    return bool(difference.mean() > max(standard_error(difference), least * former.mean_gain))
-
-
-@dataclass
-class _Log:
-    """The stages so far, as the report names them."""
-
-    rows: list[tuple[str, int, _Trial]]
-    reasons: list[str]
-
-    def report(self, start: str, l1: float, is_refit: bool, n_hidden: int) -> SearchReport:
-        names, n_updates, trials = zip(*self.rows, strict=True)
-        ends = [trial.end for trial in trials]
-        return SearchReport(
-            names, np.array([t.l1 for t in trials]), np.array([t.is_refit for t in trials]),
-            np.array(n_updates), np.array([e.n_alive for e in ends]),
-            np.array([e.mean_gain for e in ends]), np.array([standard_error(e.gain) for e in ends]),
-            start, l1, is_refit, n_hidden, tuple(self.reasons),
-        )  # fmt: skip
 
 
 def choose(
@@ -297,7 +163,7 @@ def choose(
     """
     blocks = validation_blocks(spikes)
     rng = np.random.default_rng(seed)
-    log = _Log([], [])
+    log = SearchLog([], [])
     path = _penalties(spikes) if l1 is None else [l1]
     candidates = _candidates(blocks.training, n_hidden, path[0], init, refit is None, rng, log)
 
@@ -307,16 +173,16 @@ def choose(
     def tried(
         name: str, start: Start, penalty: float, n: int, n_later: int, *,
         ramp: float = 0.0, is_refit: bool = False,
-    ) -> _Trial:  # fmt: skip
+    ) -> Trial:  # fmt: skip
         stage = Stage(
             f"{name}, lambda {penalty:.2g}", blocks.training, start,
             _of_length(schedule, n, penalty, ramp, float(is_refit)), n + n_later,
         )  # fmt: skip
-        trial = _Trial(penalty, is_refit, train_stage(stage, blocks))
+        trial = Trial(penalty, is_refit, train_stage(stage, blocks))
         log.rows.append((name, n, trial))
         return trial
 
-    def try_penalty(candidate: _Candidate, penalty: float, n_later: int, ramp: float) -> None:
+    def try_penalty(candidate: Candidate, penalty: float, n_later: int, ramp: float) -> None:
         end = tried(
             candidate.name, candidate.start, penalty, _STAGE_UPDATES, n_later, ramp=ramp
         )  # fmt: skip
@@ -351,7 +217,7 @@ def choose(
             going = sorted(going, key=lambda c: -c.gain_now)[:_GO_ON]
         if not going:
             break
-    winner = _winner(candidates)
+    winner = best_candidate(candidates)
     best = winner.best.end
     if not best.shows_structure():
         log.reasons.append(
@@ -365,14 +231,14 @@ def choose(
         report = log.report("independent neurons", penalty, False, empty.weights.shape[1])
         return Choice(last, report, is_empty=True)
     chosen = winner.sparsest()
-    log.reasons += _reasons(candidates, winner, chosen)
+    log.reasons += reasons_for(candidates, winner, chosen)
 
-    def start_after(trial: _Trial) -> Start:
+    def start_after(trial: Trial) -> Start:
         return trial.end.start(winner.first.field_rate_factor, n_hidden is not None)
 
     schedule = _with_jumps(schedule)
 
-    def longer(trial: _Trial, n: int) -> _Trial:
+    def longer(trial: Trial, n: int) -> Trial:
         start = start_after(trial)
         return tried(winner.name, start, trial.l1, n, n_last, is_refit=trial.is_refit)
 
@@ -392,17 +258,7 @@ def choose(
     return Choice(last, report, is_empty=False)
 
 
-def _winner(candidates: list[_Candidate]) -> _Candidate:
-    """Choose the start that gained most or, of those that gained as much, that of fewest units."""
-    best = max(candidates, key=lambda c: c.best.end.mean_gain).best.end
-    as_good = [
-        c for c in candidates
-        if np.isfinite(c.best.end.mean_gain) and not _is_better(best, c.best.end)
-    ]  # fmt: skip
-    return min(as_good or candidates, key=lambda c: c.best.end.n_alive)
-
-
-def _lasting(trials: list[_Trial], longer: Callable[[_Trial, int], _Trial]) -> _Trial:
+def _lasting(trials: list[Trial], longer: Callable[[Trial, int], Trial]) -> Trial:
     """Train the last of some trials on, or one before it where that loses; return the best end.
 
     A penalty that is too small is good for as long as chance weights have not grown.
@@ -410,16 +266,16 @@ def _lasting(trials: list[_Trial], longer: Callable[[_Trial, int], _Trial]) -> _
     ends = []
     for trial in reversed(trials):
         ends.append(longer(trial, _ROUNDS[0]))
-        if not _is_better(trial.end, ends[-1].end):
+        if not is_better(trial.end, ends[-1].end):
             break
     return max(ends, key=lambda trial: trial.end.mean_gain if trial.end.n_alive else -np.inf)
 
 
-def _longest(trial: _Trial, longer: Callable[[_Trial, int], _Trial]) -> _Trial:
+def _longest(trial: Trial, longer: Callable[[Trial, int], Trial]) -> Trial:
     """Train a trial on, for longer and longer rounds, while it gains."""
     for n in _ROUNDS[1:]:
         former, trial = trial, longer(trial, n)
-        rises = _is_better(trial.end, former.end, _LEAST_RISE)
+        rises = is_better(trial.end, former.end, _LEAST_RISE)
         if trial.end.mean_gain <= former.end.mean_gain or not trial.end.n_alive:
             trial = former
         if not rises:
@@ -452,8 +308,8 @@ def _candidates(
     init: str,
     may_refit: bool,
     rng: np.random.Generator,
-    log: _Log,
-) -> list[_Candidate]:
+    log: SearchLog,
+) -> list[Candidate]:
     """Make the starts that compete."""
     n_most = min(n_hidden or _MOST_COMPONENTS, _MOST_COMPONENTS)
     courses = rotated_components(spikes, n_most, rng)
@@ -473,7 +329,7 @@ def _candidates(
 
     def add(name: str, start: Start | None) -> None:
         if start is not None:
-            found.append(_Candidate(name, start, start, [], may_refit))
+            found.append(Candidate(name, start, start, [], may_refit))
 
     many_weights = _has_many_weights(spikes.n_neurons, n_units)
     dear = len(spikes.neurons) * n_units > _DEAREST_FACTORS
@@ -490,7 +346,7 @@ def _candidates(
     return found
 
 
-def _joined(going: list[_Candidate]) -> _Candidate | None:
+def _joined(going: list[Candidate]) -> Candidate | None:
     """Make one more start of the units of all, at the end of their last penalty."""
     ranked = sorted(going, key=lambda c: -c.gain_now)
     if len(ranked) < 2:
@@ -500,7 +356,7 @@ def _joined(going: list[_Candidate]) -> _Candidate | None:
     )
     start = joined_start(best, others, ranked[0].first.field_rate_factor)
     may_refit = any(c.may_refit for c in ranked)
-    return start and _Candidate("all starts", start, start, [], may_refit)
+    return start and Candidate("all starts", start, start, [], may_refit)
 
 
 def units_to_begin_with(n_components: int) -> int:
@@ -530,27 +386,6 @@ def expected_updates(n_neurons: int, n_units: int) -> int:
 def _has_many_weights(n_neurons: int, n_units: int) -> bool:
     """Say whether a model is so large that only one start is tried."""
     return n_neurons * n_units > _DEAREST_RIVALS
-
-
-def _reasons(candidates: list[_Candidate], winner: _Candidate, chosen: _Trial) -> list[str]:
-    """Say why a trial of the winner was chosen."""
-    ranked = sorted(candidates, key=lambda c: -c.best.end.mean_gain)
-    gains = ", ".join(f"{c.name} {c.best.end.mean_gain:.3f}" for c in ranked)
-    reasons = [f"best gains in nats per frame: {gains}"]
-    best = winner.best
-    if chosen.l1 == best.l1:
-        reasons.append(f"lambda = {best.l1:.2g} gains most")
-    else:
-        reasons.append(
-            f"lambda = {chosen.l1:.2g} is the largest within one standard error of "
-            f"{best.l1:.2g}, which gains most"
-        )
-    if chosen.is_refit:
-        reasons.append("the weights that this penalty left gain more without it, so it ends there")
-    penalties = [trial.l1 for trial in winner.trials]
-    if best.l1 == penalties[-1] and len(set(penalties)) > 1:
-        reasons.append("the gain was still rising at the smallest penalty tried")
-    return reasons
 
 
 def _empty_start(spikes: Spikes, n_hidden: int) -> Start:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.training.linear_units import is_unlike
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.start import Start
 from crbm_lite.training.validation_blocks import standard_error
@@ -25,7 +26,6 @@ __all__ = [
 _LEAST_SIZE = 1e-3  # sum |w| of a hidden unit that is alive
 SIGNIFICANT = 3.0  # standard errors
 MANY_BLOCKS = 8  # in all of which no chance gain is positive
-_ALIKE = 0.5  # |cosine| of the weights of two units, from which they are one
 
 
 @dataclass(frozen=True)
@@ -108,17 +108,12 @@ def joined_start(end: StageEnd, others: list[StageEnd], field_rate_factor: float
     weights, potential = start.weights, start.potential
     for other in sorted(others, key=lambda other: -other.mean_gain):
         more = other.start(field_rate_factor, all_units=False)
-        cosine = _unit_norm(weights).T @ _unit_norm(more.weights)
-        is_new = np.abs(cosine).max(axis=0) < _ALIKE
+        is_new = is_unlike(more.weights, weights)
         weights = np.hstack([weights, more.weights[:, is_new]])
         potential = np.hstack([potential, more.potential[:, is_new]])
     if weights.shape == start.weights.shape:
         return None
     return replace(start, weights=weights, potential=potential)
-
-
-def _unit_norm(weights: np.ndarray) -> np.ndarray:
-    return weights / np.maximum(np.sqrt((weights**2).sum(axis=0)), 1e-9)
 
 
 def end_of_stage(parameters: TrainedParameters, frames: np.ndarray, gain: np.ndarray) -> StageEnd:

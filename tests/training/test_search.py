@@ -6,6 +6,7 @@ import pytest
 import crbm_lite as cl
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training import search
+from crbm_lite.training.candidates import Candidate, Trial, best_candidate
 from crbm_lite.training.hyperparameters import HyperparameterError, checked_schedule
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.search import choose
@@ -146,9 +147,7 @@ def test_the_best_start_wins_and_one_that_diverges_or_lags_is_left_behind():
 
 
 def candidate(name, gain, n_alive):
-    return search._Candidate(
-        name, None, None, [search._Trial(0.1, False, end(gain, n_alive))], True
-    )
+    return Candidate(name, None, None, [Trial(0.1, False, end(gain, n_alive))], True)
 
 
 def test_of_starts_that_gain_as_much_that_of_the_fewest_units_wins():
@@ -156,9 +155,9 @@ def test_of_starts_that_gain_as_much_that_of_the_fewest_units_wins():
     blocks, noise = np.linspace(1.0, 8.0, 8), np.tile([0.8, -0.8], 4)
     many, few = candidate("many", blocks, 4), candidate("few", blocks - 0.1 + noise, 2)
     poor, lost = candidate("poor", blocks - 0.5, 1), candidate("lost", np.full(8, -np.inf), 1)
-    assert search._winner([many, few, poor, lost]) is few
-    assert search._winner([many, poor, lost]) is many
-    assert search._winner([lost]) is lost
+    assert best_candidate([many, few, poor, lost]) is few
+    assert best_candidate([many, poor, lost]) is many
+    assert best_candidate([lost]) is lost
 
 
 def test_after_three_penalties_the_best_two_starts_go_on():

@@ -1,0 +1,84 @@
+"""A start on its way along the path of penalties, and which of several starts is the best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crbm_lite.training.stage_end import StageEnd
+from crbm_lite.training.start import Start
+from crbm_lite.training.validation_blocks import standard_error
+
+__all__ = ["Candidate", "Trial", "best_candidate", "is_better"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A model on a start's path: under a penalty, or refitted without it."""
+
+    l1: float
+    is_refit: bool
+    end: StageEnd
+
+
+@dataclass
+class Candidate:
+    """A start on its way along the path of penalties."""
+
+    name: str
+    first: Start
+    start: Start
+    trials: list[Trial]
+    may_refit: bool
+
+    @property
+    def best(self) -> Trial:
+        """The trial that gained most, of those with units if there are any."""
+        return max(self.trials, key=lambda t: t.end.mean_gain if t.end.n_alive else -np.inf)
+
+    @property
+    def gain_now(self) -> float:
+        """The gain under the last penalty, with a refit or without."""
+        l1 = self.trials[-1].l1
+        return max(trial.end.mean_gain for trial in self.trials if trial.l1 == l1)
+
+    def has_peaked(self) -> bool:
+        """Say whether the last two penalties gained no more than noise over those before."""
+        path = [trial.end for trial in self.trials if not trial.is_refit]
+        if len(path) < 3:
+            return False
+        former = max(path[:-2], key=lambda end: end.mean_gain)
+        return all(not is_better(end, former) for end in path[-2:])
+
+    def up_to(self, trial: Trial) -> list[Trial]:
+        """Return a trial and those that are at least as sparse, which all come before it."""
+        return [other for other in self.trials[: self.trials.index(trial) + 1] if other.end.n_alive]
+
+    def sparsest(self) -> Trial:
+        """The first trial within one standard error of the best."""
+        best = self.best.end.gain
+        for trial in self.trials:
+            difference = best - trial.end.gain
+            if trial.end.n_alive and difference.mean() <= standard_error(difference):
+                return trial
+        return self.best
+
+
+def is_better(end: StageEnd, former: StageEnd, least: float = 0.0) -> bool:
+    """Say whether an end gains more than a former one, by a standard error of the difference.
+
+    It must also be more by ``least`` of the gain.
+    """
+    difference = end.gain - former.gain
+    return bool(difference.mean() > max(standard_error(difference), least * former.mean_gain))
+
+
+def best_candidate(candidates: list[Candidate]) -> Candidate:
+    """Choose the start that gained most or, of those that gained as much, that of fewest units."""
+    best = max(candidates, key=lambda c: c.best.end.mean_gain).best.end
+    as_good = [
+        c for c in candidates
+        if np.isfinite(c.best.end.mean_gain) and not is_better(best, c.best.end)
+    ]  # fmt: skip
+    return min(as_good or candidates, key=lambda c: c.best.end.n_alive)
