@@ -163,7 +163,6 @@ def test_the_cost_of_joint_training_is_linear_in_the_animals(monkeypatch):
         ({"hidden_share": 1.5}, "hidden_share is 1.5"),
         ({"start": "zero"}, "start is 'zero'"),
         ({"sigma_um": -1.0}, "sigma_um"),
-        ({"backend": "jax"}, "backend is 'jax'"),
         ({"l1": "auto"}, 'l1 is "auto"'),
     ],
 )

@@ -68,7 +68,7 @@ def test_slopes_of_the_certificate_are_finite_differences_of_the_objective(probl
     weights = weights.astype(np.float32).astype(float)
     mean_h = np.array([0.2, -0.4])
     parameters = TrainedParameters(weights.astype(np.float32), fields, potential, mean_h)
-    data = MixedMeans(as_spikes(v), parameters, HiddenTerm(h, SHARE, holds))
+    data = MixedMeans(as_spikes(v), parameters, HiddenTerm(h, SHARE, holds), None)
     in_model = exact_model(data.at, data.centre, weights, fields, potential)
     np.testing.assert_array_equal(data.centre, np.zeros(N) if holds else v.mean(axis=0))
 
@@ -230,7 +230,6 @@ def test_a_run_goes_on_to_the_same_bits_and_not_with_other_values(case, tmp_path
     [
         ({"l1": "auto"}, 'l1 is "auto"'),
         ({"n_hidden": 3}, "n_hidden is 3"),
-        ({"backend": "jax"}, "backend is 'jax'"),
     ],
 )
 def test_what_a_given_start_cannot_do_is_refused(case, changes, match):
