@@ -95,6 +95,29 @@ def test_slopes_of_the_certificate_are_finite_differences_of_the_objective(probl
     assert np.isinf(data.tolerances.variance).all()
 
 
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 1.0])
+def test_pair_covariances_are_held_against_those_of_the_mixture(problem, share):
+    """The moments of v in which the objective is stationary, whatever the weights."""
+    _, weights, fields, potential, h = problem
+    rng = np.random.default_rng(0)
+    p = distribution(weights, fields, potential)
+    v = STATES[rng.choice(2**N, size=40_000, p=p)].astype(np.uint8)
+    parameters = TrainedParameters(weights.astype(np.float32), fields, potential, np.zeros(M))
+    data = MixedMeans(as_spikes(v), parameters, HiddenTerm(h, share), rng)
+    some = np.array([1, 4, 6])
+    found = data.frames(some).astype(float)
+    given_h = expit(fields + h @ weights.T)[:, some]
+    both = given_h.T @ given_h / len(h)
+    np.fill_diagonal(both, given_h.mean(axis=0))
+    own = v[:, some].astype(float)
+    expected = (1 - share) * own.T @ own / len(own) + share * both
+    np.testing.assert_allclose(found.T @ found / len(found), expected, atol=0.01)
+    n_data = round((1 - share) * len(found))
+    assert max(n_data, len(found) - n_data) == pytest.approx(len(v), abs=1)
+    first, second = np.array_split(found, 2)  # the two are mixed all along
+    np.testing.assert_allclose(first.mean(axis=0), second.mean(axis=0), atol=0.02)
+
+
 def small_trainer(problem, holds=False, **changes):
     v, weights, fields, potential, h = problem
     schedule = Schedule(
@@ -200,6 +223,20 @@ def test_a_run_finds_the_machine_that_both_data_come_from(case, holds):
     np.testing.assert_allclose(spread, 1.0, atol=0.1)  # in the scale of the values
     if holds:
         np.testing.assert_allclose(np.stack(found.units.parameters), start.potential, atol=1e-9)
+
+
+def test_a_student_between_two_data_that_differ_is_at_its_optimum(case):
+    """The frames have both units, the values say that the second is rare: no machine has both."""
+    model, v, h, start = case
+    rare = np.random.default_rng(0).random(len(h)) < 0.15
+    others = h[(h[:, 1] > h[:, 1].mean()) | rare]
+    found = fitted(v, start, HiddenTerm(others, 0.5, True))
+    assert found.verdict_ == "converged" and found.certificate_.missing_gain < 0.02
+    from crbm_lite.training.pair_covariances import co_active, missing_pattern
+
+    samples = found.sample(20_000, n_chains=400, n_steps=5, burn_in=20, random_state=0)
+    own_frames_alone = missing_pattern(v, co_active(samples), len(samples))[0]
+    assert own_frames_alone > 0.05
 
 
 def test_the_certificate_sees_a_machine_of_other_values(case):
