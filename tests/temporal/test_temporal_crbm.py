@@ -7,6 +7,7 @@ from sklearn.base import clone
 from crbm_lite import CRBM, Recording
 from crbm_lite.core.spikes import SpikesError
 from crbm_lite.model.files import ModelFileError
+from crbm_lite.temporal.controls import shuffled_in_blocks
 from crbm_lite.temporal.scores import lagged_covariances, likelihood_gain
 from crbm_lite.temporal.temporal_crbm import TemporalCRBM
 from crbm_lite.temporal.windows import cut_windows

@@ -15,6 +15,7 @@ from crbm_lite.training.coordinates import coordinates_given_potential, gradient
 from crbm_lite.training.data_side import GAIN
 from crbm_lite.training.hidden_term import HiddenTerm, MixedMeans
 from crbm_lite.training.hyperparameters import HyperparameterError, Schedule
+from crbm_lite.training.pair_covariances import co_active, missing_pattern
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.start import Start
 from crbm_lite.training.trainer import NumbaTrainer
@@ -227,13 +228,11 @@ def test_a_run_finds_the_machine_that_both_data_come_from(case, holds):
 
 def test_a_student_between_two_data_that_differ_is_at_its_optimum(case):
     """The frames have both units, the values say that the second is rare: no machine has both."""
-    model, v, h, start = case
+    _, v, h, start = case
     rare = np.random.default_rng(0).random(len(h)) < 0.15
     others = h[(h[:, 1] > h[:, 1].mean()) | rare]
     found = fitted(v, start, HiddenTerm(others, 0.5, True))
     assert found.verdict_ == "converged" and found.certificate_.missing_gain < 0.02
-    from crbm_lite.training.pair_covariances import co_active, missing_pattern
-
     samples = found.sample(20_000, n_chains=400, n_steps=5, burn_in=20, random_state=0)
     own_frames_alone = missing_pattern(v, co_active(samples), len(samples))[0]
     assert own_frames_alone > 0.05
