@@ -227,15 +227,15 @@ def test_a_run_finds_the_machine_that_both_data_come_from(case, holds):
 
 
 def test_a_student_between_two_data_that_differ_is_at_its_optimum(case):
-    """The frames have both units, the values say that the second is rare: no machine has both."""
+    """The values have one unit in one well: half of its pattern in the frames is all there can be.
+
+    Against the frames alone the model would lack more than the 2 % that are tolerated.
+    """
     _, v, h, start = case
-    rare = np.random.default_rng(0).random(len(h)) < 0.15
-    others = h[(h[:, 1] > h[:, 1].mean()) | rare]
-    found = fitted(v, start, HiddenTerm(others, 0.5, True))
-    assert found.verdict_ == "converged" and found.certificate_.missing_gain < 0.02
+    found = fitted(v, start, HiddenTerm(h[h[:, 0] > h[:, 0].mean()], 0.5, True))
+    assert found.verdict_ == "converged" and found.certificate_.missing_gain < 0.01
     samples = found.sample(20_000, n_chains=400, n_steps=5, burn_in=20, random_state=0)
-    own_frames_alone = missing_pattern(v, co_active(samples), len(samples))[0]
-    assert own_frames_alone > 0.05
+    assert missing_pattern(v, co_active(samples), len(samples))[0] > 0.025
 
 
 def test_the_certificate_sees_a_machine_of_other_values(case):
