@@ -50,6 +50,21 @@ def objective(v, h, weights, fields, potential, share=SHARE):
     return (1 - share) * of_v + share * of_h - log_z
 
 
+def test_both_densities_have_one_z(problem):
+    """P(h), of which the objective takes the logarithm, integrates to 1 with the Z of P(v)."""
+    _, weights, fields, potential, _ = problem
+    grid = np.linspace(-14.0, 14.0, 561)  # 0 is on it, where the potential has its kink
+    h = np.stack(np.meshgrid(grid, grid, indexing="ij"), axis=-1).reshape(-1, M)
+    log_z = np.logaddexp.reduce(log_weight(STATES, weights, fields, potential))
+    log_p = np.logaddexp(0.0, fields + h @ weights.T).sum(axis=1) - log_z
+    log_p -= DReLU(*potential).potential(h).sum(axis=1)
+    density = np.exp(log_p).reshape(len(grid), len(grid))
+    assert np.trapezoid(np.trapezoid(density, grid), grid) == pytest.approx(1.0, abs=1e-3)
+    mean_h = distribution(weights, fields, potential) @ DReLU(*potential).mean(STATES @ weights)
+    found = np.trapezoid(np.trapezoid(density, grid, axis=1) * grid, grid)
+    assert found == pytest.approx(mean_h[0], abs=1e-3)
+
+
 def exact_model(at, centre, weights, fields, potential):
     """The model's <(v - c)(h - mean)>, <v> and slopes, over all states."""
     p = distribution(weights, fields, potential)
