@@ -96,7 +96,7 @@ def certified(
     chains.set_spikes(spikes.dense(frames) if start is None else start)
     n_rounds = rounds_within(N_UPDATES * N_GIBBS * N_CHAINS / n_chains)
     data = DataMeans(spikes, end)
-    return certify(spikes, end, data, sample_model(end, chains, data, n_rounds), l1, l1)
+    return certify(end, data, sample_model(end, chains, data, n_rounds), l1, l1)
 
 
 def gain_of(end: TrainedParameters, train: cl.Recording, test: cl.Recording) -> float:

@@ -4,7 +4,8 @@ python -m benchmarks.shared_animals                   (10,000 neurons, 3,000 fra
 python -m benchmarks.shared_animals 1000 2000         (neurons, frames)
 
 A teacher of one larva, its student in another one of the same plan, and four students that lack one
-thing each. A student of a larva of another plan is the last control. What a student is scored by is
+thing each. A student of a larva of another plan is the last control. The rival is the sender's
+activity, interpolated over space. What a student is scored by is
 kept in results/shared_animals.json, part by part; a run that was stopped goes on with the part that
 is missing, and the teacher is kept by `cached_fit`. The costs are CPU seconds an update, and their
 ratio to the cRBM's in the same run.
@@ -22,12 +23,15 @@ from crbm_lite.animals.alignment import Alignment, align
 from crbm_lite.animals.animal import Animal
 from crbm_lite.animals.controls import CONTROLS
 from crbm_lite.animals.scores import score_alignment, score_translation, state_correlations
+from crbm_lite.animals.space import chosen_width_um, interpolation
 from crbm_lite.animals.translation import translate
 
 RESULTS = stored.RESULTS / "shared_animals.json"
 SEED, OTHER_PLAN = 100, 101  # no seed that settings were chosen on
 N, T = 10_000, 3_000
 N_UPDATES, N_UPDATES_OF_STUDENT = 4_000, 2_000
+# what matters most
+FIRST = ("student", "interpolated activity", "cost", "permuted maps", "no h", "another plan")
 STUDENTS = {"student": {}, **CONTROLS, "free potentials": {"freeze_hidden": False}}
 
 
@@ -54,6 +58,15 @@ def planted(sender: Animal, recipient: Animal) -> float:
     return float(np.nanmean(state_correlations(v, *truths)))
 
 
+def interpolated(sender: Animal, recording: cl.Recording) -> dict[str, float]:
+    """The rival that needs no model of the other larva: activity carried over space, smoothed."""
+    width_um = chosen_width_um(sender.model.weights_, sender.coordinates)
+    carries = interpolation(sender.coordinates, recording.coordinates, width_um)
+    v = (carries @ sender.recording.spikes.T.astype(np.float32)).T
+    truths = recording.truth, sender.recording.truth
+    return {"true states": round(float(np.nanmean(state_correlations(v, *truths))), 3)}
+
+
 def figures(found: Alignment) -> dict[str, object]:
     """Everything that a student is scored by."""
     (teacher,), student = found.teachers, found.student
@@ -76,9 +89,17 @@ def figures(found: Alignment) -> dict[str, object]:
         "true states, before training": round(planted(teacher, found.before), 3),
         "true states, own neurons": round(planted(teacher, teacher), 3),
         "verdict": student.model.verdict_,
+        "missing gain": round(student.model.certificate_.missing_gain, 4),
+        "why": list(student.model.certificate_.failed + student.model.certificate_.undetermined),
         "units without tissue": len(found.without_tissue),
         "width um": round(found.sigma_um, 1),
     }
+
+
+def elsewhere(teacher: Animal, student: Animal) -> dict[str, dict[str, float]]:
+    """Scores of a translation to a larva of another plan."""
+    scores = vars(score_translation(teacher, student, random_state=SEED))
+    return {name: {k: round(x, 3) for k, x in each.items()} for name, each in scores.items()}
 
 
 def costs(teacher: Animal, recording: cl.Recording) -> dict[str, float]:
@@ -98,24 +119,25 @@ def costs(teacher: Animal, recording: cl.Recording) -> dict[str, float]:
 def main(n: int = N, t: int = T) -> None:
     """Train and score what is missing."""
     entry = f"{n} neurons, {t} frames"
-    have = stored.read(RESULTS).get(entry, {})
     teacher, second = teacher_of(n, t), larva(n, t, 1)
-    for name, options in STUDENTS.items():
-        if name not in have:
-            found = align(
-                teacher, second, n_updates=N_UPDATES_OF_STUDENT, random_state=SEED, **options
-            )
-            stored.keep(RESULTS, entry, {name: figures(found)})
-    if "another plan" not in have:
-        other = larva(n, t, 1, OTHER_PLAN)
-        found = align(teacher, other, n_updates=N_UPDATES_OF_STUDENT, random_state=SEED)
-        scores = score_translation(teacher, found.student, random_state=SEED)
-        kept = {k: {m: round(x, 3) for m, x in each.items()} for k, each in vars(scores).items()}
-        stored.keep(RESULTS, entry, {"another plan": kept})
-    if "cost" not in have:
-        stored.keep(RESULTS, entry, {"cost": costs(teacher, second)})
-    for name, each in stored.read(RESULTS)[entry].items():
-        print(f"{name:18} {each}", flush=True)
+
+    def student_in(recording: cl.Recording, **options: object) -> Alignment:
+        given = {"n_updates": N_UPDATES_OF_STUDENT, "random_state": SEED}
+        return align(teacher, recording, **given | options)
+
+    parts = {
+        name: lambda options=options: figures(student_in(second, **options))
+        for name, options in STUDENTS.items()
+    } | {
+        "another plan": lambda: elsewhere(teacher, student_in(larva(n, t, 1, OTHER_PLAN)).student),
+        "interpolated activity": lambda: interpolated(teacher, second),
+        "cost": lambda: costs(teacher, second),
+    }
+    for name in sorted(parts, key=(*FIRST, *parts).index):
+        known = stored.read(RESULTS).get(entry, {})
+        if name not in known or f"{entry}/{name}" in stored.old_parts(RESULTS):
+            stored.keep(RESULTS, entry, {name: parts[name]()})
+        print(f"{name:18} {stored.read(RESULTS)[entry][name]}", flush=True)
 
 
 if __name__ == "__main__":

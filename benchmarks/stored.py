@@ -116,6 +116,11 @@ TABLES = {
     "benchmarks/results/temporal.json": _origin(
         "temporal", "recordings 1000 and 2000 + seed, trainings by seed", *_TEMPORAL,
     ),
+    "benchmarks/results/temporal_larva.json": _origin(
+        "temporal_larva", "larva 100, trainings 100", "crbm_lite/temporal",
+        "crbm_lite/assemblies/dynamics.py", "crbm_lite/assemblies/matching.py",
+        "crbm_lite/validation/frame_likelihood.py",
+    ),
     "benchmarks/results/update.json": _origin("update", "0"),
     "book/baselines/vae_long_run.json": _origin(
         "vae", "recordings 0, trainings 0", "crbm_lite/baselines"

@@ -44,7 +44,7 @@ class Animal:
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, CRBM):
-            raise ValueError(f"model is {self.model!r}: give a fitted CRBM")
+            raise ValueError(f"model is a {type(self.model).__name__}: give a fitted CRBM")
         check_is_fitted(self.model, "weights_")
         check_places(self.recording)
         if self.model.n_features_in_ != self.recording.n_neurons:
@@ -84,7 +84,7 @@ def units_with_weights(models: Iterable[CRBM]) -> np.ndarray:
 def check_places(recording: object) -> None:
     """Raise a ValueError unless a recording has places in um."""
     if not isinstance(recording, Recording):
-        raise ValueError(f"recording is {recording!r}: give a Recording")
+        raise ValueError(f"recording is a {type(recording).__name__}: give a Recording")
     if recording.coordinates is None:
         raise ValueError(
             "coordinates of the recording is None: give places of the neurons, in a space that the "
@@ -114,7 +114,8 @@ def as_animals(animals: object, name: str) -> tuple[Animal, ...]:
         )
     for animal in several:
         if not isinstance(animal, Animal):
-            raise ValueError(f"{name} holds {animal!r}: give Animal(model, recording)")
+            kind = type(animal).__name__
+            raise ValueError(f"{name} holds a {kind}: give Animal(model, recording)")
     counts = sorted({animal.n_hidden for animal in several})
     if len(counts) > 1:
         raise ValueError(

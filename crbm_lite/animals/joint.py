@@ -24,6 +24,7 @@ from sklearn.base import clone
 
 from crbm_lite.animals.alignment import align, student_given, train_student
 from crbm_lite.animals.animal import Animal, check_places
+from crbm_lite.checks.arguments import as_number
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.recording import Recording
 from crbm_lite.training.hidden_term import HiddenTerm
@@ -81,13 +82,18 @@ def train_jointly(
     >>> np.allclose(first.model.gamma_plus_, second.model.gamma_plus_)
     True
     """
-    recordings = tuple(recordings)
+    if not isinstance(model, CRBM):
+        raise ValueError(f"model is a {type(model).__name__}: give a CRBM")
+    recordings = (recordings,) if isinstance(recordings, Recording) else tuple(recordings)
     if len(recordings) < 2:
         raise ValueError(
             f"recordings holds {len(recordings)} animal: give two or more, or fit a CRBM to the one"
         )
+    if not isinstance(n_sweeps, int | np.integer) or n_sweeps < 0:
+        raise ValueError(f"n_sweeps is {n_sweeps!r}: give 0 or a positive integer")
     for recording in recordings:
         check_places(recording)
+    hidden_share = as_number(hidden_share, "hidden_share", "a number above 0 and up to 1")
     if not 0.0 < hidden_share <= 1.0:
         raise ValueError(f"hidden_share is {hidden_share}: give a number above 0 and up to 1")
     rng = np.random.default_rng(random_state)

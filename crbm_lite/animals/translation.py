@@ -54,6 +54,9 @@ def translate(
     """
     if output not in _OUTPUTS:
         raise ValueError(f"output is {output!r}: give 'mean' or 'sample'")
+    for name, model in (("sender", sender), ("recipient", recipient)):
+        if not isinstance(model, CRBM):
+            raise ValueError(f"{name} is a {type(model).__name__}: give a CRBM, an animal's model")
     if sender.units.n_hidden != recipient.units.n_hidden:
         raise ValueError(
             f"sender has {sender.units.n_hidden} hidden units and recipient "

@@ -24,6 +24,7 @@ likewise for the four numbers of Eq. 13 with :math:`-h_\pm^2/2` and :math:`-h_\p
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,6 @@ from crbm_lite.core.drelu import DReLU
 __all__ = [
     "LEAST_GAMMA",
     "MAX_ASYMMETRY",
-    "SQUARED_RESCALING",
     "VARIANCE_RATE",
     "HiddenMeans",
     "Rates",
@@ -48,10 +48,11 @@ __all__ = [
     "rmsprop_step",
     "slope_in_coordinates",
     "soft_threshold",
+    "unit_variance_scale",
 ]
 
 VARIANCE_RATE = 0.05  # share of a batch in the running variance and mean of h
-SQUARED_RESCALING = (0.8, 1.25)  # the least and the most of one update
+_SQUARED_RESCALING = (0.8, 1.25)  # the least and the most of one update
 MAX_ASYMMETRY = 0.95  # of a hidden potential
 # Under Var(h) = 1 a unit whose curvature is nearly zero answers to its input without a limit. With
 # a few weak weights it then holds itself up, in states that the data do not have.
@@ -178,9 +179,9 @@ def one_update(
 
     # 5. Unit variance: h is divided by `scale`. The weights are rescaled before they move, so this
     # step comes before the fourth; the potentials are rescaled after they have moved.
-    variance = (data.h_square - 2.0 * s.mean_h * data.h + s.mean_h**2).mean(axis=0)
-    scale = np.sqrt(np.clip(1.0 + VARIANCE_RATE * (variance - 1.0), *SQUARED_RESCALING))
-    mean_h = (s.mean_h + VARIANCE_RATE * (data.h.mean(axis=0) - s.mean_h)) / scale
+    mean = data.h.mean(axis=0)
+    scale = unit_variance_scale(mean, data.h_square.mean(axis=0), s.mean_h)
+    mean_h = (s.mean_h + VARIANCE_RATE * (mean - s.mean_h)) / scale
     log_gamma, eta, theta, delta = s.hidden + step * slope_hidden
     log_gamma = np.maximum(log_gamma, math.log(LEAST_GAMMA))
     eta = np.clip(eta, -MAX_ASYMMETRY, MAX_ASYMMETRY)
@@ -321,6 +322,29 @@ def rmsprop_step(
     """
     square = rates.beta2 * square + (1.0 - rates.beta2) * slope**2
     return square, rate / (np.sqrt(square * rates.bias_correction) + rates.epsilon)
+
+
+def unit_variance_scale(
+    mean: np.ndarray, square: np.ndarray, mean_h: np.ndarray, xp: ModuleType = np
+) -> np.ndarray:
+    """Return what h is divided by, and W multiplied by, to bring Var(h) towards 1: (M,).
+
+    Parameters
+    ----------
+    mean, square : ndarray, shape (M,)
+        Means of E[h|v] and E[h^2|v] over a batch.
+    mean_h : ndarray, shape (M,)
+        Running mean of h.
+    xp : module, default numpy
+        What computes: numpy or `jax.numpy`.
+
+    Examples
+    --------
+    >>> unit_variance_scale(np.zeros(3), np.array([1.0, 3.0, 99.0]), np.zeros(3)).round(3)
+    array([1.   , 1.049, 1.118])
+    """
+    variance = square - 2.0 * mean_h * mean + mean_h**2
+    return xp.sqrt(xp.clip(1.0 + VARIANCE_RATE * (variance - 1.0), *_SQUARED_RESCALING))
 
 
 def soft_threshold(x: np.ndarray, cut: np.ndarray | float) -> np.ndarray:

@@ -315,7 +315,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         ------
         HyperparameterError
             A ValueError: M, lambda or the length is "auto", which is a search for a start; or the
-            start has another N or M; or `hidden` is given to another backend than "numba".
+            start has another N or M.
 
         Examples
         --------

@@ -37,6 +37,8 @@ def shuffled_in_blocks(
     >>> shuffled_in_blocks(recording, random_state=0).spikes.argmax(axis=1)
     array([1, 0, 4, 2, 3])
     """
+    if block is not None and not (isinstance(block, int | np.integer) and block >= 2):
+        raise ValueError(f"block is {block!r}: give 2 frames or more, or None for all")
     rng = np.random.default_rng(random_state)
     windows = cut_windows(recording.n_frames, recording.discontinuities, block)
     order = np.arange(recording.n_frames)

@@ -21,11 +21,11 @@ import numpy as np
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.reference import (
-    SQUARED_RESCALING,
     VARIANCE_RATE,
     penalised_step,
     potential_given_coordinates,
     rmsprop_step,
+    unit_variance_scale,
 )
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.model.model import CRBM
@@ -158,11 +158,11 @@ def fit_jointly(
         ):
             squares[k], step = rmsprop_step(squares[k], slope, share * rates.learning_rate, rates)
             steps.append(step)
-        variance = (square - 2.0 * mean_h * found.mean_h + mean_h**2).mean(axis=0)
-        scale = np.sqrt(np.clip(1.0 + VARIANCE_RATE * (variance - 1.0), *SQUARED_RESCALING))
+        mean = found.mean_h.mean(axis=0)
+        scale = unit_variance_scale(mean, square.mean(axis=0), mean_h)
         ascent.step(type(of_recurrence)(*(x / n for x in of_recurrence)), rates)
         ascent.rescale(scale)
-        mean_h = (mean_h + VARIANCE_RATE * (found.mean_h.mean(axis=0) - mean_h)) / scale
+        mean_h = (mean_h + VARIANCE_RATE * (mean - mean_h)) / scale
         hidden = hidden + steps[2] * slope_hidden
         bound(hidden)
         rescale(hidden, scale)

@@ -85,7 +85,8 @@ def likelihood_gain(
     Raises
     ------
     ValueError
-        If the recording has another frame rate or other neurons, or too few frames in a row.
+        If the recording has another frame rate or other neurons, or too few frames in a row, or
+        a number is below 1.
     LikelihoodRefused
         If all parameters were trained and the two models cannot be compared without a drive.
 
@@ -98,6 +99,10 @@ def likelihood_gain(
     >>> likelihood_gain(temporal.fit(alternating), alternating, random_state=0).mean > 0.5
     True
     """
+    counts = {"block": block, "n_temperatures": n_temperatures, "n_replicas": n_replicas}
+    for name, value in counts.items():
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"{name} is {value!r}: give an integer from 1 on")
     rng = np.random.default_rng(random_state)
     found = temporal.filter(recording)
     model = temporal.without_past()

@@ -53,7 +53,12 @@ _COUNTS = ("window", "n_updates", "batch_windows", "n_gibbs", "n_samples")
 _OF_TRAINING = (
     "l1", "n_updates", "batch_windows", "n_gibbs", "learning_rate", "final_learning_rate",
 )  # fmt: skip
-_POSITIVE = ("learning_rate", "final_learning_rate")
+_PENALTY = (lambda value: 0 <= value < np.inf, "0 or a positive number")
+_RATE = (lambda value: 0 < value < np.inf, "a positive number")
+_NUMBERS = {
+    "l1": _PENALTY, "l1_diagonal": _PENALTY, "learning_rate": _RATE, "final_learning_rate": _RATE,
+    "min_effective_share": (lambda value: 0 < value <= 1, "a share above 0"),
+}  # fmt: skip
 _SAME_RATE = 1e-3  # relative
 
 
@@ -220,19 +225,12 @@ class TemporalCRBM(BaseEstimator):
             value, least = getattr(self, name), 2 if name == "window" else 1
             if not isinstance(value, int | np.integer) or value < least:
                 raise HyperparameterError(f"{name} is {value!r}: give an integer from {least} on")
-        for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                raise HyperparameterError(
-                    f"{name} is {getattr(self, name)!r}: give a positive number"
-                )
-        for name in ("l1", "l1_diagonal"):
+        for name, (is_right, what) in _NUMBERS.items():
             value = getattr(self, name)
-            if value is not None and not 0 <= value < np.inf:
-                raise HyperparameterError(f"{name} is {value!r}: give 0 or a positive number")
-        if not 0 < self.min_effective_share <= 1:
-            raise HyperparameterError(
-                f"min_effective_share is {self.min_effective_share!r}: give a share above 0"
-            )
+            if name == "l1_diagonal" and value is None:
+                continue
+            if not isinstance(value, int | float | np.number) or not is_right(value):
+                raise HyperparameterError(f"{name} is {value!r}: give {what}")
 
     def _set(
         self,
@@ -319,8 +317,8 @@ class TemporalCRBM(BaseEstimator):
         _check_recording(recording)
         if abs(recording.rate_hz / self.rate_hz_ - 1) > _SAME_RATE:
             raise ValueError(
-                f"the recording has {recording.rate_hz:g} frames per second, the model "
-                f"{self.rate_hz_:g}: give frames of the same rate, since A acts over one frame"
+                f"rate_hz is {recording.rate_hz:g} for the recording and {self.rate_hz_:g} for the "
+                "model: give frames of the same rate, since A acts over one frame"
             )
         return spikes_of_model(self, recording, "recording")
 

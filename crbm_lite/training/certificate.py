@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from crbm_lite.core.gibbs import GibbsChains
-from crbm_lite.core.spikes import Spikes, tiles
+from crbm_lite.core.spikes import tiles
 from crbm_lite.training.data_side import GAIN, DataMeans, Tolerances
 from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.pair_covariances import missing_pattern, share_of_covariance
@@ -200,7 +200,6 @@ def _without(noise: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def certify(
-    spikes: Spikes,
     parameters: TrainedParameters,
     data: DataMeans,
     model: ModelMeans,
@@ -211,10 +210,8 @@ def certify(
 
     Parameters
     ----------
-    spikes : Spikes
-        Training data.
     parameters : TrainedParameters
-    data : DataMeans
+    data : DataMeans or MixedMeans
     model : ModelMeans
         What `sample_model` found.
     l1, l1_nonzero : float
@@ -258,7 +255,7 @@ def certify(
     judged[:, ~alive], noise[:, ~alive] = np.nan, np.nan
     total = max(count.sum(), 1)
     rms_noise = np.sqrt((noise_on**2 * count).sum() / total)
-    share_of = (spikes, model.co_active, model.n_samples, model.neurons)
+    share_of = (data.frames(model.neurons), model.co_active, model.n_samples)
     missing, most = missing_pattern(*share_of)
     found = Certificate(
         residual=float(_without(rms_noise, np.sqrt(full.sum() / total))),
@@ -282,7 +279,7 @@ def certify(
         undetermined=(),
     )
     single = _one_neuron(p - model.v, model.v_contrasts, tolerances.fields)
-    failed = _failed_covariances(found, most) + _failed_residuals(found) + single
+    failed = _failed_covariances(found, model.neurons[most]) + _failed_residuals(found) + single
     return replace(found, failed=failed, undetermined=_undetermined(found))
 
 

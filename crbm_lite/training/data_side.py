@@ -134,6 +134,7 @@ class DataMeans:
         self, spikes: Spikes, parameters: TrainedParameters, centre: np.ndarray | None = None
     ) -> None:
         self._n_frames, n, m = spikes.n_frames, *parameters.weights.shape
+        self._spikes = spikes
         self.activity = spikes.activity()
         self.centre = self.activity if centre is None else centre
         self.at = at = UnitCoordinates(parameters, self.centre)
@@ -181,6 +182,10 @@ class DataMeans:
         share = n_frames.reshape(-1, *[1] * (sums.ndim - 1)) / self._n_frames
         x = sums - share * sums.sum(axis=0)
         return np.sqrt(np.square(x).sum(axis=0) * len(x) / max(len(x) - 1, 1)) / self._n_frames
+
+    def frames(self, neurons: np.ndarray) -> np.ndarray:
+        """Return all frames of some neurons, (T, n) uint8."""
+        return self._spikes.to_csr(np.uint8)[:, neurons].toarray()
 
     def covariances(self, tile: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of some neurons <(v - c)(h - mean)>, its squared standard error, <(v - c) q>.

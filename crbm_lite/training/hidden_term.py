@@ -12,7 +12,8 @@ where both densities have the same Z, and
 
 A parameter's slope is (1 - s) times its mean with v given, plus s times its mean with h given, less
 its mean over the model. So one set of chains serves both terms. With h given, an update draws v
-from P(v|h): it has whole frames (v, h) more in its batch, and needs no other kernel.
+from P(v|h): it has whole frames (v, h) more in its batch, and needs no other kernel. Both trainers
+do so, the one on an accelerator by `crbm_lite.training.accelerator.update.joined_batch`.
 
 The values fix the scale of h. Nothing is rescaled to Var(h) = 1, and the penalty has no kappa.
 """
@@ -93,6 +94,10 @@ class HiddenTerm:
         """
         return np.zeros_like(activity) if self.holds_potential else activity
 
+    def draw_h(self, n_frames: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw some of the values, (n_frames, M)."""
+        return self.h[rng.integers(len(self.h), size=n_frames)]
+
     def draw(
         self, n_frames: int, chains: GibbsChains, fields: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +116,7 @@ class HiddenTerm:
         v : ndarray of uint8, shape (N, n_frames)
         h : ndarray, shape (n_frames, M)
         """
-        h = self.h[rng.integers(len(self.h), size=n_frames)]
+        h = self.draw_h(n_frames, rng)
         padded = padded_chains(n_frames)
         given = np.zeros((chains.n_hidden, padded), np.float32)
         given[:, :n_frames] = h.T
@@ -167,11 +172,17 @@ class MixedMeans:
     tolerances are those of the frames alone, since values of h have no standard errors of their
     own. Var(h) is free, and so are potentials that are held.
 
+    At the optimum the model has the moments of a mixture: a share 1 - s of the data's frames, and a
+    share s of frames from P(v|h) given the values. So its pair covariances are held against those
+    of the mixture, too.
+
     Parameters
     ----------
     spikes : Spikes
     parameters : TrainedParameters
     term : HiddenTerm
+    rng : numpy.random.Generator
+        Draws the frames given h.
 
     Attributes
     ----------
@@ -179,8 +190,11 @@ class MixedMeans:
         As those of `DataMeans`; the activity and the slopes are mixed.
     """
 
-    def __init__(self, spikes: Spikes, parameters: TrainedParameters, term: HiddenTerm) -> None:
-        centre = term.centre(spikes.activity())
+    def __init__(
+        self, spikes: Spikes, parameters: TrainedParameters, term: HiddenTerm,
+        rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        centre, self._rng = term.centre(spikes.activity()), rng
         self._frames, self._term = DataMeans(spikes, parameters, centre), term
         self._weights, self._fields = parameters.weights, parameters.fields
         own = self._frames
@@ -207,16 +221,28 @@ class MixedMeans:
         free = np.full_like(tolerances.variance, np.inf)
         return Tolerances(tolerances.weights, unit, tolerances.fields, free)
 
-    def _probabilities(self, tile: slice) -> np.ndarray:
-        """P(v_i = 1 | h) of some neurons for all values of h, (T, neurons)."""
-        return expit(self._term.h @ self._weights[tile].T.astype(np.float64) + self._fields[tile])
+    def frames(self, neurons: np.ndarray) -> np.ndarray:
+        """Return frames of the mixture of some neurons, (T, n) uint8: those given h in between."""
+        data, share = self._frames.frames(neurons), self._term.share
+        n_data, n_drawn = (
+            round(len(data) * each / max(share, 1.0 - share)) for each in (1.0 - share, share)
+        )
+        p = self._probabilities(neurons, self._term.draw_h(n_drawn, self._rng))
+        kept = np.arange(n_data) * len(data) // max(n_data, 1)
+        both = np.concatenate([data[kept], self._rng.random(p.shape) < p])
+        order = np.concatenate([np.linspace(0.0, 1.0, n) for n in (n_data, n_drawn)])
+        return both[np.argsort(order, kind="stable")]
+
+    def _probabilities(self, neurons: slice | np.ndarray, h: np.ndarray) -> np.ndarray:
+        """P(v_i = 1 | h) of some neurons for values of h, (T, neurons)."""
+        return expit(h @ self._weights[neurons].T.astype(np.float64) + self._fields[neurons])
 
     def _given_h(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means of P(v|h), (N,), and of I h and I, (M,), over all values of h."""
         mean_p = np.empty(len(self._fields))
         inputs_h, inputs = np.zeros((2, self._weights.shape[1]))
         for tile in tiles(len(self._fields)):
-            p, w = self._probabilities(tile), self._weights[tile].astype(np.float64)
+            p, w = self._probabilities(tile, self._term.h), self._weights[tile].astype(np.float64)
             mean_p[tile] = p.mean(axis=0)
             inputs += mean_p[tile] @ w
             inputs_h += (w * (p.T @ self._term.h)).sum(axis=0) / len(p)
@@ -225,5 +251,6 @@ class MixedMeans:
     def covariances(self, tile: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of some neurons the mixed <(v - centre)(h - mean)>, and as `DataMeans` has them."""
         own, squared_error, slope = self._frames.covariances(tile)
-        p, h = self._probabilities(tile) - self.centre[tile], self._term.h - self.at.mean_h
+        p = self._probabilities(tile, self._term.h) - self.centre[tile]
+        h = self._term.h - self.at.mean_h
         return self._term.mixed(own, p.T @ h / len(h)), squared_error, np.zeros_like(slope)

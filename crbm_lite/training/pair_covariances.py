@@ -22,8 +22,6 @@ import numpy as np
 import scipy.linalg
 from threadpoolctl import threadpool_limits
 
-from crbm_lite.core.spikes import Spikes
-
 __all__ = ["chosen_neurons", "co_active", "missing_pattern", "share_of_covariance"]
 
 _N_NEURONS = 1000  # spread evenly over the recording: half a million pairs
@@ -56,43 +54,36 @@ def _blocks(n_frames: int) -> np.ndarray:
     return np.arange(n_frames) * _N_BLOCKS // n_frames
 
 
-def share_of_covariance(
-    spikes: Spikes, co_active_model: np.ndarray, n_samples: int, neurons: np.ndarray
-) -> float:
+def share_of_covariance(v: np.ndarray, co_active_model: np.ndarray, n_samples: int) -> float:
     """Compute the share of the data's pair covariances that a model reproduces.
 
     It is NaN where the data have none.
 
     Parameters
     ----------
-    spikes : Spikes
-        The recording.
+    v : ndarray of 0 and 1, shape (T, n)
+        Frames of the data, of some neurons (`chosen_neurons`).
     co_active_model : ndarray, shape (n, n)
         `co_active` of the spikes that the model generated.
     n_samples : int
         How many samples these were.
-    neurons : ndarray of int, shape (n,)
-        See `chosen_neurons`.
 
     Examples
     --------
-    >>> from crbm_lite.core.spikes import as_spikes
     >>> rng = np.random.default_rng(0)
     >>> together = (rng.random((3000, 1)) < 0.2) & (rng.random((3000, 20)) < 0.5)
     >>> alone = rng.random((3000, 20)) < together.mean(axis=0)
-    >>> data, neurons = as_spikes(together), chosen_neurons(20)
     >>> for v in (together, alone):
-    ...     print(abs(round(share_of_covariance(data, co_active(v), 3000, neurons), 1)))
+    ...     print(abs(round(share_of_covariance(together, co_active(v), 3000), 1)))
     1.0
     0.0
     """
-    v, n_frames = spikes.to_csr(np.uint8)[:, neurons].toarray(), spikes.n_frames
-    half = _blocks(n_frames) % 2 == 0
+    half = _blocks(len(v)) % 2 == 0
     if half.all() or not half.any():
         return float("nan")
     halves = [(co_active(v[some]), int(some.sum())) for some in (half, ~half)]
     power = variance = shared = 0.0
-    for i in range(len(neurons) - 1):  # neuron by neuron: all pairs at once would be 40 MB
+    for i in range(v.shape[1] - 1):  # neuron by neuron: all pairs at once would be 40 MB
         odd, even = (_covariances_with_later(*counts, i) for counts in halves)
         model = _covariances_with_later(co_active_model, n_samples, i)
         power += odd @ even
@@ -119,13 +110,13 @@ def _gain(excess: np.ndarray) -> float:
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # the number of BLAS threads may change sums
 def missing_pattern(
-    spikes: Spikes, co_active_model: np.ndarray, n_samples: int, neurons: np.ndarray
+    v: np.ndarray, co_active_model: np.ndarray, n_samples: int
 ) -> tuple[float, np.ndarray]:
     """Find the patterns of neurons whose covariance the model lacks.
 
     Parameters
     ----------
-    spikes, co_active_model, n_samples, neurons
+    v, co_active_model, n_samples
         As in `share_of_covariance`.
 
     Returns
@@ -135,30 +126,28 @@ def missing_pattern(
         frames have, over what it gains by all patterns of the data: 0 where nothing is missing,
         1 / K where one of K equal assemblies is.
     most : ndarray of int, shape (n,)
-        The neurons, those of the worst pattern first.
+        The columns of v, those of the worst pattern first.
 
     Examples
     --------
-    >>> from crbm_lite.core.spikes import as_spikes
     >>> rng = np.random.default_rng(0)
     >>> together = (rng.random((3000, 1)) < 0.2) & (rng.random((3000, 20)) < 0.5)
     >>> alone = rng.random((3000, 20)) < together.mean(axis=0)
-    >>> data, neurons = as_spikes(together), chosen_neurons(20)
     >>> for v in (together, alone):
-    ...     print(abs(round(missing_pattern(data, co_active(v), 3000, neurons)[0], 1)))
+    ...     print(abs(round(missing_pattern(together, co_active(v), 3000)[0], 1)))
     0.0
     1.0
     """
-    v, blocks = spikes.to_csr(np.uint8)[:, neurons].toarray(), _blocks(spikes.n_frames)
+    blocks = _blocks(len(v))
     p = v.mean(axis=0)
     scale = np.where((p > 0) & (p < 1), 1.0 / np.sqrt(np.maximum(p * (1.0 - p), 1e-12)), 0.0)
     scale = scale.astype(np.float32)
     model = _scaled_covariances(co_active_model, n_samples, scale)
     lacking = total = noise = worst = 0.0
-    most = neurons
+    most = np.arange(v.shape[1])
     for half in (0, 1):
         found, tried = v[blocks % 2 == half], v[blocks % 2 != half]
-        if len(neurons) < 2 or not len(found) or not len(tried):
+        if v.shape[1] < 2 or not len(found) or not len(tried):
             continue
         data = _scaled_covariances(co_active(found), len(found), scale)
         scaled = (tried - tried.mean(axis=0, dtype=np.float32)) * scale
@@ -175,7 +164,7 @@ def missing_pattern(
                 lacking += _gain(excess)
                 if excess.max() > worst:
                     worst, pattern = excess.max(), np.abs(patterns[:, excess.argmax()])
-                    most = neurons[np.argsort(-pattern, kind="stable")]
+                    most = np.argsort(-pattern, kind="stable")
             else:
                 total += _gain(excess)
                 noise += _gain(error)

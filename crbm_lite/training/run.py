@@ -22,7 +22,7 @@ from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.certificate import Certificate, certify, rounds_within, sample_model
 from crbm_lite.training.data_side import DataMeans
 from crbm_lite.training.hidden_term import HiddenTerm, MixedMeans
-from crbm_lite.training.hyperparameters import HyperparameterError, Schedule
+from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.interruption import StopRequest, stop_request
 from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.monitors import TRIAL_UPDATES, History, MonitoredRun, Save, Trainer
@@ -120,7 +120,7 @@ def train(
     start : Start, optional
         Where to begin, instead of what `init` says. The signs of its units are kept.
     hidden : HiddenTerm, optional
-        Values of the hidden units that count as data, too; "numba" alone takes them.
+        Values of the hidden units that count as data, too.
     backend : {"numba", "jax", "jax-tf32", "jax-bf16"}, default "numba"
     state : mapping, optional
         Where to go on: what a run of the same arguments gave to `save`, or left when interrupted.
@@ -146,12 +146,7 @@ def train(
     """
     make_trainer = _trainer_of(backend)
     if hidden is not None:
-        if make_trainer is not NumbaTrainer:
-            raise HyperparameterError(
-                f"backend is {backend!r}, which trains on spikes alone: give 'numba' where "
-                "values of the hidden units are data, too"
-            )
-        make_trainer = partial(NumbaTrainer, hidden=hidden)
+        make_trainer = partial(make_trainer, hidden=hidden)
     task = TrainingTask(
         spikes, n_hidden, schedule, init, seed, make_trainer, start, hidden, start is not None
     )
@@ -181,7 +176,7 @@ def _result(
     """Certify a model and put together what the run leaves."""
     schedule, end = task.schedule, sampled.end
     certificate = certify(
-        task.spikes, end.parameters, sampled.data, sampled.model, schedule.l1, schedule.l1_nonzero
+        end.parameters, sampled.data, sampled.model, schedule.l1, schedule.l1_nonzero
     )
     weights, potential = end.parameters.weights, end.parameters.potential
     if not task.keeps_signs:
@@ -294,7 +289,7 @@ def _sampled(task: TrainingTask, end: _End, chains: GibbsChains) -> _Sampled:
     data = (
         DataMeans(task.spikes, end.parameters)
         if task.hidden is None
-        else MixedMeans(task.spikes, end.parameters, task.hidden)
+        else MixedMeans(task.spikes, end.parameters, task.hidden, task.rng())
     )
     return _Sampled(end, data, sample_model(end.parameters, more_chains, data, n_rounds))
 

@@ -23,10 +23,10 @@ from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.jumps import empty_counts
 from crbm_lite.core.persistence import begin_watch, watched
 from crbm_lite.core.reference import (
-    SQUARED_RESCALING,
     VARIANCE_RATE,
     Rates,
     potential_given_coordinates,
+    unit_variance_scale,
 )
 from crbm_lite.core.spikes import Spikes, frames_given_neuron, tiles
 from crbm_lite.training import coordinates as co
@@ -180,11 +180,9 @@ class NumbaTrainer:
         It is 1 where given values of h fix their scale.
         """
         now = self.parameters
-        mean, square = mean_data[kernels.MEAN], mean_data[kernels.SQUARE]
-        variance = square - 2.0 * now.mean_h * mean + now.mean_h**2
-        if self._hidden is not None:
-            variance = np.ones_like(variance)
-        scale = np.sqrt(np.clip(1.0 + VARIANCE_RATE * (variance - 1.0), *SQUARED_RESCALING))
+        mean, scale = mean_data[kernels.MEAN], np.ones_like(now.mean_h)
+        if self._hidden is None:
+            scale = unit_variance_scale(mean, mean_data[kernels.SQUARE], now.mean_h)
         now.mean_h = (now.mean_h + VARIANCE_RATE * (mean - now.mean_h)) / scale
         return scale
 

@@ -163,7 +163,6 @@ def test_the_cost_of_joint_training_is_linear_in_the_animals(monkeypatch):
         ({"hidden_share": 1.5}, "hidden_share is 1.5"),
         ({"start": "zero"}, "start is 'zero'"),
         ({"sigma_um": -1.0}, "sigma_um"),
-        ({"backend": "jax"}, "backend is 'jax'"),
         ({"l1": "auto"}, 'l1 is "auto"'),
     ],
 )
@@ -179,7 +178,7 @@ def test_recordings_that_do_not_fit_are_refused():
         (replace(other, coordinate_unit="mm"), "coordinate_unit of the recording is 'mm'"),
         (replace(other, rate_hz=10.0), "rate_hz is 10 for the student and 2.5 for the teacher"),
         (larva(1, shift_um=5000.0), "no neuron of the student lies within"),
-        ("a recording", "give a Recording"),
+        ("a recording", "recording is a str: give a Recording"),
     ):
         with pytest.raises(ValueError, match=match):
             align(one, recording)
@@ -199,8 +198,20 @@ def test_animals_that_do_not_fit_are_refused():
         align([], larva(1))
     with pytest.raises(ValueError, match="give Animal"):
         align(one.model, larva(1))
-    with pytest.raises(ValueError, match="holds 1 animal"):
-        train_jointly(CRBM(**MODEL), [larva(0)])
+    for recordings in ([larva(0)], larva(0)):
+        with pytest.raises(ValueError, match="holds 1 animal"):
+            train_jointly(CRBM(**MODEL), recordings)
+    for wrong, match in (
+        ({"hidden_share": 0}, "hidden_share is 0"),
+        ({"hidden_share": "half"}, "hidden_share is 'half'"),
+        ({"n_sweeps": -1}, "n_sweeps is -1"),
+        ({"model": "a model"}, "model is a str"),
+    ):
+        given = {"model": CRBM(**MODEL), "recordings": [larva(0), larva(1)]} | wrong
+        with pytest.raises(ValueError, match=match):
+            train_jointly(**given)
+    with pytest.raises(ValueError, match="recipient is a Animal: give a CRBM"):
+        translate(one.model, one, one.recording)
     small = CRBM.from_parameters(one.model.weights_[:, :2], one.model.fields_,
                                  *np.stack(one.model.units.parameters)[:, :2])  # fmt: skip
     with pytest.raises(ValueError, match="share their units"):

@@ -7,6 +7,7 @@ from sklearn.base import clone
 from crbm_lite import CRBM, Recording
 from crbm_lite.core.spikes import SpikesError
 from crbm_lite.model.files import ModelFileError
+from crbm_lite.temporal.controls import shuffled_in_blocks
 from crbm_lite.temporal.scores import lagged_covariances, likelihood_gain
 from crbm_lite.temporal.temporal_crbm import TemporalCRBM
 from crbm_lite.temporal.windows import cut_windows
@@ -173,7 +174,7 @@ def test_bad_input_is_named(data, static, temporal):
     v = test.spikes
     for wrong, error, message in (
         (v, ValueError, "ndarray, which has no frame rate"),
-        (Recording(v, 5.0), ValueError, "5 frames per second, the model 2.5"),
+        (Recording(v, 5.0), ValueError, "rate_hz is 5 for the recording and 2.5 for the model"),
         (Recording(v[:, :4], RATE), SpikesError, "4 features"),
         (Recording(v[:1], RATE), ValueError, "no two of the 1 frames"),
         (Recording(v[:4], RATE, discontinuities=[1, 2, 3]), ValueError, "no two of the 4 frames"),
@@ -182,6 +183,12 @@ def test_bad_input_is_named(data, static, temporal):
             temporal.mean_h_given_past(wrong)
     with pytest.raises(ValueError, match="longest stretch has 4 frames"):
         likelihood_gain(temporal, Recording(v[:4], RATE))
+    for wrong in ({"block": 0}, {"n_temperatures": 0}, {"n_replicas": 1.5}):
+        ((name, value),) = wrong.items()
+        with pytest.raises(ValueError, match=f"{name} is {value}: give an integer from 1 on"):
+            likelihood_gain(temporal, test, **wrong)
+    with pytest.raises(ValueError, match="block is 1: give 2 frames or more"):
+        shuffled_in_blocks(test, 1)
     for wrong, message in (
         ({"window": 1}, "window is 1: give an integer from 2 on"),
         ({"trains": "some"}, "trains is 'some'"),
@@ -189,6 +196,9 @@ def test_bad_input_is_named(data, static, temporal):
         ({"n_updates": 2.5}, "n_updates is 2.5"),
         ({"min_effective_share": 0.0}, "min_effective_share is 0.0"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"l1": "auto"}, "l1 is 'auto': give 0 or a positive number"),
+        ({"l1_diagonal": np.inf}, "l1_diagonal is inf"),
+        ({"final_learning_rate": None}, "final_learning_rate is None: give a positive number"),
     ):
         with pytest.raises(HyperparameterError, match=message):
             TemporalCRBM(static, **wrong).fit(train)

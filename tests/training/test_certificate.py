@@ -57,7 +57,7 @@ def certificate_of(
     parameters = TrainedParameters(weights, fields, np.asarray(potential), mean_h)
     data = DataMeans(spikes, parameters)
     model = sample_model(parameters, chains, data, n_rounds)
-    return certify(spikes, parameters, data, model, l1, l1 if l1_nonzero is None else l1_nonzero)
+    return certify(parameters, data, model, l1, l1 if l1_nonzero is None else l1_nonzero)
 
 
 def rms(x, axis=None):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training.pair_covariances import (
     chosen_neurons,
     co_active,
@@ -20,8 +19,7 @@ def correlated(n_frames, n_neurons, rng, strength=0.5):
 
 def share(data, v_model):
     """The share of a model of which ``v_model`` are samples."""
-    neurons = chosen_neurons(data.n_neurons)
-    return share_of_covariance(data, co_active(v_model), len(v_model), neurons)
+    return share_of_covariance(data, co_active(v_model), len(v_model))
 
 
 def test_share_is_the_slope_over_pairs_without_the_power_of_noise():
@@ -37,12 +35,12 @@ def test_share_is_the_slope_over_pairs_without_the_power_of_noise():
 
     odd, even = covariances(data[blocks % 2 == 0]), covariances(data[blocks % 2 == 1])
     expected = np.sum(covariances(model) * (odd + even) / 2) / np.sum(odd * even)
-    assert share(as_spikes(data), model) == pytest.approx(expected, rel=1e-12)
+    assert share(data, model) == pytest.approx(expected, rel=1e-12)
 
 
 def test_share_is_linear_in_the_model_and_not_lowered_by_noise_in_the_data():
     rng = np.random.default_rng(1)
-    data = as_spikes(correlated(600, 60, rng))
+    data = correlated(600, 60, rng)
     full = share(data, correlated(100_000, 60, rng))
     half = share(data, correlated(100_000, 60, rng, 0.5 * 0.5**0.5))
     assert full == pytest.approx(1.0, abs=0.25)
@@ -52,8 +50,8 @@ def test_share_is_linear_in_the_model_and_not_lowered_by_noise_in_the_data():
 def test_share_of_data_without_covariance_is_undefined():
     rng = np.random.default_rng(2)
     v = (rng.random((1000, 50)) < 0.1).astype(np.uint8)
-    assert np.isnan(share(as_spikes(v), v))
-    assert np.isnan(share(as_spikes(v[:1]), v))
+    assert np.isnan(share(v, v))
+    assert np.isnan(share(v[:1], v))
 
 
 def test_chosen_neurons_are_all_or_a_thousand_over_the_whole_recording():
@@ -73,16 +71,16 @@ def assemblies(n_frames, rng, present=(True, True, True)):
 
 def test_the_pattern_of_a_missing_assembly_is_named():
     rng = np.random.default_rng(3)
-    data, neurons = as_spikes(assemblies(2000, rng)), chosen_neurons(60)
+    data = assemblies(2000, rng)
     whole, lacking = assemblies(40_000, rng), assemblies(40_000, rng, (True, False, True))
-    assert missing_pattern(data, co_active(whole), 40_000, neurons)[0] < 0.02
-    share, most = missing_pattern(data, co_active(lacking), 40_000, neurons)
+    assert missing_pattern(data, co_active(whole), 40_000)[0] < 0.02
+    share, most = missing_pattern(data, co_active(lacking), 40_000)
     assert share == pytest.approx(1 / 3, abs=0.07)
     assert set(most[:15]) == set(range(15, 30))
 
 
 def test_nothing_is_missing_of_noise():
     rng = np.random.default_rng(5)
-    data = as_spikes((rng.random((1000, 50)) < 0.1).astype(np.uint8))
+    data = (rng.random((1000, 50)) < 0.1).astype(np.uint8)
     model = (rng.random((20_000, 50)) < 0.1).astype(np.uint8)
-    assert missing_pattern(data, co_active(model), 20_000, chosen_neurons(50))[0] == 0.0
+    assert missing_pattern(data, co_active(model), 20_000)[0] == 0.0

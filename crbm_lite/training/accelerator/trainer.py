@@ -20,6 +20,7 @@ from crbm_lite.core.persistence import begin_watch
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.accelerator import update as on_device
 from crbm_lite.training.accelerator.devices import Devices, check_memory, warn_without_accelerator
+from crbm_lite.training.hidden_term import HiddenTerm
 from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.parameters import (
     RESET_BY_REWIND,
@@ -46,6 +47,8 @@ class JaxTrainer:
     rng : numpy.random.Generator
     products : {"float32", "tf32", "bf16"}
         How the inputs of hidden units and neurons are multiplied.
+    hidden : HiddenTerm, optional
+        Values of the hidden units that count as data, too.
 
     Attributes
     ----------
@@ -78,19 +81,24 @@ class JaxTrainer:
         schedule: Schedule,
         rng: np.random.Generator,
         products: str = "float32",
+        hidden: HiddenTerm | None = None,
     ) -> None:
-        self._devices = Devices(spikes.n_neurons)
-        batch = min(schedule.batch_size, spikes.n_frames)
+        self._devices, self._hidden = Devices(spikes.n_neurons), hidden
+        batch = min(schedule.batch_size, spikes.n_frames) * (1 if hidden is None else 2)
         check_memory(
             self._devices.available, self._devices.mesh.size, *start.weights.shape,
             schedule.n_chains, batch, spikes.n_frames, jumps=schedule.jump_every != 0,
         )  # fmt: skip
         self.plan = UpdatePlan(schedule, start, spikes.n_frames, rng)
         activity = spikes.activity()
-        parameters = initial_parameters(start, spikes, activity)
+        centre = activity if hidden is None else hidden.centre(activity)
+        parameters = initial_parameters(start, spikes, centre)
         # on the host, for finish
         self._chains = initial_chains(spikes, parameters, schedule, rng, start.frames)
-        self._settings = on_device.Settings(schedule.n_gibbs, self._chains.jump_every, products)
+        holds_potential = hidden is not None and hidden.holds_potential
+        self._settings = on_device.Settings(
+            schedule.n_gibbs, self._chains.jump_every, products, holds_potential
+        )
         self._seed = int(self._chains.seed)
         with jax.enable_x64(True):
             on_all = self._devices.put({"data": _as_bits(spikes), "activity": activity})
@@ -117,7 +125,7 @@ class JaxTrainer:
         with jax.enable_x64(True):
             self._state, log_p_before = on_device.one_update(
                 self._state, self._activity, self._data, frames, rates, self._key,
-                settings=self._settings,
+                settings=self._settings, term=self._hidden_values(len(frames)),
             )  # fmt: skip
             if weight := self.plan.count_update():
                 self._state = on_device.averaged(self._state, np.float64(weight))
@@ -128,6 +136,14 @@ class JaxTrainer:
                     self._state, log_p_before, products=self._settings.products
                 )
             )
+
+    def _hidden_values(self, n_frames: int) -> on_device.HiddenValues | None:
+        """Draw some of the given values of h for an update."""
+        term = self._hidden
+        if term is None:
+            return None
+        h = term.draw_h(n_frames, self.plan.rng).astype(np.float32)
+        return on_device.HiddenValues(h, term.statistics, np.float64(term.share))
 
     def activity_of_chains(self) -> float:
         """Return the spikes per neuron and chain."""

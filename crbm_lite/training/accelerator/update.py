@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,9 +24,9 @@ from crbm_lite.core import persistence
 from crbm_lite.core.reference import (
     LEAST_GAMMA,
     MAX_ASYMMETRY,
-    SQUARED_RESCALING,
     VARIANCE_RATE,
     Rates,
+    unit_variance_scale,
 )
 from crbm_lite.training import coordinates as co
 from crbm_lite.training import update_kernels as kernels
@@ -34,6 +35,7 @@ from crbm_lite.training.accelerator.jumps import count_values, jump_sweep
 from crbm_lite.training.trainer import HISTOGRAM_DECAY
 
 __all__ = [
+    "HiddenValues",
     "Settings",
     "State",
     "averaged",
@@ -41,6 +43,7 @@ __all__ = [
     "gibbs_steps",
     "hidden_gradient",
     "hidden_inputs",
+    "joined_batch",
     "logits_given_h",
     "move_weights",
     "one_update",
@@ -61,6 +64,29 @@ class Settings:
     n_gibbs: int
     jump_every: int  # steps; 0 for no jumps
     products: str  # "float32", "tf32" or "bf16": how the inputs are multiplied
+    holds_potential: bool = False  # where values of h are data, too
+
+
+class HiddenValues(NamedTuple):
+    """Values of h that are data, too: `crbm_lite.training.hidden_term.HiddenTerm` on the device.
+
+    Attributes
+    ----------
+    h : float32 (n, M)
+        Those of an update.
+    statistics : float64 (rows, M)
+        Of all values.
+    share : float64
+        What log P(h) counts.
+    """
+
+    h: jax.Array
+    statistics: jax.Array
+    share: jax.Array
+
+    def mixed(self, given_v: jax.Array, given_h: jax.Array) -> jax.Array:
+        """Weigh a mean with v given and the same mean with h given."""
+        return (1.0 - self.share) * given_v + self.share * given_h
 
 
 def rounded(x: jax.Array, products: str) -> jax.Array:
@@ -166,13 +192,35 @@ def hidden_gradient(data: jax.Array, model: jax.Array, kappa: jax.Array) -> jax.
 
 
 def weight_gradient(
-    v_data: jax.Array, h_data: jax.Array, v: jax.Array, h_chains: jax.Array, activity: jax.Array
+    v_data: jax.Array, h_data: jax.Array, v: jax.Array, h_chains: jax.Array, centre: jax.Array
 ) -> jax.Array:
     """Compute the centred gradient (N, M) float32; h_data and h_chains are over their numbers."""
     drift = h_data.sum(axis=0) - h_chains.sum(axis=0)
     both = jnp.concatenate([v_data.astype(jnp.float32), v.astype(jnp.float32)])
     h = jnp.concatenate([h_data, -h_chains]).astype(jnp.float32)
-    return _dot(both, h, (0, 0), "float32") - jnp.outer(activity, drift).astype(jnp.float32)
+    return _dot(both, h, (0, 0), "float32") - jnp.outer(centre, drift).astype(jnp.float32)
+
+
+def joined_batch(
+    term: HiddenValues, v_data: jax.Array, h_data: jax.Array, s: State, key: jax.Array,
+    products: str,
+) -> tuple[jax.Array, jax.Array, jax.Array]:  # fmt: skip
+    """Join frames of the data, and v drawn from P(v|h) with the term's h, which count as it says.
+
+    Returns
+    -------
+    v : (batch + n, N)
+    h : float64 (batch + n, M)
+        As `weight_gradient` takes it.
+    mean_v : float64 (N,)
+        Of the drawn v.
+    """
+    logits = logits_given_h(term.h, rounded(s["weights"], products), s["fields"], products)
+    v = sample_neurons(logits, key, v_data.dtype)
+    h = (term.h - s["mean_h"]) / len(term.h)
+    mean_v = v.astype(jnp.float32).mean(axis=0).astype(jnp.float64)
+    joined = jnp.concatenate([(1.0 - term.share) * h_data, term.share * h])
+    return jnp.concatenate([v_data, v]), joined, mean_v
 
 
 def move_weights(
@@ -212,6 +260,20 @@ def _moved(
     return x + rates.field_rate * slope / root, square
 
 
+def _moved_potentials(
+    s: State, gradient: jax.Array, scale: jax.Array, rates: Rates
+) -> dict[str, jax.Array]:
+    """One step of the potentials' coordinates, within their bounds, and h divided by the scale."""
+    to_eq13 = partial(potential_given, offset=s["offset"])
+    (slope,) = jax.vjp(to_eq13, s["hidden"])[1](gradient)
+    hidden, square = _moved(s["hidden"], s["hidden_square"], slope, rates)
+    log_gamma, eta, theta, delta = hidden
+    log_gamma = jnp.maximum(log_gamma, jnp.log(LEAST_GAMMA)) + 2.0 * jnp.log(scale)
+    eta = jnp.clip(eta, -MAX_ASYMMETRY, MAX_ASYMMETRY)
+    hidden = jnp.stack([log_gamma, eta, theta * scale, delta * scale])
+    return {"hidden": hidden, "hidden_square": square}
+
+
 @partial(jax.jit, static_argnames="settings", donate_argnums=0)
 def one_update(
     s: State,
@@ -221,6 +283,7 @@ def one_update(
     rates: jax.Array,
     key: jax.Array,
     settings: Settings,
+    term: HiddenValues | None = None,
 ) -> tuple[State, jax.Array]:
     """Move the parameters and the chains once.
 
@@ -237,6 +300,7 @@ def one_update(
         `crbm_lite.core.reference.Rates` as an array.
     key : random key of the run
     settings : Settings
+    term : HiddenValues, optional
 
     Returns
     -------
@@ -247,11 +311,11 @@ def one_update(
     s, rates = dict(s), Rates(*rates)
     potential = potential_given(s["hidden"], s["offset"])
     key_data, key_chains = jax.random.split(key)
+    key_h, key_v = jax.random.split(jax.random.fold_in(key_data, s["n_steps"]))
     # 1. Data, 2. chains
     v_data = jnp.unpackbits(data[frames], axis=1)
     inputs = hidden_inputs(v_data, rounded(s["weights"], settings.products), settings.products)
     if settings.jump_every:
-        key_h = jax.random.fold_in(key_data, s["n_steps"])
         h = sample(inputs.astype(jnp.float64), potential, key_h)
         flat = (1.0 - HISTOGRAM_DECAY) / s["counts"].shape[1]
         s["counts"] = HISTOGRAM_DECAY * s["counts"] + flat + count_values(h)
@@ -268,32 +332,32 @@ def one_update(
         spread = on_data[kernels.MEAN].var(axis=0)
         s |= persistence.watched(s, on_chains[kernels.MEAN], spread, jnp)
     # 3. Gradient
-    kappa = 0.5 * rates.l1 * s["size"]
+    kappa = 0.5 * rates.l1 * s["size"] if term is None else jnp.zeros_like(s["size"])
     h_data = (on_data[kernels.MEAN] - kappa * on_data[kernels.VAR_I] - s["mean_h"]) / len(v_data)
     h_chains = (on_chains[kernels.MEAN] - s["mean_h"]) / len(v)
-    slope_w = weight_gradient(v_data, h_data, v, h_chains, activity)
-    slope_g = activity - v.astype(jnp.float32).mean(axis=0).astype(jnp.float64)
     on_data, on_chains = on_data.mean(axis=1), on_chains.mean(axis=1)
-    to_eq13 = partial(potential_given, offset=s["offset"])
-    (slope,) = jax.vjp(to_eq13, s["hidden"])[1](hidden_gradient(on_data, on_chains, kappa))
-    hidden, s["hidden_square"] = _moved(s["hidden"], s["hidden_square"], slope, rates)
+    mean_v = centre = activity
+    if term is not None:
+        v_data, h_data, given_h = joined_batch(term, v_data, h_data, s, key_v, settings.products)
+        mean_v, on_data = term.mixed(activity, given_h), term.mixed(on_data, term.statistics)
+        centre = jnp.zeros_like(activity) if settings.holds_potential else activity
+    slope_w = weight_gradient(v_data, h_data, v, h_chains, centre)
+    slope_g = mean_v - v.astype(jnp.float32).mean(axis=0).astype(jnp.float64)
     # 5. Unit variance
     mean = on_data[kernels.MEAN]
-    variance = on_data[kernels.SQUARE] - 2.0 * s["mean_h"] * mean + s["mean_h"] ** 2
-    scale = jnp.sqrt(jnp.clip(1.0 + VARIANCE_RATE * (variance - 1.0), *SQUARED_RESCALING))
+    scale = jnp.ones_like(mean)  # values of h fix their scale
+    if term is None:
+        scale = unit_variance_scale(mean, on_data[kernels.SQUARE], s["mean_h"], jnp)
     s["mean_h"] = (s["mean_h"] + VARIANCE_RATE * (mean - s["mean_h"])) / scale
-    log_gamma, eta, theta, delta = hidden
-    log_gamma = jnp.maximum(log_gamma, jnp.log(LEAST_GAMMA))
-    eta = jnp.clip(eta, -MAX_ASYMMETRY, MAX_ASYMMETRY)
-    log_gamma = log_gamma + 2.0 * jnp.log(scale)
-    s["hidden"] = jnp.stack([log_gamma, eta, theta * scale, delta * scale])
+    if not settings.holds_potential:
+        s |= _moved_potentials(s, hidden_gradient(on_data, on_chains, kappa), scale, rates)
     # 4. Soft threshold
     moved, field_shift = move_weights(s, slope_w, scale, rates)
     fields, s["field_square"] = _moved(s["fields"], s["field_square"], slope_g, rates)
     w = moved["weights"].astype(jnp.float64)
     return s | moved | {
         "fields": fields - field_shift,
-        "offset": (w * activity[:, None]).sum(axis=0),
+        "offset": (w * centre[:, None]).sum(axis=0),
         "size": jnp.abs(w).sum(axis=0),
         "n_nonzero": (moved["weights"] != 0).sum(),
         "v": v.astype(jnp.uint8),
