@@ -53,7 +53,17 @@ def measure(parts: Sequence[dict], n_frames: Sequence[int], atlas: Atlas) -> dic
         stack = [matrix_of(part, method, n) for part in parts]
         average = average_connectivity(stack, counts, n_frames)[inside]
         found["of"][method] = _of_method(np.array(stack), average, atlas.structure[inside])
+        if method == "crbm":
+            found["two_fish"] = _two_fish(stack)
     return found
+
+
+def _two_fish(stack: Sequence[np.ndarray]) -> dict:
+    """Set the couplings of the first two fish side by side."""
+    pairs = region_pairs(len(stack[0]))
+    one, other = stack[0][pairs], stack[1][pairs]
+    both = (one > 0) & (other > 0)  # False for NaN
+    return {"log10_first": np.log10(one[both]), "log10_second": np.log10(other[both])}
 
 
 def _of_method(stack: np.ndarray, average: np.ndarray, structure: np.ndarray) -> dict:

@@ -1,9 +1,10 @@
 """The paper's numbers beside those of the retrace, and what it means that they agree or not.
 
 The rows are in `paper.yml`. A row says in which `figure` the paper has it, what the number is, the
-paper's value in words, what is accepted, where ours stands in a fish's results (``ours``, with dots
-between the keys, or the difference of two such places), what agreement and disagreement mean, and, if the simulation was made to show it,
-how (``made``): then agreement was never in doubt.
+paper's value in words, and what is accepted. ``ours`` is where ours stands in a fish's results: keys
+with dots between them, or the difference of two such places. Then come what agreement and
+disagreement mean and, if the simulation was made to show it, how (``made``): then agreement was
+never in doubt.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ import yaml
 
 from benchmarks import stored
 
-__all__ = ["RESULTS", "Row", "largest", "number_at", "read_rows", "rows_of"]
+__all__ = [
+    "RESULTS",
+    "Row",
+    "key_of_animals",
+    "largest_scale",
+    "number_at",
+    "of_fish",
+    "read_rows",
+    "rows_of",
+    "table",
+]
 
 RESULTS = stored.RESULTS / "retrace.json"
 _ROWS = Path(__file__).with_name("paper.yml")
@@ -56,8 +67,10 @@ class Row:
 def number_at(found: dict, keys: str) -> float | None:
     """Follow keys with dots between them, or take a difference; None where one is missing.
 
-    >>> number_at({"a": {"b": 0.5}}, "a.b"), number_at({"a": 2, "b": 3}, "b - a"), number_at({}, "a")
-    (0.5, 1, None)
+    >>> number_at({"a": {"b": 0.5}}, "a.b"), number_at({"a": 2, "b": 3}, "b - a")
+    (0.5, 1)
+    >>> number_at({}, "a.b") is None
+    True
     """
     if " - " in keys:
         first, second = (number_at(found, k) for k in keys.split(" - "))
@@ -91,6 +104,45 @@ def rows_of(found: dict) -> list[Row]:
     ]
 
 
-def largest(results: dict) -> float:
-    """The largest scale of which there are results."""
-    return max(float(key.rpartition(" ")[2]) for key in results if key.startswith("fish "))
+def key_of_animals(scale: float) -> str:
+    """Name all fish of a scale in the table of results."""
+    return f"fish, scale {scale:g}"
+
+
+def largest_scale(results: dict, fish: int = 3) -> float:
+    """The largest scale at which there are results of a fish.
+
+    >>> largest_scale({"fish 3, scale 0.02": {}, "fish 3, scale 0.1": {}, "fish 8, scale 1": {}})
+    0.1
+    """
+    mine = [key for key in results if key.startswith(f"fish {fish}, ")]
+    return max(float(key.rpartition(" ")[2]) for key in mine)
+
+
+def of_fish(results: dict, key: str) -> dict:
+    """The steps of one fish and, beside them as ``animals``, what all fish of its scale show."""
+    _, simulated, scale = key.partition(", scale ")
+    return results[key] | (results.get(key_of_animals(float(scale)), {}) if simulated else {})
+
+
+def table(rows: list[Row], *figures: str) -> str:
+    """Write the rows of some figures as a table in Markdown.
+
+    >>> print(table([Row("2C", "r", "0.91", (0.81, 1.0), 0.9, "Good.", "Bad.", "")], "2"))
+    | figure | quantity | paper | ours | | what it means |
+    |---|---|---|---|---|---|
+    | 2C | r | 0.91 | 0.9 | ✓ | Good. |
+    """
+    lines = ["| figure | quantity | paper | ours | | what it means |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        if row.figure.startswith(figures):
+            sign = {True: "✓", False: "✗", None: ""}[row.holds]
+            cells = (row.figure, row.quantity, row.paper, _text(row.ours), sign, row.sentence)
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _text(number: float | None) -> str:
+    if number is None:
+        return "–"
+    return f"{number:.0f}" if abs(number) >= 10 else f"{number:.2g}"
