@@ -27,8 +27,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks import command
-from benchmarks.retrace.paper import RESULTS
-from benchmarks.retrace.run import FISH, N_REPEATS, STEPS, over_animals, retrace
+from benchmarks.retrace.run import FISH, N_REPEATS, RESULTS, STEPS, over_animals, retrace
 from benchmarks.retrace.subject import Subject
 
 

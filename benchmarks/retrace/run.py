@@ -20,18 +20,23 @@ from benchmarks.retrace import (
     training,
 )
 from benchmarks.retrace.compact import compact
-from benchmarks.retrace.paper import RESULTS, key_of_animals
 from benchmarks.retrace.subject import Subject
 from crbm_lite.datasets.atlas import load_atlas
 
-__all__ = ["FISH", "N_REPEATS", "STEPS", "over_animals", "retrace"]
+__all__ = ["FISH", "N_REPEATS", "RESULTS", "STEPS", "key_of_animals", "over_animals", "retrace"]
 
+RESULTS = stored.RESULTS / "retrace.json"
 FISH = ("3", "1", "2", "4", "5", "6", "7", "8")
 N_REPEATS = 5
 STEPS = (
     "data", "training", "generation", "glm", "pca", "vae", "assemblies", "dynamics",
     "connectivity", "ablations",
 )  # fmt: skip
+
+
+def key_of_animals(scale: float) -> str:
+    """Name all fish of a scale in the table of results."""
+    return f"fish, scale {scale:g}"
 
 
 def measures(n_repeats: int) -> dict[str, Callable[[Subject], dict]]:

@@ -1,8 +1,8 @@
 """The paper's numbers beside those of the retrace, and what it means that they agree or not.
 
-The rows are in `paper.yml`. A row says in which `figure` the paper has it, what the number is, the
-paper's value in words, and what is accepted. ``ours`` is where ours stands in a fish's results: keys
-with dots between them, or the difference of two such places. Then come what agreement and
+The rows are in `numbers.yml`. A row says in which `figure` the paper has it, what the number is,
+the paper's value in words, and what is accepted. ``ours`` is where ours stands in a fish's results:
+keys with dots between them, or the difference of two such places. Then come what agreement and
 disagreement mean and, if the simulation was made to show it, how (``made``): then agreement was
 never in doubt.
 """
@@ -14,22 +14,9 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks import stored
+__all__ = ["Row", "number_at", "read_rows", "rows_of", "table"]
 
-__all__ = [
-    "RESULTS",
-    "Row",
-    "key_of_animals",
-    "largest_scale",
-    "number_at",
-    "of_fish",
-    "read_rows",
-    "rows_of",
-    "table",
-]
-
-RESULTS = stored.RESULTS / "retrace.json"
-_ROWS = Path(__file__).with_name("paper.yml")
+_ROWS = Path(__file__).with_name("numbers.yml")
 
 
 @dataclass(frozen=True)
@@ -102,27 +89,6 @@ def rows_of(found: dict) -> list[Row]:
         )
         for row in read_rows()
     ]
-
-
-def key_of_animals(scale: float) -> str:
-    """Name all fish of a scale in the table of results."""
-    return f"fish, scale {scale:g}"
-
-
-def largest_scale(results: dict, fish: int = 3) -> float:
-    """The largest scale at which there are results of a fish.
-
-    >>> largest_scale({"fish 3, scale 0.02": {}, "fish 3, scale 0.1": {}, "fish 8, scale 1": {}})
-    0.1
-    """
-    mine = [key for key in results if key.startswith(f"fish {fish}, ")]
-    return max(float(key.rpartition(" ")[2]) for key in mine)
-
-
-def of_fish(results: dict, key: str) -> dict:
-    """The steps of one fish and, beside them as ``animals``, what all fish of its scale show."""
-    _, simulated, scale = key.partition(", scale ")
-    return results[key] | (results.get(key_of_animals(float(scale)), {}) if simulated else {})
 
 
 def table(rows: list[Row], *figures: str) -> str:
