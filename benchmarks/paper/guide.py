@@ -53,7 +53,8 @@ def table(results: dict) -> str:
         cells = []
         for label in labels:
             x, y = found[what][label]["x"], np.array(found[what][label]["y"])
-            enough = np.flatnonzero(y >= _ENOUGH * np.nanmax(y))
-            cells.append(f"{x[enough[0]]:g} ({y[enough[0]]:.2f}; best {np.nanmax(y):.2f})")
+            best = max(y[np.isfinite(y)], default=np.nan)
+            enough = np.flatnonzero(y >= _ENOUGH * best)  # none beside NaN
+            cells += [f"{x[k]:g} ({y[k]:.2f}; best {best:.2f})" for k in enough[:1]] or ["–"]
         lines.append(f"| {LABELS[what]} | {' | '.join(cells)} |")
     return "\n".join(lines)
