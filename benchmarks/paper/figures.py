@@ -205,12 +205,14 @@ def _raster(ax: Axes, part: dict) -> None:
     extent = (0, part["shown_s"], len(image), 0)
     ax.imshow(image, aspect="auto", cmap=diverging_colormap(), vmin=0, vmax=9, extent=extent)
     ax.set(xlabel="time (s)", ylabel="hidden units, Ward order", title="activity, −2 to 2 s.d.")
+    ax.set(yticks=[])
 
 
 def _correlations(ax: Axes, part: dict) -> None:
     image = values_of_picture(part["correlation"])
     ax.imshow(image, cmap=diverging_colormap(), vmin=0, vmax=9)
     ax.set(xlabel="hidden units", ylabel="hidden units", title="correlation, −1 to 1")
+    ax.set(xticks=[], yticks=[])
 
 
 def _variance(ax: Axes, part: dict) -> None:
@@ -238,9 +240,9 @@ def _active(ax: Axes, part: dict) -> None:
     _stairs(ax, part["m_over_m_histogram"], "", COLOR_MODEL)
     ax.axvline(part["m_over_m"], color=COLOR_MODEL, ls=":", label="median")
     ax.axvline(0.26, color=_PAPER, ls=":", label="paper")
-    ax.axvspan(1 / 3, 0.5, color="0.9", label="noise")
+    ax.axvline(1 / 3, color=_GREY, lw=0.8, label="noise")
     ax.set(xlabel="m / M", ylabel="share of frames")
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper right")
 
 
 def figure_4(found: dict) -> Figure:
@@ -319,11 +321,10 @@ def _methods(ax: Axes, part: dict) -> None:
     ax.barh(names, [x["structure_r_s_between"] or 0 for x in of.values()], color=COLOR_MODEL)
     paper = {"crbm": 0.30, "correlation": 0.26, "covariance": 0.18, "ising": 0.06}
     shown = [(r, _NAMES.get(name, name)) for name, r in paper.items() if name in of]
-    ax.plot(*zip(*shown, strict=True), "o", color=_PAPER, label="paper")
+    ax.plot(*zip(*shown, strict=True), "o", color=_PAPER)
     ax.axvline(0, color=COLOR_DATA, lw=0.8)
     ax.invert_yaxis()
-    ax.set(xlabel="$r_S$ with structure, between regions")
-    ax.legend(loc="best")
+    ax.set(xlabel="$r_S$ with structure, between regions", title="dots: the paper")
 
 
 def figure_6(found: dict) -> Figure:

@@ -35,7 +35,7 @@ def _phase(subject: Subject) -> dict:
     found = {
         "phase": phase.name,
         "m_over_m": phase.median_fraction,
-        "m_over_m_histogram": histogram(active / h.shape[1], 0.0, 0.5),
+        "m_over_m_histogram": histogram(active / h.shape[1], 0.0, 1.0, 50),
         "bimodal_share": np.mean([_separation(x) > _APART for x in h.T]),
         "density": histogram(states.activity, -3.0, 3.0, 60),
     }
@@ -91,7 +91,7 @@ def _times(subject: Subject) -> dict:
         "units_s": slow,
         "neurons_s": fast,
         "slowness": slow / fast,
-        "slowness_p": p,
+        "slower_p": p / 2 if slow > fast else 1 - p / 2,  # one-sided, as the claim is
         "units_s_quantiles": quantiles(units_s),
         "neurons_s_quantiles": quantiles(neurons_s),
         "n_without_period": [int(np.isnan(x).sum()) for x in (units_s, neurons_s)],
