@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,15 +24,20 @@ from benchmarks.retrace.compact import compact
 from benchmarks.retrace.subject import Subject
 from crbm_lite.datasets.atlas import load_atlas
 
-__all__ = ["FISH", "N_REPEATS", "RESULTS", "STEPS", "key_of_animals", "over_animals", "retrace"]
+__all__ = [
+    "FISH",
+    "MEASURES",
+    "RESULTS",
+    "STEPS",
+    "USUAL",
+    "Effort",
+    "key_of_animals",
+    "over_animals",
+    "retrace",
+]
 
 RESULTS = stored.RESULTS / "retrace.json"
 FISH = ("3", "1", "2", "4", "5", "6", "7", "8")
-N_REPEATS = 5
-STEPS = (
-    "data", "training", "generation", "glm", "pca", "vae", "assemblies", "dynamics",
-    "connectivity", "ablations",
-)  # fmt: skip
 
 
 def key_of_animals(scale: float) -> str:
@@ -39,39 +45,62 @@ def key_of_animals(scale: float) -> str:
     return f"fish, scale {scale:g}"
 
 
-def measures(n_repeats: int) -> dict[str, Callable[[Subject], dict]]:
-    """The steps of one fish by name."""
-    return {
-        "data": data.measure,
-        "training": training.measure,
-        "generation": generation.measure,
-        "glm": prediction.measure,
-        "pca": components.pca,
-        "vae": components.vae,
-        "assemblies": assemblies.measure,
-        "dynamics": dynamics.measure,
-        "connectivity": partial(connectivity.measure, n_repeats=n_repeats),
-        "ablations": ablations.measure,
-    }
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured; what was measured with another effort is measured again.
+
+    Parameters
+    ----------
+    n_repeats : int
+        Trainings of each fish on all frames.
+    n_most : int
+        Neurons of the generalised linear model, at most.
+    """
+
+    n_repeats: int = 5
+    n_most: int = 5000
+
+    def of(self, step: str) -> dict[str, int]:
+        """What this step is told; its results say it, too."""
+        return {
+            "connectivity": {"n_repeats": self.n_repeats},
+            "glm": {"n_most": self.n_most},
+        }.get(step, {})
+
+
+MEASURES: dict[str, Callable[..., dict]] = {
+    "data": data.measure,
+    "training": training.measure,
+    "generation": generation.measure,
+    "glm": prediction.measure,
+    "pca": components.pca,
+    "vae": components.vae,
+    "assemblies": assemblies.measure,
+    "dynamics": dynamics.measure,
+    "connectivity": connectivity.measure,
+    "ablations": ablations.measure,
+}
+STEPS = tuple(MEASURES)
+USUAL = Effort()
 
 
 def retrace(
     subject: Subject,
     path: Path = RESULTS,
     steps: Sequence[str] = STEPS,
-    n_repeats: int = N_REPEATS,
+    effort: Effort = USUAL,
 ) -> None:
     """Measure what is missing of a fish."""
-    for step, measure in measures(n_repeats).items():
-        if step in steps and not _is_done(path, subject.key, step, n_repeats):
-            _keep(path, subject.key, step, partial(measure, subject))
+    for step in (x for x in STEPS if x in steps):
+        if not _is_done(path, subject.key, step, effort):
+            _keep(path, subject.key, step, partial(MEASURES[step], subject, **effort.of(step)))
 
 
-def over_animals(scale: float, path: Path = RESULTS, n_repeats: int = N_REPEATS) -> None:
+def over_animals(scale: float, path: Path = RESULTS, effort: Effort = USUAL) -> None:
     """Compare all fish of this scale whose connectivity is stored."""
     key, results = key_of_animals(scale), stored.read(path)
     names = [Subject(name, scale).key for name in FISH]
-    names = [name for name in names if _is_done(path, name, "connectivity", n_repeats)]
+    names = [name for name in names if _is_done(path, name, "connectivity", effort)]
     if len(names) < 2:
         print(f"{key}: fewer than two fish, so nothing to compare", flush=True)
         return
@@ -84,10 +113,10 @@ def over_animals(scale: float, path: Path = RESULTS, n_repeats: int = N_REPEATS)
     _keep(path, key, "animals", make)
 
 
-def _is_done(path: Path, key: str, step: str, n_repeats: int) -> bool:
+def _is_done(path: Path, key: str, step: str, effort: Effort) -> bool:
     """Say whether a step need not be measured again; digests are known of our own table only."""
     found = stored.read(path).get(key, {}).get(step)
-    if found is None or found.get("n_repeats", n_repeats) != n_repeats:
+    if found is None or not effort.of(step).items() <= found.items():
         return False
     return path != RESULTS or stored.is_current(path, f"{key}/{step}")
 

@@ -41,7 +41,7 @@ class Subject:
     @property
     def is_simulated(self) -> bool:
         """Whether the fish is one of the atlas."""
-        return self.name in "12345678"
+        return self.name in tuple("12345678")
 
     @property
     def key(self) -> str:

@@ -134,28 +134,26 @@ def test_the_largest_scale_is_shown_with_the_animals_of_that_scale():
     assert of_fish(results, "fish 3, scale 0.5") == {"data": 2, "animals": 4}
 
 
-def test_a_step_is_measured_once_and_again_only_for_other_repeats(tmp_path, monkeypatch):
+def test_a_step_is_measured_once_and_again_only_with_another_effort(tmp_path, monkeypatch):
     made = []
 
-    def measures(n_repeats):
-        def connectivity(subject):
-            made.append(n_repeats)
-            return {"n_repeats": n_repeats}
+    def connectivity(subject, n_repeats):
+        made.append(n_repeats)
+        return {"n_repeats": n_repeats}
 
-        def data(subject):
-            made.append("data")
-            return {"n": 1}
+    def data(subject):
+        made.append("data")
+        return {"n": 1}
 
-        def fails(subject):
-            raise KeyboardInterrupt
+    def fails(subject):
+        raise KeyboardInterrupt
 
-        return {"data": data, "connectivity": connectivity, "ablations": fails}
-
-    monkeypatch.setattr(run, "measures", measures)
+    measures = {"data": data, "connectivity": connectivity, "ablations": fails}
+    monkeypatch.setattr(run, "MEASURES", measures)
     path, subject = tmp_path / "retrace.json", Subject("file.h5")
     for n_repeats in (2, 2, 3):
         with pytest.raises(KeyboardInterrupt):
-            run.retrace(subject, path, n_repeats=n_repeats)
+            run.retrace(subject, path, tuple(measures), run.Effort(n_repeats))
     assert made == ["data", 2, 3]
 
 
@@ -197,7 +195,7 @@ def test_a_file_in_the_published_layout_goes_through_the_steps(tmp_path, monkeyp
     file = cl.save_recording(tmp_path / "fish8.h5", fish, layout="published")
     subject, path = Subject(str(file)), tmp_path / "retrace.json"
     steps = ("data", "pca", "assemblies", "dynamics", "connectivity")
-    run.retrace(subject, path, steps, n_repeats=1)
+    run.retrace(subject, path, steps, run.Effort(n_repeats=1))
     found = of_fish(run.stored.read(path), "fish8")
     labelled = fish.labels.any(axis=1) & (fish.activity > 0)
     assert found["data"]["n_neurons"] == labelled.sum()
