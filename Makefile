@@ -24,7 +24,7 @@ ifdef STRICT
 BOOK_OPTIONS := -W --keep-going
 endif
 
-.PHONY: help book test test-slow test-browser bench stored lint links clean
+.PHONY: help book test test-slow test-browser bench stored retrace lint links clean
 .DEFAULT_GOAL := help
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo "make test-browser   open every page of the built site in Chromium"
 	@echo "make bench   print the numbers of the page Numbers and write them to benchmarks/results (an hour)"
 	@echo "make stored  make the stored tables again that are older than the code (hours; goes on where it was)"
+	@echo "make retrace   retrace the paper on eight simulated fish at full size (hours; goes on where it was)"
 	@echo "make lint    ruff and codespell"
 	@echo "make links   ask every address that the built website links to (needs the network)"
 	@echo "make clean   remove what was made, except the environment in .venv"
@@ -72,6 +73,10 @@ bench: $(READY)
 
 stored: $(READY)
 	$(BIN)/python -m benchmarks.stored
+
+# FISH="3 8 --scale 0.1" chooses fish and their size.
+retrace: $(READY)
+	$(BIN)/python -m benchmarks.retrace $(FISH)
 
 $(LINTER): $(READY)
 	$(PIP) install --quiet --constraint constraints.txt ruff codespell

@@ -93,6 +93,11 @@ TABLES = {
     "benchmarks/results/convergence.csv": _origin(
         "convergence", "recording 0, trainings 0 to 39", "benchmarks/planted.py"
     ),
+    "benchmarks/results/design_guide.json": _origin(
+        "design_guide", "fish 7 and trainings by seed", "crbm_lite/datasets",
+        "crbm_lite/connectivity", "crbm_lite/assemblies/matching.py",
+        "benchmarks/any_recording/scores.py",
+    ),
     "benchmarks/results/detectors.json": _origin(
         "detectors", "recordings by their names, methods 0", "crbm_lite/baselines/detectors",
         "crbm_lite/assemblies/agreement.py", "crbm_lite/calcium", "benchmarks/planted_family.py",
@@ -108,6 +113,12 @@ TABLES = {
     ),
     "benchmarks/results/rehearsal.json": _origin(
         "rehearsal", "recording 0, training 0", "benchmarks/planted.py"
+    ),
+    "benchmarks/results/retrace.json": _origin(
+        "retrace", "fish and trainings 0, repeats 0 to 4", "crbm_lite/datasets",
+        "crbm_lite/assemblies", "crbm_lite/connectivity", "crbm_lite/baselines",
+        "crbm_lite/temporal/dwell.py", "crbm_lite/calcium/preprocessing.py", "benchmarks/vae.py",
+        "benchmarks/any_recording/scores.py",
     ),
     "benchmarks/results/scaling.json": _origin("scaling", "0"),
     "benchmarks/results/shared_animals.json": _origin(

@@ -96,6 +96,8 @@ def key(chapter: Path) -> str:
     text = chapter.read_bytes()
     parts = [FORMAT, hashlib.sha256(text).hexdigest(), _library_hash(), versions()]
     parts.append(_tables_named_in(text))
+    if re.search(rb"\bfrom benchmarks\b", text):
+        parts.append(_hash_of_benchmarks())
     if re.search(rb"\b(fetch|load_retina|datasets)\b", text):
         parts.append(_recordings_at_hand())
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -113,9 +115,19 @@ def _tables_named_in(text: bytes) -> dict[str, str]:
 
 @cache
 def _library_hash() -> str:
-    digest = hashlib.sha256()
     files = [p for p in (REPOSITORY / "crbm_lite").rglob("*") if p.is_file()]
-    files += [p for p in [REPOSITORY / "data_manifest.yml"] if p.is_file()]
+    return _hash(files + [p for p in [REPOSITORY / "data_manifest.yml"] if p.is_file()])
+
+
+@cache
+def _hash_of_benchmarks() -> str:
+    """Hash the code of the benchmarks; their tables are named in the chapters."""
+    found = (REPOSITORY / "benchmarks").rglob("*")
+    return _hash([p for p in found if p.suffix in (".py", ".yml")])
+
+
+def _hash(files: list[Path]) -> str:
+    digest = hashlib.sha256()
     for path in sorted(files):
         if "__pycache__" not in path.parts:
             digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0")

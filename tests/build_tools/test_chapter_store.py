@@ -46,3 +46,18 @@ def test_the_chapters_that_read_tables_are_found():
 
 def test_versions_name_what_the_chapters_import():
     assert {"python", "numpy", "numba", "plotly", "keras", "jax"} <= set(chapter_store.versions())
+
+
+def test_new_code_of_a_benchmark_makes_a_new_key_where_the_chapter_imports_it(book):
+    imports, other = book / "book/part/imports.ipynb", book / "book/part/other.ipynb"
+    imports.write_text("from benchmarks.paper import figures")
+    other.write_text("print()")
+    code = book / "benchmarks/paper/figures.py"
+    code.parent.mkdir()
+    keys = []
+    for text in ("1", "2"):
+        code.write_text(text)
+        chapter_store._hash_of_benchmarks.cache_clear()
+        keys.append([chapter_store.key(path) for path in (imports, other)])
+    chapter_store._hash_of_benchmarks.cache_clear()
+    assert keys[0][0] != keys[1][0] and keys[0][1] == keys[1][1]
