@@ -113,7 +113,7 @@ def test_the_command_line_agrees(tmp_path, model, recording, monkeypatch):
     from click.testing import CliRunner
 
     model.save(tmp_path / "m.h5")
-    save_recording(recording, tmp_path / "r.h5")
+    save_recording(tmp_path / "r.h5", recording)
     monkeypatch.chdir(tmp_path)
     said = CliRunner().invoke(command_line, ["export", "m.h5", "r.h5", "a.csv"])
     assert "40 neurons, 5 assemblies" in said.output
