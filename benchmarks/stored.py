@@ -111,6 +111,9 @@ TABLES = {
         "like_for_like", "recording 0, trainings 0, annealing 0", "crbm_lite/baselines",
         "crbm_lite/validation/frame_likelihood.py",
     ),
+    "benchmarks/results/page_load.json": Origin(
+        "page_load", (), ("crbm_lite/plotting/interactive", "book/_build_tools"), "0"
+    ),
     "benchmarks/results/rehearsal.json": _origin(
         "rehearsal", "recording 0, training 0", "benchmarks/planted.py"
     ),

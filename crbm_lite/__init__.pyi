@@ -2,6 +2,7 @@ from .animals.alignment import align as align
 from .animals.animal import Animal as Animal
 from .animals.translation import translate as translate
 from .assemblies.matching import match_assemblies as match_assemblies
+from .assemblies.members import assemblies_of_weights as assemblies_of_weights
 from .calcium.deconvolution import deconvolve as deconvolve
 from .connectivity.regions import region_connectivity as region_connectivity
 from .core.drelu import DReLU as DReLU

@@ -1,9 +1,11 @@
-"""Write the API reference: one page for every module of the package, one section for every folder.
+"""Write the API reference: what the book calls, and the machine rooms below it.
 
-Nothing is listed by hand. What can be imported from the package itself comes first. Then a section
-is a folder, its title the head of the docstring in the folder's ``__init__.py``: the model, and the
-others from the top floor down, so that what a user calls stands above what it is built on. A page
-names the chapters whose code uses its names.
+Nothing is listed by hand. A class with methods has a page of its own. The functions of a module and
+the records that they return share one. A module is public if the package exports one of its names,
+a chapter uses one (`api_uses`), or a page of the book leads to it; the others are machine rooms,
+which have their own part of the contents. A section is a folder, its title the head of the
+docstring in the folder's ``__init__.py``: the model, and the others from the top floor down, so
+that what a user calls stands above what it is built on.
 """
 
 import ast
@@ -11,14 +13,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import api_uses
 import chapter_store
 import floor_plan
 import house
-import nbformat
 
 FIRST = "model"
 # scikit-learn writes these methods, and their texts refer to its own manual
 LEFT_OUT = "set_fit_request, set_transform_request, set_score_request"
+LINK = re.compile(r"\(\.\./reference/api/([\w.]+)\.md\)")
 
 
 def sections(modules: dict[str, str]) -> dict[str, list[str]]:
@@ -63,63 +66,94 @@ def short_name(module: str) -> str:
     return module.removeprefix(f"{house.PACKAGE}.")
 
 
-def page(module: str, chapters: list[str]) -> str:
-    """Return the page of one module; Sphinx fills it from the docstrings."""
-    links = ", ".join(f"[](/{chapter}.ipynb)" for chapter in chapters)
-    used = f"*Used in* {links}.\n\n" if links else ""
+def classes(text: str) -> list[str]:
+    """Name the public classes of a module that have public methods: each has a page of its own.
+
+    >>> classes('__all__ = ["A", "B"]\\nclass A:\\n  def fit(self): ...\\nclass B:\\n  x: int')
+    ['A']
+    """
+    public = set(house.public_names(text))
+    found = [n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and n.name in public]
+    return [node.name for node in found if any(map(_is_method, node.body))]
+
+
+def _is_method(node: ast.stmt) -> bool:
+    if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+        return False
+    return not any("property" in ast.unparse(mark) for mark in node.decorator_list)
+
+
+def module_page(module: str, own_pages: list[str]) -> str:
+    """Return the page of a module without the classes that have pages; Sphinx fills it."""
+    name = short_name(module)
+    links = ", ".join(f"[`{own}`]({name}.{own}.md)" for own in own_pages)
+    beside = f"*On a page of its own:* {links}.\n\n" if links else ""
+    left_out = ", ".join([LEFT_OUT, *own_pages])
     return (
-        f"# {short_name(module)}\n\n{used}```{{eval-rst}}\n.. automodule:: {module}\n"
-        f"   :members:\n   :ignore-module-all:\n   :exclude-members: {LEFT_OUT}\n```\n"
+        f"# {name}\n\n{beside}```{{eval-rst}}\n.. automodule:: {module}\n"
+        f"   :members:\n   :ignore-module-all:\n   :exclude-members: {left_out}\n```\n"
+    )
+
+
+def class_page(module: str, name: str) -> str:
+    """Return the page of a class; Sphinx fills it."""
+    return (
+        f"# {name}\n\n*A class of* [{short_name(module)}]({short_name(module)}.md).\n\n"
+        f"```{{eval-rst}}\n.. autoclass:: {module}.{name}\n"
+        f"   :members:\n   :exclude-members: {LEFT_OUT}\n```\n"
     )
 
 
 def daily(stub: str, modules: dict[str, str]) -> str:
     """Return the table of what the package's stub exports, each name with its summary."""
     rows = ["| name | what it does |", "|---|---|"]
-    for module, name in re.findall(r"^from \.([\w.]+) import (\w+) as \2$", stub, re.MULTILINE):
-        tree = ast.parse(modules[f"{house.PACKAGE}.{module}"])
-        (docstring,) = [
-            ast.get_docstring(node) for node in tree.body if getattr(node, "name", "") == name
-        ]
-        rows.append(f"| [`{name}`](api/{module}.md) | {_head(docstring or '')} |")
+    for module, name in api_uses.EXPORT.findall(stub):
+        text = modules[f"{house.PACKAGE}.{module}"]
+        page = f"{module}.{name}" if name in classes(text) else module
+        rows.append(f"| [`{name}`](api/{page}.md) | {_head(_docstring_of(name, text))} |")
     return "\n".join(rows)
 
 
-def used_in(text: str, code: dict[str, str]) -> list[str]:
-    """Name the chapters whose code calls a public name of a module; `code` is by chapter.
+def public_modules(stub: str, pages: list[str]) -> set[str]:
+    """Name the modules that the package's stub exports, a chapter uses, or one of `pages` links to.
 
-    >>> used_in('__all__ = ["fit"]', {"a": "cl.fit(x)", "b": "refit(x)"})
-    ['a']
+    >>> sorted(public_modules("", ["[how](../reference/api/importers.nwb.md)"]) - \\
+    ...        public_modules("", []))
+    ['crbm_lite.importers.nwb']
     """
-    called = re.compile(rf"\b({'|'.join(house.public_names(text)) or '(?!)'})\(")
-    return [chapter for chapter, cells in code.items() if called.search(cells)]
+    exported = [below for below, _ in api_uses.EXPORT.findall(stub)]
+    linked = [name for text in pages for name in LINK.findall(text)]
+    used = {name.rpartition(".")[0] for name in api_uses.by_name()}
+    return used | {f"{house.PACKAGE}.{name}" for name in exported + linked}
 
 
-def _code() -> dict[str, str]:
-    """Return the code of every chapter that a reader sees."""
-    found = {}
-    for chapter in chapter_store.chapters():
-        cells = nbformat.read(chapter, as_version=4).cells
-        seen = [c for c in cells if "remove-cell" not in c.metadata.get("tags", [])]
-        text = "\n".join(cell.source for cell in seen if cell.cell_type == "code")
-        found[chapter_store.name_of(chapter)] = text
-    return found
-
-
-def overview(modules: dict[str, str]) -> str:
-    """Return the tables of all sections, each module with the summary of its docstring."""
+def overview(modules: dict[str, str], shown: set[str]) -> str:
+    """Return the tables of the sections of the modules shown, each with its docstring's summary."""
     tables = []
-    for folder, inside in sections(modules).items():
+    for folder, modules_inside in sections(modules).items():
+        inside = [module for module in modules_inside if module in shown]
+        if not inside:
+            continue
         docstring = _docstring(modules[folder])
         title, text = title_and_text(docstring)
-        rows = [
-            f"| [{short_name(m)}](api/{short_name(m)}.md) | {_summary(modules[m])} |"
-            for m in inside
-        ]
+        rows = [row for module in inside for row in _rows(module, modules[module])]
         table = "\n".join(["| module | what it holds |", "|---|---|", *rows])
         parts = [f"## {title}", text, table, _in_full(docstring)]
         tables.append("\n\n".join(part for part in parts if part))
     return "\n\n".join(tables) + "\n"
+
+
+def _rows(module: str, text: str) -> list[str]:
+    name = short_name(module)
+    rows = [f"| [{name}](api/{name}.md) | {_summary(text)} |"]
+    for own in classes(text):
+        rows.append(f"| &emsp;[`{own}`](api/{name}.{own}.md) | {_head(_docstring_of(own, text))} |")
+    return rows
+
+
+def _docstring_of(name: str, text: str) -> str:
+    (found,) = [n for n in ast.parse(text).body if getattr(n, "name", "") == name]
+    return ast.get_docstring(found) or ""
 
 
 def _in_full(docstring: str) -> str:
@@ -140,20 +174,32 @@ def _head(docstring: str) -> str:
     return " ".join(docstring.split("\n\n")[0].split()).replace("|", r"\|")
 
 
-def write(book: Path) -> list[str]:
-    """Write the pages into a copy of the book; return their names in order, for its contents."""
+def write(book: Path) -> dict[str, list[str]]:
+    """Write the pages into a copy of the book.
+
+    Returns the names of the pages in order, by the page of the contents that lists them.
+    """
     modules = house.sources()
-    folder = book / "reference" / "api"
-    folder.mkdir()
-    code = _code()
-    ordered = [module for inside in sections(modules).values() for module in inside]
-    for module in ordered:
-        (folder / f"{short_name(module)}.md").write_text(
-            page(module, used_in(modules[module], code)), encoding="utf-8"
-        )
-    listing = book / "reference" / "api.md"
-    text = listing.read_text(encoding="utf-8")
+    (book / "reference" / "api").mkdir()
     stub = (house.REPOSITORY / house.PACKAGE / "__init__.pyi").read_text(encoding="utf-8")
-    tables = f"{daily(stub, modules)}\n\n{overview(modules)}"
-    listing.write_text(f"{text}\n{tables}", encoding="utf-8")
-    return [f"reference/api/{short_name(module)}" for module in ordered]
+    ordered = [module for inside in sections(modules).values() for module in inside]
+    texts = [path.read_text(encoding="utf-8") for path in chapter_store.BOOK.rglob("*.md")]
+    public = public_modules(stub, texts)
+    tables = {
+        "reference/api": f"{daily(stub, modules)}\n\n{overview(modules, public)}",
+        "reference/machine_rooms": overview(modules, set(ordered) - public),
+    }
+    for listing, table in tables.items():
+        path = book / f"{listing}.md"
+        path.write_text(f"{path.read_text(encoding='utf-8')}\n{table}", encoding="utf-8")
+    pages: dict[str, list[str]] = {listing: [] for listing in tables}
+    for module in ordered:
+        listing = "reference/api" if module in public else "reference/machine_rooms"
+        own = classes(modules[module])
+        name = f"reference/api/{short_name(module)}"
+        written = {name: module_page(module, own)}
+        written |= {f"{name}.{cls}": class_page(module, cls) for cls in own}
+        for page, text in written.items():
+            (book / f"{page}.md").write_text(text, encoding="utf-8")
+        pages[listing] += written
+    return pages

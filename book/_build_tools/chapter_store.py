@@ -47,7 +47,10 @@ TABLES = ("benchmarks/*.csv", "benchmarks/results/*", "book/**/*.json", "book/**
 
 @dataclass(frozen=True)
 class Run:
-    """Say when and how a notebook was executed; this is kept beside it."""
+    """Say when and how a notebook was executed; this is kept beside it.
+
+    `seconds` is the processor time of its kernel, all cores together.
+    """
 
     key: str
     finished: str

@@ -40,7 +40,7 @@ def sources(revision: str | None = None) -> dict[str, str]:
     else:
         listing = _git("ls-tree", "-r", "--name-only", revision, PACKAGE).splitlines()
         files = {Path(n): _git("show", f"{revision}:{n}") for n in listing if n.endswith(".py")}
-    return {_module_name(path): text for path, text in sorted(files.items())}
+    return {module_name(path): text for path, text in sorted(files.items())}
 
 
 def _git(*arguments: str) -> str:
@@ -48,7 +48,8 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def _module_name(path: Path) -> str:
+def module_name(path: Path) -> str:
+    """The dotted name of a file of the repository; an ``__init__`` has that of its folder."""
     parts = path.with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

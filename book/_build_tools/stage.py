@@ -16,6 +16,7 @@ from html import escape
 from pathlib import Path
 
 import api_pages
+import api_uses
 import book_map
 import chapter_store
 import claims
@@ -35,8 +36,16 @@ SOURCE = chapter_store.REPOSITORY / "build" / "site_src"
 DEFAULT_HEIGHT = 450  # of a plotly figure, in pixels
 CHECK_MARKER = "# NBVAL_CHECK_OUTPUT"
 FRONT = ("front-brain", "front-comparison")  # tags of cells
+TIME_NEEDED = "[Time](../reference/execution_times.md)"  # the numbers take its place
 EXPLAINING = ("glossary", "symbols", "equations", "api", "map")
-EXTENSIONS = ("autodoc_fixes", "docstring_text", "page_cleanup", "page_foot", "paper_equations")
+EXTENSIONS = (
+    "api_uses",
+    "autodoc_fixes",
+    "docstring_text",
+    "page_cleanup",
+    "page_foot",
+    "paper_equations",
+)
 LOCAL_SCRIPTS = {
     "mathjax_path": "vendor/mathjax/tex-mml-chtml.js",
     "nb_ipywidgets_js": {
@@ -116,26 +125,49 @@ def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
     page = first_use.Page(reference)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
+            cell.source = cell.source.replace(TIME_NEEDED, _time_needed(chapter))
             cell.source = first_use.link(cell.source, page)
         if cell.cell_type == "code":  # the marker speaks to the tests, not to the reader
             lines = [line for line in cell.source.splitlines() if line.strip() != CHECK_MARKER]
             cell.source = "\n".join(lines).strip("\n")
             page_cells.fold(cell)
             page_cells.caption(cell)
-        for output in cell.get("outputs", []):
-            if figure := output.get("data", {}).get(page_cells.PLOTLY):
-                output.data = {"text/html": _plotly_html(figure, cell, library)}
+        _stage_plotly(cell, library)
+    if links := api_uses.links_in_chapter(chapter_store.name_of(chapter)):
+        notebook.cells.append(nbformat.v4.new_markdown_cell(links, id="api-links"))
     nbformat.write(notebook, SOURCE / chapter.relative_to(chapter_store.BOOK))
 
 
-def _plotly_html(figure: dict, cell: nbformat.NotebookNode, library: str) -> str:
+def _time_needed(chapter: Path) -> str:
+    """Say how long a chapter takes, as the page of all times has it."""
+    minutes = max(round(reading_time.minutes(chapter)), 1)
+    seconds = max(round(chapter_store.last_run(chapter).seconds), 1)
+    return (
+        f"{minutes} minutes to read and [{seconds} seconds](../reference/execution_times.md) of "
+        "processor time to run"
+    )
+
+
+def _stage_plotly(cell: nbformat.NotebookNode, library: str) -> None:
+    """Write a cell's plotly figures as HTML, those of one cell side by side, with one caption."""
+    drawn = [o for o in cell.get("outputs", []) if page_cells.PLOTLY in o.get("data", {})]
+    if not drawn:
+        return
+    alt = escape(page_cells.alternative_text(cell))
+    figures = [_plotly_html(output.data[page_cells.PLOTLY], alt, library) for output in drawn]
+    caption = f'<p class="caption" aria-hidden="true">{alt}</p>'
+    html = f'<div class="plotly-row">{"".join(figures)}</div>{caption}'
+    drawn[0].data = {"text/html": html}
+    cell.outputs = [o for o in cell.outputs if not any(o is other for other in drawn[1:])]
+
+
+def _plotly_html(figure: dict, alt: str, library: str) -> str:
     """Draw a plotly figure without kernel and network, when it comes into view.
 
     book/assets/plotly_later.js loads plotly.js then, and runs the scripts of the figure.
     """
     import plotly.io
 
-    alt = escape(page_cells.alternative_text(cell))
     figure = {name: figure[name] for name in ("data", "layout", "frames") if name in figure}
     html = plotly.io.to_html(
         figure,
@@ -149,7 +181,6 @@ def _plotly_html(figure: dict, cell: nbformat.NotebookNode, library: str) -> str
     return (
         f'<div class="plotly-figure" role="group" aria-label="{alt}" data-library="{library}" '
         f'style="min-height: {height}px">{html}</div>'
-        f'<p class="caption" aria-hidden="true">{alt}</p>'
     )
 
 
@@ -208,23 +239,29 @@ def _copy_notebooks() -> None:
 
 def _write_api() -> None:
     """Write the pages of the API and name them in the table of contents."""
-    pages = [{"file": name} for name in api_pages.write(SOURCE)]
     path = SOURCE / "_toc.yml"
     toc = yaml.safe_load(path.read_text(encoding="utf-8"))
-    (listing,) = [c for p in toc["parts"] for c in p["chapters"] if c["file"] == "reference/api"]
-    listing["sections"] = pages
+    for listing, pages in api_pages.write(SOURCE).items():
+        (entry,) = [c for p in toc["parts"] for c in p["chapters"] if c["file"] == listing]
+        entry["sections"] = [{"file": name} for name in pages]
     path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
 
 
 def _write_execution_times() -> None:
     runs = {path: chapter_store.last_run(path) for path in chapter_store.chapters()}
-    rows = ["| chapter | code cells | seconds | executed |", "|---|---|---|---|"]
+    rows = [
+        "| chapter | minutes to read | code cells | processor seconds | executed |",
+        "|---|---|---|---|---|",
+    ]
     for path, run in runs.items():
         name = chapter_store.name_of(path)
         took = f"{run.seconds:.1f}" + (f" (in part: {run.missing})" if run.missing else "")
-        rows.append(f"| [](/{name}.ipynb) | {run.cells} | {took} | {run.finished} |")
+        read = f"{reading_time.minutes(path):.0f}"
+        rows.append(f"| [](/{name}.ipynb) | {read} | {run.cells} | {took} | {run.finished} |")
     total = sum(run.seconds for run in runs.values())
-    rows += [f"| together | {sum(r.cells for r in runs.values())} | {total:.1f} | |", ""]
+    read = sum(map(reading_time.minutes, runs))
+    cells = sum(run.cells for run in runs.values())
+    rows += [f"| together | {read:.0f} | {cells} | {total:.1f} | |", ""]
     rows += ["| package | version |", "|---|---|"]
     rows += [f"| {name} | {number} |" for name, number in chapter_store.versions().items()]
     page = SOURCE / "reference" / "execution_times.md"

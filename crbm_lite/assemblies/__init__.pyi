@@ -20,12 +20,13 @@ from .matching import SymmetricPairs as SymmetricPairs
 from .matching import match_assemblies as match_assemblies
 from .matching import stability as stability
 from .matching import symmetric_pairs as symmetric_pairs
+from .members import Assemblies as Assemblies
 from .members import StrongWeights as StrongWeights
+from .members import assemblies_of_weights as assemblies_of_weights
 from .members import assembly_sizes as assembly_sizes
 from .members import compactness as compactness
 from .members import effective_regions as effective_regions
 from .members import embedding as embedding
-from .members import membership as membership
 from .members import regional_occupancy as regional_occupancy
 from .members import strong_weights as strong_weights
 from .phase import FERROMAGNETIC_BELOW as FERROMAGNETIC_BELOW

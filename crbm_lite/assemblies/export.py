@@ -1,7 +1,8 @@
 """Assemblies in files that other programs open: a table of neurons as CSV, arrays as HDF5.
 
 Both hold for each neuron: its number and its name, its coordinates in the unit that they have, the
-names of its regions, and its weight in every assembly.
+names of its regions, the assemblies it belongs to (`crbm_lite.assemblies.members`), and its weight
+in every hidden unit.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
+from crbm_lite.assemblies.members import assemblies_of_weights
 from crbm_lite.checks.arguments import as_text
 from crbm_lite.checks.arrays import (
     check_unique,
@@ -39,6 +42,7 @@ class _Neurons:
     unit: str
     names: tuple[str, ...]
     regions: list[tuple[str, ...]]
+    assemblies: list[str]  # their names, separated by semicolons
 
 
 def _checked(weights, coordinates, labels, label_names, names, coordinate_unit) -> _Neurons:
@@ -61,7 +65,10 @@ def _checked(weights, coordinates, labels, label_names, names, coordinate_unit) 
     names = _writable(neuron_names(names, n) or ("",) * n, "names")
     unit = as_text(coordinate_unit, "coordinate_unit", 'a unit, such as "um"')
     _writable((unit,), "coordinate_unit")
-    return _Neurons(weights, places, unit, names, regions)
+    found = assemblies_of_weights(weights)
+    assembly_names = found.names
+    belongs = [";".join(compress(assembly_names, row)) for row in found.members]
+    return _Neurons(weights, places, unit, names, regions, belongs)
 
 
 def _writable(texts: tuple[str, ...], argument: str) -> tuple[str, ...]:
@@ -87,7 +94,8 @@ def export_csv(
     """Write a CSV table with one row for each neuron; the file appears whole or not at all.
 
     Its columns are neuron (the number, from 0), name, x, y and z with their unit (x_um), region,
-    and the weight in each assembly (w0, w1, ...). A spreadsheet program would run a text that
+    assemblies ("HU 0;HU 3", with the sign if a unit has two), and the weight in each hidden unit
+    (w0, w1, ...). A spreadsheet program would run a text that
     begins with =, +, - or @; such a text has an apostrophe in front, which
     `crbm_lite.files.csv_cells.text_of_cell` takes off.
 
@@ -126,17 +134,19 @@ def export_csv(
     >>> path = export_csv(
     ...     file, [[0.5, 0.0]], np.zeros((1, 3)), [[True]], ["tectum"], names=["roi 7"])
     >>> path.read_text().splitlines()
-    ['neuron,name,x_um,y_um,z_um,region,w0,w1', '0,roi 7,0,0,0,tectum,0.5,0']
+    ['neuron,name,x_um,y_um,z_um,region,assemblies,w0,w1', '0,roi 7,0,0,0,tectum,HU 0,0.5,0']
     """
     table = _checked(weights, coordinates, labels, label_names, names, coordinate_unit)
     places = [f"{axis}_{table.unit}" for axis in "xyz"]
     columns = [f"w{k}" for k in range(table.weights.shape[1])]
-    lines = [_csv_line(["neuron", "name", *places, "region", *columns])]
-    rows = zip(table.names, table.coordinates, table.regions, table.weights, strict=True)
-    for i, (name, place, regions, row) in enumerate(rows):
+    lines = [_csv_line(["neuron", "name", *places, "region", "assemblies", *columns])]
+    rows = zip(
+        table.names, table.coordinates, table.regions, table.assemblies, table.weights, strict=True
+    )
+    for i, (name, place, regions, belongs, row) in enumerate(rows):
         region = ";".join(map(cell_of_text, regions))
         numbers = (f"{x + 0.0:.9g}" for x in row)  # -0 becomes 0
-        cells = [i, cell_of_text(name), *(f"{x:.9g}" for x in place), region, *numbers]
+        cells = [i, cell_of_text(name), *(f"{x:.9g}" for x in place), region, belongs, *numbers]
         lines.append(_csv_line(cells))
     write_whole(path, "".join(lines).encode())
     return Path(path)
@@ -161,7 +171,7 @@ def export_hdf5(
     """Write the same as arrays into an HDF5 file, which appears whole or not at all.
 
     Its datasets are neuron (N,), name (N,), coordinates (N, 3) with the attribute "unit", region
-    (N,), and weights (N, M).
+    (N,), assemblies (N,) and weights (N, M).
 
     Parameters
     ----------
@@ -184,7 +194,7 @@ def export_hdf5(
     >>> path = export_hdf5(Path(tempfile.mkdtemp()) / "assemblies.h5", [[0.5]], np.zeros((1, 3)))
     >>> with h5py.File(path) as file:
     ...     sorted(file), file["coordinates"].attrs["unit"]
-    (['coordinates', 'name', 'neuron', 'region', 'weights'], 'um')
+    (['assemblies', 'coordinates', 'name', 'neuron', 'region', 'weights'], 'um')
     """
     import h5py
 
@@ -199,5 +209,6 @@ def export_hdf5(
         write_dataset(file, "weights", table.weights)
         texts = h5py.string_dtype()
         file["name"] = np.array(table.names, dtype=texts)
+        file["assemblies"] = np.array(table.assemblies, dtype=texts)
         file["region"] = np.array([";".join(regions) for regions in table.regions], dtype=texts)
     return Path(path)

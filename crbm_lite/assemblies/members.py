@@ -1,14 +1,22 @@
 r"""Which neurons work together, and where they sit: assemblies from the weights.
 
-An assembly is :math:`\{i : |w_{i\mu}| > threshold\}`. With threshold 0 it has the neurons whose
-weight is not exactly zero. The weights may be those of a cRBM or of any other method.
+An assembly is the neurons whose weights in one hidden unit are not zero and have one sign. Every
+unit in use has one, of the sign of its largest weight. A unit whose largest weight of the other
+sign is at least half as large is *two-sided*: the two sides are two assemblies, which are not up
+together. Smaller weights of the other sign say who is silent meanwhile; they make no assembly.
 
-- Strong weights (Fig. 2J, K): if the threshold is the (1 - 1/M) quantile of all
-  :math:`|w_{i\mu}|`, one strong weight is expected for each neuron. A method that assigns neurons
-  to assemblies gives most neurons about one. By chance, with the entries of W in random order, the
-  number follows a binomial distribution.
-- Regions of an assembly: a column of W occupies R regions by o. Their effective number is R times
-  the participation ratio of o, :math:`(\sum_r o_r^2)^2 / \sum_r o_r^4`, from 1 to R.
+This is the only definition. `assemblies_of_weights` applies it to the weights of a cRBM or of any
+other method, and whatever counts or lists assemblies takes them from there. Its variants differ
+in the weights that count:
+
+- *not zero*, the threshold 0 and the default;
+- *above a threshold*, :math:`|w_{i\mu}| > threshold`, as in the paper;
+- *strong*, from the (1 - 1/M) quantile of all :math:`|w_{i\mu}|` up (Fig. 2J, K). One strong weight
+  is expected for each neuron. A method that assigns neurons to assemblies gives most neurons about
+  one. By chance, with the entries of W in random order, the number follows a binomial distribution.
+
+A column of W occupies R regions by o. Their effective number is R times the participation ratio of
+o, :math:`(\sum_r o_r^2)^2 / \sum_r o_r^4`, from 1 to R. Weights of both signs count here.
 """
 
 from __future__ import annotations
@@ -22,73 +30,143 @@ from crbm_lite.checks.arrays import finite_places, finite_weights, region_member
 from crbm_lite.measures import effective_number
 
 __all__ = [
+    "Assemblies",
     "StrongWeights",
+    "assemblies_of_weights",
     "assembly_sizes",
     "compactness",
     "effective_regions",
     "embedding",
-    "membership",
     "regional_occupancy",
     "strong_weights",
 ]
 
+STRONG = "strong"
+_OTHER_SIDE = 0.5  # of the largest weight: from here on, weights of the other sign are an assembly
 
-def membership(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:
-    """Tell which neuron belongs to which assembly.
+
+@dataclass(frozen=True, eq=False)
+class Assemblies:
+    """The assemblies of a matrix of weights, by hidden unit; `assemblies_of_weights` makes them.
+
+    Parameters
+    ----------
+    units : (K,) int64
+        The hidden unit of each assembly, in increasing order.
+    signs : (K,) int64
+        The sign of its weights, 1 or -1. A two-sided unit has 1 first.
+    members : (N, K) bool
+        Which neuron belongs to which assembly.
+    """
+
+    units: np.ndarray
+    signs: np.ndarray
+    members: np.ndarray = field(repr=False)
+
+    def __len__(self) -> int:
+        """Count the assemblies, K."""
+        return len(self.units)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """The number of members of each assembly, (K,) int64."""
+        return self.members.sum(axis=0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The unit of each assembly, such as "HU 3"; with its sign if the unit has two."""
+        both = np.bincount(self.units)[self.units] > 1 if len(self) else ()
+        signs = np.where(self.signs > 0, " (+)", " (\u2212)")
+        sides = zip(self.units, signs, both, strict=True)
+        return tuple(f"HU {unit}{sign if two else ''}" for unit, sign, two in sides)
+
+
+def assemblies_of_weights(weights: np.ndarray, threshold: float | str = 0.0) -> Assemblies:
+    """Take the assemblies out of weights: neurons whose weights in a unit have one sign.
 
     Parameters
     ----------
     weights : (N, M) float
-    threshold : float, not negative
-        |w| that a member exceeds (default 0: every weight that is not exactly zero counts).
+    threshold : float, not negative, or "strong"
+        |w| that a member exceeds (default 0: every weight that is not zero counts). "strong" is the
+        (1 - 1/M) quantile of |w|, with which a neuron has one strong weight on average.
 
     Returns
     -------
-    (N, M) bool
+    Assemblies
+        Those that have members.
 
     Raises
     ------
     ValueError
-        If the weights are not (N, M) and finite, or the threshold is negative.
+        If the weights are not (N, M) and finite, the threshold is neither 0 or more nor "strong",
+        or weights of fewer than two hidden units are asked for strong ones.
 
     Examples
     --------
-    >>> membership(np.array([[0.0, -0.2], [0.1, 0.0]]))
-    array([[False,  True],
-           [ True, False]])
+    The second unit has two sides. The first has one; its weight of -0.2 is too small for another:
+
+    >>> found = assemblies_of_weights(np.array([[0.9, 1.0], [0.5, 0.0], [-0.2, -0.8]]))
+    >>> found.names, found.sizes
+    (('HU 0', 'HU 1 (+)', 'HU 1 (\u2212)'), array([2, 1, 1]))
     """
-    if not threshold >= 0:
-        raise ValueError(f"threshold is {threshold}: give a number of 0 or more")
-    return np.abs(finite_weights(weights)) > threshold
+    weights = finite_weights(weights)
+    counts = _counts(weights, threshold)
+    largest = np.maximum([weights.max(axis=0), -weights.min(axis=0)], 0.0)  # (2, M)
+    is_side = (largest > 0) & (largest >= _OTHER_SIDE * largest.max(axis=0))
+    units, side = np.nonzero(is_side.T)
+    signs = 1 - 2 * side
+    members = counts[:, units] & (np.sign(weights[:, units]) == signs)
+    some = members.any(axis=0)
+    return Assemblies(units[some], signs[some], members[:, some])
 
 
-def assembly_sizes(weights: np.ndarray, threshold: float = 0.0) -> np.ndarray:
+def _counts(weights: np.ndarray, threshold: float | str) -> np.ndarray:
+    """Which weights count for a threshold, (N, M) bool."""
+    size = np.abs(weights)
+    if isinstance(threshold, str) and threshold == STRONG:
+        # Weights at the threshold count, so that the ones of a W of 0 and 1 are strong.
+        return (size >= _strong_threshold(size)) & (size > 0)
+    if isinstance(threshold, str) or not threshold >= 0:
+        raise ValueError(f"threshold is {threshold!r}: give a number of 0 or more, or {STRONG!r}")
+    return size > threshold
+
+
+def _strong_threshold(size: np.ndarray) -> float:
+    if size.shape[1] < 2:
+        raise ValueError(
+            f"weights has shape {size.shape}: give weights of two hidden units or more"
+        )
+    return float(np.quantile(size.astype(np.float64), 1 - 1 / size.shape[1], method="higher"))
+
+
+def assembly_sizes(weights: np.ndarray, threshold: float | str = 0.0) -> np.ndarray:
     """Count the neurons of each assembly.
 
     Parameters
     ----------
     weights, threshold
-        As in `membership`.
+        As in `assemblies_of_weights`.
 
     Returns
     -------
-    (M,) int64
+    (K,) int64
 
     Examples
     --------
     >>> assembly_sizes(np.array([[0.3, 0.0], [0.1, 0.2]]), 0.15)
     array([1, 1])
     """
-    return membership(weights, threshold).sum(axis=0)
+    return assemblies_of_weights(weights, threshold).sizes
 
 
-def embedding(weights: np.ndarray, threshold: float = 0.0, at_least: int = 1) -> float:
+def embedding(weights: np.ndarray, threshold: float | str = 0.0, at_least: int = 1) -> float:
     """Give the fraction of neurons that are in `at_least` assemblies or more (Fig. 2-S4).
 
     Parameters
     ----------
     weights, threshold
-        As in `membership`.
+        As in `assemblies_of_weights`.
     at_least : int
         Number of assemblies (default 1).
 
@@ -101,7 +179,8 @@ def embedding(weights: np.ndarray, threshold: float = 0.0, at_least: int = 1) ->
     >>> embedding(np.array([[0.3, 0.0], [0.0, 0.0]]))
     0.5
     """
-    return float((membership(weights, threshold).sum(axis=1) >= at_least).mean())
+    members = assemblies_of_weights(weights, threshold).members
+    return float((members.sum(axis=1) >= at_least).mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,17 +242,14 @@ def strong_weights(
     >>> strong_weights(np.repeat(np.eye(2), 5, axis=0), random_state=0).per_neuron
     array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
     """
-    weights = finite_weights(weights).astype(np.float64)
+    weights = finite_weights(weights)
     if weights.shape[1] < 2 or n_shuffles < 1:
         raise ValueError(
             f"weights has shape {weights.shape}, n_shuffles is {n_shuffles}: give weights of two "
             "hidden units or more, and one shuffle or more"
         )
     rng = np.random.default_rng(random_state)
-    magnitude = np.abs(weights)
-    # Weights at the threshold count, so that the ones of a W of 0 and 1 are strong.
-    threshold = float(np.quantile(magnitude, 1 - 1 / weights.shape[1], method="higher"))
-    strong = magnitude >= threshold if threshold > 0 else magnitude > 0
+    strong, threshold = _counts(weights, STRONG), _strong_threshold(np.abs(weights))
     shuffled = np.array(
         [
             rng.permutation(strong.ravel()).reshape(strong.shape).sum(axis=1)
@@ -186,7 +262,7 @@ def strong_weights(
 def regional_occupancy(
     weights: np.ndarray, labels: object, definition: str = "mean_absolute"
 ) -> np.ndarray:
-    """Measure how much of each assembly lies in each region.
+    """Measure how much of each hidden unit's weights lies in each region.
 
     Parameters
     ----------
@@ -201,8 +277,8 @@ def regional_occupancy(
     Returns
     -------
     (R, M) float64
-        The mean over an empty region is NaN, and so is the whole column of an assembly without
-        weights in any region. The sum over an empty region is 0.
+        The mean over an empty region is NaN, and so is the whole column of a unit without weights
+        in any region. The sum over an empty region is 0.
 
     Raises
     ------
@@ -229,7 +305,7 @@ def regional_occupancy(
 def effective_regions(
     weights: np.ndarray, labels: object, definition: str = "mean_absolute"
 ) -> np.ndarray:
-    """Count the regions of each assembly: R times the participation ratio of its occupancy.
+    """Count the regions of each hidden unit: R times its occupancy's participation ratio.
 
     Parameters
     ----------
@@ -239,7 +315,7 @@ def effective_regions(
     Returns
     -------
     (M,) float64
-        From 1 to the number of regions; NaN for an assembly without weights.
+        From 1 to the number of regions; NaN for a unit without weights.
 
     Raises
     ------
@@ -266,7 +342,7 @@ def compactness(
     Parameters
     ----------
     member : (N, M) bool
-        Which neuron belongs to which assembly, as `membership` tells.
+        Which neuron belongs to which assembly, as ``assemblies_of_weights(weights).members``.
     coordinates : (N, 3) float
     n_shuffles : int
         Random sets of as many neurons (default 100).

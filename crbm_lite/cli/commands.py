@@ -147,6 +147,7 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
     OUTPUT ends in .csv (one row per neuron) or .h5 (arrays).
     """
     from crbm_lite.assemblies.export import export_csv, export_hdf5
+    from crbm_lite.assemblies.members import assemblies_of_weights
     from crbm_lite.core.spikes import spikes_of_model
     from crbm_lite.model.model import CRBM
 
@@ -168,7 +169,7 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
         output, weights, data.coordinates, data.labels, data.label_names,
         names=data.names, coordinate_unit=data.coordinate_unit,
     )  # fmt: skip
-    say(f"{output}: {weights.shape[0]:,} neurons, {weights.shape[1]} assemblies")
+    say(f"{output}: {len(weights):,} neurons, {len(assemblies_of_weights(weights))} assemblies")
 
 
 @command_line.command("warm-up", epilog=examples("crbm-lite warm-up"))

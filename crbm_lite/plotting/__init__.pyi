@@ -17,12 +17,15 @@ from .style import COLOR_DATA as COLOR_DATA
 from .style import COLOR_MODEL as COLOR_MODEL
 from .style import COLOR_NEGATIVE as COLOR_NEGATIVE
 from .style import COLOR_POSITIVE as COLOR_POSITIVE
+from .style import PAIRED as PAIRED
 from .style import PALETTE as PALETTE
 from .style import SEQUENTIAL as SEQUENTIAL
 from .style import SIGNED as SIGNED
 from .style import STYLE_FILE as STYLE_FILE
 from .style import diverging_colormap as diverging_colormap
 from .style import own_axes as own_axes
+from .style import paired_colormap as paired_colormap
+from .style import panel_letters as panel_letters
 from .style import sequential_colormap as sequential_colormap
 from .style import style_context as style_context
 from .style import unit_symbol as unit_symbol

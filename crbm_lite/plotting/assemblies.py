@@ -1,7 +1,7 @@
 """Figures of assemblies: plates like Fig. 3, one for each unit or left/right pair, and stability.
 
 A maximum projection draws neurons in the order of |w|, so that the largest weight along a line of
-sight is what is seen.
+sight is what is seen. Two units that share a plate have a hue each.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.assemblies.members import assemblies_of_weights
 from crbm_lite.checks.arrays import as_indices, finite_places, finite_weights
 from crbm_lite.plotting.figures import VIEWS, brain_scatter
-from crbm_lite.plotting.style import PALETTE, style_context
+from crbm_lite.plotting.style import PALETTE, paired_colormap, panel_letters, style_context
 
 if TYPE_CHECKING:
     from crbm_lite.validation.stability import StabilitySelection
@@ -37,7 +38,7 @@ def assembly_plates(
     units : sequence of int or tuple of int
         Hidden units to draw. Those of a tuple share a plate, as the pairs of
         `crbm_lite.assemblies.matching.symmetric_pairs` do; there a neuron has its largest weight
-        among them.
+        among them. Of a pair the members of the first unit are green, those of the second purple.
     view : {"dorsal", "lateral", "frontal"}
         Projection along z, x or y (default "dorsal").
     coordinate_unit : str
@@ -71,8 +72,7 @@ def assembly_plates(
 
     values = []
     for group in groups:
-        w = weights[:, group]
-        values.append(w[np.arange(len(w)), np.abs(w).argmax(axis=1)])
+        values.append(_pair(weights[:, group]) if len(group) == 2 else _largest(weights[:, group]))
     drawn = np.abs(np.concatenate(values))
     limit = float(np.quantile(drawn[drawn > 0], 0.99)) if drawn.any() else 1.0
     across, up = np.ptp(places, axis=0)[list(VIEWS[view])]
@@ -97,22 +97,42 @@ def assembly_plates(
             brain_scatter(places, value, ax, **options)
             points = ax.collections[0]
             points.colorbar.remove()  # one for all, below
+            if len(group) == 2:
+                points.set_cmap(paired_colormap())
             ax.set_title("HU " + " + ".join(map(str, group)))
             ax.label_outer()
         for ax in grid.ravel()[len(groups) :]:
             ax.remove()
         look = {"shrink": 0.6, "aspect": 30} if tall else {"aspect": 12}
-        figure.colorbar(points, ax=axes, label="weight", extend="both", **look)
+        shown = {len(group) == 2: ax.collections[0] for group, ax in zip(groups, axes, strict=True)}
+        for is_pair, points in sorted(shown.items()):
+            label = "|weight| in the first (green) or second unit" if is_pair else "weight"
+            bar = figure.colorbar(points, ax=axes, label=label, extend="both", **look)
+            if is_pair:
+                bar.formatter = lambda w, _: f"{abs(w):g}"
+        panel_letters(axes)
     return axes
+
+
+def _largest(weights: np.ndarray) -> np.ndarray:
+    """Each neuron's weight of largest modulus, (N,)."""
+    return weights[np.arange(len(weights)), np.abs(weights).argmax(axis=1)]
+
+
+def _pair(weights: np.ndarray) -> np.ndarray:
+    """Each neuron's larger |w| of the assemblies of two units, negative for the first one, (N,)."""
+    found = assemblies_of_weights(weights)
+    of_unit = [found.members[:, found.units == unit].any(axis=1) for unit in (0, 1)]
+    return _largest(np.abs(weights) * np.transpose(of_unit) * (-1, 1))
 
 
 def plot_stability(found: StabilitySelection, probability: float = 0.8) -> np.ndarray:
     """Draw which assemblies and which members are found again in halves of the frames.
 
-    On the left every run is a point: the correlation of an assembly with its match, assemblies in
-    the order of their medians, and in grey the same on frames shifted in time. On the right is the
-    membership probability of every weight of the model that is not 0: the share of members that
-    have at least that probability.
+    On the left every run is a point: the correlation of a hidden unit with its match, units in the
+    order of their medians, and in grey the same on frames shifted in time. On the right is the
+    membership probability of the members of all assemblies: the share of members that have at least
+    that probability.
 
     Parameters
     ----------
@@ -140,8 +160,8 @@ def plot_stability(found: StabilitySelection, probability: float = 0.8) -> np.nd
     """
     import matplotlib.pyplot as plt
 
-    member = np.asarray(found.weights) != 0
-    used = np.flatnonzero(member.any(axis=0))
+    assemblies = found.assemblies
+    used = np.unique(assemblies.units)
     if not used.size:
         raise ValueError("found has no hidden unit with weights: there is no assembly to draw")
     order = used[np.argsort(-np.median(found.correlation[:, used], axis=0), kind="stable")]
@@ -155,7 +175,7 @@ def plot_stability(found: StabilitySelection, probability: float = 0.8) -> np.nd
             axes[0].plot(place, correlation[:, order].ravel(), "o", ms=3, color=color, label=label)
         axes[0].axhline(found.min_correlation, color="black", ls="--", lw=0.8)
         axes[0].set(
-            xlabel="assembly, most stable first", ylabel="correlation with its match",
+            xlabel="hidden unit, most stable first", ylabel="correlation with its match",
             ylim=(-0.02, 1.02),
         )  # fmt: skip
         axes[0].legend(loc="best")
@@ -163,11 +183,13 @@ def plot_stability(found: StabilitySelection, probability: float = 0.8) -> np.nd
         for (label, color), share in zip(
             kinds, (found.null_membership, found.membership), strict=True
         ):
-            sizes = np.sort(share[member])[::-1]
-            axes[1].step(sizes, np.arange(1, sizes.size + 1) / sizes.size, color=color, label=label)
+            shares = np.sort(share[:, assemblies.units][assemblies.members])[::-1]
+            reached = np.arange(1, shares.size + 1) / shares.size
+            axes[1].step(shares, reached, color=color, label=label)
         axes[1].axvline(probability, color="black", ls="--", lw=0.8)
         axes[1].set(
             xlabel="membership probability, at least", ylabel="share of members",
             xlim=(-0.02, 1.02), ylim=(0, 1.02),
         )  # fmt: skip
+        panel_letters(axes)
     return axes

@@ -28,6 +28,7 @@ from crbm_lite.plotting.style import (
     PALETTE,
     diverging_colormap,
     own_axes,
+    panel_letters,
     style_context,
 )
 
@@ -93,7 +94,7 @@ def plot_ward(activity: np.ndarray, rate_hz: float, n_clusters: int = 1) -> np.n
     extent = (0, len(drawn) / rate_hz, -0.5, n_units - 0.5)
     edges = np.flatnonzero(np.diff(cluster[order])) + 0.5
     with style_context():
-        size = {"figsize": (11, 3.6), "width_ratios": (1, 5, 4), "layout": "constrained"}
+        size = {"figsize": (9, 3.6), "width_ratios": (1, 5, 4.4), "layout": "constrained"}
         axes = plt.subplots(1, 3, **size)[1]
         dendrogram(tree, ax=axes[0], orientation="left", no_labels=True, link_color_func=color)
         axes[0].set_axis_off()
@@ -111,6 +112,7 @@ def plot_ward(activity: np.ndarray, rate_hz: float, n_clusters: int = 1) -> np.n
             axes[1].axhline(edge, color=COLOR_DATA, linewidth=0.6)
             axes[2].axhline(edge, color=COLOR_DATA, linewidth=0.6)
             axes[2].axvline(edge, color=COLOR_DATA, linewidth=0.6)
+        panel_letters(axes)
     return axes
 
 

@@ -18,6 +18,7 @@ from crbm_lite.plotting.style import (
     COLOR_POSITIVE,
     diverging_colormap,
     own_axes,
+    panel_letters,
     sequential_colormap,
     style_context,
     unit_symbol,
@@ -160,6 +161,7 @@ def plot_validation(report: ValidationReport) -> np.ndarray:
     for ax, name in zip(axes, _STATISTICS):
         score_density(getattr(report, name), name, ax)
     nllh_distribution(report.nllh, axes[5])
+    panel_letters(axes)
     return axes
 
 

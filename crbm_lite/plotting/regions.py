@@ -29,6 +29,7 @@ def region_matrix(
     *,
     row_names: Sequence[str] | None = None,
     short_names: Sequence[str] | None = None,
+    letter: str = "",
     height_px: int = 600,
 ) -> Figure:
     """Draw the logarithm of a region matrix; pointing at a square shows its names and value.
@@ -46,6 +47,8 @@ def region_matrix(
         For a matrix whose rows are no regions, such as animals; it then fills the figure.
     short_names : sequence of R str, optional
         Written along the axes instead of `names`, which still show on hover.
+    letter : str
+        Capital that marks the matrix among others, in bold on top of it (default none).
     height_px : int
         Height of the figure (default 600).
 
@@ -103,6 +106,10 @@ def region_matrix(
     )  # fmt: skip
     margin = {"t": 60, "l": 10, "r": 10, "b": 10}
     figure.update_layout(height=height_px, margin=margin, plot_bgcolor="white")
+    figure.add_annotation(
+        text=f"<b>{html_text(letter)}</b>", font={"size": 16}, showarrow=False,
+        xref="paper", yref="paper", x=0, y=1.02, xanchor="right", yanchor="bottom", xshift=-4,
+    )  # fmt: skip
     ticks = {
         "type": "category",  # names may look like numbers or dates
         "tickfont": {"size": 9}, "automargin": True, "constrain": "domain", "showgrid": False,

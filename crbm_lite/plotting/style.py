@@ -9,7 +9,7 @@ alone; `use_style` sets these, for figures of your own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,12 +23,15 @@ __all__ = [
     "COLOR_MODEL",
     "COLOR_NEGATIVE",
     "COLOR_POSITIVE",
+    "PAIRED",
     "PALETTE",
     "SEQUENTIAL",
     "SIGNED",
     "STYLE_FILE",
     "diverging_colormap",
     "own_axes",
+    "paired_colormap",
+    "panel_letters",
     "sequential_colormap",
     "style_context",
     "unit_symbol",
@@ -45,6 +48,8 @@ COLOR_POSITIVE = PALETTE[1]
 COLOR_NEGATIVE = PALETTE[0]
 # Signed values, negative to positive.
 SIGNED = (COLOR_NEGATIVE, "#E6E6E6", COLOR_POSITIVE)
+# Two hidden units that share a picture, such as mirror images: one hue each, pale near 0.
+PAIRED = (PALETTE[2], "#E6E6E6", "#A6457B")
 # One hue, from little to much. The palest differs from the page, which shows where nothing is. A
 # dark page of the book shows the negative; there, too, contrast is strongest where there is most.
 SEQUENTIAL = ("#C3DAEA", PALETTE[0], "#062A44")
@@ -102,6 +107,39 @@ def own_axes(ax: Axes | None, **keywords) -> Axes:
     return plt.subplots(**keywords)[1] if ax is None else ax
 
 
+def panel_letters(axes: Iterable[Axes], first: str = "A") -> None:
+    """Mark the panels of a figure with bold capitals, above their upper left corners.
+
+    Parameters
+    ----------
+    axes : iterable of Axes, or arrays of them
+        Panels, row by row.
+    first : str
+        Letter of the first one (default "A").
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> figure, axes = plt.subplots(2, 2)
+    >>> panel_letters(axes)
+    >>> axes[1, 1].texts[0].get_text()
+    'D'
+    """
+    import numpy as np
+
+    panels = np.concatenate([np.ravel(ax) for ax in axes])
+    for k, ax in enumerate(panels):
+        ax.annotate(
+            chr(ord(first) + k),
+            (0, 1),
+            (-24, 5),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            size=12,
+            weight="bold",
+        )
+
+
 def unit_symbol(coordinate_unit: str) -> str:
     """Write a unit of coordinates as an axis shows it.
 
@@ -125,6 +163,20 @@ def diverging_colormap() -> Colormap:
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("crbm_lite", SIGNED)
+
+
+def paired_colormap() -> Colormap:
+    """Make colours for two hidden units in one picture: the first green, the second purple.
+
+    Examples
+    --------
+    >>> from matplotlib.colors import to_hex
+    >>> to_hex(paired_colormap()(0.0)).upper() == PAIRED[0]
+    True
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("crbm_lite_paired", PAIRED)
 
 
 def sequential_colormap() -> Colormap:

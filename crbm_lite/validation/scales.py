@@ -1,8 +1,8 @@
 """Measure how large and how slow a model's assemblies are: two numbers per model (Fig. 2-S5).
 
-The size of an assembly is the number of its weights that are not 0, or above a threshold. (A
-proximal step makes weights exactly 0.) Its time scale is the median length of a silence and the
-next burst on test frames. A model gets the median over its assemblies.
+The size of an assembly is the number of its members (`crbm_lite.assemblies.members`). The time
+scale of a hidden unit is the median length of a silence and the next burst on test frames. A model
+gets the medians over its assemblies and over the units that have them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crbm_lite.assemblies.dynamics import hidden_states, time_constants_s
+from crbm_lite.assemblies.members import assemblies_of_weights
 
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
@@ -28,11 +29,11 @@ class ModelScales:
     Parameters
     ----------
     n_assemblies : int
-        Hidden units with a weight above the threshold.
+        Assemblies with a weight above the threshold.
     size : float
-        Median over these units of the number of such weights, in neurons; NaN without units.
+        Median number of their members; NaN without assemblies.
     time_scale_s : float
-        Median time constant of these units; NaN where none completes a period.
+        Median time constant of their hidden units; NaN where none completes a period.
     """
 
     n_assemblies: int
@@ -50,7 +51,7 @@ def model_scales(model: CRBM, test: Recording, threshold: float = 0.0) -> ModelS
     test : Recording
         Frames that training has not seen. Periods cut by a discontinuity are dropped.
     threshold : float
-        A neuron belongs to an assembly if |w| is larger (default 0: if w is not 0).
+        |w| that a member exceeds (default 0: every weight that is not zero counts).
 
     Returns
     -------
@@ -70,17 +71,14 @@ def model_scales(model: CRBM, test: Recording, threshold: float = 0.0) -> ModelS
     >>> model_scales(model, Recording(spikes, rate_hz=2.0))
     ModelScales(n_assemblies=1, size=2.0, time_scale_s=1.5)
     """
-    if threshold < 0:
-        raise ValueError(f"threshold is {threshold}: give 0 or more")
-    counts = (np.abs(model.weights_) > threshold).sum(axis=0)
-    alive = counts > 0
-    if not alive.any():
+    found = assemblies_of_weights(model.weights_, threshold)
+    if not len(found):
         return ModelScales(0, float("nan"), float("nan"))
-    states = hidden_states(model.mean_h_given_v(test.spikes)[:, alive])
+    states = hidden_states(model.mean_h_given_v(test.spikes)[:, np.unique(found.units)])
     times = time_constants_s(states.active, test.rate_hz, test.discontinuities)
     complete = times[np.isfinite(times)]
     return ModelScales(
-        int(alive.sum()),
-        float(np.median(counts[alive])),
+        len(found),
+        float(np.median(found.sizes)),
         float(np.median(complete)) if complete.size else float("nan"),
     )

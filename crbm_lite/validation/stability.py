@@ -6,10 +6,12 @@ next run: the two runs of a pair share no frame (Shah & Samworth 2013). The star
 made of its own frames, so they share no start either. Seeds that differ on the same frames are no
 evidence: they begin at the same rotated components.
 
-Each run's assemblies are matched with those of a model of all frames. An assembly is *found* in a
-run if the weights of the two correlate with at least `min_correlation`. Its probability is the
-share of runs in which it is found. A neuron's membership probability is the share of runs in which
-the assembly is found and the neuron's weight is not 0.
+Each run's hidden units are matched with those of a model of all frames, and with them their
+assemblies (`crbm_lite.assemblies.members`). A unit is *found* in a run if the weights of the two
+correlate with at least `min_correlation`. Its probability is the share of runs in which it is
+found. A neuron's membership probability is the share of runs in which the unit is found and the
+neuron's weight is not 0. The stable members of an assembly are those of its members for whom that
+share is large.
 
 The null is the same on frames in which every neuron is shifted in time by itself
 (`crbm_lite.recordings.controls.shift_time`): what is found there says nothing about assemblies.
@@ -32,6 +34,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crbm_lite.assemblies.matching import match_assemblies
+from crbm_lite.assemblies.members import Assemblies, assemblies_of_weights
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.splits import borders_at_jumps
@@ -53,10 +56,10 @@ class StabilitySelection:
     weights : (N, M) float
         Of the model of all frames, whose assemblies are asked for.
     correlation : (n, M) float64
-        Absolute correlation of each assembly with its match in each run; NaN for hidden units
-        without weights.
+        Absolute correlation of each hidden unit with its match in each run; NaN for units without
+        weights.
     membership : (N, M) float64
-        Share of the runs in which the assembly is found and the neuron belongs to it.
+        Share of the runs in which the unit is found and the neuron has a weight in it.
     n_weights : float
         Mean number of weights of a run that are not 0.
     null_correlation : (n_null, M) float64
@@ -64,7 +67,7 @@ class StabilitySelection:
     null_membership : (N, M) float64
         As `membership`, on frames shifted in time.
     min_correlation : float
-        From here on an assembly counts as found.
+        From here on a unit counts as found.
     """
 
     weights: np.ndarray = field(repr=False)
@@ -77,7 +80,7 @@ class StabilitySelection:
 
     @property
     def probability(self) -> np.ndarray:
-        """Share of the runs in which each assembly is found, (M,); NaN for units without any."""
+        """Share of the runs in which each unit is found, (M,); NaN for units without weights."""
         return _share_found(self.correlation, self.min_correlation)
 
     @property
@@ -85,15 +88,21 @@ class StabilitySelection:
         """The same on frames shifted in time, (M,)."""
         return _share_found(self.null_correlation, self.min_correlation)
 
+    @property
+    def assemblies(self) -> Assemblies:
+        """The assemblies of the model of all frames, K."""
+        return assemblies_of_weights(self.weights)
+
     def members(self, probability: float = 0.8) -> np.ndarray:
-        """Tell the stable members of each assembly, (N, M) bool.
+        """Tell the stable members of each of the `assemblies`, (N, K) bool.
 
         Parameters
         ----------
         probability : float
             Least membership probability of a stable member (default 0.8).
         """
-        return self.membership >= probability
+        found = self.assemblies
+        return found.members & (self.membership[:, found.units] >= probability)
 
     def false_members(self, probability: float = 0.8) -> float:
         """Bound the expected number of false members among all stable ones (see the module).
@@ -127,14 +136,15 @@ class StabilitySelection:
         probability : float
             Least membership probability of a stable member (default 0.8).
         """
-        lines = [" unit  members  stable members  found in  median r  found in shifted time"]
-        sizes, stable = (self.weights != 0).sum(axis=0), self.members(probability).sum(axis=0)
+        lines = ["assembly   members  stable members  found in  median r  found in shifted time"]
+        found, stable = self.assemblies, self.members(probability).sum(axis=0)
         median = np.median(self.correlation, axis=0)
-        used = np.flatnonzero(sizes)
-        for mu in used[np.argsort(-self.probability[used], kind="stable")]:
+        for k in np.argsort(-self.probability[found.units], kind="stable"):
+            mu = found.units[k]
             lines.append(
-                f"{mu:>5}{sizes[mu]:>9,}{stable[mu]:>16,}{self.probability[mu]:>10.0%}"
-                f"{median[mu]:>10.2f}{self.null_probability[mu]:>23.0%}"
+                f"{found.names[k]:<10}{found.sizes[k]:>8,}{stable[k]:>16,}"
+                f"{self.probability[mu]:>10.0%}{median[mu]:>10.2f}"
+                f"{self.null_probability[mu]:>23.0%}"
             )
         return "\n".join(lines)
 

@@ -41,7 +41,7 @@ def test_hdf5_comes_back(tmp_path):
 
 def test_without_coordinates_or_labels(tmp_path):
     rows = export_csv(tmp_path / "a.csv", W, None).read_text().splitlines()
-    assert rows[1] == "0,,nan,nan,nan,,0.5,0"
+    assert rows[1] == "0,,nan,nan,nan,,HU 0 (+),0.5,0"
     with h5py.File(export_hdf5(tmp_path / "a.h5", W, None)) as file:
         assert np.isnan(file["coordinates"]).all() and file["region"].asstr()[0] == ""
 

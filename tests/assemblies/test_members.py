@@ -5,11 +5,11 @@ import pytest
 import scipy.sparse
 
 from crbm_lite.assemblies.members import (
+    assemblies_of_weights,
     assembly_sizes,
     compactness,
     effective_regions,
     embedding,
-    membership,
     regional_occupancy,
     strong_weights,
 )
@@ -17,9 +17,9 @@ from crbm_lite.assemblies.members import (
 W = np.array([[0.5, 0.0, 0.0], [-0.3, 0.2, 0.0], [0.0, 0.05, 0.0], [0.0, 0.0, 0.0]])
 
 
-def test_membership_sizes_and_embedding_by_hand():
-    assert assembly_sizes(W).tolist() == [2, 2, 0]
-    assert assembly_sizes(W, 0.1).tolist() == [2, 1, 0]
+def test_sizes_and_embedding_by_hand():
+    assert assembly_sizes(W).tolist() == [1, 1, 2]  # the first unit is two-sided, the last empty
+    assert assembly_sizes(W, 0.1).tolist() == [1, 1, 1]
     assert (embedding(W), embedding(W, 0.1), embedding(W, 0, 2)) == (0.75, 0.5, 0.25)
 
 
@@ -89,7 +89,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="coordinates is None"):
         compactness(W != 0, None)
     with pytest.raises(ValueError, match="threshold"):
-        membership(W, -1)
+        assemblies_of_weights(W, -1)
     with pytest.raises(ValueError, match="two hidden units"):
         strong_weights(np.ones((5, 1)))
     with pytest.raises(ValueError, match="labels has shape"):
@@ -107,12 +107,13 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="coordinates holds NaN"):
         compactness(np.ones((5, 2)), places)
     with pytest.raises(ValueError, match="weights holds NaN"):
-        membership(np.full((2, 2), np.nan))
+        assemblies_of_weights(np.full((2, 2), np.nan))
 
 
 def test_sparse_weights_and_labels_that_are_not_one_count_like_dense_ones():
     weights, labels = np.array([[1.0, 0.0], [3.0, 0.5]]), np.array([[2, 0], [0, 7]])
-    np.testing.assert_array_equal(membership(scipy.sparse.csr_array(weights)), weights > 0)
+    found = assemblies_of_weights(scipy.sparse.csr_array(weights))
+    np.testing.assert_array_equal(found.members, weights > 0)
     np.testing.assert_array_equal(
         regional_occupancy(weights, labels), regional_occupancy(weights, labels > 0)
     )

@@ -15,7 +15,6 @@ model that the others share. And the closing report counts executed and reused c
 import json
 import os
 import sys
-import time
 from collections import defaultdict
 from copy import deepcopy
 from functools import cache
@@ -38,7 +37,9 @@ FIGURES = (*page_cells.IMAGES, page_cells.PLOTLY)
 DATASET_UNAVAILABLE = "DatasetUnavailable"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
-# Asked of the chapter's kernel after its last cell: what draws its widgets in a static page.
+# Asked of the chapter's kernel after its last cell: its processor time, with that of the programs it
+# called, which other work on the machine does not change; and what draws its widgets in a page.
+ASK_SECONDS = "import os as _os; print(sum(_os.times()[:4]))"
 ASK_WIDGET_STATE = """
 import sys as _sys
 if "ipywidgets" in _sys.modules:
@@ -64,7 +65,7 @@ class ChapterRuns:
         self.executed = {}  # name -> how long it took
         self.reused = {}  # name -> when it was executed
         self.failed = set()
-        self._started = {}  # chapter -> time of its first cell
+        self._started = set()  # chapters of which a cell has run
         self._cells = {}  # chapter -> its cells that passed or were skipped
         self._missing = {}  # chapter -> why the rest of it cannot run
 
@@ -99,7 +100,7 @@ class ChapterRuns:
             return (yield)
         chapter = item.parent
         if chapter not in self._started:
-            self._started[chapter] = time.monotonic()
+            self._started.add(chapter)
             chapter_store.forget(chapter.path)
         try:
             if chapter in self._missing:
@@ -138,10 +139,10 @@ class ChapterRuns:
         widgets = _widget_state(chapter)
         if widgets:
             notebook.metadata["widgets"] = {WIDGET_STATE: widgets}
-        seconds = time.monotonic() - self._started[chapter]
+        seconds = float(_answer(chapter, ASK_SECONDS) or "nan")
         missing = self._missing.get(chapter, "")
         chapter_store.keep(chapter.path, notebook, seconds=seconds, missing=missing)
-        self.executed[name] = f"{seconds:.1f} s" + (f", in part: {missing}" if missing else "")
+        self.executed[name] = f"{seconds:.1f} CPU s" + (f", in part: {missing}" if missing else "")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report):
@@ -231,7 +232,14 @@ def _missing_recording(item: IPyNbCell) -> str | None:
 
 
 def _widget_state(chapter: IPyNbFile) -> dict | None:
-    message = chapter.kernel.execute_cell_input(ASK_WIDGET_STATE, allow_stdin=False)
+    text = _answer(chapter, ASK_WIDGET_STATE)
+    state = json.loads(text) if text.strip() else None
+    return state if state and state.get("state") else None
+
+
+def _answer(chapter: IPyNbFile, code: str) -> str:
+    """What the chapter's kernel prints when it runs this code; "" if it does not answer."""
+    message = chapter.kernel.execute_cell_input(code, allow_stdin=False)
     text = ""
     try:
         chapter.kernel.await_reply(message, timeout=30)
@@ -244,6 +252,5 @@ def _widget_state(chapter: IPyNbFile) -> dict | None:
             elif msg["msg_type"] == "status" and msg["content"]["execution_state"] == "idle":
                 break
     except Empty:
-        return None
-    state = json.loads(text) if text.strip() else None
-    return state if state and state.get("state") else None
+        return ""
+    return text

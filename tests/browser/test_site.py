@@ -37,12 +37,13 @@ FLAGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-NOT_PAGES = {"genindex.html", "py-modindex.html", "search.html"}  # made by Sphinx
+# Made by Sphinx, as are the sources in _modules.
+NOT_PAGES = {"genindex.html", "py-modindex.html", "search.html"}
 
 PAGES = sorted(
     path.relative_to(SITE).as_posix()
     for path in SITE.rglob("*.html")
-    if path.name not in NOT_PAGES and "_static" not in path.parts
+    if path.name not in NOT_PAGES and not {"_static", "_modules"} & set(path.parts)
 )
 CHAPTERS = [page for page in PAGES if (BOOK / page).with_suffix(".ipynb").is_file()]
 every_page = pytest.mark.parametrize("page", PAGES or ["index.html"])

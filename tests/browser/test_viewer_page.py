@@ -82,16 +82,22 @@ def test_keys_step_through_all_assemblies_and_show_what_was_given(tab, page, vie
     wait(tab, M - 1)
     shown, given = tab.evaluate(SHOWN), viewer.selection(M - 1)
     assert tab.inner_text(".crbm-viewer-note") == viewer.notes[M - 1]
-    kept = np.abs(given.weights) > np.abs(given.weights).max() / 200
-    assert kept.sum() <= shown["n"] <= len(given.weights)
-    order = np.argsort(shown["x"])
+    assert shown["n"] == len(given.weights)
     expected = np.sort(viewer.coordinates[given.neurons, 0])
-    if shown["n"] == len(expected):
-        np.testing.assert_allclose(np.array(shown["x"])[order], expected, atol=0.01)
+    np.testing.assert_allclose(np.sort(shown["x"]), expected, atol=0.01)
     assert np.max(np.abs(shown["w"])) == pytest.approx(np.abs(given.weights).max(), rel=1e-6)
     assert shown["text"] in {html_text(name) for name in REGIONS}
     largest = np.abs(viewer.activity[:, M - 1]).max()
     np.testing.assert_allclose(shown["trace"], viewer.activity[:, M - 1], atol=largest / 253)
+
+
+def test_the_header_counts_what_is_drawn(tab, viewer):
+    for choice in (*range(M), M, M + 1):
+        tab.select_option("select", str(choice))
+        wait(tab, choice)
+        said = tab.inner_text(".crbm-viewer-note").split(": ")[1].split(" neuron")[0]
+        assert int(said.replace(",", "")) == tab.evaluate(SHOWN)["n"]
+        assert said == f"{len(viewer.selection(choice).neurons):,}"
 
 
 def test_list_buttons_and_regions(tab, viewer):

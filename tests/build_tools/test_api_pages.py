@@ -53,7 +53,7 @@ def test_a_section_is_titled_by_the_head_of_the_folders_docstring(docstring, exp
 
 
 def test_every_section_has_its_title_and_a_row_for_each_module():
-    text = api_pages.overview(MODULES)
+    text = api_pages.overview(MODULES, set(MODULES))
     assert "## Numbers\n\nPlain ones. And more.\n\n| module" in text
     assert "## Work, in all its forms\n\n| module" in text
     rest = "````text\nFirst |w|.\n\nThen more.\n````\n\n## Inner work"
@@ -67,19 +67,55 @@ def test_what_the_package_exports_comes_first_with_its_summary():
     assert table.splitlines()[2:] == [r"| [`f`](api/m.n.md) | Do \|it\|. |"]
 
 
-def test_a_page_names_the_chapters_that_call_its_functions():
-    assert "[](/model/training.ipynb)" in api_pages.page("crbm_lite.m", ["model/training"])
-    assert "Used in" not in api_pages.page("crbm_lite.m", [])
+def test_a_section_is_left_out_where_none_of_its_modules_is_shown():
+    text = api_pages.overview(MODULES, {"crbm_lite.core.units"})
+    assert "## Numbers" in text and "## Work" not in text
 
 
-def test_every_module_of_the_package_gets_a_page_that_the_contents_name(tmp_path):
+TEXT = """
+__all__ = ["Fitted", "Record", "fit"]
+class Fitted:
+    \"\"\"A fit.\"\"\"
+    def score(self): ...
+class Record:
+    x: int
+    @property
+    def y(self): ...
+    def _z(self): ...
+class _Own:
+    def show(self): ...
+def fit(): ...
+"""
+
+
+def test_a_class_with_methods_has_a_page_and_a_record_stays_with_its_functions():
+    assert api_pages.classes(TEXT) == ["Fitted"]
+    page = api_pages.module_page("crbm_lite.m", ["Fitted"])
+    assert "[`Fitted`](m.Fitted.md)" in page and ", Fitted\n" in page
+    assert "autoclass:: crbm_lite.m.Fitted" in api_pages.class_page("crbm_lite.m", "Fitted")
+    table = api_pages.daily("from .m import Fitted as Fitted\n", {"crbm_lite.m": TEXT})
+    assert table.splitlines()[2:] == ["| [`Fitted`](api/m.Fitted.md) | A fit. |"]
+
+
+def test_every_module_and_class_has_a_page_that_one_part_of_the_contents_names(tmp_path):
     (tmp_path / "reference").mkdir()
-    (tmp_path / "reference" / "api.md").write_text("# API\n")
-    names = api_pages.write(tmp_path)
+    for listing in ("api", "machine_rooms"):
+        (tmp_path / "reference" / f"{listing}.md").write_text("# Pages\n")
+    written = api_pages.write(tmp_path)
+    names = [name for names in written.values() for name in names]
     pages = {p.relative_to(tmp_path).with_suffix("").as_posix() for p in tmp_path.rglob("*.md")}
-    assert set(names) | {"reference/api"} == pages
+    assert {*names, *written} == pages
     assert len(names) == len(set(names))
-    assert names[0] == "reference/api/model.model"
-    listing = (tmp_path / "reference" / "api.md").read_text()
-    for name in names:
-        assert f"({name.removeprefix('reference/')}.md)" in listing
+    first = ["reference/api/model.model", "reference/api/model.model.CRBM"]
+    assert written["reference/api"][:2] == first
+    for listing, inside in written.items():
+        text = (tmp_path / f"{listing}.md").read_text()
+        assert all(f"({name.removeprefix('reference/')}.md)" in text for name in inside)
+
+
+def test_what_the_package_exports_is_public_and_kernels_are_machine_rooms(tmp_path):
+    stub = "from .core.drelu import DReLU as DReLU\n"
+    public = api_pages.public_modules(stub, ["[how](../reference/api/importers.suite2p.md)"])
+    assert {"crbm_lite.core.drelu", "crbm_lite.importers.suite2p"} <= public
+    assert "crbm_lite.model.model" in public  # chapters use it
+    assert "crbm_lite.training.update_kernels" not in public

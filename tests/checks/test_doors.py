@@ -13,7 +13,7 @@ from crbm_lite.assemblies.dynamics import (
     ward_order,
 )
 from crbm_lite.assemblies.matching import match_assemblies
-from crbm_lite.assemblies.members import compactness, membership, regional_occupancy
+from crbm_lite.assemblies.members import assemblies_of_weights, compactness, regional_occupancy
 from crbm_lite.assemblies.phase import phase_given_active
 from crbm_lite.baselines.glm import fit_glm
 from crbm_lite.baselines.pca import fit_components
@@ -90,7 +90,7 @@ SPARSE_TOO = {  # a door, and what goes in
         lambda w: CRBM.from_parameters(*(PARAMETERS | {"weights": w}).values()),
         WEIGHTS,
     ),
-    "membership": (membership, WEIGHTS),
+    "assemblies_of_weights": (assemblies_of_weights, WEIGHTS),
     "match_assemblies": (lambda w: match_assemblies(w, WEIGHTS), WEIGHTS),
     "regional_occupancy": (lambda x: regional_occupancy(WEIGHTS, x), LABELS),
     "region_given_neuron": (region_given_neuron, LABELS),

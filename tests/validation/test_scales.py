@@ -49,5 +49,5 @@ def test_a_model_without_weights():
 
 
 def test_a_negative_threshold_is_an_error(model):
-    with pytest.raises(ValueError, match="threshold is -1: give 0 or more"):
+    with pytest.raises(ValueError, match="threshold is -1: give a number of 0 or more"):
         model_scales(model, recording(), -1)

@@ -1,9 +1,7 @@
 """The assemblies of a cRBM in the form of the detectors.
 
-A hidden unit with two wells may stand for two assemblies that exclude each other, one for each sign
-of its weights. The sign of its largest weight counts always, and the other one if its largest
-weight is at least half as large. Members are the cells whose weight is not 0, as everywhere in
-`crbm_lite.assemblies.members`. Assemblies of fewer than five members are left out.
+They are those of `crbm_lite.assemblies.members`: a hidden unit with two sides stands for two
+assemblies that exclude each other. Assemblies of fewer than five members are left out.
 """
 
 from __future__ import annotations
@@ -12,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.assemblies.members import assemblies_of_weights
 from crbm_lite.baselines.detectors.detection import DetectedAssemblies
 
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
 
 __all__ = ["assemblies_of_model", "detect_by_crbm"]
-
-_OTHER_SIGN = 0.5
 
 
 def assemblies_of_model(model: CRBM, v: object, least: int = 5) -> DetectedAssemblies:
@@ -46,13 +43,11 @@ def assemblies_of_model(model: CRBM, v: object, least: int = 5) -> DetectedAssem
     >>> assemblies_of_model(model, np.eye(11)).members.sum(axis=0)
     array([6])
     """
-    weights, h = np.asarray(model.weights_, dtype=np.float64), model.mean_h_given_v(v)
-    scores = np.hstack([np.maximum(weights, 0.0), np.maximum(-weights, 0.0)])
-    members, activity = scores > 0, np.hstack([h, -h]).astype(np.float64)
-    largest = scores.max(axis=0).reshape(2, -1)
-    counts = (largest >= _OTHER_SIGN * largest.max(axis=0)).ravel()
-    found = DetectedAssemblies("cRBM", members, scores, activity)
-    return found.select(counts & (members.sum(axis=0) >= least))
+    found = assemblies_of_weights(model.weights_)
+    scores = found.members * np.abs(model.weights_[:, found.units]).astype(np.float64)
+    activity = found.signs * model.mean_h_given_v(v)[:, found.units].astype(np.float64)
+    detected = DetectedAssemblies("cRBM", found.members, scores, activity)
+    return detected.select(found.sizes >= least)
 
 
 def detect_by_crbm(

@@ -102,7 +102,7 @@ def quantise_columns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def quantise_weights(weights: np.ndarray) -> tuple[scipy.sparse.csc_array, np.ndarray]:
-    """Quantise the weights of each assembly to 8 bits and keep those that are not 0.
+    """Quantise the weights of each hidden unit to 8 bits; none that is not 0 becomes 0.
 
     Returns
     -------
@@ -114,7 +114,8 @@ def quantise_weights(weights: np.ndarray) -> tuple[scipy.sparse.csc_array, np.nd
     --------
     >>> steps, step = quantise_weights(np.array([[1.27, 0.0], [0.001, -2.54]]))
     >>> (steps.toarray() * step).round(3).tolist()
-    [[1.27, 0.0], [0.0, -2.54]]
+    [[1.27, 0.0], [0.01, -2.54]]
     """
     steps, step = quantise_columns(weights)
-    return scipy.sparse.csc_array(steps), step
+    signs = np.sign(weights).astype(np.int8)
+    return scipy.sparse.csc_array(np.where(steps == 0, signs, steps)), step

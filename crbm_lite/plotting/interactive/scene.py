@@ -1,8 +1,9 @@
-"""What the 3-D viewer shows: the neurons of an assembly or a region, their weights, the brain.
+"""What the 3-D viewer shows: the neurons of a hidden unit or a region, their weights, the brain.
 
-The neurons of an assembly have its weights. The neurons of a region have the weight that is largest
-in modulus over all assemblies, and the colour of that assembly, as in Fig. 1C; the trace is that of
-the assembly whose mean |w| is largest there. The brain is outlined by sections around its neurons,
+The neurons of a hidden unit are all that have a weight in it: those of its assembly, or of its two,
+and those whose small weights have the other sign. The neurons of a region have the weight that is
+largest in modulus over all units, and the colour of that unit, as in Fig. 1C; the trace is that of
+the unit whose mean |w| is largest there. The brain is outlined by sections around its neurons,
 or by a surface that is given, such as that of the atlas.
 """
 
@@ -14,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.assemblies.members import regional_occupancy
+from crbm_lite.assemblies.members import Assemblies, assemblies_of_weights, regional_occupancy
 from crbm_lite.checks.arguments import as_numbers
 
 __all__ = ["Scene", "Selection", "brain_outline"]
@@ -79,7 +80,7 @@ class Scene:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """Names of what can be chosen: first the M assemblies, then the R regions."""
+        """Names of what can be chosen: first the M hidden units, then the R regions."""
         return self.unit_names + self.label_names
 
     @cached_property
@@ -96,7 +97,7 @@ class Scene:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """A sentence on each choice."""
-        notes = []
+        notes, found = [], assemblies_of_weights(self.weights)
         place = [""] * len(self.unit_names)
         if self.label_names:
             occupancy = np.nan_to_num(regional_occupancy(self.weights, self.labels), nan=-1.0)
@@ -107,8 +108,8 @@ class Scene:
             where = place[unit] if largest else ""
             switching = "" if self._switches(unit) else ", never switches"
             notes.append(
-                f"{name}: {_count(np.count_nonzero(w))}, strongest weight "
-                f"{largest:.2f}{where}{switching}"
+                f"{name}: {_count(np.count_nonzero(w))}{_sides(found, unit, np.count_nonzero(w))}, "
+                f"strongest weight {largest:.2f}{where}{switching}"
             )
         for name, member, unit in zip(self.label_names, self.labels.T, self.unit_of_region):
             notes.append(
@@ -151,6 +152,15 @@ class Scene:
             ", ".join(names[r] for r in sorted(rows.indices[a:b])) or "no region"
             for a, b in zip(starts[:-1], starts[1:], strict=True)
         ]
+
+
+def _sides(found: Assemblies, unit: int, n_drawn: int) -> str:
+    """How many of a unit's neurons are in its assembly, or in its two, if they are not in one."""
+    sizes = found.sizes[found.units == unit]
+    if len(sizes) == 2:
+        return f" in two assemblies, {sizes[0]:,} (+) and {sizes[1]:,} (\u2212)"
+    rest = n_drawn - sizes.sum()
+    return f", {sizes.sum():,} in its assembly and {rest:,} of the other sign" if rest else ""
 
 
 def _count(n_neurons: int) -> str:
