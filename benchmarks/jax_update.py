@@ -1,8 +1,7 @@
 """One update of ``CRBM(backend="jax")`` on this device, its parts, and what the device can do.
 
-python -m benchmarks.jax_update               # sizes that fit the device, and rounding
+python -m benchmarks.jax_update               # sizes that fit the device
 python -m benchmarks.jax_update N M ...       # these sizes
-python -m benchmarks.jax_update rounding      # what products of fewer bits change, alone
 
 Every time is the median of runs that end with the device synchronised. It is wall time on an
 accelerator, and the time of all cores together on a CPU. A limit is what the part would take at the
@@ -13,13 +12,11 @@ results/jax_update.json under the name of the device.
 from __future__ import annotations
 
 import time
-from functools import partial
 
 import numpy as np
 
 from benchmarks import command, stored
 from benchmarks.still_trainer import random_weights, still_trainer
-from crbm_lite.validation.comparison import STATISTICS
 
 CHAINS, BATCH, STEPS, FRAMES, ACTIVITY, DENSITY = 100, 100, 15, 400, 0.04, 0.07
 ON_GPU, ON_CPU = [(40_709, 200), (1_000_000, 1_000)], [(4_071, 200), (40_709, 200)]
@@ -42,26 +39,23 @@ def median_s(call: object, budget_s: float = 3.0) -> float:
 
 
 def device_limits(on_gpu: bool) -> dict[str, float]:
-    """Measured FLOP/s of large products by kind, and bytes/s of a large sum."""
+    """Measured FLOP/s of large products, and bytes/s of a large sum."""
     import jax
     import jax.numpy as jnp
 
-    from crbm_lite.training.accelerator.update import hidden_inputs, rounded
+    from crbm_lite.training.accelerator.update import hidden_inputs
 
     size = 8192 if on_gpu else 1536
     a = jax.random.normal(jax.random.key(0), (size, size), jnp.float32)
-    limits = {}
-    for products in ("float32", "tf32", "bf16"):
-        x = jax.block_until_ready(rounded(a, products))
-        product = jax.jit(partial(hidden_inputs, products=products))
-        limits[products] = 2 * size**3 / median_s(partial(product, x, x))
+    product = jax.jit(hidden_inputs)
+    limits = {"float32": 2 * size**3 / median_s(lambda: product(a, a))}
     x = jnp.zeros((2**28 if on_gpu else 2**24,), jnp.float32)
     add = jax.jit(lambda x: x + 1.0)
     limits["bytes"] = 2 * x.nbytes / median_s(lambda: add(x))
     return limits
 
 
-def trainer_of(n: int, m: int, products: str, jump_every: int) -> object:
+def trainer_of(n: int, m: int, jump_every: int) -> object:
     """A trainer of noise, with weights of the density of a trained model that stay as they are."""
     from crbm_lite.core.spikes import Spikes
     from crbm_lite.training.accelerator.trainer import JaxTrainer
@@ -71,12 +65,12 @@ def trainer_of(n: int, m: int, products: str, jump_every: int) -> object:
     neurons = np.sort(rng.integers(n, size=(FRAMES, n_active), dtype=np.int32), axis=1)
     spikes = Spikes(np.arange(FRAMES + 1) * n_active, neurons.ravel(), n)
     return still_trainer(
-        partial(JaxTrainer, products=products), spikes, random_weights(n, m, DENSITY, rng), rng,
-        n_chains=CHAINS, n_gibbs=STEPS, jump_every=jump_every, l1=1.0,
+        JaxTrainer, spikes, random_weights(n, m, DENSITY, rng), rng, n_chains=CHAINS,
+        n_gibbs=STEPS, jump_every=jump_every, l1=1.0,
     )  # fmt: skip
 
 
-def parts_of(trainer: object, products: str) -> dict[str, object]:
+def parts_of(trainer: object) -> dict[str, object]:
     """Return functions that do the products, the sampling and the optimiser of an update alone."""
     import jax
     import jax.numpy as jnp
@@ -90,16 +84,13 @@ def parts_of(trainer: object, products: str) -> dict[str, object]:
 
     @jax.jit
     def all_products(v, weights, fields):
-        factor = ju.rounded(weights, products)
-
         def step(inputs, _):
-            logits = ju.logits_given_h(inputs * 0.1, factor, fields, products)
-            spikes = (logits > 0).astype(factor.dtype)
-            return ju.hidden_inputs(spikes, factor, products), None
+            logits = ju.logits_given_h(inputs * 0.1, weights, fields)
+            return ju.hidden_inputs((logits > 0).astype(jnp.float32), weights), None
 
-        begin = ju.hidden_inputs(v.astype(factor.dtype), factor, products)
+        begin = ju.hidden_inputs(v, weights)
         inputs = jax.lax.scan(step, begin, length=STEPS)[0]
-        on_data = ju.hidden_inputs(v[::-1].astype(factor.dtype), factor, products)
+        on_data = ju.hidden_inputs(v[::-1], weights)
         h = on_data.astype(jnp.float64)
         return ju.weight_gradient(v, h, v, inputs.astype(jnp.float64), trainer._activity)
 
@@ -109,9 +100,7 @@ def parts_of(trainer: object, products: str) -> dict[str, object]:
             key_h, key_v = jax.random.split(key)
             h = ju.sample(carry.astype(jnp.float64), potential, key_h).astype(jnp.float32)
             logits = fields.astype(jnp.float32) + h[:, :1]
-            v = ju.sample_neurons(
-                logits, key_v, jnp.bfloat16 if products == "bf16" else jnp.float32
-            )
+            v = ju.sample_neurons(logits, key_v, jnp.float32)
             return 0.5 * carry + v[:, :m] + v.mean(axis=1, keepdims=True), None
 
         return jax.lax.scan(step, inputs, jax.random.split(key, STEPS))[0]
@@ -133,24 +122,23 @@ def parts_of(trainer: object, products: str) -> dict[str, object]:
     }
 
 
-def limits_of(n: int, m: int, products: str, limits: dict[str, float]) -> dict[str, float]:
+def limits_of(n: int, m: int, limits: dict[str, float]) -> dict[str, float]:
     """Seconds that the parts would take at the device's own rates."""
     one = 2 * CHAINS * n * m  # FLOP of a product
     inputs = (2 * STEPS + 1) * one + one * BATCH / CHAINS
     gradient = one * (BATCH + CHAINS) / CHAINS
-    width = 2 if products == "bf16" else 4
     return {
-        "products": inputs / limits[products] + gradient / limits["float32"],
-        "sampling": STEPS * CHAINS * n * (4 + width) / limits["bytes"],
+        "products": (inputs + gradient) / limits["float32"],
+        "sampling": STEPS * CHAINS * n * 8 / limits["bytes"],
         "optimiser": 7 * 4 * n * m / limits["bytes"],
     }
 
 
-def measure(n: int, m: int, products: str, limits: dict[str, float], with_jumps: bool) -> dict:
+def measure(n: int, m: int, limits: dict[str, float], with_jumps: bool) -> dict:
     """Seconds of an update and of its parts, beside the device's limits."""
     import jax
 
-    trainer = trainer_of(n, m, products, 0)
+    trainer = trainer_of(n, m, 0)
 
     def update() -> object:
         trainer.one_update()
@@ -158,45 +146,18 @@ def measure(n: int, m: int, products: str, limits: dict[str, float], with_jumps:
 
     seconds = {"update": median_s(update)}
     with jax.enable_x64(True):
-        for name, call in parts_of(trainer, products).items():
+        for name, call in parts_of(trainer).items():
             seconds[name] = median_s(call)
     if with_jumps:
-        trainer = trainer_of(n, m, products, STEPS)  # one sweep an update
+        trainer = trainer_of(n, m, STEPS)  # one sweep an update
         seconds["update with a sweep of jumps"] = median_s(update)
-    limit = limits_of(n, m, products, limits)
+    limit = limits_of(n, m, limits)
     limit["update"] = sum(limit.values())
-    print(f"\nN = {n:,}, M = {m:,}, {products}")
+    print(f"\nN = {n:,}, M = {m:,}")
     for name, value in seconds.items():
         share = f"{1e3 * limit[name]:10.2f} ms at the device's limit" if name in limit else ""
         print(f"  {name:<30} {1e3 * value:10.2f} ms {share}", flush=True)
-    return {"N": n, "M": m, "products": products, "seconds": seconds, "limit": limit}
-
-
-def rounding() -> list[dict]:
-    """What rounded products change: five statistics and nLLH of unseen frames, and the residual."""
-    import crbm_lite as cl
-
-    recording = cl.plant_recording(300, 6, (40, 60), 3000, 30, random_state=0)
-    train, test = cl.split_train_test(recording)
-    settings = {"n_hidden": 8, "l1": 0.01, "n_updates": 600, "n_gibbs": 5, "n_chains": 50}
-    rows = []
-    for backend in ("numba", "jax", "jax-tf32", "jax-bf16"):
-        scores = []
-        for seed in range(3):
-            model = cl.CRBM(**settings, random_state=seed, progress=False, backend=backend)
-            residual = model.fit(train).certificate_.residual
-            report = cl.validate(model, train, test, n_steps=5, random_state=seed)
-            rmse = [getattr(report, name).rmse for name in STATISTICS]
-            scores.append((report.nllh.median, residual, *rmse))
-        found, residual, *rmse = np.array(scores).T
-        rmse = dict(zip(STATISTICS, (x.tolist() for x in rmse), strict=True))
-        rows.append({"backend": backend, "nllh": found.tolist(), "residual": residual.tolist(),
-                     "rmse": rmse})  # fmt: skip
-        print(f"{backend:<9} nLLH {found.mean():.4f}, sd over seeds {found.std(ddof=1):.4f}; "
-              f"residual {residual.mean():.4f}; RMSE "
-              + ", ".join(f"{k} {np.mean(x):.2e} +- {np.std(x, ddof=1):.0e}"
-                          for k, x in rmse.items()), flush=True)  # fmt: skip
-    return rows
+    return {"N": n, "M": m, "seconds": seconds, "limit": limit}
 
 
 def keep(found: dict) -> None:
@@ -207,25 +168,21 @@ def keep(found: dict) -> None:
 
 
 def main(*words: str) -> None:
-    """Print the device's limits and one block for each size and kind of product; keep them."""
+    """Print the device's limits and one block for each size; keep them."""
     import jax
 
-    if words != ("rounding",):
-        on_gpu = jax.devices()[0].platform != "cpu"
-        limits = device_limits(on_gpu)
-        print(f"{jax.device_count()} x {jax.devices()[0].device_kind}, JAX {jax.__version__}")
-        for name, value in limits.items():
-            print(f"  {name:<8} {value:.3g} {'bytes/s' if name == 'bytes' else 'FLOP/s'}")
-        numbers = [int(x.replace(",", "").replace("_", "")) for x in words]
-        sizes = list(zip(numbers[::2], numbers[1::2], strict=True))
-        rows = []
-        for n, m in sizes or (ON_GPU if on_gpu else ON_CPU):
-            for products in ("float32", "tf32", "bf16") if on_gpu else ("float32",):
-                rows.append(measure(n, m, products, limits, with_jumps=on_gpu or n < 10_000))
-        keep({"limits": limits, "rows": rows})
-    if words in ((), ("rounding",)):
-        print("\nwhat rounded products change")
-        keep({"rounding": rounding()})
+    on_gpu = jax.devices()[0].platform != "cpu"
+    limits = device_limits(on_gpu)
+    print(f"{jax.device_count()} x {jax.devices()[0].device_kind}, JAX {jax.__version__}")
+    for name, value in limits.items():
+        print(f"  {name:<8} {value:.3g} {'bytes/s' if name == 'bytes' else 'FLOP/s'}")
+    numbers = [int(x.replace(",", "").replace("_", "")) for x in words]
+    sizes = list(zip(numbers[::2], numbers[1::2], strict=True))
+    rows = [
+        measure(n, m, limits, with_jumps=on_gpu or n < 10_000)
+        for n, m in sizes or (ON_GPU if on_gpu else ON_CPU)
+    ]
+    keep({"limits": limits, "rows": rows})
 
 
 if __name__ == "__main__":

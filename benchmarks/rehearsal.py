@@ -3,6 +3,7 @@
 python -m benchmarks.rehearsal
 python -m benchmarks.rehearsal 0.02 220 2000 0.4 0.3 1   (lambda, units, updates, refit, ramp, seed)
 python -m benchmarks.rehearsal planted 0.02    (the planted recording, as large)
+python -m benchmarks.rehearsal jax             (on an accelerator; nothing is stored)
 
 It trains, compares with the planted truth and the test frames, and keeps the figures of the usual
 choice in results/rehearsal.json for the chapter on scale. The seed is that of the recording and of
@@ -42,8 +43,8 @@ def recordings(planted: bool, seed: int) -> tuple[cl.Recording, cl.Recording]:
 
 def main(*words: str) -> None:
     """Simulate, train, score, and store what the usual choice gives."""
-    planted = "planted" in words
-    choice = tuple(float(word) for word in words if word != "planted")
+    planted, backend = "planted" in words, "jax" if "jax" in words else "numba"
+    choice = tuple(float(word) for word in words if word not in ("planted", "jax"))
     choice += USUAL[len(choice) :]
     l1, n_hidden, n_updates, refit, ramp, seed = choice
     n_hidden, n_updates, seed = int(n_hidden), int(n_updates), int(seed)
@@ -51,7 +52,7 @@ def main(*words: str) -> None:
     model = cl.CRBM(
         n_hidden=n_hidden, l1=l1, n_updates=n_updates, n_gibbs=10, jump_every=10,
         final_learning_rate=1e-4, refit=refit, ramp=ramp, random_state=seed,
-        progress=sys.stderr.isatty(),
+        backend=backend, progress=sys.stderr.isatty(),
     )  # fmt: skip
     with command.timed() as fit:
         model.fit(train)
@@ -60,7 +61,7 @@ def main(*words: str) -> None:
     figures = {
         "neurons": N, "frames": T, "training frames": train.n_frames, "assemblies": K,
         "hidden units": n_hidden, "l1": l1, "refit": refit, "ramp": ramp, "updates": n_updates,
-        "threads": numba.get_num_threads(),
+        "backend": backend, "threads": numba.get_num_threads(),
         "seconds": round(fit.wall_s), "cpu seconds": round(fit.cpu_s),
         "seconds an update": round(
             float((history.seconds[-1] - history.seconds[0])
@@ -83,7 +84,7 @@ def main(*words: str) -> None:
         figures[f"nRMSE {name}"] = round(float(statistic.nrmse), 3)
     figures["r of vv"] = round(float(report.vv.pearson_r), 3)
     print(report.table(), flush=True)
-    if choice == USUAL and not planted:
+    if choice == USUAL and not planted and backend == "numba":
         stored.write(RESULTS, figures)
 
 

@@ -40,7 +40,6 @@ from .random_numbers import hash64 as hash64
 from .random_numbers import uniform01 as uniform01
 from .reference import LEAST_GAMMA as LEAST_GAMMA
 from .reference import MAX_ASYMMETRY as MAX_ASYMMETRY
-from .reference import SQUARED_RESCALING as SQUARED_RESCALING
 from .reference import VARIANCE_RATE as VARIANCE_RATE
 from .reference import HiddenMeans as HiddenMeans
 from .reference import Rates as Rates
@@ -54,6 +53,7 @@ from .reference import potential_given_coordinates as potential_given_coordinate
 from .reference import rmsprop_step as rmsprop_step
 from .reference import slope_in_coordinates as slope_in_coordinates
 from .reference import soft_threshold as soft_threshold
+from .reference import unit_variance_scale as unit_variance_scale
 from .register_products import LANES as LANES
 from .register_products import add_product as add_product
 from .register_products import packed_product as packed_product

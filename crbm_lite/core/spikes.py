@@ -146,6 +146,24 @@ class Spikes:
         for some in tiles(self.n_frames):
             yield some, self.inputs(weights, frames[some])
 
+    def columns(self, neurons: np.ndarray) -> np.ndarray:
+        """Return all frames of chosen neurons as uint8 (T, neurons), in the given order.
+
+        Examples
+        --------
+        >>> as_spikes(np.array([[0, 1, 1], [1, 0, 1]])).columns([2, 0])
+        array([[1, 0],
+               [1, 1]], dtype=uint8)
+        """
+        out = np.empty((self.n_frames, len(neurons)), np.uint8)
+        frame = np.zeros(self.n_neurons, np.uint8)
+        for t, (first, last) in enumerate(zip(self.frame_starts, self.frame_starts[1:])):
+            active = self.neurons[first:last]
+            frame[active] = 1
+            out[t] = frame[neurons]
+            frame[active] = 0
+        return out
+
     def dense(self, frames: slice | np.ndarray = slice(None)) -> np.ndarray:
         """Return all or chosen frames as uint8 (frames, N)."""
         index = np.arange(self.n_frames)[frames]

@@ -126,7 +126,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         The seed. The same seed and data give the same bits for any number of threads.
     progress : bool, default True
         Whether to show a progress bar.
-    backend : {"numba", "jax", "jax-tf32", "jax-bf16"}, default "numba"
+    backend : {"numba", "jax"}, default "numba"
         What computes: the CPU, or all devices of JAX (extra ``jax``) with products in float32 or
         in rounded, faster numbers.
 

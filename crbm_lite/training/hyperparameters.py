@@ -30,7 +30,7 @@ __all__ = [
     "run_hyperparameters",
 ]
 
-BACKENDS = ("numba", "jax", "jax-tf32", "jax-bf16")
+BACKENDS = ("numba", "jax")
 _STARTS = ("auto", "pca", "nmf", "random")
 _CHOSEN = ("n_hidden", "l1", "n_updates")  # what "auto" leaves to evidence
 _CHOSEN_WITH = {"refit": "l1"}  # what "auto" leaves to evidence if that of another does

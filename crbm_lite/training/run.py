@@ -121,7 +121,7 @@ def train(
         Where to begin, instead of what `init` says. The signs of its units are kept.
     hidden : HiddenTerm, optional
         Values of the hidden units that count as data, too.
-    backend : {"numba", "jax", "jax-tf32", "jax-bf16"}, default "numba"
+    backend : {"numba", "jax"}, default "numba"
     state : mapping, optional
         Where to go on: what a run of the same arguments gave to `save`, or left when interrupted.
     save : callable, optional
@@ -243,13 +243,15 @@ def _trainer_of(backend: str) -> MakeTrainer:
     if backend == "numba":
         return NumbaTrainer
     try:
-        from crbm_lite.training.accelerator.trainer import trainer_given_backend
+        from crbm_lite.training.accelerator.devices import warn_without_accelerator
+        from crbm_lite.training.accelerator.trainer import JaxTrainer
     except ImportError as error:
         raise ImportError(
             f"backend is {backend!r} and JAX is missing ({error}): pip install 'crbm_lite[jax]', "
             "or leave backend='numba'"
         ) from error
-    return trainer_given_backend(backend)
+    warn_without_accelerator()
+    return JaxTrainer
 
 
 # Arrays as large as W are the unit of memory. A trainer holds several, and the chains more than

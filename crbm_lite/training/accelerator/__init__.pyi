@@ -11,7 +11,7 @@ from .drelu import sample as sample
 from .jumps import count_values as count_values
 from .jumps import jump_sweep as jump_sweep
 from .trainer import JaxTrainer as JaxTrainer
-from .trainer import trainer_given_backend as trainer_given_backend
+from .update import HiddenValues as HiddenValues
 from .update import Settings as Settings
 from .update import State as State
 from .update import averaged as averaged
@@ -19,10 +19,10 @@ from .update import effective_share as effective_share
 from .update import gibbs_steps as gibbs_steps
 from .update import hidden_gradient as hidden_gradient
 from .update import hidden_inputs as hidden_inputs
+from .update import joined_batch as joined_batch
 from .update import logits_given_h as logits_given_h
 from .update import move_weights as move_weights
 from .update import one_update as one_update
 from .update import potential_given as potential_given
-from .update import rounded as rounded
 from .update import sample_neurons as sample_neurons
 from .update import weight_gradient as weight_gradient

@@ -10,7 +10,6 @@ asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import jax
 import numpy as np
@@ -19,7 +18,7 @@ from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.persistence import begin_watch
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.accelerator import update as on_device
-from crbm_lite.training.accelerator.devices import Devices, check_memory, warn_without_accelerator
+from crbm_lite.training.accelerator.devices import Devices, check_memory
 from crbm_lite.training.hidden_term import HiddenTerm
 from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.parameters import (
@@ -31,7 +30,7 @@ from crbm_lite.training.parameters import (
 from crbm_lite.training.start import Start
 from crbm_lite.training.update_plan import UpdatePlan
 
-__all__ = ["JaxTrainer", "trainer_given_backend"]
+__all__ = ["JaxTrainer"]
 
 _FRAMES_AT_ONCE = 500  # packed into bits
 
@@ -45,8 +44,6 @@ class JaxTrainer:
     start : Start
     schedule : Schedule
     rng : numpy.random.Generator
-    products : {"float32", "tf32", "bf16"}
-        How the inputs of hidden units and neurons are multiplied.
     hidden : HiddenTerm, optional
         Values of the hidden units that count as data, too.
 
@@ -80,7 +77,6 @@ class JaxTrainer:
         start: Start,
         schedule: Schedule,
         rng: np.random.Generator,
-        products: str = "float32",
         hidden: HiddenTerm | None = None,
     ) -> None:
         self._devices, self._hidden = Devices(spikes.n_neurons), hidden
@@ -97,7 +93,7 @@ class JaxTrainer:
         self._chains = initial_chains(spikes, parameters, schedule, rng, start.frames)
         holds_potential = hidden is not None and hidden.holds_potential
         self._settings = on_device.Settings(
-            schedule.n_gibbs, self._chains.jump_every, products, holds_potential
+            schedule.n_gibbs, self._chains.jump_every, holds_potential
         )
         self._seed = int(self._chains.seed)
         with jax.enable_x64(True):
@@ -131,11 +127,7 @@ class JaxTrainer:
                 self._state = on_device.averaged(self._state, np.float64(weight))
             if not measure:
                 return None
-            return float(
-                on_device.effective_share(
-                    self._state, log_p_before, products=self._settings.products
-                )
-            )
+            return float(on_device.effective_share(self._state, log_p_before))
 
     def _hidden_values(self, n_frames: int) -> on_device.HiddenValues | None:
         """Draw some of the given values of h for an update."""
@@ -236,15 +228,3 @@ def _as_bits(spikes: Spikes) -> np.ndarray:
             for first in firsts
         ]
     )
-
-
-def trainer_given_backend(backend: str) -> partial[JaxTrainer]:
-    """Return what makes the trainers of the backend "jax", "jax-tf32" or "jax-bf16".
-
-    Warns
-    -----
-    BackendWarning
-        If there is no accelerator: it runs on the CPU.
-    """
-    warn_without_accelerator()
-    return partial(JaxTrainer, products=backend.partition("-")[2] or "float32")

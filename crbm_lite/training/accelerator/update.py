@@ -48,7 +48,6 @@ __all__ = [
     "move_weights",
     "one_update",
     "potential_given",
-    "rounded",
     "sample_neurons",
     "weight_gradient",
 ]
@@ -63,7 +62,6 @@ class Settings:
 
     n_gibbs: int
     jump_every: int  # steps; 0 for no jumps
-    products: str  # "float32", "tf32" or "bf16": how the inputs are multiplied
     holds_potential: bool = False  # where values of h are data, too
 
 
@@ -89,31 +87,22 @@ class HiddenValues(NamedTuple):
         return (1.0 - self.share) * given_v + self.share * given_h
 
 
-def rounded(x: jax.Array, products: str) -> jax.Array:
-    """Round a factor of a product: not at all, or to 10 (tf32) or 7 (bf16) bits after the 1."""
-    if products == "bf16":
-        return x.astype(jnp.bfloat16)
-    return lax.reduce_precision(x, 8, 10) if products == "tf32" else x
-
-
-def _dot(a: jax.Array, b: jax.Array, axes: tuple[int, int], products: str) -> jax.Array:
-    """Sum over one axis of each, accumulated in float32."""
-    exact = products == "float32"
+def _dot(a: jax.Array, b: jax.Array, axes: tuple[int, int]) -> jax.Array:
+    """Sum over one axis of each, in full float32."""
     return lax.dot_general(
-        a, b, (((axes[0],), (axes[1],)), ((), ())),
-        precision=lax.Precision.HIGHEST if exact else lax.Precision.DEFAULT,
+        a, b, (((axes[0],), (axes[1],)), ((), ())), precision=lax.Precision.HIGHEST,
         preferred_element_type=jnp.float32,
     )  # fmt: skip
 
 
-def hidden_inputs(v: jax.Array, weights: jax.Array, products: str) -> jax.Array:
+def hidden_inputs(v: jax.Array, weights: jax.Array) -> jax.Array:
     """Compute I = v W (frames, M) float32: a sum over neurons, and over devices."""
-    return _dot(v.astype(weights.dtype), weights, (1, 0), products)
+    return _dot(v.astype(weights.dtype), weights, (1, 0))
 
 
-def logits_given_h(h: jax.Array, weights: jax.Array, fields: jax.Array, products: str) -> jax.Array:
+def logits_given_h(h: jax.Array, weights: jax.Array, fields: jax.Array) -> jax.Array:
     """Compute the log-odds g + h W' (chains, N) float32 of the neurons."""
-    return _dot(rounded(h, products), weights, (1, 1), products) + fields.astype(jnp.float32)
+    return _dot(h, weights, (1, 1)) + fields.astype(jnp.float32)
 
 
 def _hash32(counter: jax.Array, key0: jax.Array, key1: jax.Array) -> jax.Array:
@@ -161,25 +150,23 @@ def gibbs_steps(
     ``n_steps`` counts the steps since the beginning: with the key it gives the random numbers.
     ``jumping`` (M,) says which units jump; where there is none, no sweep is made.
     """
-    factor = rounded(weights, settings.products)
 
     def jumped(h: jax.Array, logits: jax.Array, key: jax.Array) -> jax.Array:
-        columns = factor.astype(jnp.float32)
-        return jump_sweep(jumping, key, h, logits, columns, potential, counts)[1]
+        return jump_sweep(jumping, key, h, logits, weights, potential, counts)[1]
 
     def step(carry: tuple, _: None) -> tuple:
         _, inputs, n_steps = carry
         key_h, key_v, key_jump = jax.random.split(jax.random.fold_in(key, n_steps), 3)
         h = sample(inputs.astype(jnp.float64), potential, key_h).astype(jnp.float32)
-        logits = logits_given_h(h, factor, fields, settings.products)
+        logits = logits_given_h(h, weights, fields)
         if settings.jump_every:
             now = jumping.any() & (n_steps % settings.jump_every == 0)
             logits = lax.cond(now, jumped, lambda _, x, __: x, h, logits, key_jump)
-        v = sample_neurons(logits, key_v, factor.dtype)
-        return (v, hidden_inputs(v, factor, settings.products), n_steps + 1), None
+        v = sample_neurons(logits, key_v, jnp.float32)
+        return (v, hidden_inputs(v, weights), n_steps + 1), None
 
-    v = v.astype(factor.dtype)
-    begin = (v, hidden_inputs(v, factor, settings.products), n_steps)
+    v = v.astype(jnp.float32)
+    begin = (v, hidden_inputs(v, weights), n_steps)
     return lax.scan(step, begin, length=settings.n_gibbs)[0]
 
 
@@ -198,13 +185,12 @@ def weight_gradient(
     drift = h_data.sum(axis=0) - h_chains.sum(axis=0)
     both = jnp.concatenate([v_data.astype(jnp.float32), v.astype(jnp.float32)])
     h = jnp.concatenate([h_data, -h_chains]).astype(jnp.float32)
-    return _dot(both, h, (0, 0), "float32") - jnp.outer(centre, drift).astype(jnp.float32)
+    return _dot(both, h, (0, 0)) - jnp.outer(centre, drift).astype(jnp.float32)
 
 
 def joined_batch(
-    term: HiddenValues, v_data: jax.Array, h_data: jax.Array, s: State, key: jax.Array,
-    products: str,
-) -> tuple[jax.Array, jax.Array, jax.Array]:  # fmt: skip
+    term: HiddenValues, v_data: jax.Array, h_data: jax.Array, s: State, key: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Join frames of the data, and v drawn from P(v|h) with the term's h, which count as it says.
 
     Returns
@@ -215,7 +201,7 @@ def joined_batch(
     mean_v : float64 (N,)
         Of the drawn v.
     """
-    logits = logits_given_h(term.h, rounded(s["weights"], products), s["fields"], products)
+    logits = logits_given_h(term.h, s["weights"], s["fields"])
     v = sample_neurons(logits, key, v_data.dtype)
     h = (term.h - s["mean_h"]) / len(term.h)
     mean_v = v.astype(jnp.float32).mean(axis=0).astype(jnp.float64)
@@ -314,7 +300,7 @@ def one_update(
     key_h, key_v = jax.random.split(jax.random.fold_in(key_data, s["n_steps"]))
     # 1. Data, 2. chains
     v_data = jnp.unpackbits(data[frames], axis=1)
-    inputs = hidden_inputs(v_data, rounded(s["weights"], settings.products), settings.products)
+    inputs = hidden_inputs(v_data, s["weights"])
     if settings.jump_every:
         h = sample(inputs.astype(jnp.float64), potential, key_h)
         flat = (1.0 - HISTOGRAM_DECAY) / s["counts"].shape[1]
@@ -338,7 +324,7 @@ def one_update(
     on_data, on_chains = on_data.mean(axis=1), on_chains.mean(axis=1)
     mean_v = centre = activity
     if term is not None:
-        v_data, h_data, given_h = joined_batch(term, v_data, h_data, s, key_v, settings.products)
+        v_data, h_data, given_h = joined_batch(term, v_data, h_data, s, key_v)
         mean_v, on_data = term.mixed(activity, given_h), term.mixed(on_data, term.statistics)
         centre = jnp.zeros_like(activity) if settings.holds_potential else activity
     slope_w = weight_gradient(v_data, h_data, v, h_chains, centre)
@@ -372,13 +358,13 @@ def _log_probability(
     return energy + cumulant(inputs.astype(jnp.float64), potential).sum(axis=1)
 
 
-@partial(jax.jit, static_argnames="products")
-def effective_share(s: State, log_p: jax.Array, products: str) -> jax.Array:
+@jax.jit
+def effective_share(s: State, log_p: jax.Array) -> jax.Array:
     """Compute the effective share of the chains under the weights from old to new parameters.
 
     ``log_p`` (chains,) is what `one_update` returned beside the new parameters s.
     """
-    inputs = hidden_inputs(s["v"], rounded(s["weights"], products), products)
+    inputs = hidden_inputs(s["v"], s["weights"])
     potential = potential_given(s["hidden"], s["offset"])
     gain = _log_probability(s["v"], inputs, s["fields"], potential) - log_p
     weight = jnp.exp(gain - gain.max())

@@ -42,7 +42,7 @@ def test_the_steps_leave_the_distribution_as_it_is(problem, jump_every, jumping)
     h = DReLU(*potential).sample(v @ weights, rng)
     counts = jumps.empty_counts(M)
     jumps.count_values(h + 0.3, counts)  # exact for any histogram
-    settings = jax_update.Settings(4, jump_every, "float32")
+    settings = jax_update.Settings(4, jump_every)
     out, inputs, _ = jax.jit(jax_update.gibbs_steps, static_argnames="settings")(
         v, 0, weights, fields, potential, counts, jumping, jax.random.key(1), settings=settings
     )
@@ -67,7 +67,7 @@ def test_jumps_reach_the_other_well():
     jumps.count_values(np.random.default_rng(0).normal(0, 12, (500, 1)), counts)
     on, jumping = {}, np.ones(1, bool)
     for jump_every in (0, 1):
-        settings = jax_update.Settings(4, jump_every, "float32")
+        settings = jax_update.Settings(4, jump_every)
         v, _, _ = jax_update.gibbs_steps(
             np.zeros((400, n), np.uint8), 0, weights, fields, potential, counts, jumping,
             jax.random.key(0), settings,
@@ -82,13 +82,6 @@ def test_jumps_reach_the_other_well():
     reached = (chains.spikes().mean(axis=1) > 0.5).mean()
     assert on[0] == 0 and on[1] > 0.02
     assert abs(on[1] - reached) < 4 * np.sqrt(2 * reached * (1 - reached) / 400)
-
-
-def test_rounded_factors_keep_the_bits_they_should():
-    x = np.float32(1 + 2**-5 + 2**-9 + 2**-14)
-    assert float(jax_update.rounded(x, "float32")) == x
-    assert float(jax_update.rounded(x, "tf32")) == 1 + 2**-5 + 2**-9
-    assert float(jax_update.rounded(x, "bf16")) == 1 + 2**-5
 
 
 def test_only_the_units_that_jump_are_moved(problem):
@@ -109,7 +102,7 @@ def test_steps_in_which_no_unit_jumps_are_those_without_jumps(problem):
     v = np.zeros((50, N), np.uint8)
     ends = []
     for jump_every in (0, 1):
-        settings = jax_update.Settings(6, jump_every, "float32")
+        settings = jax_update.Settings(6, jump_every)
         ends.append(
             jax_update.gibbs_steps(
                 v, 0, weights.astype(np.float32), fields, potential, jumps.empty_counts(M),
