@@ -101,7 +101,7 @@ def test_an_update_is_numba_s_given_its_draws(problem, holds, monkeypatch):  # n
     with jax.enable_x64(True):
         key_v = jax.random.split(jax.random.fold_in(jax.random.split(key)[0], 0))[1]
         logits = jax_update.logits_given_h(
-            h.astype(np.float32), before["weights"], before["fields"], "float32"
+            h.astype(np.float32), before["weights"], before["fields"]
         )
         v_drawn = np.asarray(jax_update.sample_neurons(logits, key_v, np.uint8))
     there, _ = of_numba.small_trainer(problem, holds)
@@ -125,7 +125,7 @@ def test_v_is_drawn_from_its_distribution_given_h(problem):  # noqa: F811
     units = DReLU(*potential).mean(STATES[:5] @ weights) / 5
     with jax.enable_x64(True):
         v, joined, mean_v = jax_update.joined_batch(
-            term, STATES[:5].astype(np.uint8), units, state, jax.random.key(0), "float32"
+            term, STATES[:5].astype(np.uint8), units, state, jax.random.key(0)
         )
     np.testing.assert_array_equal(v[:5], STATES[:5])
     np.testing.assert_allclose(v[5:].mean(axis=0), expit(fields + weights @ value), atol=0.02)
