@@ -146,12 +146,12 @@ class Spikes:
         for some in tiles(self.n_frames):
             yield some, self.inputs(weights, frames[some])
 
-    def columns(self, neurons: np.ndarray) -> np.ndarray:
+    def of_neurons(self, neurons: np.ndarray) -> np.ndarray:
         """Return all frames of chosen neurons as uint8 (T, neurons), in the given order.
 
         Examples
         --------
-        >>> as_spikes(np.array([[0, 1, 1], [1, 0, 1]])).columns([2, 0])
+        >>> as_spikes(np.array([[0, 1, 1], [1, 0, 1]])).of_neurons([2, 0])
         array([[1, 0],
                [1, 1]], dtype=uint8)
         """

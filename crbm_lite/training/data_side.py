@@ -185,7 +185,7 @@ class DataMeans:
 
     def frames(self, neurons: np.ndarray) -> np.ndarray:
         """Return all frames of some neurons, (T, n) uint8."""
-        return self._spikes.columns(neurons)
+        return self._spikes.of_neurons(neurons)
 
     def covariances(self, tile: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of some neurons <(v - c)(h - mean)>, its squared standard error, <(v - c) q>.
