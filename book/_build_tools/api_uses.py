@@ -70,18 +70,18 @@ def _parsed(cell: str) -> ast.Module | None:
 
 
 @cache
-def by_chapter() -> dict[str, set[str]]:
-    """The names that each chapter uses, in the order of the table of contents."""
+def _defined() -> dict[str, str]:
     package = house.REPOSITORY / house.PACKAGE
     stubs = {
         house.module_name(path.relative_to(house.REPOSITORY)): path.read_text(encoding="utf-8")
         for path in package.rglob("__init__.pyi")
     }
-    defined = definitions(house.sources(), stubs)
-    return {
-        chapter_store.name_of(path): names_used(_seen_code(path), defined)
-        for path in chapter_store.chapters()
-    }
+    return definitions(house.sources(), stubs)
+
+
+def names_in_chapter(chapter: Path) -> set[str]:
+    """Give the definitions of the names that a chapter uses."""
+    return names_used(_seen_code(chapter), _defined())
 
 
 def _seen_code(chapter: Path) -> list[str]:
@@ -97,15 +97,15 @@ def _seen_code(chapter: Path) -> list[str]:
 def by_name() -> dict[str, list[str]]:
     """The chapters that use a name, in the order of the table of contents."""
     found: dict[str, list[str]] = {}
-    for chapter, names in by_chapter().items():
-        for name in names:
-            found.setdefault(name, []).append(chapter)
+    for chapter in chapter_store.chapters():
+        for name in names_in_chapter(chapter):
+            found.setdefault(name, []).append(chapter_store.name_of(chapter))
     return found
 
 
-def links_in_chapter(chapter: str) -> str:
+def links_in_chapter(chapter: Path) -> str:
     """The names that a chapter uses as MyST, each a link to its page; "" if there are none."""
-    names = sorted(by_chapter()[chapter], key=lambda name: name.rpartition(".")[2].lower())
+    names = sorted(names_in_chapter(chapter), key=lambda name: name.rpartition(".")[2].lower())
     links = ", ".join(f"{{py:obj}}`~{name}`" for name in names)
     title = "What this page uses of the package"
     return f"<details>\n<summary>{title}</summary>\n\n{links}\n\n</details>" if names else ""

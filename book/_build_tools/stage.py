@@ -133,7 +133,7 @@ def _stage_chapter(chapter: Path, reference: first_use.Reference) -> None:
             page_cells.fold(cell)
             page_cells.caption(cell)
         _stage_plotly(cell, library)
-    if links := api_uses.links_in_chapter(chapter_store.name_of(chapter)):
+    if links := api_uses.links_in_chapter(chapter):
         notebook.cells.append(nbformat.v4.new_markdown_cell(links, id="api-links"))
     nbformat.write(notebook, SOURCE / chapter.relative_to(chapter_store.BOOK))
 
@@ -142,8 +142,9 @@ def _time_needed(chapter: Path) -> str:
     """Say how long a chapter takes, as the page of all times has it."""
     minutes = max(round(reading_time.minutes(chapter)), 1)
     seconds = max(round(chapter_store.last_run(chapter).seconds), 1)
+    read = "1 minute" if minutes == 1 else f"{minutes} minutes"
     return (
-        f"{minutes} minutes to read and [{seconds} seconds](../reference/execution_times.md) of "
+        f"{read} to read and [{seconds} seconds](../reference/execution_times.md) of "
         "processor time to run"
     )
 

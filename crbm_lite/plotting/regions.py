@@ -106,10 +106,11 @@ def region_matrix(
     )  # fmt: skip
     margin = {"t": 60, "l": 10, "r": 10, "b": 10}
     figure.update_layout(height=height_px, margin=margin, plot_bgcolor="white")
-    figure.add_annotation(
-        text=f"<b>{html_text(letter)}</b>", font={"size": 16}, showarrow=False,
-        xref="paper", yref="paper", x=0, y=1.02, xanchor="right", yanchor="bottom", xshift=-4,
-    )  # fmt: skip
+    if letter:
+        figure.add_annotation(
+            text=f"<b>{html_text(letter)}</b>", font={"size": 16}, showarrow=False,
+            xref="paper", yref="paper", x=0, y=1.02, xanchor="right", yanchor="bottom", xshift=-4,
+        )  # fmt: skip
     ticks = {
         "type": "category",  # names may look like numbers or dates
         "tickfont": {"size": 9}, "automargin": True, "constrain": "domain", "showgrid": False,

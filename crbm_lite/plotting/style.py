@@ -49,7 +49,7 @@ COLOR_NEGATIVE = PALETTE[0]
 # Signed values, negative to positive.
 SIGNED = (COLOR_NEGATIVE, "#E6E6E6", COLOR_POSITIVE)
 # Two hidden units that share a picture, such as mirror images: one hue each, pale near 0.
-PAIRED = (PALETTE[2], "#E6E6E6", "#A6457B")
+PAIRED = (PALETTE[2], "#E6E6E6", "#7B3294")
 # One hue, from little to much. The palest differs from the page, which shows where nothing is. A
 # dark page of the book shows the negative; there, too, contrast is strongest where there is most.
 SEQUENTIAL = ("#C3DAEA", PALETTE[0], "#062A44")

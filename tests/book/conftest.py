@@ -37,8 +37,8 @@ FIGURES = (*page_cells.IMAGES, page_cells.PLOTLY)
 DATASET_UNAVAILABLE = "DatasetUnavailable"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
-# Asked of the chapter's kernel after its last cell: its processor time, with that of the programs it
-# called, which other work on the machine does not change; and what draws its widgets in a page.
+# Asked of the chapter's kernel after its last cell: its processor time, with that of the programs
+# it called, which other work on the machine does not change; and what draws its widgets in a page.
 ASK_SECONDS = "import os as _os; print(sum(_os.times()[:4]))"
 ASK_WIDGET_STATE = """
 import sys as _sys

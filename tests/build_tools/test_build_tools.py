@@ -100,11 +100,26 @@ def test_staging_draws_plotly_without_a_kernel_and_hides_the_marker(book, tmp_pa
     stage._stage_chapter(chapter, first_use.Reference([], {}, set()))
     staged = nbformat.read(tmp_path / "site" / "part" / "one.ipynb", as_version=4).cells[0]
     assert staged.source == "fig.show()"
-    first, second = (out.data["text/html"] for out in staged.outputs)
-    assert 'data-library="../_static/vendor/plotly.min.js"' in first
-    assert set(re.findall("<script[^>]*>", first)) == {'<script type="text/x-plotly">'}  # asleep
-    assert 'aria-label="a &quot;line&quot;"' in first
-    assert "min-height: 450px" in second
+    (both,) = (out.data["text/html"] for out in staged.outputs)  # side by side, one caption
+    assert both.startswith('<div class="plotly-row">') and both.count('class="caption"') == 1
+    assert both.count('data-library="../_static/vendor/plotly.min.js"') == 2
+    assert set(re.findall("<script[^>]*>", both)) == {'<script type="text/x-plotly">'}  # asleep
+    assert both.count('aria-label="a &quot;line&quot;"') == 2
+    assert both.count("min-height: 450px") == 2
+
+
+def test_a_chapter_says_how_long_it_takes_as_the_page_of_times_has_it(book, tmp_path, monkeypatch):
+    (chapter,) = chapter_store.chapters()
+    text = "**What you'll need.** [Time](../reference/execution_times.md), 1 GB of RAM."
+    cells = [v4.new_markdown_cell(text)]
+    nbformat.write(v4.new_notebook(cells=cells), chapter)
+    chapter_store.keep(chapter, v4.new_notebook(cells=cells), seconds=41.6)
+    monkeypatch.setattr(stage, "SOURCE", tmp_path / "site")
+    (tmp_path / "site" / "part").mkdir(parents=True)
+    stage._stage_chapter(chapter, first_use.Reference([], {}, set()))
+    staged = nbformat.read(tmp_path / "site" / "part" / "one.ipynb", as_version=4).cells[0].source
+    assert "[42 seconds](../reference/execution_times.md) of processor time" in staged
+    assert "1 minutes" not in staged and "1 minute to read" in staged
 
 
 def drawing(source, *, alt="a line, rising", tags=(), mime="image/png"):

@@ -32,6 +32,17 @@ def test_a_pair_shares_a_plate_and_a_neuron_has_its_largest_weight():
     np.testing.assert_allclose(np.abs(drawn(ax)), np.sort(np.abs(WEIGHTS[:, [4, 2]]).max(axis=1)))
 
 
+def test_a_pair_has_a_hue_for_each_unit_and_draws_members_only():
+    w = np.array([[0.9, 0.0], [0.4, 0.5], [-0.1, 0.8], [0.0, -0.2], [0.0, 0.0]])
+    pair, alone = assembly_plates(w, PLACES[:5], [(0, 1), 0])
+    # The first unit is negative, the second positive; weak weights of the other sign are left out.
+    np.testing.assert_allclose(np.sort(drawn(pair)), [-0.9, 0.0, 0.0, 0.5, 0.8])
+    hues = [ax.collections[0].get_cmap()(x) for ax in (pair, alone) for x in (0.0, 1.0)]
+    assert len(set(hues)) == 4
+    labels = [ax.get_ylabel() for ax in pair.figure.axes[2:]]
+    assert labels == ["weight", "|weight| in the first (green) or second unit"]
+
+
 def test_plates_write_the_unit_of_the_coordinates():
     ax = assembly_plates(WEIGHTS, PLACES, [0], coordinate_unit="pixel")[0]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("x (pixel)", "y (pixel)")

@@ -22,6 +22,12 @@ def test_values_names_and_order():
     assert heat.meta == figure.data[0].colorbar.title.text == "log10 |J|"
 
 
+def test_a_matrix_among_others_has_a_letter():
+    figure = region_matrix(np.ones((3, 3)), NAMES, "|J|", letter="B")
+    assert [note.text for note in figure.layout.annotations] == ["<b>B</b>"]
+    assert not region_matrix(np.ones((3, 3)), NAMES, "|J|").layout.annotations
+
+
 def test_it_takes_the_width_of_the_page_and_survives_as_json():
     figure = region_matrix(np.ones((3, 3)), NAMES, "|J|")
     assert figure.layout.width is None

@@ -11,8 +11,10 @@ from crbm_lite.plotting.interactive.explorer_page import _ON_DARK
 from crbm_lite.plotting.style import (
     COLOR_NEGATIVE,
     COLOR_POSITIVE,
+    PAIRED,
     PALETTE,
     diverging_colormap,
+    panel_letters,
     sequential_colormap,
     style_context,
     use_style,
@@ -102,6 +104,25 @@ def test_the_simulation_confuses_what_it_should():
     assert distance(red, green, "normal") > 40
     assert distance(red, green, "protanopia") < 25
     assert distance("#FFFFFF", "#000000", "tritanopia") == pytest.approx(100, abs=1)
+
+
+def test_panels_have_letters_row_by_row():
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(2, 2)
+    panel_letters(axes)
+    assert [ax.texts[0].get_text() for ax in axes.ravel()] == list("ABCD")
+    panel_letters((axes[0, 0], axes[:, 1]), first="E")
+    assert [ax.texts[1].get_text() for ax in (axes[0, 0], *axes[:, 1])] == list("EFG")
+    for ax in axes.ravel():  # above the panel and left of it, where nothing is drawn
+        place = ax.texts[0].get_window_extent()
+        assert place.x0 < ax.bbox.x0 and place.y0 > ax.bbox.y1
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("vision", SIMULATIONS)
+def test_the_hues_of_a_pair_differ(vision):
+    assert distance(PAIRED[0], PAIRED[2], vision) > 20
 
 
 @pytest.mark.parametrize("vision", SIMULATIONS)
