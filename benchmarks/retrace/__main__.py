@@ -48,7 +48,7 @@ def main(
         path = RESULTS if subject.is_simulated else Path(folder) / "retrace.json"
         some = [step for step in steps if step != "ablations" or place == 0]
         retrace(subject, path, some, effort)
-    over_animals(scale, RESULTS, effort)
+    over_animals(scale)
 
 
 if __name__ == "__main__":

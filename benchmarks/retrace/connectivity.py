@@ -39,7 +39,9 @@ _PAIRS_OF_A_UNIT = 20
 
 
 def fit_repeats(subject: Subject, n_repeats: int) -> list[cl.CRBM]:
-    """Train several models on all frames, from different seeds."""
+    """Train several models on all frames; for 0 take the one of the training frames."""
+    if n_repeats == 0:
+        return [subject.model]
     seeds = range(subject.seed, subject.seed + n_repeats)
     return [
         cl.cached_fit(clone(subject.estimator).set_params(random_state=s), subject.recording)

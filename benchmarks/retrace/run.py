@@ -52,7 +52,7 @@ class Effort:
     Parameters
     ----------
     n_repeats : int
-        Trainings of each fish on all frames.
+        Trainings of each fish on all frames. With 0, the model of the training frames serves.
     n_most : int
         Neurons of the generalised linear model, at most.
     """
@@ -96,11 +96,11 @@ def retrace(
             _keep(path, subject.key, step, partial(MEASURES[step], subject, **effort.of(step)))
 
 
-def over_animals(scale: float, path: Path = RESULTS, effort: Effort = USUAL) -> None:
-    """Compare all fish of this scale whose connectivity is stored."""
+def over_animals(scale: float, path: Path = RESULTS) -> None:
+    """Compare all fish of this scale whose connectivity is stored, with whatever effort."""
     key, results = key_of_animals(scale), stored.read(path)
     names = [Subject(name, scale).key for name in FISH]
-    names = [name for name in names if _is_done(path, name, "connectivity", effort)]
+    names = [name for name in names if _is_current(path, name, "connectivity")]
     if len(names) < 2:
         print(f"{key}: fewer than two fish, so nothing to compare", flush=True)
         return
@@ -114,11 +114,16 @@ def over_animals(scale: float, path: Path = RESULTS, effort: Effort = USUAL) -> 
 
 
 def _is_done(path: Path, key: str, step: str, effort: Effort) -> bool:
-    """Say whether a step need not be measured again; digests are known of our own table only."""
-    found = stored.read(path).get(key, {}).get(step)
-    if found is None or not effort.of(step).items() <= found.items():
-        return False
-    return path != RESULTS or stored.is_current(path, f"{key}/{step}")
+    """Say whether a step need not be measured again."""
+    found = stored.read(path).get(key, {}).get(step, {})
+    return effort.of(step).items() <= found.items() and _is_current(path, key, step)
+
+
+def _is_current(path: Path, key: str, step: str) -> bool:
+    """Say whether there are results of the present code, which is known of our own table only."""
+    if path == RESULTS:
+        return stored.is_current(path, f"{key}/{step}")
+    return step in stored.read(path).get(key, {})
 
 
 def _keep(path: Path, key: str, step: str, make: Callable[[], dict]) -> None:

@@ -36,7 +36,13 @@ _HOLD_S = 0.5
 
 
 def simulate_fish(
-    k: int, *, scale: float = 1.0, random_state: int | np.random.Generator | None = None
+    k: int,
+    *,
+    scale: float = 1.0,
+    n_assemblies: int | None = None,
+    minutes: float | None = None,
+    activity: float | None = None,
+    random_state: int | np.random.Generator | None = None,
 ) -> Recording:
     """Simulate fish k of the paper's eight, with its ground truth.
 
@@ -50,6 +56,12 @@ def simulate_fish(
     scale : float in (0, 1]
         Share of its neurons; 1 (default) makes up to 65,517 neurons by 6,000 frames, in a minute
         and 2 GB. The frames stay.
+    n_assemblies : int from 30 to 200, optional
+        How many of the plan's assemblies it has; by default 200, or 100 in the three smallest fish.
+    minutes : float, optional
+        Length of the recording; by default that of the fish, some 25.
+    activity : float in (0, 1), optional
+        Mean number of spikes of a neuron in a frame; by default drawn from 0.03 to 0.045.
     random_state : int or numpy.random.Generator, optional
         Seed of the fish; None draws one that differs every time. The plan does not depend on it.
 
@@ -64,7 +76,7 @@ def simulate_fish(
     DatasetUnavailable
         If the atlas is neither at hand nor within reach.
     ValueError
-        If k or scale is out of range.
+        If k, scale, n_assemblies, minutes or activity is out of range.
 
     Examples
     --------
@@ -76,22 +88,31 @@ def simulate_fish(
         raise ValueError(f"k is {k}: give a fish of the paper, 1 to 8")
     if not 0.01 <= scale <= 1:
         raise ValueError(f"scale is {scale}: give a share of the neurons, 0.01 to 1")
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"minutes is {minutes}: give a length above 0")
+    if activity is not None and not 0 < activity < 1:
+        raise ValueError(f"activity is {activity}: give spikes per frame between 0 and 1")
     seed = random_state
     if not isinstance(seed, int | np.integer):
         seed = int(np.random.default_rng(random_state).integers(2**63))
     atlas, volume = load_atlas(), load_atlas_volume()
     rng = np.random.default_rng([seed, k])
     rate_hz, n_frames = _RATE_HZ[k - 1], _N_FRAMES[k - 1]
+    if minutes is not None:
+        n_frames = max(1, round(60 * minutes * rate_hz))
 
     labels = thin_labels(atlas.labels[k - 1], scale, rng)
     coordinates = place_neurons(labels, volume, rng)
-    plans = plan_fish(atlas, volume, _N_ASSEMBLIES[k - 1])
+    if n_assemblies is None:
+        n_assemblies = _N_ASSEMBLIES[k - 1]
+    plans = plan_fish(atlas, volume, n_assemblies)
     member = draw_members(plans, coordinates, labels, _UNASSIGNED, rng)
     effects = effects_given_members(member, plans, rng)
     states = draw_fish_states(plans, n_frames, rate_hz, rng)
     base = rng.normal(0, _BASE_SD, size=labels.size)
+    drawn = rng.uniform(*_ACTIVITY)
     truth = GroundTruth(
-        shift_to_activity(base, effects, states, rng.uniform(*_ACTIVITY)),
+        shift_to_activity(base, effects, states, drawn if activity is None else activity),
         effects,
         states,
         tuple(plan.name for plan in plans),

@@ -63,6 +63,32 @@ def test_thinning_keeps_order_and_all_at_full_size():
     assert sorted(half.tolist()) == [-1, 2, 2, 5] or sorted(half.tolist()) == [-1, 2, 5, 5]
 
 
+def test_another_time_and_activity_leave_the_anatomy_and_the_members(small):
+    other = simulate_fish(8, scale=0.02, minutes=3.0, activity=0.1, random_state=0)
+    np.testing.assert_array_equal(other.coordinates, small.coordinates)
+    np.testing.assert_array_equal(other.truth.membership, small.truth.membership)
+    assert other.n_frames == round(180 * small.rate_hz)
+    assert other.activity.mean() == pytest.approx(0.1, rel=0.15)
+
+
+def test_fewer_assemblies_are_the_first_of_the_plan(small):
+    fewer = simulate_fish(8, scale=0.02, n_assemblies=30, minutes=1.0, random_state=0)
+    assert fewer.truth.names == small.truth.names[:30]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"minutes": 0.0}, "minutes is 0.0: give a length above 0"),
+        ({"activity": 1.0}, "activity is 1.0: give spikes per frame between 0 and 1"),
+        ({"n_assemblies": 0}, "n_assemblies is 0: give 30 to 200"),
+    ],
+)
+def test_impossible_fish_are_refused(atlas, options, message):
+    with pytest.raises(ValueError, match=message):
+        simulate_fish(8, scale=0.02, **options)
+
+
 def test_counts_per_region_are_those_of_the_labels(atlas, fish):
     labels = atlas.labels[2]
     wanted = share_out(np.bincount(labels + 1, minlength=73), 0.1)
