@@ -6,10 +6,10 @@ A headless Chromium without network opens each page from its file. A page is ope
 event has passed and, in the viewer, the first assembly is drawn. Pages with Plotly figures are
 measured twice: as they open, and once every figure has come into view and is drawn. Seconds are
 those of the clock and the processor time of the page's main thread; a headless browser also draws
-WebGL on the processor, in other threads. The ratio is of that processor time to the one of the
-plainest page, so that it says the same on a busy machine. Each page is opened three times and its
-quickest load counts. Results go to results/page_load.json; without a built site (`make book`) only
-the viewer is measured.
+WebGL on the processor, in other threads. The ratio is of that processor time to the one of the same
+viewer with a hundred neurons, so that it says the same on a busy machine. Each page is opened three
+times, and the least of every number counts. Results go to results/page_load.json; without a built
+site (`make book`) only the viewer is measured.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from crbm_lite.plotting.interactive.viewer import AssemblyViewer, view_assemblie
 
 RESULTS = stored.RESULTS / "page_load.json"
 SITE = stored.ROOT / "build" / "site"
-PLAIN = "reference/glossary.html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND")
 SIZE = {"width": 1280, "height": 900}
@@ -100,12 +99,12 @@ def quickest(browser: object, page: Path, drawn: str | None = None) -> dict:
     return {name: min(load[name] for load in loads) for name in loads[0]}
 
 
-def with_ratios(pages: dict[str, dict], plain_cpu_s: float) -> dict[str, dict]:
-    """Add to each page its processor time in units of the plainest page's, and round."""
+def with_ratios(pages: dict[str, dict], unit_cpu_s: float) -> dict[str, dict]:
+    """Add to each page its processor time in units of the small viewer's, and round."""
     rounded = {}
     for name, found in pages.items():
         more = {
-            key.replace("cpu_s", "ratio"): seconds / plain_cpu_s
+            key.replace("cpu_s", "ratio"): seconds / unit_cpu_s
             for key, seconds in found.items()
             if key.endswith("cpu_s")
         }
@@ -119,15 +118,12 @@ def main(n_neurons: int = 50_000, n_assemblies: int = 200) -> None:
     chapters = sorted(SITE.rglob("*.html")) if SITE.is_dir() else []
     chapters = [page for page in chapters if not {"_static", "_modules", "api"} & set(page.parts)]
     with chromium() as browser, tempfile.TemporaryDirectory() as folder:
-        plain = SITE / PLAIN
-        if not plain.is_file():
-            plain = Path(folder) / "plain.html"
-            plain.write_text("<title>plain</title><p>Nothing.</p>", encoding="utf-8")
         page = brain(n_neurons, n_assemblies).save(Path(folder) / "brain.html")
+        small = brain(100, 2).save(Path(folder) / "small.html")
         pages = {viewer: quickest(browser, page, VIEWER_DRAWN)}
         for chapter in chapters:
             pages[chapter.relative_to(SITE).as_posix()] = quickest(browser, chapter)
-        pages = with_ratios(pages, quickest(browser, plain)["cpu_s"])
+        pages = with_ratios(pages, quickest(browser, small, VIEWER_DRAWN)["cpu_s"])
     print("wall s   CPU s   ratio   figures   CPU s, ratio with the figures drawn   page")
     for name, x in pages.items():
         drawn = (

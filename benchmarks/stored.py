@@ -112,7 +112,7 @@ TABLES = {
         "crbm_lite/validation/frame_likelihood.py",
     ),
     "benchmarks/results/page_load.json": Origin(
-        "page_load", (), ("crbm_lite/plotting/interactive", "book/_build_tools"), "0"
+        "page_load", (), ("crbm_lite/plotting/interactive",), "0"
     ),
     "benchmarks/results/rehearsal.json": _origin(
         "rehearsal", "recording 0, training 0", "benchmarks/planted.py"

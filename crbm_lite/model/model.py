@@ -74,7 +74,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_hidden : int or "auto", default "auto"
-        The number of hidden units M, an upper bound on the number of assemblies: units that the
+        The number of hidden units M, each of which holds one assembly or two: units that the
         data do not need end without weights. "auto" begins with more than there are components
         above the noise, and leaves out those that end without weights.
     l1 : float or "auto", default "auto"
