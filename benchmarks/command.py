@@ -76,6 +76,16 @@ def timed() -> Iterator[Elapsed]:
     elapsed.wall_s, elapsed.cpu_s = time.perf_counter() - wall, time.process_time() - cpu
 
 
+def cpu_s_per_update(trainer: object, n_updates: int = 30) -> float:
+    """CPU seconds of an update of a trainer, after five that count for nothing."""
+    for _ in range(5):
+        trainer.one_update()
+    with timed() as elapsed:
+        for _ in range(n_updates):
+            trainer.one_update()
+    return elapsed.cpu_s / n_updates
+
+
 @dataclass
 class Memory:
     """Megabytes that a block took at its peak, above what there was before; NaN if not known."""

@@ -25,6 +25,11 @@ from crbm_lite.animals.controls import CONTROLS
 from crbm_lite.animals.scores import score_alignment, score_translation, state_correlations
 from crbm_lite.animals.space import chosen_width_um, interpolation
 from crbm_lite.animals.translation import translate
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.training.hidden_term import HiddenTerm
+from crbm_lite.training.hyperparameters import checked_schedule
+from crbm_lite.training.start import Start
+from crbm_lite.training.trainer import NumbaTrainer
 
 RESULTS = stored.RESULTS / "shared_animals.json"
 SEED, OTHER_PLAN = 100, 101  # no seed that settings were chosen on
@@ -104,14 +109,16 @@ def elsewhere(teacher: Animal, student: Animal) -> dict[str, dict[str, float]]:
 
 def costs(teacher: Animal, recording: cl.Recording) -> dict[str, float]:
     """CPU seconds of an update of a student, and of the same training without the teacher's h."""
+    with_maps = align(teacher, recording, n_updates=1, random_state=SEED).before.model
+    potential = np.stack(with_maps.units.parameters)
+    start = Start(with_maps.weights_, with_maps.fields_, potential, field_rate_factor=1.0)
+    h = teacher.sample_h(np.random.default_rng(SEED))
+    schedule = checked_schedule(teacher.model)
     found = {}
-    for name, share in (("student", 0.5), ("cRBM from the same start", 0.0)):
-        seconds = []
-        for n_updates in (20, 60):
-            with command.timed() as elapsed:
-                align(teacher, recording, hidden_share=share, n_updates=n_updates, random_state=0)
-            seconds.append(elapsed.cpu_s)
-        found[name] = (seconds[1] - seconds[0]) / 40
+    for name, term in (("student", HiddenTerm(h, 0.5, True)), ("cRBM from the same start", None)):
+        rng = np.random.default_rng(SEED)
+        trainer = NumbaTrainer(as_spikes(recording), start, schedule, rng, term)
+        found[name] = command.cpu_s_per_update(trainer)
     found["ratio"] = found["student"] / found["cRBM from the same start"]
     return {k: round(x, 4) for k, x in found.items()}
 

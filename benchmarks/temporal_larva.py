@@ -21,6 +21,7 @@ import numpy as np
 import crbm_lite as cl
 from benchmarks import command, stored
 from crbm_lite.assemblies.dynamics import hidden_states, time_constants_s
+from crbm_lite.core.spikes import as_spikes
 from crbm_lite.temporal import (
     RIVALS_IN_TIME,
     TemporalCRBM,
@@ -32,6 +33,9 @@ from crbm_lite.temporal import (
     shuffled_in_blocks,
     states_with_hysteresis,
 )
+from crbm_lite.training.hyperparameters import checked_schedule
+from crbm_lite.training.start import Start
+from crbm_lite.training.trainer import NumbaTrainer
 from crbm_lite.validation.frame_likelihood import LikelihoodRefused
 
 RESULTS = stored.RESULTS / "temporal_larva.json"
@@ -47,10 +51,10 @@ def frames_of(n: int, t: int) -> tuple[cl.Recording, cl.Recording]:
     return cl.split_train_test(cl.simulate_recording(n, t, random_state=SEED))
 
 
-def static_model(train: cl.Recording, n_updates: int = N_UPDATES) -> cl.CRBM:
+def static_model(train: cl.Recording) -> cl.CRBM:
     """The cRBM to begin with: 1.3 times as many units as there are assemblies."""
     return cl.CRBM(
-        n_hidden=round(1.3 * train.truth.n_assemblies), l1=0.01, n_updates=n_updates,
+        n_hidden=round(1.3 * train.truth.n_assemblies), l1=0.01, n_updates=N_UPDATES,
         random_state=SEED, progress=sys.stderr.isatty(),
     )  # fmt: skip
 
@@ -155,25 +159,20 @@ def measure_forecasts(temporal: TemporalCRBM, train: cl.Recording, test: cl.Reco
 
 def measure_cost(model: cl.CRBM, train: cl.Recording) -> dict[str, float]:
     """CPU seconds of an update: of the cRBM from where it ended, of the couplings, and of all."""
-    from crbm_lite.training.start import Start
-
     start = Start(model.weights_, model.fields_, np.stack(model.units.parameters), 1.0)
+    schedule = checked_schedule(static_model(train))
+    trainer = NumbaTrainer(as_spikes(train), start, schedule, np.random.default_rng(SEED))
+    found = {"cRBM": command.cpu_s_per_update(trainer)}
 
-    def seconds(n_updates: int, fit: Callable[[int], object]) -> float:
+    def seconds(n_updates: int, trains: str) -> float:
         with command.timed() as elapsed:
-            fit(n_updates)
+            over(model, train, n_updates=n_updates, trains=trains)
         return elapsed.cpu_s
 
-    ways = {
-        "cRBM": lambda n: static_model(train, n).fit_from(train, start),
-        "couplings": lambda n: over(model, train, n_updates=n),
-        "both": lambda n: over(model, train, n_updates=n, trains="all"),
-    }
-    found = {}
-    for name, fit in ways.items():
-        seconds(1, fit)
-        found[name] = (seconds(25, fit) - seconds(5, fit)) / 20
-    found["all"] = found.pop("both") - found["couplings"]
+    for trains in ("couplings", "all"):
+        seconds(1, trains)
+        found[trains] = (seconds(25, trains) - seconds(5, trains)) / 20
+    found["all"] -= found["couplings"]
     ratios = {f"{name} over cRBM": found[name] / found["cRBM"] for name in ("couplings", "all")}
     return found | ratios
 
