@@ -16,6 +16,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -25,6 +26,7 @@ from crbm_lite.core.spikes import Spikes, SpikesByNeuron, tiles, weight_sums
 
 __all__ = [
     "LinearUnits",
+    "Standardised",
     "cubimax",
     "find_linear_units",
     "is_unlike",
@@ -33,6 +35,7 @@ __all__ = [
     "log_odds",
     "nonnegative_factors",
     "rotated_components",
+    "rotated_courses",
     "two_means_threshold",
     "varimax",
 ]
@@ -62,7 +65,28 @@ class LinearUnits:
     rise: np.ndarray
 
 
-class _Standardised:
+class Standardised(Protocol):
+    """A matrix Z (T, N) of columns of unit variance, as `rotated_courses` needs it.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (T, N).
+    """
+
+    shape: tuple[int, int]
+
+    def dot(self, x: np.ndarray) -> np.ndarray:
+        """Z x: (N, k) to (T, k), float32; x may be used up."""
+
+    def transposed_dot(self, y: np.ndarray) -> np.ndarray:
+        """Z' y: (T, k) to (N, k), float32."""
+
+    def n_above_noise(self, singular: np.ndarray) -> int:
+        """Count the components that stand above the noise by Z's largest singular values."""
+
+
+class _StandardisedSpikes:
     """Products with Z = (V - p) / sd without forming Z; float32, the sums in float64."""
 
     def __init__(self, spikes: Spikes, by_neuron: SpikesByNeuron) -> None:
@@ -70,24 +94,28 @@ class _Standardised:
         variance = self.activity * (1 - self.activity)
         floor = 3.0 / spikes.n_frames  # a neuron of a few spikes must not dominate
         self.inverse_sd = 1.0 / np.sqrt(np.maximum(variance, floor))
-        self.sum_of_squares = float(spikes.n_frames * (variance * self.inverse_sd**2).sum())
-        self.spikes, self.by_neuron = spikes, by_neuron
+        self._sum_of_squares = float(spikes.n_frames * (variance * self.inverse_sd**2).sum())
+        self.shape, self._spikes, self._by_neuron = spikes.shape, spikes, by_neuron
 
     def dot(self, x: np.ndarray) -> np.ndarray:
         """Z x: (N, k) to (T, k); x is used up."""
         for tile in tiles(len(x)):
             x[tile] *= self.inverse_sd[tile, None]
         mean, _ = weight_sums(self.activity, x)
-        return (self.spikes.inputs(x) - mean).astype(np.float32)
+        return (self._spikes.inputs(x) - mean).astype(np.float32)
 
     def transposed_dot(self, y: np.ndarray) -> np.ndarray:
         """Z' y: (T, k) to (N, k)."""
         total = y.sum(axis=0, dtype=np.float64)
-        out = np.empty((self.spikes.n_neurons, y.shape[1]), np.float32)
+        out = np.empty((self.shape[1], y.shape[1]), np.float32)
         for tile in tiles(len(out)):
-            centred = self.by_neuron.sums(y, tile) - np.outer(self.activity[tile], total)
+            centred = self._by_neuron.sums(y, tile) - np.outer(self.activity[tile], total)
             out[tile] = self.inverse_sd[tile, None] * centred
         return out
+
+    def n_above_noise(self, singular: np.ndarray) -> int:
+        """Count the components above the largest singular value that noise would have."""
+        return _n_above_noise(singular, self._sum_of_squares, *self.shape)
 
 
 def _n_above_noise(
@@ -109,13 +137,13 @@ def _n_above_noise(
 
 
 def _principal_components(
-    z: _Standardised, n_components: int, rng: np.random.Generator
+    z: Standardised, n_components: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the components above the noise edge by a randomised SVD (Halko et al. 2011).
 
     Return their time courses (T, k), and their loadings times singular values (N, k).
     """
-    n_frames, n_neurons = z.spikes.shape
+    n_frames, n_neurons = z.shape
     k = min(n_components + _OVERSAMPLING, n_frames, n_neurons)
     y = z.dot(rng.standard_normal((n_neurons, k), dtype=np.float32))
     n_iterations = _WIDE_POWER_ITERATIONS if n_neurons > n_frames else _POWER_ITERATIONS
@@ -129,7 +157,7 @@ def _principal_components(
         gram += rows.T @ rows
     square, vectors = np.linalg.eigh(gram)
     singular = np.sqrt(np.maximum(square[::-1][:n_components], 0.0))
-    n = _n_above_noise(singular, z.sum_of_squares, n_frames, n_neurons)
+    n = z.n_above_noise(singular)
     vectors = vectors[:, ::-1][:, :n].astype(np.float32)
     for tile in tiles(n_neurons):
         projected[tile, :n] = projected[tile] @ vectors
@@ -275,9 +303,13 @@ def rotated_components(spikes: Spikes, n_most: int, rng: np.random.Generator) ->
     They have unit variance, and there are at most ``n_most``. Other parameters: see
     `find_linear_units`.
     """
-    n_frames, n_neurons = spikes.shape
+    return rotated_courses(_StandardisedSpikes(spikes, spikes.by_neuron()), n_most, rng)
+
+
+def rotated_courses(z: Standardised, n_most: int, rng: np.random.Generator) -> np.ndarray:
+    """Find the same time courses (T, k) of any matrix with columns of unit variance."""
+    n_frames, n_neurons = z.shape
     with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums
-        z = _Standardised(spikes, spikes.by_neuron())
         times, loadings = _principal_components(z, n_most, rng)
         rotate = cubimax if n_neurons > n_frames else varimax
         rotation = rotate(loadings).astype(np.float32)

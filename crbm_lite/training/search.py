@@ -21,9 +21,11 @@ The evidence is the gain over independent neurons on validation blocks
    it, the one whose model has the fewest units. Of its path, the sparsest model is taken whose
    difference from the best is within one standard error. Errors are those of differences, paired
    by blocks.
-7. *Length.* That model is trained on, for longer and longer rounds, until it gains no more. Where
-   the first of them loses, that of the next larger penalty is trained on in its place.
-8. *End.* The training ends with all frames.
+7. *Births.* That model is trained on. Where it loses by that, that of the next larger penalty is
+   trained on in its place. Then units of what the model leaves over join it
+   (`crbm_lite.training.residual_units`), as long as that gains.
+8. *Length.* It is trained on for longer and longer rounds, until it gains no more.
+9. *End.* The training ends with all frames.
 
 After the path, all units jump, whatever they need to mix. Gibbs sampling alone may never leave the
 data's states for others that a model has, and then neither training nor certificate sees those.
@@ -53,8 +55,9 @@ from crbm_lite.training.linear_units import (
     nonnegative_factors,
     rotated_components,
 )
+from crbm_lite.training.residual_units import residual_courses
 from crbm_lite.training.search_report import SearchLog, SearchReport, reasons_for
-from crbm_lite.training.stage_end import SIGNIFICANT, StageEnd, joined_start
+from crbm_lite.training.stage_end import SIGNIFICANT, StageEnd, joined_start, start_with_units
 from crbm_lite.training.start import Start, logit_activity, random_start, start_given_units
 from crbm_lite.training.validation_blocks import (
     ValidationBlocks,
@@ -77,6 +80,7 @@ _REFIT_UPDATES, _USUAL_REFITS = 300, 3  # refits of a start
 _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
 _ROUNDS = (1000, 2000, 4000)  # updates after the path, while they gain
 _LAST_UPDATES = 3000  # with all frames
+_MOST_BIRTHS = 3  # times that units of residuals join
 _JUMP_EVERY = 6  # Gibbs steps after the path
 _LEAST_RISE = 0.01  # of the gain: a round that brings less is the last one
 _FAR_BEHIND = 0.75  # of the best gain
@@ -242,11 +246,22 @@ def choose(
         start = start_after(trial)
         return tried(winner.name, start, trial.l1, n, n_last, is_refit=trial.is_refit)
 
+    def with_births(trial: Trial) -> Trial:
+        start = _start_with_births(blocks.training, trial, winner.first.field_rate_factor, rng)
+        if start is None:
+            return trial
+        n_more = _ROUNDS[0] + n_last
+        born = tried("units of residuals", start, trial.l1, _STAGE_UPDATES, n_more)
+        grown = longer(replace(born, is_refit=trial.is_refit), _ROUNDS[0])
+        return max(born, grown, key=lambda trial: trial.end.mean_gain)
+
     if n_updates is None:
         l1 = chosen.l1
         chosen = _lasting(winner.up_to(chosen), longer)
         if chosen.l1 > l1:
             log.reasons.append(f"trained on, lambda = {chosen.l1:.2g} gains more")
+        if n_hidden is None:
+            chosen = _grown(chosen, with_births, log)
         chosen = _longest(chosen, longer)
     start = start_after(chosen)
     share = float(chosen.is_refit) if refit is None else refit
@@ -269,6 +284,31 @@ def _lasting(trials: list[Trial], longer: Callable[[Trial, int], Trial]) -> Tria
         if not is_better(trial.end, ends[-1].end):
             break
     return max(ends, key=lambda trial: trial.end.mean_gain if trial.end.n_alive else -np.inf)
+
+
+def _grown(trial: Trial, with_births: Callable[[Trial], Trial], log: SearchLog) -> Trial:
+    """Let units be born of what the model leaves over, again and again while that gains."""
+    for _ in range(_MOST_BIRTHS):
+        former, trial = trial, with_births(trial)
+        if not is_better(trial.end, former.end, _LEAST_RISE):
+            return former
+        log.reasons.append(
+            f"units of what the model left over joined it: {former.end.n_alive} units gained "
+            f"{former.end.mean_gain:.3f}, {trial.end.n_alive} gain {trial.end.mean_gain:.3f}"
+        )
+    return trial
+
+
+def _start_with_births(
+    spikes: Spikes, trial: Trial, field_rate_factor: float, rng: np.random.Generator
+) -> Start | None:
+    """Let units of the residuals join a model; None where those have no components."""
+    end = trial.end
+    model = end.weights.toarray(), end.fields, end.potential
+    courses = residual_courses(spikes, *model, _SPARE[1], rng)
+    units = linear_units_given_courses(spikes, courses, trial.l1)
+    more = start_given_units(spikes, units, courses.shape[1], rng)
+    return more and start_with_units(end, more, field_rate_factor)
 
 
 def _longest(trial: Trial, longer: Callable[[Trial, int], Trial]) -> Trial:

@@ -20,6 +20,7 @@ __all__ = [
     "end_of_stage",
     "joined_start",
     "stage_ends_of",
+    "start_with_units",
     "state_of",
 ]
 
@@ -96,6 +97,15 @@ class StageEnd:
             weights, self.fields, potential, first.field_rate_factor, n_linear_units=n_given,
             frames=self.frames,
         )  # fmt: skip
+
+
+def start_with_units(end: StageEnd, more: Start, field_rate_factor: float) -> Start:
+    """Return the start of a training of the live units of an end and the units of `more`."""
+    start = end.start(field_rate_factor, all_units=False)
+    return replace(
+        start, weights=np.hstack([start.weights, more.weights]),
+        potential=np.hstack([start.potential, more.potential]),
+    )  # fmt: skip
 
 
 def joined_start(end: StageEnd, others: list[StageEnd], field_rate_factor: float) -> Start | None:

@@ -28,7 +28,8 @@ def end(gain, n_alive=2, n_hidden=M, n_neurons=N):
     weights = np.zeros((n_neurons, n_hidden), np.float32)
     weights[:3, :n_alive] = 1.0
     potential = np.array([[1.0], [1.0], [0.0], [0.0]]) * np.ones(n_hidden)
-    parameters = TrainedParameters(weights, np.zeros(n_neurons), potential, np.zeros(n_hidden))
+    fields = np.full(n_neurons, -2.5)
+    parameters = TrainedParameters(weights, fields, potential, np.zeros(n_hidden))
     return end_of_stage(parameters, np.zeros((5, n_neurons), np.uint8), np.asarray(gain, float))
 
 
@@ -120,7 +121,7 @@ def test_a_share_without_penalty_that_is_given_is_kept():
     assert choice.last.schedule.refit == 0.3
 
 
-def search_of_all_starts(gain_of, refit=0.0):
+def search_of_all_starts(gain_of, refit=0.0, n_updates=7, **given):
     """Let all starts compete, with gains that are given by the first word of their names."""
     v = cl.plant_recording(200, 4, (40, 50), 800, 20, random_state=0).spikes
     stages = []
@@ -131,8 +132,8 @@ def search_of_all_starts(gain_of, refit=0.0):
         return end(gain, n_hidden=stage.start.weights.shape[1], n_neurons=200)
 
     choice = choose(
-        as_spikes(v), checked_schedule(cl.CRBM()), n_hidden=None, l1=None, n_updates=7,
-        refit=refit, init="auto", seed=0, train_stage=train_stage,
+        as_spikes(v), checked_schedule(cl.CRBM()), l1=None, n_updates=n_updates,
+        refit=refit, init="auto", seed=0, train_stage=train_stage, **{"n_hidden": None} | given,
     )  # fmt: skip
     return choice, stages
 
@@ -144,6 +145,30 @@ def test_the_best_start_wins_and_one_that_diverges_or_lags_is_left_behind():
     assert stages.count("nonnegative") == 1  # it diverged
     assert stages.count("random") == 2  # far behind after two stages
     assert choice.last.schedule.n_updates == 7
+
+
+@pytest.mark.parametrize(("n_good", "n_tried"), [(0, 1), (2, 3), (9, 3)])
+def test_units_of_what_a_model_leaves_over_join_it_while_that_gains(n_good, n_tried):
+    """The models of the stages have two units, and the recording four assemblies."""
+    births = []
+
+    def gain_of(name, k):
+        births.extend([name] * (name == "units"))
+        return {"rotated": 3.0, "units": 3.0}.get(name, 1.0) + 0.5 * min(len(births), n_good)
+
+    choice, stages = search_of_all_starts(gain_of, n_updates=None)
+    assert stages.count("units") == n_tried
+    joined = [reason for reason in choice.report.reasons if "left over" in reason]
+    assert len(joined) == min(n_good, n_tried)
+    first = stages.index("units")
+    assert stages[first - 1 : first + 2] == ["rotated", "units", "rotated"]
+    gained = choice.report.gain[stages.index("units") - 1 :]
+    assert gained.max() == pytest.approx(3.035 + 0.5 * min(n_good, n_tried))
+
+
+def test_where_the_units_are_given_none_is_born():
+    _, stages = search_of_all_starts(lambda name, k: 2.0, n_updates=None, n_hidden=5)
+    assert "units" not in stages
 
 
 def candidate(name, gain, n_alive):

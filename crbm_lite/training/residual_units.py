@@ -1,0 +1,120 @@
+r"""Assemblies that a model leaves over: components of what it does not explain.
+
+Under a cRBM the spikes are independent given h. So if h is drawn from P(h|v), the residuals
+
+.. math:: r_{ti} = v_{ti} - P(v_i = 1 \mid h_t)
+
+of two neurons are uncorrelated where the data follow the model. What the model lacks is left in
+them, without the noise of what it has: principal components of the residuals above the noise edge
+are assemblies that no hidden unit stands for. The edge is that of spikes which the model draws
+given the same h. The mean of h would not do, since it knows v_i.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit
+from threadpoolctl import threadpool_limits
+
+from crbm_lite.core.drelu import DReLU
+from crbm_lite.core.spikes import Spikes, tiles
+from crbm_lite.training.linear_units import rotated_courses
+
+__all__ = ["residual_courses"]
+
+_MOST_ENTRIES = 50_000_000  # of the residuals, 200 MB; of more, some neurons stand for all
+_N_DRAWN = 4  # recordings of the model, for the edge of the noise
+_BLOCK, _POWER_ITERATIONS = 10, 16
+
+
+class _Residuals:
+    """Residuals (T, n) of some neurons, divided by the standard deviation that the model gives.
+
+    Parameters
+    ----------
+    v : ndarray of uint8, shape (T, n)
+    h, weights, fields : ndarray, shapes (T, M), (n, M), (n,)
+    rng : numpy.random.Generator
+        Draws what the model would leave over of its own.
+    """
+
+    def __init__(
+        self, v: np.ndarray, h: np.ndarray, weights: np.ndarray, fields: np.ndarray,
+        rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        self.shape = v.shape
+        self._p = np.empty(v.shape, np.float32)
+        for some in tiles(len(v)):
+            self._p[some] = expit(fields + h[some] @ weights.T)
+        variance = (self._p * (1.0 - self._p)).mean(axis=0, dtype=np.float64)
+        # a neuron of a few spikes must not dominate
+        self._inverse_sd = (1.0 / np.sqrt(np.maximum(variance, 3.0 / len(v)))).astype(np.float32)
+        self._z, self._rng = self._standardised(v), rng
+
+    def _standardised(self, v: np.ndarray) -> np.ndarray:
+        z = (v - self._p) * self._inverse_sd
+        return z - z.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+    def dot(self, x: np.ndarray) -> np.ndarray:
+        return self._z @ x
+
+    def transposed_dot(self, y: np.ndarray) -> np.ndarray:
+        return self._z.T @ y
+
+    def n_above_noise(self, singular: np.ndarray) -> int:
+        """Count the components above those of spikes that the model draws given the same h.
+
+        Residuals differ in size from frame to frame, so no edge is known by formula.
+        """
+        of_model = [
+            _largest_singular(self._standardised(self._rng.random(self.shape) < self._p), self._rng)
+            for _ in range(_N_DRAWN)
+        ]
+        return int((singular > max(of_model)).sum())
+
+
+def _largest_singular(z: np.ndarray, rng: np.random.Generator) -> float:
+    """Find the largest singular value by power iterations on a block."""
+    x = rng.standard_normal((z.shape[1], _BLOCK), dtype=np.float32)
+    for _ in range(_POWER_ITERATIONS):
+        x = z.T @ np.linalg.qr(z @ x)[0]
+    return float(np.linalg.svd(x, compute_uv=False)[0])
+
+
+def residual_courses(
+    spikes: Spikes,
+    weights: np.ndarray,
+    fields: np.ndarray,
+    potential: np.ndarray,
+    n_most: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Find the time courses (T, k) of what a model leaves over, of unit variance.
+
+    Parameters
+    ----------
+    spikes : Spikes
+    weights, fields, potential : ndarray, shapes (N, M), (N,), (4, M)
+        The model.
+    n_most : int
+        How many to find at most.
+    rng : numpy.random.Generator
+        Draws h, and begins the search for components.
+
+    Examples
+    --------
+    >>> from crbm_lite.core.spikes import as_spikes
+    >>> rng = np.random.default_rng(0)
+    >>> on = np.repeat(rng.random((1000, 2)) < 0.2, 20, axis=1)  # two groups of twenty neurons
+    >>> spikes = as_spikes(rng.random(on.shape) < np.where(on, 0.5, 0.05))
+    >>> nothing = np.zeros((40, 1)), np.full(40, -1.8), np.array([[1.0], [1.0], [0.0], [0.0]])
+    >>> residual_courses(spikes, *nothing, 10, rng).shape
+    (1000, 2)
+    """
+    n_frames, n_neurons = spikes.shape
+    n = min(n_neurons, max(_MOST_ENTRIES // n_frames, 1))
+    neurons = np.unique(np.linspace(0, n_neurons - 1, n).astype(np.int64))
+    h = DReLU(*potential).sample(spikes.inputs(weights), rng)
+    with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums
+        z = _Residuals(spikes.of_neurons(neurons), h, weights[neurons], fields[neurons], rng)
+    return rotated_courses(z, n_most, rng)
