@@ -72,9 +72,12 @@ class Standardised(Protocol):
     ----------
     shape : tuple of int
         (T, N).
+    n_iterations : int
+        How many power iterations its components need: the more, the nearer signal is to noise.
     """
 
     shape: tuple[int, int]
+    n_iterations: int
 
     def dot(self, x: np.ndarray) -> np.ndarray:
         """Z x: (N, k) to (T, k), float32; x may be used up."""
@@ -96,6 +99,8 @@ class _StandardisedSpikes:
         self.inverse_sd = 1.0 / np.sqrt(np.maximum(variance, floor))
         self._sum_of_squares = float(spikes.n_frames * (variance * self.inverse_sd**2).sum())
         self.shape, self._spikes, self._by_neuron = spikes.shape, spikes, by_neuron
+        is_wide = spikes.n_neurons > spikes.n_frames
+        self.n_iterations = _WIDE_POWER_ITERATIONS if is_wide else _POWER_ITERATIONS
 
     def dot(self, x: np.ndarray) -> np.ndarray:
         """Z x: (N, k) to (T, k); x is used up."""
@@ -146,8 +151,7 @@ def _principal_components(
     n_frames, n_neurons = z.shape
     k = min(n_components + _OVERSAMPLING, n_frames, n_neurons)
     y = z.dot(rng.standard_normal((n_neurons, k), dtype=np.float32))
-    n_iterations = _WIDE_POWER_ITERATIONS if n_neurons > n_frames else _POWER_ITERATIONS
-    for _ in range(n_iterations):
+    for _ in range(z.n_iterations):
         y = z.dot(z.transposed_dot(np.linalg.qr(y)[0]))
     q = np.linalg.qr(y)[0]
     projected = z.transposed_dot(q)

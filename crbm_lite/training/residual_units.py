@@ -6,8 +6,7 @@ Under a cRBM the spikes are independent given h. So if h is drawn from P(h|v), t
 
 of two neurons are uncorrelated where the data follow the model. What the model lacks is left in
 them, without the noise of what it has: principal components of the residuals above the noise edge
-are assemblies that no hidden unit stands for. The edge is that of spikes which the model draws
-given the same h. The mean of h would not do, since it knows v_i.
+are assemblies that no hidden unit stands for. The mean of h would not do, since it knows v_i.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from crbm_lite.training.linear_units import rotated_courses
 __all__ = ["residual_courses"]
 
 _MOST_ENTRIES = 50_000_000  # of the residuals, 200 MB; of more, some neurons stand for all
-_N_DRAWN = 4  # recordings of the model, for the edge of the noise
-_BLOCK, _POWER_ITERATIONS = 10, 16
+_N_FLIPPED = 4  # draws of all signs, for the edge of the noise
+_BLOCK, _POWER_ITERATIONS = 20, 40  # what is left over is near the noise
 
 
 class _Residuals:
@@ -35,25 +34,23 @@ class _Residuals:
     v : ndarray of uint8, shape (T, n)
     h, weights, fields : ndarray, shapes (T, M), (n, M), (n,)
     rng : numpy.random.Generator
-        Draws what the model would leave over of its own.
+        Draws the signs of the noise.
     """
 
     def __init__(
         self, v: np.ndarray, h: np.ndarray, weights: np.ndarray, fields: np.ndarray,
         rng: np.random.Generator,
     ) -> None:  # fmt: skip
-        self.shape = v.shape
-        self._p = np.empty(v.shape, np.float32)
+        self.shape, self.n_iterations, self._rng = v.shape, _POWER_ITERATIONS, rng
+        self._z = v.astype(np.float32)
+        variance = np.zeros(v.shape[1])
         for some in tiles(len(v)):
-            self._p[some] = expit(fields + h[some] @ weights.T)
-        variance = (self._p * (1.0 - self._p)).mean(axis=0, dtype=np.float64)
-        # a neuron of a few spikes must not dominate
-        self._inverse_sd = (1.0 / np.sqrt(np.maximum(variance, 3.0 / len(v)))).astype(np.float32)
-        self._z, self._rng = self._standardised(v), rng
-
-    def _standardised(self, v: np.ndarray) -> np.ndarray:
-        z = (v - self._p) * self._inverse_sd
-        return z - z.mean(axis=0, dtype=np.float64).astype(np.float32)
+            p = expit(fields + h[some] @ weights.T)
+            variance += (p * (1.0 - p)).sum(axis=0)
+            self._z[some] -= p
+        floor = 3.0 / len(v)  # a neuron of a few spikes must not dominate
+        self._z /= np.sqrt(np.maximum(variance / len(v), floor))
+        self._z -= self._z.mean(axis=0, dtype=np.float64)
 
     def dot(self, x: np.ndarray) -> np.ndarray:
         return self._z @ x
@@ -62,15 +59,16 @@ class _Residuals:
         return self._z.T @ y
 
     def n_above_noise(self, singular: np.ndarray) -> int:
-        """Count the components above those of spikes that the model draws given the same h.
+        """Count the components above those of residuals with random signs.
 
-        Residuals differ in size from frame to frame, so no edge is known by formula.
+        Residuals differ in size from frame to frame, so no edge is known by formula. Signs that are
+        flipped at random keep all sizes (Hong, Sheng & Dobriban 2020).
         """
-        of_model = [
-            _largest_singular(self._standardised(self._rng.random(self.shape) < self._p), self._rng)
-            for _ in range(_N_DRAWN)
-        ]
-        return int((singular > max(of_model)).sum())
+        of_noise = []
+        for _ in range(_N_FLIPPED):
+            flip = self._rng.integers(2, size=self.shape, dtype=np.uint8).astype(bool)
+            of_noise.append(_largest_singular(np.where(flip, -self._z, self._z), self._rng))
+        return int((singular > max(of_noise)).sum())
 
 
 def _largest_singular(z: np.ndarray, rng: np.random.Generator) -> float:
