@@ -87,7 +87,7 @@ def _density(name: str, letter: str) -> Panel:
 
 
 def _text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}".replace("-", "−")
+    return "–" if value is None else f"{round(value, 2) + 0:.2f}".replace("-", "−")
 
 
 def _nllh(ax: Axes, part: dict) -> None:
@@ -121,7 +121,7 @@ def _strong(method: str, letter: str, color: str) -> Panel:
         for name, look in (("strong", "o-"), ("strong_of_shuffle", ":")):
             label = "shuffled" if "shuffle" in name else "as trained"
             ax.plot(part[method][name], look, color=color, label=label)
-        ax.set(xlabel="strong weights of a neuron (8: or more)", ylabel="share of neurons")
+        ax.set(xlabel="strong weights of a neuron", ylabel="share of neurons")
         ax.set_title("cRBM" if method == "crbm" else "PCA")
         ax.legend(loc="upper right")
 
@@ -137,14 +137,15 @@ def _regions(ax: Axes, part: dict) -> None:
 
 def _path(ax: Axes, part: dict) -> None:
     path = part["path"]
-    start, refit = np.array(path["start"]), np.array(path["is_refit"])
+    start, refit = np.array(path["start"]), np.array(path["is_refit"], dtype=bool)
     l1, gain = np.array(path["l1"], dtype=float), np.array(path["gain"], dtype=float)
     for color, name in zip(PALETTE, dict.fromkeys(path["start"]), strict=False):
         mine = (start == name) & ~refit
         ax.semilogx(l1[mine], gain[mine], "o", color=color, label=name)
         ax.semilogx(l1[(start == name) & refit], gain[(start == name) & refit], "x", color=color)
     ax.axvline(part["l1"], color=COLOR_DATA, ls=":", lw=0.8)
-    ax.set(xlabel="lambda", ylabel="gain (nats a frame)", title="crosses: refits; dotted: chosen")
+    ax.set(xlabel="lambda", ylabel="gain (nats a frame)", ylim=(0, None))
+    ax.set_title("crosses: refits; dotted: chosen")
     ax.legend(loc="lower left", fontsize=7)
 
 
