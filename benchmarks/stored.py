@@ -93,11 +93,6 @@ TABLES = {
     "benchmarks/results/convergence.csv": _origin(
         "convergence", "recording 0, trainings 0 to 39", "benchmarks/planted.py"
     ),
-    "benchmarks/results/design_guide.json": _origin(
-        "design_guide", "fish 7 and trainings by seed", "crbm_lite/datasets",
-        "crbm_lite/connectivity", "crbm_lite/assemblies/matching.py",
-        "benchmarks/any_recording/scores.py",
-    ),
     "benchmarks/results/detectors.json": _origin(
         "detectors", "recordings by their names, methods 0", "crbm_lite/baselines/detectors",
         "crbm_lite/assemblies/agreement.py", "crbm_lite/calcium", "benchmarks/planted_family.py",
@@ -136,10 +131,6 @@ TABLES = {
         "crbm_lite/validation/frame_likelihood.py",
     ),
     "benchmarks/results/update.json": _origin("update", "0"),
-    "benchmarks/results/whole_brain.json": _origin(
-        "whole_brain", "0", "crbm_lite/baselines/glm.py", "crbm_lite/calcium",
-        "crbm_lite/connectivity", "crbm_lite/inspection", "crbm_lite/plotting/interactive",
-    ),
     "book/baselines/vae_long_run.json": _origin(
         "vae", "recordings 0, trainings 0", "crbm_lite/baselines"
     ),

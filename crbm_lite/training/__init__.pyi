@@ -37,6 +37,7 @@ from .hyperparameters import run_hyperparameters as run_hyperparameters
 from .interruption import StopRequest as StopRequest
 from .interruption import stop_request as stop_request
 from .linear_units import LinearUnits as LinearUnits
+from .linear_units import Standardised as Standardised
 from .linear_units import cubimax as cubimax
 from .linear_units import find_linear_units as find_linear_units
 from .linear_units import is_unlike as is_unlike
@@ -45,6 +46,7 @@ from .linear_units import linear_units_given_courses as linear_units_given_cours
 from .linear_units import log_odds as log_odds
 from .linear_units import nonnegative_factors as nonnegative_factors
 from .linear_units import rotated_components as rotated_components
+from .linear_units import rotated_courses as rotated_courses
 from .linear_units import two_means_threshold as two_means_threshold
 from .linear_units import varimax as varimax
 from .model_side import ModelMeans as ModelMeans
@@ -63,6 +65,7 @@ from .parameters import Parameters as Parameters
 from .parameters import TrainedParameters as TrainedParameters
 from .parameters import initial_chains as initial_chains
 from .parameters import initial_parameters as initial_parameters
+from .residual_units import residual_courses as residual_courses
 from .resume import FoundRun as FoundRun
 from .resume import find_run as find_run
 from .run import TrainingResult as TrainingResult
@@ -83,6 +86,7 @@ from .stage_end import StageEnd as StageEnd
 from .stage_end import end_of_stage as end_of_stage
 from .stage_end import joined_start as joined_start
 from .stage_end import stage_ends_of as stage_ends_of
+from .stage_end import start_with_units as start_with_units
 from .stage_end import state_of as state_of
 from .start import Start as Start
 from .start import balance_fields as balance_fields
