@@ -93,11 +93,6 @@ TABLES = {
     "benchmarks/results/convergence.csv": _origin(
         "convergence", "recording 0, trainings 0 to 39", "benchmarks/planted.py"
     ),
-    "benchmarks/results/design_guide.json": _origin(
-        "design_guide", "fish 7 and trainings by seed", "crbm_lite/datasets",
-        "crbm_lite/connectivity", "crbm_lite/assemblies/matching.py",
-        "benchmarks/any_recording/scores.py",
-    ),
     "benchmarks/results/detectors.json": _origin(
         "detectors", "recordings by their names, methods 0", "crbm_lite/baselines/detectors",
         "crbm_lite/assemblies/agreement.py", "crbm_lite/calcium", "benchmarks/planted_family.py",
