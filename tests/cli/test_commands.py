@@ -129,8 +129,8 @@ def test_export_keeps_the_names_and_the_unit(folder, tmp_path):
     output = tmp_path / "a.csv"
     assert run("export", tmp_path / "m.h5", tmp_path / "pixels.h5", output).exit_code == 0
     assert output.read_text().splitlines() == [
-        "neuron,name,x_pixel,y_pixel,z_pixel,region,w0",
-        "0,roi 4,0,1,2,,1", "1,roi 1,3,4,5,,0", "2,'=roi,6,7,8,,0",
+        "neuron,name,x_pixel,y_pixel,z_pixel,region,assemblies,w0",
+        "0,roi 4,0,1,2,,HU 0,1", "1,roi 1,3,4,5,,,0", "2,'=roi,6,7,8,,,0",
     ]  # fmt: skip
 
 
