@@ -252,7 +252,7 @@ def test_plotly_is_loaded_when_a_figure_comes_into_view(opened):
 
 def test_pages_work_from_a_folder_too(opened):
     open_page, problems = opened
-    tab = open_page("index.html")  # what it takes note of goes on with what follows
+    tab = open_page("reference/glossary.html")  # what it takes note of goes on with what follows
     tab.goto((SITE / "model" / "the_model.html").as_uri(), wait_until="load")
     tab.wait_for_selector(".crbm-explorer svg")
     tab.wait_for_function("() => document.querySelector('.math mjx-container')")
