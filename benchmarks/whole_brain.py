@@ -20,21 +20,16 @@ import numba
 import numpy as np
 
 import crbm_lite as cl
-from benchmarks import command, stored
+from benchmarks import certificates, command, stored
 from crbm_lite.baselines.glm import fit_glm
 from crbm_lite.calcium.deconvolution import GCAMP6S, deconvolve
 from crbm_lite.connectivity.couplings import mean_conditional_variance
-from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.simulation.larva_recording import calcium_traces
-from crbm_lite.training.certificate import certify, sample_model
-from crbm_lite.training.data_side import DataMeans
-from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.start import logit_activity
 from crbm_lite.validation.likelihood import left_out_nllh, nllh
 
 RESULTS = stored.RESULTS / "whole_brain.json"
-CHAINS, ROUNDS = 300, 4  # of a certificate, as after a search
 GLM_NEURONS, TRACES = 20, 1000  # of which the cost of all is told
 
 
@@ -47,17 +42,10 @@ def model_of_truth(recording: cl.Recording, n_hidden: int) -> cl.CRBM:
     return cl.CRBM.from_parameters(weights, fields, ones, ones, -ones, ones)
 
 
-def certificate(model: cl.CRBM, train: cl.Recording) -> object:
-    """A certificate of four rounds of sampling."""
-    spikes, weights = as_spikes(train), model.weights_.astype(np.float32)
-    mean_h = np.mean(model.units.mean(spikes.inputs(weights)), axis=0)
-    end = TrainedParameters(weights, model.fields_, np.stack(model.units.parameters), mean_h)
-    chains = GibbsChains(*weights.shape, CHAINS, 0, 0)
-    chains.set_weights(weights)
-    frames = np.random.default_rng(0).integers(spikes.n_frames, size=CHAINS)
-    chains.set_spikes(spikes.dense(frames))
-    data = DataMeans(spikes, end)
-    return certify(end, data, sample_model(end, chains, data, ROUNDS), 0.01, 0.0)
+def certificate(model: cl.CRBM, train: cl.Recording) -> None:
+    """A certificate as a training ends with, by chains that begin at frames of the data."""
+    spikes = as_spikes(train)
+    certificates.certified(spikes, certificates.parameters_of(model, spikes), 0.01, 0)
 
 
 def saved_viewer(model: cl.CRBM, train: cl.Recording) -> None:
@@ -73,7 +61,7 @@ def steps(train: cl.Recording, test: cl.Recording, model: cl.CRBM) -> dict[str, 
     neurons = np.linspace(0, train.n_neurons - 1, GLM_NEURONS).astype(int)
     return {
         "check": lambda: train.check(),
-        "certificate, four rounds": lambda: certificate(model, train),
+        "certificate": lambda: certificate(model, train),
         "validate": lambda: cl.validate(model, train, test, random_state=0),
         "left-out likelihood": lambda: left_out_nllh(model, test),
         "reconstruction (Eq. 18)": lambda: nllh(model, test),

@@ -74,14 +74,18 @@ class Subject:
         return split_recording(self.recording)
 
     @cached_property
+    def _train_and_test(self) -> tuple[cl.Recording, cl.Recording]:
+        return cl.split_train_test(self.recording, self.split)
+
+    @property
     def train(self) -> cl.Recording:
         """The training frames."""
-        return cl.split_train_test(self.recording, self.split)[0]
+        return self._train_and_test[0]
 
-    @cached_property
+    @property
     def test(self) -> cl.Recording:
         """The test frames."""
-        return cl.split_train_test(self.recording, self.split)[1]
+        return self._train_and_test[1]
 
     @cached_property
     def estimator(self) -> cl.CRBM:

@@ -125,19 +125,22 @@ def _counts(weights: np.ndarray, threshold: float | str) -> np.ndarray:
     """Which weights count for a threshold, (N, M) bool."""
     size = np.abs(weights)
     if isinstance(threshold, str) and threshold == STRONG:
-        # Weights at the threshold count, so that the ones of a W of 0 and 1 are strong.
-        return (size >= _strong_threshold(size)) & (size > 0)
+        return _strong(size)[0]
     if isinstance(threshold, str) or not threshold >= 0:
         raise ValueError(f"threshold is {threshold!r}: give a number of 0 or more, or {STRONG!r}")
     return size > threshold
 
 
-def _strong_threshold(size: np.ndarray) -> float:
+def _strong(size: np.ndarray) -> tuple[np.ndarray, float]:
+    """Which |w| are strong, (N, M) bool, and from where on."""
     if size.shape[1] < 2:
         raise ValueError(
             f"weights has shape {size.shape}: give weights of two hidden units or more"
         )
-    return float(np.quantile(size.astype(np.float64), 1 - 1 / size.shape[1], method="higher"))
+    share = 1 - 1 / size.shape[1]
+    threshold = float(np.quantile(size.astype(np.float64), share, method="higher"))
+    # Weights at the threshold count, so that the ones of a W of 0 and 1 are strong.
+    return (size >= threshold) & (size > 0), threshold
 
 
 def assembly_sizes(weights: np.ndarray, threshold: float | str = 0.0) -> np.ndarray:
@@ -249,7 +252,7 @@ def strong_weights(
             "hidden units or more, and one shuffle or more"
         )
     rng = np.random.default_rng(random_state)
-    strong, threshold = _counts(weights, STRONG), _strong_threshold(np.abs(weights))
+    strong, threshold = _strong(np.abs(weights))
     shuffled = np.array(
         [
             rng.permutation(strong.ravel()).reshape(strong.shape).sum(axis=1)

@@ -75,6 +75,7 @@ from .spikes import Spikes as Spikes
 from .spikes import SpikesByNeuron as SpikesByNeuron
 from .spikes import SpikesError as SpikesError
 from .spikes import as_spikes as as_spikes
+from .spikes import evenly_spread as evenly_spread
 from .spikes import frames_given_neuron as frames_given_neuron
 from .spikes import input_given_spikes as input_given_spikes
 from .spikes import spikes_given_bits as spikes_given_bits

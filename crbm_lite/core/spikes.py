@@ -25,6 +25,7 @@ __all__ = [
     "SpikesByNeuron",
     "SpikesError",
     "as_spikes",
+    "evenly_spread",
     "frames_given_neuron",
     "input_given_spikes",
     "spikes_given_bits",
@@ -265,6 +266,17 @@ def tiles(n_rows: int) -> list[slice]:
     return [slice(i, min(i + _ROWS, n_rows)) for i in range(0, n_rows, _ROWS)]
 
 
+def evenly_spread(n_rows: int, n_most: int) -> np.ndarray:
+    """Choose all rows, or at most ``n_most`` that are spread evenly over them, ascending.
+
+    Examples
+    --------
+    >>> evenly_spread(3, 5), evenly_spread(100, 4)
+    (array([0, 1, 2]), array([ 0, 33, 66, 99]))
+    """
+    return np.unique(np.linspace(0, n_rows - 1, min(n_rows, n_most)).astype(np.int64))
+
+
 def weight_sums(activity: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sum W' <v> and |w| of every hidden unit, both (M,) float64, without a copy of W."""
     offset, size = np.zeros((2, weights.shape[1]))
@@ -357,10 +369,11 @@ def spikes_given_bits(bits: object, n_neurons: int) -> Spikes:
             f"bits has shape {array.shape} and dtype {array.dtype}: give (frames, bytes) of uint8, "
             "as np.packbits(v, axis=1) makes it"
         )
-    if not isinstance(n_neurons, numbers.Integral) or -(-n_neurons // 8) != array.shape[1]:
+    n_bytes = array.shape[1]
+    if not isinstance(n_neurons, numbers.Integral) or -(-n_neurons // 8) != n_bytes:
         raise SpikesError(
-            f"n_neurons is {n_neurons!r}: give a number that fits {array.shape[1]} bytes a frame, "
-            f"{max(8 * array.shape[1] - 7, 0)} to {8 * array.shape[1]}"
+            f"n_neurons is {n_neurons!r}: give a number that fits {n_bytes} bytes per frame, "
+            f"{max(8 * n_bytes - 7, 0)} to {8 * n_bytes}"
         )
     n_spare = int(-n_neurons % 8)
     if n_spare and (array[:, -1] & np.uint8((1 << n_spare) - 1)).any():

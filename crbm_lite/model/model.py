@@ -127,8 +127,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     progress : bool, default True
         Whether to show a progress bar.
     backend : {"numba", "jax"}, default "numba"
-        What computes: the CPU, or all devices of JAX (extra ``jax``) with products in float32 or
-        in rounded, faster numbers.
+        What computes: the CPU, or all devices of JAX (extra ``jax``).
 
     Attributes
     ----------

@@ -42,6 +42,7 @@ from .linear_units import cubimax as cubimax
 from .linear_units import find_linear_units as find_linear_units
 from .linear_units import is_unlike as is_unlike
 from .linear_units import joined_units as joined_units
+from .linear_units import leading_subspace as leading_subspace
 from .linear_units import linear_units_given_courses as linear_units_given_courses
 from .linear_units import log_odds as log_odds
 from .linear_units import nonnegative_factors as nonnegative_factors

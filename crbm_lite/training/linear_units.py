@@ -31,6 +31,7 @@ __all__ = [
     "find_linear_units",
     "is_unlike",
     "joined_units",
+    "leading_subspace",
     "linear_units_given_courses",
     "log_odds",
     "nonnegative_factors",
@@ -141,6 +142,18 @@ def _n_above_noise(
     return n
 
 
+def leading_subspace(z: Standardised, n_most: int, rng: np.random.Generator) -> np.ndarray:
+    """Find an orthonormal basis (T, k) near Z's leading left singular vectors, k <= ``n_most``.
+
+    It is found by power iterations on a random block (Halko et al. 2011).
+    """
+    k = min(n_most, *z.shape)
+    y = z.dot(rng.standard_normal((z.shape[1], k), dtype=np.float32))
+    for _ in range(z.n_iterations):
+        y = z.dot(z.transposed_dot(np.linalg.qr(y)[0]))
+    return np.linalg.qr(y)[0]
+
+
 def _principal_components(
     z: Standardised, n_components: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -148,12 +161,9 @@ def _principal_components(
 
     Return their time courses (T, k), and their loadings times singular values (N, k).
     """
-    n_frames, n_neurons = z.shape
-    k = min(n_components + _OVERSAMPLING, n_frames, n_neurons)
-    y = z.dot(rng.standard_normal((n_neurons, k), dtype=np.float32))
-    for _ in range(z.n_iterations):
-        y = z.dot(z.transposed_dot(np.linalg.qr(y)[0]))
-    q = np.linalg.qr(y)[0]
+    n_neurons = z.shape[1]
+    q = leading_subspace(z, n_components + _OVERSAMPLING, rng)
+    k = q.shape[1]
     projected = z.transposed_dot(q)
     gram = np.zeros((k, k))  # its eigenvectors spare the SVD of an (N, k) matrix
     for tile in tiles(n_neurons):

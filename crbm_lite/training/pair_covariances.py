@@ -22,6 +22,8 @@ import numpy as np
 import scipy.linalg
 from threadpoolctl import threadpool_limits
 
+from crbm_lite.core.spikes import evenly_spread
+
 __all__ = ["chosen_neurons", "co_active", "missing_pattern", "share_of_covariance"]
 
 _N_NEURONS = 1000  # spread evenly over the recording: half a million pairs
@@ -33,7 +35,7 @@ _LEAST_VARIANCE = 0.1  # of a pattern in the model, of that of independent neuro
 
 def chosen_neurons(n_neurons: int) -> np.ndarray:
     """Choose the neurons whose pairs are compared: all, or 1,000 spread evenly."""
-    return np.unique(np.linspace(0, n_neurons - 1, min(n_neurons, _N_NEURONS)).astype(np.int64))
+    return evenly_spread(n_neurons, _N_NEURONS)
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # the number of BLAS threads may change sums

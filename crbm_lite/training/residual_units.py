@@ -16,8 +16,8 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from crbm_lite.core.drelu import DReLU
-from crbm_lite.core.spikes import Spikes, tiles
-from crbm_lite.training.linear_units import rotated_courses
+from crbm_lite.core.spikes import Spikes, evenly_spread, tiles
+from crbm_lite.training.linear_units import leading_subspace, rotated_courses
 
 __all__ = ["residual_courses"]
 
@@ -27,30 +27,12 @@ _BLOCK, _POWER_ITERATIONS = 20, 40  # what is left over is near the noise
 
 
 class _Residuals:
-    """Residuals (T, n) of some neurons, divided by the standard deviation that the model gives.
+    """Standardised residuals Z (T, n), as `rotated_courses` needs them; ``rng`` draws signs."""
 
-    Parameters
-    ----------
-    v : ndarray of uint8, shape (T, n)
-    h, weights, fields : ndarray, shapes (T, M), (n, M), (n,)
-    rng : numpy.random.Generator
-        Draws the signs of the noise.
-    """
+    n_iterations = _POWER_ITERATIONS
 
-    def __init__(
-        self, v: np.ndarray, h: np.ndarray, weights: np.ndarray, fields: np.ndarray,
-        rng: np.random.Generator,
-    ) -> None:  # fmt: skip
-        self.shape, self.n_iterations, self._rng = v.shape, _POWER_ITERATIONS, rng
-        self._z = v.astype(np.float32)
-        variance = np.zeros(v.shape[1])
-        for some in tiles(len(v)):
-            p = expit(fields + h[some] @ weights.T)
-            variance += (p * (1.0 - p)).sum(axis=0)
-            self._z[some] -= p
-        floor = 3.0 / len(v)  # a neuron of a few spikes must not dominate
-        self._z /= np.sqrt(np.maximum(variance / len(v), floor))
-        self._z -= self._z.mean(axis=0, dtype=np.float64)
+    def __init__(self, z: np.ndarray, rng: np.random.Generator) -> None:
+        self.shape, self._z, self._rng = z.shape, z, rng
 
     def dot(self, x: np.ndarray) -> np.ndarray:
         return self._z @ x
@@ -64,19 +46,32 @@ class _Residuals:
         Residuals differ in size from frame to frame, so no edge is known by formula. Signs that are
         flipped at random keep all sizes (Hong, Sheng & Dobriban 2020).
         """
-        of_noise = []
-        for _ in range(_N_FLIPPED):
-            flip = self._rng.integers(2, size=self.shape, dtype=np.uint8).astype(bool)
-            of_noise.append(_largest_singular(np.where(flip, -self._z, self._z), self._rng))
+        of_noise = [self._flipped()._largest_singular() for _ in range(_N_FLIPPED)]
         return int((singular > max(of_noise)).sum())
 
+    def _flipped(self) -> _Residuals:
+        flip = self._rng.integers(2, size=self.shape, dtype=np.uint8).astype(bool)
+        return _Residuals(np.where(flip, -self._z, self._z), self._rng)
 
-def _largest_singular(z: np.ndarray, rng: np.random.Generator) -> float:
-    """Find the largest singular value by power iterations on a block."""
-    x = rng.standard_normal((z.shape[1], _BLOCK), dtype=np.float32)
-    for _ in range(_POWER_ITERATIONS):
-        x = z.T @ np.linalg.qr(z @ x)[0]
-    return float(np.linalg.svd(x, compute_uv=False)[0])
+    def _largest_singular(self) -> float:
+        projected = self.transposed_dot(leading_subspace(self, _BLOCK, self._rng))
+        return float(np.linalg.svd(projected, compute_uv=False)[0])
+
+
+def _standardised_residuals(
+    v: np.ndarray, h: np.ndarray, weights: np.ndarray, fields: np.ndarray
+) -> np.ndarray:
+    """Divide residuals (T, n) float32 by the standard deviation that the model gives a neuron."""
+    z = v.astype(np.float32)
+    variance = np.zeros(v.shape[1])
+    for some in tiles(len(v)):
+        p = expit(fields + h[some] @ weights.T)
+        variance += (p * (1.0 - p)).sum(axis=0)
+        z[some] -= p
+    floor = 3.0 / len(v)  # a neuron of a few spikes must not dominate
+    z /= np.sqrt(np.maximum(variance / len(v), floor))
+    z -= z.mean(axis=0, dtype=np.float64)
+    return z
 
 
 def residual_courses(
@@ -110,9 +105,10 @@ def residual_courses(
     (1000, 2)
     """
     n_frames, n_neurons = spikes.shape
-    n = min(n_neurons, max(_MOST_ENTRIES // n_frames, 1))
-    neurons = np.unique(np.linspace(0, n_neurons - 1, n).astype(np.int64))
+    neurons = evenly_spread(n_neurons, max(_MOST_ENTRIES // n_frames, 1))
     h = DReLU(*potential).sample(spikes.inputs(weights), rng)
     with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums
-        z = _Residuals(spikes.of_neurons(neurons), h, weights[neurons], fields[neurons], rng)
-    return rotated_courses(z, n_most, rng)
+        z = _standardised_residuals(
+            spikes.of_neurons(neurons), h, weights[neurons], fields[neurons]
+        )
+    return rotated_courses(_Residuals(z, rng), n_most, rng)

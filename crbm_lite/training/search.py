@@ -306,9 +306,11 @@ def _start_with_births(
     end = trial.end
     model = end.weights.toarray(), end.fields, end.potential
     courses = residual_courses(spikes, *model, _SPARE[1], rng)
+    if not courses.shape[1]:
+        return None
     units = linear_units_given_courses(spikes, courses, trial.l1)
     more = start_given_units(spikes, units, courses.shape[1], rng)
-    return more and start_with_units(end, more, field_rate_factor)
+    return start_with_units(end, more, field_rate_factor)
 
 
 def _longest(trial: Trial, longer: Callable[[Trial, int], Trial]) -> Trial:

@@ -101,10 +101,13 @@ class StageEnd:
 
 def start_with_units(end: StageEnd, more: Start, field_rate_factor: float) -> Start:
     """Return the start of a training of the live units of an end and the units of `more`."""
-    start = end.start(field_rate_factor, all_units=False)
+    return _with_more(end.start(field_rate_factor, all_units=False), more, slice(None))
+
+
+def _with_more(start: Start, more: Start, units: slice | np.ndarray) -> Start:
     return replace(
-        start, weights=np.hstack([start.weights, more.weights]),
-        potential=np.hstack([start.potential, more.potential]),
+        start, weights=np.hstack([start.weights, more.weights[:, units]]),
+        potential=np.hstack([start.potential, more.potential[:, units]]),
     )  # fmt: skip
 
 
@@ -115,15 +118,11 @@ def joined_start(end: StageEnd, others: list[StageEnd], field_rate_factor: float
     there is None.
     """
     start = end.start(field_rate_factor, all_units=False)
-    weights, potential = start.weights, start.potential
+    n_own = start.weights.shape[1]
     for other in sorted(others, key=lambda other: -other.mean_gain):
         more = other.start(field_rate_factor, all_units=False)
-        is_new = is_unlike(more.weights, weights)
-        weights = np.hstack([weights, more.weights[:, is_new]])
-        potential = np.hstack([potential, more.potential[:, is_new]])
-    if weights.shape == start.weights.shape:
-        return None
-    return replace(start, weights=weights, potential=potential)
+        start = _with_more(start, more, is_unlike(more.weights, start.weights))
+    return None if start.weights.shape[1] == n_own else start
 
 
 def end_of_stage(parameters: TrainedParameters, frames: np.ndarray, gain: np.ndarray) -> StageEnd:

@@ -17,7 +17,7 @@ import numpy as np
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.left_out import mean_log_likelihood, mean_v_given_others
-from crbm_lite.core.spikes import Spikes
+from crbm_lite.core.spikes import Spikes, evenly_spread
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.start import logit_activity
 
@@ -82,7 +82,7 @@ def validation_blocks(spikes: Spikes) -> ValidationBlocks:
     block = np.arange(n_frames) * _N_BLOCKS // n_frames
     is_kept = block % _EVERY == _FIRST
     blocks = tuple(spikes.take(block == b) for b in np.unique(block[is_kept]))
-    neurons = np.unique(np.linspace(0, n_neurons - 1, min(n_neurons, _N_NEURONS)).astype(np.int64))
+    neurons = evenly_spread(n_neurons, _N_NEURONS)
     return ValidationBlocks(spikes.take(~is_kept), blocks, neurons)
 
 

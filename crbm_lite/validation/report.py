@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crbm_lite.core.spikes import spikes_of_model
+from crbm_lite.core.spikes import evenly_spread, spikes_of_model
 from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
 from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh, nllh
 from crbm_lite.validation.moments import MomentSums, SampleMoments, sample_moments
@@ -146,8 +146,7 @@ class GroupsOfChains:
         self, n_chains: int, n_neurons: int, mean_h: Callable[[np.ndarray], np.ndarray]
     ) -> None:
         self.n_chains = n_chains
-        n_some = min(n_neurons, _N_NEURONS)
-        self.neurons = np.unique(np.linspace(0, n_neurons - 1, n_some).astype(np.int64))
+        self.neurons = evenly_spread(n_neurons, _N_NEURONS)
         n_groups = min(_N_GROUPS, n_chains)
         self.sums = [MomentSums(mean_h, "generated", self.neurons) for _ in range(n_groups)]
 
