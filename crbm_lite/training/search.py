@@ -302,8 +302,13 @@ def _grown(trial: Trial, with_births: Callable[[Trial], Trial], log: SearchLog) 
 def _start_with_births(
     spikes: Spikes, trial: Trial, field_rate_factor: float, rng: np.random.Generator
 ) -> Start | None:
-    """Let units of the residuals join a model; None where those have no components."""
+    """Let units of the residuals join a model; None where those have no components.
+
+    A model that diverged has no residuals: its parameters may be NaN.
+    """
     end = trial.end
+    if not np.isfinite(end.mean_gain):
+        return None
     model = end.weights.toarray(), end.fields, end.potential
     courses = residual_courses(spikes, *model, _SPARE[1], rng)
     if not courses.shape[1]:

@@ -166,6 +166,15 @@ def test_units_of_what_a_model_leaves_over_join_it_while_that_gains(n_good, n_tr
     assert gained.max() == pytest.approx(3.035 + 0.5 * min(n_good, n_tried))
 
 
+def test_a_model_that_diverged_bears_no_units():
+    lost = end(np.full(8, -np.inf))
+    lost.weights.data[:] = np.nan
+    start = search._start_with_births(
+        as_spikes(V), Trial(0.01, False, lost), 1.0, np.random.default_rng(0)
+    )
+    assert start is None
+
+
 def test_where_the_units_are_given_none_is_born():
     _, stages = search_of_all_starts(lambda name, k: 2.0, n_updates=None, n_hidden=5)
     assert "units" not in stages
