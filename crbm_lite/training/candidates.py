@@ -68,8 +68,11 @@ class Candidate:
 def is_better(end: StageEnd, former: StageEnd, least: float = 0.0) -> bool:
     """Say whether an end gains more than a former one, by a standard error of the difference.
 
-    It must also be more by ``least`` of the gain.
+    It must also be more by ``least`` of the gain. A difference from an end that diverged has no
+    error: such an end is better than none, and every other one is better than it.
     """
+    if not (np.isfinite(end.mean_gain) and np.isfinite(former.mean_gain)):
+        return bool(np.isfinite(end.mean_gain))
     difference = end.gain - former.gain
     return bool(difference.mean() > max(standard_error(difference), least * former.mean_gain))
 

@@ -276,13 +276,15 @@ def choose(
 def _lasting(trials: list[Trial], longer: Callable[[Trial, int], Trial]) -> Trial:
     """Train the last of some trials on, or one before it where that loses; return the best end.
 
-    A penalty that is too small is good for as long as chance weights have not grown.
+    A penalty that is too small is good for as long as chance weights have not grown. Where all
+    diverge, the last trial stays as it was.
     """
-    ends = []
+    ends: list[Trial] = []
     for trial in reversed(trials):
         ends.append(longer(trial, _ROUNDS[0]))
         if not is_better(trial.end, ends[-1].end):
             break
+    ends = [trial for trial in ends if np.isfinite(trial.end.mean_gain)] or [trials[-1]]
     return max(ends, key=lambda trial: trial.end.mean_gain if trial.end.n_alive else -np.inf)
 
 

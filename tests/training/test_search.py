@@ -6,7 +6,7 @@ import pytest
 import crbm_lite as cl
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training import search
-from crbm_lite.training.candidates import Candidate, Trial, best_candidate
+from crbm_lite.training.candidates import Candidate, Trial, best_candidate, is_better
 from crbm_lite.training.hyperparameters import HyperparameterError, checked_schedule
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.search import choose
@@ -264,6 +264,38 @@ def test_where_a_longer_training_loses_a_larger_penalty_is_trained_on():
     rounds = [(s.schedule.l1, s.schedule.n_updates) for s in stages if s.schedule.n_updates >= 1000]
     assert rounds == [(penalties[2], 1000), (penalties[1], 1000), (penalties[1], 2000)]
     assert choice.report.chosen_l1 == choice.last.schedule.l1 == penalties[1]
+
+
+def diverging_from(n_updates, larger_too):
+    """What stages gain where one of so many updates diverges, under the third penalty or all."""
+    penalties = search._penalties(as_spikes(V))
+
+    def gain_of(stage):
+        k = min(penalties.index(stage.schedule.l1), 2)
+        diverges = stage.schedule.n_updates >= n_updates and (larger_too or k == 2)
+        return end(np.full(8, -np.inf), 1) if diverges else end(1.0 + k + 0.01 * np.arange(8), 2)
+
+    return gain_of, penalties
+
+
+def test_where_a_longer_training_diverges_a_larger_penalty_is_trained_on():
+    gain_of, penalties = diverging_from(1000, larger_too=False)
+    choice, stages = chosen(gain_of, n_updates=None)
+    rounds = [(s.schedule.l1, s.schedule.n_updates) for s in stages if s.schedule.n_updates >= 1000]
+    assert rounds == [(penalties[2], 1000), (penalties[1], 1000), (penalties[1], 2000)]
+    assert choice.last.schedule.l1 == penalties[1]
+
+
+def test_where_all_longer_trainings_diverge_the_last_round_begins_with_the_model_of_the_path():
+    gain_of, penalties = diverging_from(1000, larger_too=True)
+    choice, stages = chosen(gain_of, n_updates=None)
+    assert choice.last.schedule.l1 == penalties[2]
+    assert choice.last.start.weights.any(axis=0).sum() == 2  # that which diverged has one unit
+
+
+def test_an_end_that_diverged_is_better_than_none():
+    lost, kept = end(np.full(8, -np.inf)), end(np.ones(8))
+    assert is_better(kept, lost) and not is_better(lost, kept) and not is_better(lost, lost)
 
 
 def test_only_units_with_weights_go_on_unless_their_number_was_given():
