@@ -288,7 +288,7 @@ def test_where_a_longer_training_diverges_a_larger_penalty_is_trained_on():
 
 def test_where_all_longer_trainings_diverge_the_last_round_begins_with_the_model_of_the_path():
     gain_of, penalties = diverging_from(1000, larger_too=True)
-    choice, stages = chosen(gain_of, n_updates=None)
+    choice, _ = chosen(gain_of, n_updates=None)
     assert choice.last.schedule.l1 == penalties[2]
     assert choice.last.start.weights.any(axis=0).sum() == 2  # that which diverged has one unit
 
