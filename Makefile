@@ -1,5 +1,5 @@
-# `make book` builds the website, `make test` runs every test. Both make their own environment in
-# .venv, once, and execute a chapter only when it or the library has changed. `make help` lists all.
+# `make book` builds the website, `make test` runs every test that needs no browser. Both make their
+# own environment in .venv, once, and execute a chapter only when it or the library has changed. `make help` lists all.
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -59,7 +59,7 @@ book: $(READY)
 	@echo "The website is built: file://$(CURDIR)/$(SITE)/index.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest crbm_lite tests tests/book book $(NBVAL) $(PARALLEL)
+	$(BIN)/python -m pytest crbm_lite tests tests/book book --ignore tests/browser $(NBVAL) $(PARALLEL)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest tests -m slow -p no:cacheprovider -n $(WORKERS) --dist worksteal
