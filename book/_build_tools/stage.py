@@ -45,6 +45,7 @@ EXTENSIONS = (
     "page_cleanup",
     "page_foot",
     "paper_equations",
+    "parallel_reading",
 )
 LOCAL_SCRIPTS = {
     "mathjax_path": "vendor/mathjax/tex-mml-chtml.js",
@@ -189,8 +190,7 @@ def _stage_config(*, local: bool, substitutions: dict[str, str]) -> None:
     path = SOURCE / "_config.yml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     config = launch.with_buttons(config, launch.repository_address())
-    here = str(Path(__file__).parent)
-    config["sphinx"]["local_extensions"] = dict.fromkeys(EXTENSIONS, here)
+    config["sphinx"]["extra_extensions"] += EXTENSIONS
     config["parse"]["myst_substitutions"] = substitutions
     if local:
         config["sphinx"]["config"] |= LOCAL_SCRIPTS
