@@ -1,7 +1,7 @@
 """Let Sphinx read the pages in several processes.
 
 Two extensions that come with Jupyter Book do not say whether they are safe to do that with. One
-numbers the parts of the contents, the other prepares pages for LaTeX. This book has use for neither.
+numbers the parts of the contents, the other prepares pages for LaTeX. This book uses neither.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from .deconvolution import Deconvolution as Deconvolution
 from .deconvolution import deconvolve as deconvolve
 from .deconvolution import infer_kernel as infer_kernel
 from .preprocessing import FilteredRecordings as FilteredRecordings
+from .preprocessing import NoBaselineError as NoBaselineError
 from .preprocessing import align_planes as align_planes
 from .preprocessing import as_finite_traces as as_finite_traces
 from .preprocessing import delta_f_over_f as delta_f_over_f

@@ -18,6 +18,7 @@ from crbm_lite.recordings.files import Recording
 
 __all__ = [
     "FilteredRecordings",
+    "NoBaselineError",
     "align_planes",
     "as_finite_traces",
     "delta_f_over_f",
@@ -46,6 +47,24 @@ def as_finite_traces(values: object, name: str, n_frames: int = 3) -> np.ndarray
             "neurons or the frames, or fill the gaps"
         )
     return traces
+
+
+class NoBaselineError(ValueError):
+    """Some neurons have no dF/F: their baseline does not stay above the background.
+
+    Attributes
+    ----------
+    neurons : tuple of int
+        Their columns.
+    """
+
+    def __init__(self, neurons: tuple[int, ...], lowest: float) -> None:
+        self.neurons = neurons
+        super().__init__(
+            f"fluorescence of neurons {', '.join(map(str, neurons))} has a baseline down to "
+            f"{lowest:g}, not above the background: give F_base > F0, correct the background or "
+            "leave them out"
+        )
 
 
 def delta_f_over_f(
@@ -105,18 +124,19 @@ def delta_f_over_f(
         )
     background = np.broadcast_to(background, n_neurons)
     dff = np.empty(fluorescence.shape, dtype=np.float32)
+    lowest = {}  # of the baselines of neurons without dF/F
     for i in range(n_neurons):
         trace = np.ascontiguousarray(fluorescence[:, i], dtype=np.float64)
         base = np.concatenate([
             percentile_filter(part, 100 * quantile, size=min(len(part), window), mode="nearest")
             for part in np.split(trace, cuts)
         ])  # fmt: skip
-        if not (base > background[i]).all():
-            raise ValueError(
-                f"fluorescence of neuron {i} has a baseline down to {base.min():g}, background is "
-                f"{background[i]:g}: give F_base > F0, correct the background or leave it out"
-            )
-        dff[:, i] = (trace - base) / (base - background[i])
+        if (base > background[i]).all():
+            dff[:, i] = (trace - base) / (base - background[i])
+        else:
+            lowest[i] = base.min()
+    if lowest:
+        raise NoBaselineError(tuple(lowest), min(lowest.values()))
     return dff
 
 

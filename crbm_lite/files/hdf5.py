@@ -47,6 +47,7 @@ __all__ = [
 _TILE = 2**22  # numbers read at once where values have to be checked or cast on the way
 _LARGEST_ATTRIBUTE = 2**24  # bytes
 _LONGEST_WAY = 16  # links from one to the next
+_IS_BOOL = "crbm_lite_bool"  # an attribute: these zeros and ones were truth values
 
 
 @contextmanager
@@ -277,7 +278,8 @@ def read_array(file: h5py.Group, key: str, ndim: int | None = None) -> np.ndarra
         if ndim is not None and item.ndim != ndim:
             raise RecordingError(f"{where} has shape {item.shape}: expected {ndim} dimensions")
         check_sound(item, where)
-        return item[()]
+        values = item[()]
+        return np.asarray(values, bool) if _IS_BOOL in item.attrs else values
 
 
 def read_strings(file: h5py.Group, key: str) -> tuple[str, ...]:
@@ -331,7 +333,8 @@ def write_dataset(group: h5py.Group, key: str, values: object) -> None:
     Texts are written as UTF-8 of fixed length, since HDF5 cannot checksum those of any length.
     """
     array = np.asarray(values)
-    if array.dtype == bool:
+    is_bool = array.dtype == bool
+    if is_bool:  # HDF5 has no such numbers, and h5py would write an enumeration
         array = array.view(np.uint8)
     if array.dtype.kind == "U":
         array = np.char.encode(array, "utf-8", "surrogatepass")
@@ -346,4 +349,6 @@ def write_dataset(group: h5py.Group, key: str, values: object) -> None:
             "compression_opts": 1,
             "shuffle": True,
         }
-    group.create_dataset(key, data=array, **options)
+    written = group.create_dataset(key, data=array, **options)
+    if is_bool:
+        written.attrs[_IS_BOOL] = 1

@@ -44,8 +44,8 @@ def import_suite2p(
     Parameters
     ----------
     folder : path
-        The folder that holds F.npy (plane0, combined, ...), or the one above it if it has one such
-        plane only.
+        The folder that holds F.npy (plane0, combined, ...), or the one above it. Of its planes that
+        is ``combined``, where suite2p has joined them, or the only one.
     traces : {"spks", "F"}
         suite2p's deconvolved events, which need `amplitude_fraction` or `threshold`; or
         the fluorescence, as dF/F, which needs `kernel` (or `threshold`).
@@ -125,11 +125,13 @@ def _plane(folder: Path) -> Path:
     if (folder / "F.npy").exists() or (folder / "spks.npy").exists():
         return folder
     planes = sorted({file.parent for file in folder.glob("*/F.npy")})
+    if folder / "combined" in planes:
+        return folder / "combined"
     if len(planes) != 1:
         there = ", ".join(plane.name for plane in planes) or "none"
         raise RecordingError(
             f"{folder}: no F.npy, and the folders in it that have one are: {there}; name the "
-            "folder of one plane (or suite2p's combined)"
+            "folder of one plane, or let suite2p join them (its setting combined)"
         )
     return planes[0]
 
@@ -193,7 +195,7 @@ def _dff(
     neuropil: float,
 ) -> np.ndarray:
     """dF/F (kept ROIs, frames) of the fluorescence less a share of the neuropil's."""
-    from crbm_lite.calcium.preprocessing import delta_f_over_f
+    from crbm_lite.calcium.preprocessing import NoBaselineError, delta_f_over_f
 
     if neuropil:
         path = plane / "Fneu.npy"
@@ -203,6 +205,13 @@ def _dff(
         fluorescence = fluorescence - neuropil * around[keep]
     try:
         return delta_f_over_f(fluorescence.T, rate_hz).T
+    except NoBaselineError as error:
+        rois = ", ".join(str(keep[i]) for i in error.neurons)
+        raise RecordingError(
+            f"{plane / 'F.npy'} less {neuropil:g} Fneu: the baseline of suite2p's ROIs {rois} is "
+            "not above 0, so they have no dF/F: mark them as no cells (iscell.npy), or give a "
+            "smaller neuropil"
+        ) from error
     except ValueError as error:
         raise RecordingError(f"{plane / 'F.npy'} less {neuropil:g} Fneu: {error}") from error
 

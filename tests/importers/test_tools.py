@@ -99,6 +99,19 @@ class TestSuite2p:
         with pytest.raises(RecordingError, match="key fs is -1"):
             import_suite2p(folder, **HALF)
 
+    def test_all_cells_without_a_baseline_are_named_by_their_numbers(self, folder):
+        iscell = np.load(folder / "plane0/iscell.npy")
+        iscell[0, 0] = 0
+        np.save(folder / "plane0/iscell.npy", iscell)
+        for part, least in (("F", 0.0), ("Fneu", 0.0)):
+            values = np.load(folder / f"plane0/{part}.npy")
+            values[[1, 3]] = least
+            np.save(folder / f"plane0/{part}.npy", values)
+        with pytest.raises(
+            RecordingError, match=r"F\.npy less 0.7 Fneu: .* ROIs 1, 3 is not above"
+        ):
+            import_suite2p(folder, traces="F", kernel=KERNEL)
+
     def test_events_are_never_binarised_silently(self, folder):
         with pytest.raises(RecordingError, match=r"spks\.npy holds .* never binarised silently"):
             import_suite2p(folder)
@@ -120,6 +133,7 @@ class TestSuite2p:
                                  "stat": np.array(stat, dtype=object)}.items():  # fmt: skip
                 np.save(tmp_path / name / f"{part}.npy", values)
         combined = tmp_path / "combined"
+        assert import_suite2p(tmp_path, rate_hz=5.0, **HALF).n_neurons == 5  # finds it by itself
         right = [[20, 15, 0], [30, 25, 0], [20, 15, 40], [33, 27.5, 40], [4, 3.5, 40]]
         options = {"rate_hz": 5.0, "um_per_pixel": 0.5, "um_per_plane": 40.0, **HALF}
         recording = import_recording(combined, **options)

@@ -454,4 +454,8 @@ def test_a_report_is_kept_in_the_file_of_the_model(short, tmp_path):
     model = cl.CRBM(random_state=0, progress=False).fit(v)
     kept = cl.CRBM.load(model.save(tmp_path / "model.h5"))
     assert str(kept.report_) == str(model.report_)
+    for name, value in vars(model.report_).items():
+        loaded = getattr(kept.report_, name)
+        assert type(loaded) is type(value)
+        assert np.asarray(loaded).dtype == np.asarray(value).dtype, name
     assert kept.l1_ == model.l1_
