@@ -51,12 +51,11 @@ book: $(READY)
 	@$(BIN)/python $(TOOLS)/chapter_store.py || \
 	  $(BIN)/python -m pytest tests/book book -p no:cacheprovider $(NBVAL) $(PARALLEL)
 	@$(BIN)/python $(TOOLS)/stage.py
-	@rm -rf build/new_site build/doctrees
+	@rm -rf build/jupyter_book
 	@echo "Building the pages (log: build/site.log)"
-	@$(BIN)/jupyter-book config sphinx build/site_src > build/site.log && \
-	  PYTHONPATH=$(TOOLS) $(BIN)/sphinx-build -j $(WORKERS) -q $(BOOK_OPTIONS) -d build/doctrees build/site_src \
-	  build/new_site >> build/site.log || { cat build/site.log; exit 1; }
-	@rm -rf $(SITE) && mv build/new_site $(SITE)
+	@$(BIN)/jupyter-book build build/site_src --path-output build/jupyter_book --all --quiet \
+	  $(BOOK_OPTIONS) > build/site.log || { cat build/site.log; exit 1; }
+	@rm -rf $(SITE) && mv build/jupyter_book/_build/html $(SITE)
 	@echo "The website is built: file://$(CURDIR)/$(SITE)/index.html"
 
 test: $(READY)
@@ -89,8 +88,7 @@ lint: $(LINTER)
 
 # Links inside the book are checked by `make book STRICT=1`.
 links: book
-	$(BIN)/jupyter-book config sphinx build/site_src
-	PYTHONPATH=$(TOOLS) $(BIN)/sphinx-build -E -b linkcheck build/site_src build/links
+	$(BIN)/jupyter-book build build/site_src --path-output build/links --builder linkcheck --all
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis

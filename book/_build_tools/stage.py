@@ -45,7 +45,6 @@ EXTENSIONS = (
     "page_cleanup",
     "page_foot",
     "paper_equations",
-    "parallel_reading",
 )
 LOCAL_SCRIPTS = {
     "mathjax_path": "vendor/mathjax/tex-mml-chtml.js",
@@ -190,7 +189,8 @@ def _stage_config(*, local: bool, substitutions: dict[str, str]) -> None:
     path = SOURCE / "_config.yml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     config = launch.with_buttons(config, launch.repository_address())
-    config["sphinx"]["extra_extensions"] += EXTENSIONS
+    here = str(Path(__file__).parent)
+    config["sphinx"]["local_extensions"] = dict.fromkeys(EXTENSIONS, here)
     config["parse"]["myst_substitutions"] = substitutions
     if local:
         config["sphinx"]["config"] |= LOCAL_SCRIPTS
