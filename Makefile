@@ -1,5 +1,6 @@
 # `make book` builds the website, `make test` runs every test that needs no browser. Both make their
-# own environment in .venv, once, and execute a chapter only when it or the library has changed. `make help` lists all.
+# own environment in .venv, once, and execute a chapter only when it or the library has changed.
+# `make help` lists all.
 
 VENV   := .venv
 BIN    := $(VENV)/bin

@@ -103,9 +103,9 @@ class TestSuite2p:
         iscell = np.load(folder / "plane0/iscell.npy")
         iscell[0, 0] = 0
         np.save(folder / "plane0/iscell.npy", iscell)
-        for part, least in (("F", 0.0), ("Fneu", 0.0)):
+        for part in ("F", "Fneu"):
             values = np.load(folder / f"plane0/{part}.npy")
-            values[[1, 3]] = least
+            values[[1, 3]] = 0.0
             np.save(folder / f"plane0/{part}.npy", values)
         with pytest.raises(
             RecordingError, match=r"F\.npy less 0.7 Fneu: .* ROIs 1, 3 is not above"

@@ -266,20 +266,20 @@ def test_where_a_longer_training_loses_a_larger_penalty_is_trained_on():
     assert choice.report.chosen_l1 == choice.last.schedule.l1 == penalties[1]
 
 
-def diverging_from(n_updates, larger_too):
-    """What stages gain where one of so many updates diverges, under the third penalty or all."""
+def diverging_when_longer(larger_too):
+    """What stages gain where the rounds after the path diverge, under the third penalty or all."""
     penalties = search._penalties(as_spikes(V))
 
     def gain_of(stage):
         k = min(penalties.index(stage.schedule.l1), 2)
-        diverges = stage.schedule.n_updates >= n_updates and (larger_too or k == 2)
+        diverges = stage.schedule.n_updates >= 1000 and (larger_too or k == 2)
         return end(np.full(8, -np.inf), 1) if diverges else end(1.0 + k + 0.01 * np.arange(8), 2)
 
     return gain_of, penalties
 
 
 def test_where_a_longer_training_diverges_a_larger_penalty_is_trained_on():
-    gain_of, penalties = diverging_from(1000, larger_too=False)
+    gain_of, penalties = diverging_when_longer(larger_too=False)
     choice, stages = chosen(gain_of, n_updates=None)
     rounds = [(s.schedule.l1, s.schedule.n_updates) for s in stages if s.schedule.n_updates >= 1000]
     assert rounds == [(penalties[2], 1000), (penalties[1], 1000), (penalties[1], 2000)]
@@ -287,7 +287,7 @@ def test_where_a_longer_training_diverges_a_larger_penalty_is_trained_on():
 
 
 def test_where_all_longer_trainings_diverge_the_last_round_begins_with_the_model_of_the_path():
-    gain_of, penalties = diverging_from(1000, larger_too=True)
+    gain_of, penalties = diverging_when_longer(larger_too=True)
     choice, _ = chosen(gain_of, n_updates=None)
     assert choice.last.schedule.l1 == penalties[2]
     assert choice.last.start.weights.any(axis=0).sum() == 2  # that which diverged has one unit
