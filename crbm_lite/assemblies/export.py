@@ -45,7 +45,9 @@ class _Neurons:
     assemblies: list[str]  # their names, separated by semicolons
 
 
-def _checked(weights, coordinates, labels, label_names, names, coordinate_unit) -> _Neurons:
+def _checked(
+    weights, coordinates, labels, label_names, names, coordinate_unit, threshold
+) -> _Neurons:
     weights = finite_weights(weights)
     n = len(weights)
     places = np.full((n, 3), np.nan) if coordinates is None else finite_places(coordinates, n)
@@ -65,7 +67,7 @@ def _checked(weights, coordinates, labels, label_names, names, coordinate_unit) 
     names = _writable(neuron_names(names, n) or ("",) * n, "names")
     unit = as_text(coordinate_unit, "coordinate_unit", 'a unit, such as "um"')
     _writable((unit,), "coordinate_unit")
-    found = assemblies_of_weights(weights)
+    found = assemblies_of_weights(weights, threshold)
     assembly_names = found.names
     belongs = [";".join(compress(assembly_names, row)) for row in found.members]
     return _Neurons(weights, places, unit, names, regions, belongs)
@@ -90,6 +92,7 @@ def export_csv(
     *,
     names: Sequence[str] | None = None,
     coordinate_unit: str = "um",
+    threshold: float = 0.0,
 ) -> Path:
     """Write a CSV table with one row for each neuron; the file appears whole or not at all.
 
@@ -113,6 +116,10 @@ def export_csv(
         ``recording.names``; the column name is empty without them.
     coordinate_unit : str
         ``recording.coordinate_unit`` (default "um").
+    threshold : float
+        Size that the weights of members exceed, as in
+        `crbm_lite.assemblies.members.assemblies_of_weights` (default 0). The columns of weights
+        hold all of them.
 
     Returns
     -------
@@ -123,7 +130,8 @@ def export_csv(
     ------
     ValueError
         If the shapes do not fit together, weights or coordinates are not finite, a name occurs
-        twice or cannot be written, or a region has a semicolon in its name.
+        twice or cannot be written, a region has a semicolon in its name, or the threshold is
+        negative.
     OSError
         If the file cannot be written; what stood there before is still there.
 
@@ -136,7 +144,7 @@ def export_csv(
     >>> path.read_text().splitlines()
     ['neuron,name,x_um,y_um,z_um,region,assemblies,w0,w1', '0,roi 7,0,0,0,tectum,HU 0,0.5,0']
     """
-    table = _checked(weights, coordinates, labels, label_names, names, coordinate_unit)
+    table = _checked(weights, coordinates, labels, label_names, names, coordinate_unit, threshold)
     places = [f"{axis}_{table.unit}" for axis in "xyz"]
     columns = [f"w{k}" for k in range(table.weights.shape[1])]
     lines = [_csv_line(["neuron", "name", *places, "region", "assemblies", *columns])]
@@ -167,6 +175,7 @@ def export_hdf5(
     *,
     names: Sequence[str] | None = None,
     coordinate_unit: str = "um",
+    threshold: float = 0.0,
 ) -> Path:
     """Write the same as arrays into an HDF5 file, which appears whole or not at all.
 
@@ -175,7 +184,7 @@ def export_hdf5(
 
     Parameters
     ----------
-    path, weights, coordinates, labels, label_names, names, coordinate_unit
+    path, weights, coordinates, labels, label_names, names, coordinate_unit, threshold
         As in `export_csv`.
 
     Returns
@@ -200,7 +209,7 @@ def export_hdf5(
 
     from crbm_lite.files.hdf5 import write_dataset
 
-    table = _checked(weights, coordinates, labels, label_names, names, coordinate_unit)
+    table = _checked(weights, coordinates, labels, label_names, names, coordinate_unit, threshold)
     with whole_hdf5(path) as file:
         file.attrs["format"] = "crbm_lite assemblies"
         write_dataset(file, "neuron", np.arange(len(table.weights)))

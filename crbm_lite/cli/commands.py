@@ -101,15 +101,17 @@ def inspect(
 @click.argument("model", type=FILE)
 @_recording
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--n-chains", default=300, show_default=True, help="Chains that generate frames.")
 @click.option("--n-saved", default=50, show_default=True, help="States that each chain saves.")
+@click.option("--n-steps", default=20, show_default=True, help="Gibbs steps between two of them.")
 @click.option(
     "--burn-in", default=100, show_default=True, help="Saved states that are left out at first."
 )
 @click.option("--require", type=float, help="Exit code 4 if min (1 - nRMSE) is below.")
 @report_option
 def validate(
-    model: Path, recording: Path, seed: int, n_saved: int, burn_in: int, require: float | None,
-    report: Path | None,
+    model: Path, recording: Path, seed: int, require: float | None, report: Path | None,
+    **sampling: int,
 ) -> None:  # fmt: skip
     """Compare what MODEL generates with the test frames of RECORDING."""
     from crbm_lite.model.model import CRBM
@@ -120,7 +122,7 @@ def validate(
     check_writable(report, model, recording)
     fitted = CRBM.load(model)
     train_frames, test = split_train_test(load(recording))
-    scores = score(fitted, train_frames, test, n_saved=n_saved, burn_in=burn_in, random_state=seed)
+    scores = score(fitted, train_frames, test, random_state=seed, **sampling)
     nrmse = {name: getattr(scores, name).nrmse for name in STATISTICS}
     worst = scores.score
     if str(report) != "-":
@@ -134,14 +136,17 @@ def validate(
 @command_line.command(
     epilog=examples(
         "crbm-lite export model.h5 larva.h5 assemblies.csv",
+        "crbm-lite export model.h5 larva.h5 certain.csv --threshold 0.1",
         "crbm-lite export model.h5 larva.h5 assemblies.h5 --overwrite",
     )
 )
 @click.argument("model", type=FILE)
 @_recording
 @click.argument("output", type=FILE)
+@click.option("--threshold", default=0.0, show_default=True, type=click.FloatRange(0),
+              help="Size that the weights of members exceed.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT.")
-def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
+def export(model: Path, recording: Path, output: Path, threshold: float, overwrite: bool) -> None:
     """Write the assemblies of MODEL with the places of RECORDING's neurons.
 
     OUTPUT ends in .csv (one row per neuron) or .h5 (arrays).
@@ -167,9 +172,10 @@ def export(model: Path, recording: Path, output: Path, overwrite: bool) -> None:
     spikes_of_model(trained, data, str(recording))  # the same neurons, in the same order
     writers[output.suffix](
         output, weights, data.coordinates, data.labels, data.label_names,
-        names=data.names, coordinate_unit=data.coordinate_unit,
+        names=data.names, coordinate_unit=data.coordinate_unit, threshold=threshold,
     )  # fmt: skip
-    say(f"{output}: {len(weights):,} neurons, {len(assemblies_of_weights(weights))} assemblies")
+    n_assemblies = len(assemblies_of_weights(weights, threshold))
+    say(f"{output}: {len(weights):,} neurons, {n_assemblies} assemblies")
 
 
 @command_line.command("warm-up", epilog=examples("crbm-lite warm-up"))

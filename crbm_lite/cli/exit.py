@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import click
 import numpy as np
@@ -46,6 +47,9 @@ EXIT_CODES: Mapping[int, str] = {
 }
 
 
+_LOOK_AT_IT = 4
+
+
 def examples(*lines: str) -> str:
     """An epilogue that click does not wrap."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
@@ -78,6 +82,11 @@ class Failed(click.ClickException):
     def __init__(self, message: object, exit_code: int) -> None:
         super().__init__(printable(" ".join(str(message).split())))
         self.exit_code = exit_code
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Print the line; what is done is no error."""
+        kind = "Note" if self.exit_code == _LOOK_AT_IT else "Error"
+        click.echo(f"{kind}: {self.format_message()}", err=file is None, file=file)
 
 
 def lacks_memory(error: BaseException | None) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import warnings
 from pathlib import Path
 
 import click
@@ -25,6 +26,7 @@ from crbm_lite.cli.exit import (
 )
 from crbm_lite.importers.any_file import FORMATS, format_of
 from crbm_lite.importers.arrays import FIELDS
+from crbm_lite.importers.binarisation import INFER
 
 __all__ = ["POSITIVE", "import_file", "load"]
 
@@ -65,14 +67,16 @@ class _Key(click.ParamType):
 
 
 class _Kernel(click.ParamType):
-    """An indicator by name, or its two time constants."""
+    """An indicator by name, its two time constants, or the word for the recording's own."""
 
     name = "kernel"
 
     def convert(self, value: object, param: object, ctx: object) -> object:
         from crbm_lite.calcium import deconvolution
 
-        known = {"gcamp6s": deconvolution.GCAMP6S, "gcamp6f": deconvolution.GCAMP6F}
+        known = {
+            "gcamp6s": deconvolution.GCAMP6S, "gcamp6f": deconvolution.GCAMP6F, INFER: INFER
+        }  # fmt: skip
         if not isinstance(value, str) or value.lower() in known:
             return known.get(str(value).lower(), value)
         try:
@@ -92,7 +96,7 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
         "crbm-lite import mine.mat mine.h5 --key spikes=session/raster --time-axis 1",
         "crbm-lite import mine.csv mine.h5 --time-column t",
         "crbm-lite import suite2p/plane0 mine.h5 --amplitude-fraction 0.5",
-        "crbm-lite import suite2p/plane0 mine.h5 --traces F --kernel gcamp6s",
+        "crbm-lite import suite2p/plane0 mine.h5 --traces F --kernel infer",
         "crbm-lite import mine.nwb mine.h5 --series units --bin-s 0.05",
         "crbm-lite import sorted/ mine.h5 --bin-s 0.02",
         "crbm-lite import spikes.csv mine.h5 --format spike_times --bin-s 0.05",
@@ -111,7 +115,7 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
 @click.option("--clip-negative", is_flag=True, default=None,
               help="Slightly negative events become 0.")  # fmt: skip
 @click.option("--kernel", type=_Kernel(),
-              help="For dF/F: gcamp6s, gcamp6f or RISE_S,DECAY_S.")  # fmt: skip
+              help="For dF/F: gcamp6s, gcamp6f, RISE_S,DECAY_S, or infer.")  # fmt: skip
 @click.option("--traces", help="suite2p: spks or F. CaImAn: S, F_dff or C.")
 @click.option("--all-cells", is_flag=True, help="Also cells that the tool rejected, or that lie in "
               "no region.")  # fmt: skip
@@ -128,7 +132,8 @@ NUMBER, POSITIVE = _Number(), _Number(positive=True)
 @click.option("--header/--no-header", default=None,
               help="CSV: whether the first row holds names.")  # fmt: skip
 @click.option("--leave-out", multiple=True, metavar="NAME",
-              help="A column that is no neuron: its name, or number from 0.")  # fmt: skip
+              help="CSV: a column that is no neuron, its name or number from 0. suite2p: the "
+              "number of an ROI.")  # fmt: skip
 @click.option("--delimiter", help="CSV: what separates columns; \\t is a tabulator.")
 @click.option("--overwrite", is_flag=True, help="Replace RECORDING.")
 @report_option
@@ -158,11 +163,13 @@ def import_file(
         given["keys"] = dict(keys)
     if options["delimiter"] == "\\t":
         given["delimiter"] = "\t"
-    data = _imported(source, format, all_cells, given)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        data = _imported(source, format, all_cells, given)
+    for warning in told:
+        say(f"Warning: {as_options(warning.message)}", err=True)
     crbm_lite.save_recording(recording, data, overwrite=overwrite)
     notes = _bins_with_several(data.provenance)
-    if data.coordinates is None and "coordinates" in data.provenance:
-        notes = f"coordinates are {data.provenance['coordinates']}"
     say(f"{recording}: {data!r}", err=str(report) == "-")
     if notes:
         say(notes, err=str(report) == "-")

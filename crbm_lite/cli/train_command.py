@@ -33,6 +33,7 @@ from crbm_lite.cli.exit import (
     write_report,
 )
 from crbm_lite.cli.import_command import load
+from crbm_lite.training.certificate import ADVICE
 from crbm_lite.training.hyperparameters import BACKENDS, checked_schedule
 
 __all__ = ["left_alone", "train"]
@@ -242,7 +243,12 @@ def _judge(model: crbm_lite.CRBM) -> None:
     if model.verdict_ == "interrupted":
         raise Failed("interrupted; go on with --resume", 130)
     if not model.converged_:
-        raise Failed("; ".join(model.certificate_.failed) or model.verdict_, 4)
+        found = model.certificate_
+        reasons = "; ".join(found.failed + found.undetermined)
+        raise Failed(
+            f"the verdict is {model.verdict_!r}{': ' if reasons else ''}{reasons}. What to do: "
+            f"{ADVICE[model.verdict_]}", 4,
+        )  # fmt: skip
 
 
 @contextmanager

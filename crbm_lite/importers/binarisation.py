@@ -7,7 +7,8 @@ of the user, and the provenance says which:
 - a fraction f of each neuron's own amplitude, for deconvolved events :math:`s \ge 0`:
   :math:`v_i(t) = 1` if :math:`s_i(t) > f \sum_t s_i^2 / \sum_t s_i` (the amplitude that
   `crbm_lite.calcium.deconvolution` uses, with f = 1/2);
-- the kernel of a calcium indicator, for dF/F: `crbm_lite.calcium.deconvolution.deconvolve`.
+- the kernel of a calcium indicator, for dF/F: `crbm_lite.calcium.deconvolution.deconvolve`. It may
+  be the recording's own, as `crbm_lite.calcium.deconvolution.infer_kernel` finds it.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from crbm_lite.files.errors import RecordingError
 if TYPE_CHECKING:
     from crbm_lite.calcium.deconvolution import CalciumKernel
 
-__all__ = ["Binarised", "ToBinary", "binarise"]
+__all__ = ["INFER", "Binarised", "ToBinary", "binarise"]
 
+INFER = "infer"  # the kernel that a recording's own traces have
 _SLIGHTLY = 0.1  # of the highest event
 
 
@@ -40,16 +42,17 @@ class ToBinary:
     amplitude_fraction : float, optional
         For events that another tool has deconvolved, in arbitrary units: a neuron is active where
         its event exceeds this fraction of its own amplitude, such as 0.5.
-    kernel : CalciumKernel, optional
+    kernel : CalciumKernel or "infer", optional
         For dF/F, which is deconvolved with the response of the indicator, such as
-        `crbm_lite.calcium.deconvolution.GCAMP6S`, and kept beside the spikes.
+        `crbm_lite.calcium.deconvolution.GCAMP6S`, and kept beside the spikes. With "infer" the rise
+        and the decay are those that the traces themselves show.
     clip_negative : bool
         Whether slightly negative events become 0, for `amplitude_fraction` (default False).
     """
 
     threshold: float | np.ndarray | None = None
     amplitude_fraction: float | None = None
-    kernel: CalciumKernel | None = None
+    kernel: CalciumKernel | str | None = None
     clip_negative: bool = False
 
     def __post_init__(self) -> None:
@@ -184,7 +187,7 @@ def _check_binary(values: np.ndarray, where: str) -> None:
         "and 1, and is never binarised silently: "
         + ("for spike counts pass threshold=0; " if whole and values.min() >= 0 else "")
         + "for deconvolved events pass amplitude_fraction=0.5 or a threshold; for dF/F pass "
-        "kernel=crbm_lite.calcium.deconvolution.GCAMP6S (or your indicator's)"
+        "kernel=crbm_lite.calcium.deconvolution.GCAMP6S (or your indicator's, or 'infer')"
     )
 
 
@@ -225,16 +228,22 @@ def _deconvolved(
     kernel: object,
     discontinuities: np.ndarray | tuple,
 ) -> Binarised:
-    from crbm_lite.calcium.deconvolution import CalciumKernel, deconvolve
+    from crbm_lite.calcium.deconvolution import CalciumKernel, deconvolve, infer_kernel
 
-    if not isinstance(kernel, CalciumKernel):
-        raise ValueError(f"kernel is {kernel!r}: give a CalciumKernel, for example GCAMP6S")
+    own = isinstance(kernel, str) and kernel == INFER
+    if not (own or isinstance(kernel, CalciumKernel)):
+        raise ValueError(
+            f"kernel is {kernel!r}: give a CalciumKernel, for example GCAMP6S, or {INFER!r}"
+        )
     dff = values.astype(np.float32, copy=False)
     try:
+        if own:
+            kernel = infer_kernel(dff, rate_hz, discontinuities=discontinuities)
         spikes = deconvolve(dff, rate_hz, kernel, discontinuities=discontinuities).spikes
     except ValueError as error:
         raise RecordingError(f"{where}: {error}") from error
-    note = f"deconvolved, rise {kernel.rise_s:g} s, decay {kernel.decay_s:g} s"
+    times = f"rise {kernel.rise_s:g} s, decay {kernel.decay_s:g} s"
+    note = f"deconvolved, {'its own kernel: ' if own else ''}{times}"
     return Binarised(spikes, dff, note)
 
 

@@ -9,6 +9,8 @@ ops.npy and settings.npy are pickled objects, which are not unpickled: see
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from crbm_lite.checks.arguments import as_number, as_path
 from crbm_lite.files.errors import RecordingError
 from crbm_lite.importers.arrays import errors_name
 from crbm_lite.importers.cells import CellOptions, recording_of_cells
+from crbm_lite.importers.labels import as_left_out
 from crbm_lite.importers.numpy_file import load_npy
 from crbm_lite.importers.options import takes_options_of
 from crbm_lite.importers.plain_objects import as_numbers, read_objects
@@ -37,6 +40,7 @@ def import_suite2p(
     traces: str = "spks",
     neuropil: float = 0.7,
     um_per_plane: float | None = None,
+    leave_out: Sequence[int | str] = (),
     **options: object,
 ) -> Recording:
     """Import the output of suite2p, of one plane or of several combined.
@@ -54,6 +58,8 @@ def import_suite2p(
     um_per_plane : float, optional
         Distance of neighbouring planes, for the folder ``combined``: z is the plane's number times
         this.
+    leave_out : sequence of int
+        suite2p's numbers of ROIs that are left out, cells or not; none by default.
 
     Returns
     -------
@@ -61,7 +67,7 @@ def import_suite2p(
         Coordinates (x, y, 0) from stat's "med"; names are suite2p's numbers of the ROIs. The folder
         ``combined`` lays its planes side by side: there x and y are those of the folders of the
         planes. Without these, or without `um_per_plane` and `um_per_pixel`, there are no
-        coordinates, and the provenance says so.
+        coordinates: a warning and the provenance say so.
 
     Raises
     ------
@@ -89,6 +95,7 @@ def import_suite2p(
     if um_per_plane is not None:
         distance = "the distance of neighbouring planes in um"
         um_per_plane = as_number(um_per_plane, "um_per_plane", distance, positive=True)
+    left_out = as_left_out(leave_out)
     given, folder = CellOptions(**options), as_path(folder, "folder")
     with errors_name(folder):
         plane = _plane(folder)
@@ -96,6 +103,7 @@ def import_suite2p(
         raw = _matrix(path)
         n_rois = raw.shape[0]
         keep = _cells(plane / "iscell.npy", n_rois) if given.accepted_only else np.arange(n_rois)
+        keep = _without(keep, left_out, n_rois)
         rate_hz = _rate(plane) if given.rate_hz is None else given.rate_hz
         provenance = {
             "source": f"{plane.parent.name}/{plane.name}",
@@ -104,6 +112,8 @@ def import_suite2p(
             "neurons": f"{keep.size} of {n_rois} ROIs kept"
             + (": those that iscell.npy calls cells" if given.accepted_only else ""),
         }
+        if left_out:
+            provenance["left out"] = "ROIs " + ", ".join(map(str, left_out))
         values = raw[keep]
         if traces == "F":
             values = _dff(plane, values, keep, raw.shape, rate_hz, neuropil)
@@ -114,6 +124,8 @@ def import_suite2p(
             if um_per_plane is not None and given.um_per_pixel is not None:
                 positions = _apart(plane.parent, planes, um_per_plane / given.um_per_pixel)
             provenance["coordinates"] = _MOSAIC if positions is None else "planes apart"
+            if positions is None:
+                warnings.warn(f"{plane}: coordinates are {_MOSAIC}", UserWarning, stacklevel=2)
         return recording_of_cells(
             values.T, f"{path} (as dF/F)" if traces == "F" else f"{path}", rate_hz, given,
             keep=keep, positions=positions, provenance=provenance, is_dff=traces == "F",
@@ -164,6 +176,19 @@ def _cells(path: Path, n_rois: int) -> np.ndarray:
     return keep
 
 
+def _without(keep: np.ndarray, left_out: tuple[str | int, ...], n_rois: int) -> np.ndarray:
+    """Take ROIs out of those that are kept."""
+    rois = []
+    for roi in left_out:
+        if not str(roi).isdecimal() or int(roi) >= n_rois:
+            raise ValueError(f"leave_out holds {roi!r}: give numbers of ROIs, 0 to {n_rois - 1}")
+        rois.append(int(roi))
+    left = keep[~np.isin(keep, rois)]
+    if not left.size:
+        raise ValueError(f"leave_out holds all {keep.size} ROIs that are kept: leave some in")
+    return left
+
+
 def _rate(plane: Path) -> float:
     """Read fs, which older releases keep in ops.npy and newer ones in settings.npy too."""
     for path in (plane / "ops.npy", plane / "settings.npy"):
@@ -209,8 +234,7 @@ def _dff(
         rois = ", ".join(str(keep[i]) for i in error.neurons)
         raise RecordingError(
             f"{plane / 'F.npy'} less {neuropil:g} Fneu: the baseline of suite2p's ROIs {rois} is "
-            "not above 0, so they have no dF/F: mark them as no cells (iscell.npy), or give a "
-            "smaller neuropil"
+            f"not above 0, so they have no dF/F: pass leave_out=[{rois}], or a smaller neuropil"
         ) from error
     except ValueError as error:
         raise RecordingError(f"{plane / 'F.npy'} less {neuropil:g} Fneu: {error}") from error

@@ -25,6 +25,7 @@ A finding is a problem only if a control does not show it too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +61,7 @@ class Finding:
     todo : str
         What to do about it; empty where nothing need be done.
     neurons : tuple of int
-        The neurons concerned, if it is about some of them.
+        The neurons concerned, numbered from 0, if it is about some of them.
     value : float
         The number behind it, NaN if there is none.
     """
@@ -139,7 +140,7 @@ def check_activity(recording: Recording) -> Finding:
 def check_neurons(recording: Recording) -> list[Finding]:
     """Find silent, hyperactive and duplicate neurons, and channels that were dead for a while."""
     drop = "leave them out with recording.select_neurons"
-    activity, spikes = recording.activity, recording.spikes
+    activity, spikes, names = recording.activity, recording.spikes, recording.names
     silent, busy = np.flatnonzero(activity == 0), np.flatnonzero(activity > 0.5)
     seen: dict[bytes, int] = {}
     packed = np.ascontiguousarray(np.packbits(spikes, axis=0).T)
@@ -147,13 +148,13 @@ def check_neurons(recording: Recording) -> list[Finding]:
     double = [i for i in enough if seen.setdefault(packed[i].tobytes(), i) != i]
     dead = _dead_neurons(spikes)
     return [
-        _about_neurons("silent", silent, "never spike", "every neuron spikes", drop),
-        _about_neurons("hyperactive", busy, "spike in more than half of the frames",
+        _about_neurons("silent", silent, names, "never spike", "every neuron spikes", drop),
+        _about_neurons("hyperactive", busy, names, "spike in more than half of the frames",
               "none spikes in more than half of the frames",
               f"look at their traces; {drop} if the baseline is wrong"),
-        _about_neurons("duplicates", double, "have exactly the spikes of another neuron",
+        _about_neurons("duplicates", double, names, "have exactly the spikes of another neuron",
               "no two neurons have the same spikes", "keep one of each: one cell was found twice"),
-        _about_neurons("dead", dead, "stop for a fifth of the recording or more",
+        _about_neurons("dead", dead, names, "stop for a fifth of the recording or more",
               "no neuron stops for a fifth of the recording",
               f"channel lost or cell moved: {drop}, or cut the recording"),
     ]  # fmt: skip
@@ -241,12 +242,17 @@ def check_pairs(sample: Recording, rng: np.random.Generator) -> Finding:
     return Finding("pairs", "ok", text, value=share)
 
 
-def _about_neurons(name: str, neurons: object, wrong: str, fine: str, todo: str) -> Finding:
+def _about_neurons(
+    name: str, neurons: object, names: Sequence[str] | None, wrong: str, fine: str, todo: str
+) -> Finding:
+    """Name the first five of them, by their names where they have any."""
     neurons = tuple(int(i) for i in neurons)
     if not neurons:
         return Finding(name, "ok", fine, value=0.0)
-    first = ", ".join(map(str, neurons[:5])) + (", ..." if len(neurons) > 5 else "")
-    text = f"{len(neurons)} neurons {wrong} ({first})"
+    first = [str(i) if names is None else names[i] for i in neurons[:5]]
+    first += ["..."] if len(neurons) > 5 else []
+    by = "numbers" if names is None else "names"
+    text = f"{len(neurons)} neurons {wrong} ({by} {', '.join(first)})"
     return Finding(name, "look", text, todo, neurons, float(len(neurons)))
 
 

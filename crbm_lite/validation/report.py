@@ -68,7 +68,8 @@ class ValidationReport(MomentScores):
                 f"{self.nllh.median:.4f} reconstructed, over {n_scored:,} neurons "
                 f"({self.nllh.n_left_out:,} silent or always active in test do not count)",
                 f"frames: {self.n_test:,} test, {self.n_train:,} train, "
-                f"{self.n_generated:,} generated; lambda = {self.l1:g}",
+                f"{self.n_generated:,} generated; lambda of the weights' condition {self.l1:g}"
+                + ("" if self.l1 else " (none, or refitted without it)"),
             ]
         )
 

@@ -58,6 +58,17 @@ def test_the_neurons_keep_their_names_and_the_coordinates_their_unit(tmp_path):
     assert "x_um" in rows_of(export_csv(tmp_path / "a.csv", W, PLACES))[0]
 
 
+def test_members_exceed_the_threshold_and_all_weights_stay(tmp_path):
+    rows = rows_of(export_csv(tmp_path / "a.csv", W, None, threshold=0.3))
+    assert [row["assemblies"] for row in rows] == ["HU 0", "", ""]
+    assert [float(row["w0"]) for row in rows] == [0.5, -0.25, 0.0]
+    with h5py.File(export_hdf5(tmp_path / "a.h5", W, None, threshold=0.3)) as file:
+        assert list(file["assemblies"].asstr()) == ["HU 0", "", ""]
+    with pytest.raises(ValueError, match="threshold is -1"):
+        export_csv(tmp_path / "b.csv", W, None, threshold=-1)
+    assert not (tmp_path / "b.csv").exists()
+
+
 def test_no_name_is_a_formula_and_every_name_comes_back(tmp_path):
     n = len(ODD)
     labels = np.eye(n, dtype=bool)

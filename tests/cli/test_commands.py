@@ -93,7 +93,12 @@ def test_validate_scores_the_test_frames(trained, planted):
     table = run("validate", folder / "model.h5", folder / "larva.h5", *SHORT)
     assert table.output.strip() == scores.table().strip()
     strict = run("validate", folder / "model.h5", folder / "larva.h5", *SHORT, "--require", 9)
-    assert strict.exit_code == 4 and "below 9" in strict.output
+    assert strict.exit_code == 4 and "Note: " in strict.output and "below 9" in strict.output
+    words = ("--n-chains", 40, "--n-steps", 3, "--report", "-")
+    few = run("validate", folder / "model.h5", folder / "larva.h5", *SHORT, *words)
+    sampling = {"n_chains": 40, "n_steps": 3, "n_saved": 3, "burn_in": 2}
+    scores = crbm_lite.validate(model, train, test, random_state=0, **sampling)
+    assert json.loads(few.output)["nrmse"]["vh"] == scores.vh.nrmse != report["nrmse"]["vh"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".h5"])
@@ -115,7 +120,9 @@ def test_export_writes_the_assemblies_once(trained, tmp_path, suffix):
         with h5py.File(output) as file:
             np.testing.assert_array_equal(file["weights"][()], weights)
     again = run(*words)
-    assert again.exit_code == 5 and "exists" in again.output
+    assert again.exit_code == 5 and "Error: " in again.output and "exists" in again.output
+    few = run(*words, "--overwrite", "--threshold", 99)
+    assert few.output.strip().endswith("60 neurons, 0 assemblies")
     assert run(*words, "--overwrite").exit_code == 0
 
 
@@ -235,7 +242,10 @@ def test_too_little_device_memory_ends_with_two(folder, monkeypatch):
 
 def test_a_model_that_has_not_converged_is_written_and_ends_with_four(folder):
     result = run("train", "larva.h5", "m.h5", *SMALL, "--l1", 0.9, "--quiet")
-    assert result.exit_code == 4 and "lambda is too large" in result.output
+    assert result.exit_code == 4 and "Error" not in result.output
+    assert re.search(
+        "Note: the verdict is 'collapsed': .*too large.*What to do: take a smaller", result.output
+    )
     assert CRBM.load("m.h5").verdict_ == "collapsed"
 
 

@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -80,6 +81,8 @@ CASES = [
     ("suite2p", "--traces F --kernel 0.05,0.8 --neuropil 0.5",
      {"traces": "F", "kernel": CalciumKernel(0.05, 0.8), "neuropil": 0.5}),
     ("suite2p", "--traces F --kernel gcamp6f", {"traces": "F", "kernel": GCAMP6F}),
+    ("suite2p", "--traces F --kernel infer --leave-out 1 --leave-out 4",
+     {"traces": "F", "kernel": "infer", "leave_out": [1, 4]}),
 ]  # fmt: skip
 
 
@@ -114,6 +117,17 @@ def test_an_nwb_file(folder):
     assert "1 of 1 bins with spikes held more than one (100.0%)" in result.output
 
 
+def test_what_the_library_warns_of_is_a_line(folder, monkeypatch):
+    def importer(*words, **options):
+        warnings.warn("coordinates are left out: pass um_per_pixel=...", UserWarning, stacklevel=1)
+        return import_recording("mine.npy", rate_hz=2.0)
+
+    monkeypatch.setattr(crbm_lite, "import_recording", importer)
+    result = run("import", "suite2p", "new.h5")
+    assert result.exit_code == 0
+    assert result.stderr == "Warning: coordinates are left out: pass --um-per-pixel ...\n"
+
+
 def test_bins_that_held_more_than_one_spike_are_told(folder):
     words = ("spikes.csv", "new.h5", "--format", "spike_times", "--bin-s", 0.5)
     result = run("import", *words, "--report", "-")
@@ -137,8 +151,8 @@ def test_bins_that_held_more_than_one_spike_are_told(folder):
         ("mine.npy new.h5 --rate-hz 2 --threshold inf", 2, "inf is no number"),
         ("mine.npy new.h5 --rate-hz 2 --bin-s 1", 2, "the format numpy has no option bin_s"),
         ("mine.npy new.h5 --rate-hz 2 --all-cells", 2, "has no option --all-cells"),
-        ("mine.npy new.h5 --rate-hz 2 --kernel gcamp", 2, "give gcamp6s, gcamp6f or RISE_S"),
-        ("mine.npy new.h5 --rate-hz 2 --kernel 2,1", 2, "give gcamp6s, gcamp6f or RISE_S"),
+        ("mine.npy new.h5 --rate-hz 2 --kernel gcamp", 2, "give gcamp6s, gcamp6f, infer or RISE_S"),
+        ("mine.npy new.h5 --rate-hz 2 --kernel 2,1", 2, "give gcamp6s, gcamp6f, infer or RISE_S"),
         ("suite2p new.h5 --traces C", 3, "traces is 'C'"),
         ("spikes.csv new.h5", 3, "needs --format 'spike_times'"),
         ("spikes.csv new.h5 --format spike_times", 3, "pass --bin-s ..."),

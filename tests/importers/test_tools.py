@@ -112,6 +112,21 @@ class TestSuite2p:
         ):
             import_suite2p(folder, traces="F", kernel=KERNEL)
 
+        for left_out in ([1, 3], ["1", "3"]):
+            kept = import_suite2p(folder, traces="F", kernel=KERNEL, leave_out=left_out)
+            assert kept.names == ("2", "4") and kept.provenance["left out"] == "ROIs 1, 3"
+        for wrong, message in (([5], "0 to 4"), ([-1], "0 to 4"), ([1, 2, 3, 4], "all 4 ROIs")):
+            with pytest.raises(ValueError, match=f"leave_out holds .*{message}"):
+                import_suite2p(folder, leave_out=wrong, **HALF)
+
+    def test_the_kernel_that_the_traces_show_finds_the_planted_spikes(self, folder):
+        recording = import_suite2p(folder, traces="F", kernel="infer")
+        assert (recording.spikes != self.planted(folder, recording)).mean() < 0.01
+        told = recording.provenance["spikes"]
+        assert told.startswith("deconvolved, its own kernel: rise")
+        decay_s = float(told.split("decay ")[1].removesuffix(" s"))
+        assert abs(decay_s - KERNEL.decay_s) < 0.25  # of 300 frames of five cells
+
     def test_events_are_never_binarised_silently(self, folder):
         with pytest.raises(RecordingError, match=r"spks\.npy holds .* never binarised silently"):
             import_suite2p(folder)
@@ -133,7 +148,8 @@ class TestSuite2p:
                                  "stat": np.array(stat, dtype=object)}.items():  # fmt: skip
                 np.save(tmp_path / name / f"{part}.npy", values)
         combined = tmp_path / "combined"
-        assert import_suite2p(tmp_path, rate_hz=5.0, **HALF).n_neurons == 5  # finds it by itself
+        with pytest.warns(UserWarning, match="coordinates are left out: .* pass um_per_pixel"):
+            assert import_suite2p(tmp_path, rate_hz=5.0, **HALF).n_neurons == 5  # finds it itself
         right = [[20, 15, 0], [30, 25, 0], [20, 15, 40], [33, 27.5, 40], [4, 3.5, 40]]
         options = {"rate_hz": 5.0, "um_per_pixel": 0.5, "um_per_plane": 40.0, **HALF}
         recording = import_recording(combined, **options)
@@ -141,11 +157,13 @@ class TestSuite2p:
         assert recording.coordinate_unit == "um"
         assert recording.names == ("0", "1", "2", "3", "4")
         for left_out in ("um_per_plane", "um_per_pixel"):
-            recording = import_suite2p(combined, **options | {left_out: None})
+            with pytest.warns(UserWarning, match="coordinates are left out"):
+                recording = import_suite2p(combined, **options | {left_out: None})
             assert recording.coordinates is None
             assert "um_per_plane" in recording.provenance["coordinates"]
         shutil.rmtree(tmp_path / "plane1")
-        assert import_suite2p(combined, **options).coordinates is None
+        with pytest.warns(UserWarning, match="keep the folders plane0"):
+            assert import_suite2p(combined, **options).coordinates is None
         assert import_suite2p(tmp_path / "plane0", **options).coordinates.shape == (2, 3)
         np.save(tmp_path / "plane0/stat.npy", np.array([{"med": [1, 2]}] * 3, dtype=object))
         (tmp_path / "plane1").mkdir()

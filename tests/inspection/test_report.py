@@ -41,10 +41,19 @@ def test_a_page_of_text(good):
     lines = text.splitlines()
     assert 15 < len(lines) <= 50
     assert max(map(len, lines)) <= 100
-    assert "look     silent       30 neurons never spike (0, 1, 2, 3, 4, ...)" in text
+    assert "look     silent       30 neurons never spike (numbers 0, 1, 2, 3, 4, ..." in text
     assert "-> leave them out with recording.select_neurons" in text
     assert "cl.CRBM().fit(train)" in text
     assert "measured here" in text
+
+
+def test_neurons_are_told_by_their_names(good):
+    spikes = np.array(good.spikes)
+    spikes[:, [4, 7]] = 0
+    names = [f"roi {2 * i}" for i in range(good.n_neurons)]
+    found = check(Recording(spikes, good.rate_hz, names=names)).finding("silent")
+    assert found.text == "2 neurons never spike (names roi 8, roi 14)"
+    assert found.neurons == (4, 7)
 
 
 def test_swapped_axes(good):
