@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text
+from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text, as_texts
 from crbm_lite.checks.arrays import (
     check_unique,
     finite_places,
@@ -69,6 +69,7 @@ def view_assemblies(
     labels: object = None,
     label_names: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
+    unit_names: Sequence[str] | None = None,
     coordinate_unit: str = "um",
     activity: np.ndarray | None = None,
     rate_hz: float = 1.0,
@@ -87,6 +88,8 @@ def view_assemblies(
         Default "region 0", "region 1" and so on.
     names : sequence of N str, optional
         Names of the neurons; by default they have their numbers.
+    unit_names : sequence of M str, optional
+        Names of the hidden units; by default "HU 0", "HU 1" and so on.
     coordinate_unit : str
         Unit of the coordinates, ``recording.coordinate_unit`` (default "um").
     activity : (T, M) float, optional
@@ -108,8 +111,8 @@ def view_assemblies(
     ------
     ValueError
         If there are no coordinates, no hidden unit has weights, numbers are not finite, shapes do
-        not fit together, a region's name occurs twice, a triangle names a vertex that is not there,
-        or the rate is not positive.
+        not fit together, the name of a unit or of a region occurs twice, a triangle names a vertex
+        that is not there, or the rate is not positive.
 
     Examples
     --------
@@ -130,6 +133,7 @@ def view_assemblies(
     label_names = region_names(label_names, labels.shape[1])
     check_unique(label_names, "label_names")
     names = neuron_names(names, len(weights))
+    unit_names = _names_of_units(unit_names, weights.shape[1])
     unit = as_text(coordinate_unit, "coordinate_unit", 'a unit, such as "um"')
     rate_hz = as_rate_hz(rate_hz)
     activity = np.empty((0, weights.shape[1])) if activity is None else activity
@@ -151,11 +155,24 @@ def view_assemblies(
         label_names=tuple(n for n, keep in zip(label_names, kept, strict=True) if keep),
         activity=activity[:, used],
         rate_hz=rate_hz,
-        unit_names=tuple(f"HU {k}" for k in used),
+        unit_names=tuple(unit_names[k] for k in used),
         names=names,
         coordinate_unit=unit,
         surface=surface,
     )
+
+
+def _names_of_units(names: object, n_units: int) -> tuple[str, ...]:
+    """Check the names of M hidden units, or make them."""
+    if names is None:
+        return tuple(f"HU {k}" for k in range(n_units))
+    names = as_texts(names, "unit_names")
+    if len(names) != n_units:
+        raise ValueError(
+            f"unit_names has {len(names)} entries: give one for each of {n_units} hidden units"
+        )
+    check_unique(names, "unit_names")
+    return names
 
 
 def _as_surface(surface: object) -> tuple[np.ndarray, np.ndarray]:

@@ -40,6 +40,8 @@ def decoded(data, key, kind):
 def test_units_without_weights_and_empty_regions_are_left_out(viewer):
     assert viewer.choices == ("HU 0", "HU 1", "HU 3", "left", "right", "tail")
     np.testing.assert_array_equal(viewer.activity[:, 1], H[:, 1])
+    named = view_assemblies(W, PLACES, unit_names=["a", "b", "empty", "d"])
+    assert named.choices == ("a", "b", "d") and scene_data(named)["units"] == ["a", "b", "d"]
 
 
 def test_a_choice_holds_the_assembly_or_the_strongest_weights_of_the_region(viewer):
@@ -213,6 +215,10 @@ def test_bad_input_is_named():
         view_assemblies(W, PLACES, labels=LABELS, label_names=["a", "b", "a", "c"])
     with pytest.raises(ValueError, match="names has 2 entries"):
         view_assemblies(W, PLACES, names=["a", "b"])
+    with pytest.raises(ValueError, match="unit_names has 3 entries: .* 4 hidden units"):
+        view_assemblies(W, PLACES, unit_names=["a", "b", "c"])
+    with pytest.raises(ValueError, match="unit_names holds 'a' twice"):
+        view_assemblies(W, PLACES, unit_names=["a", "b", "a", "c"])
     with pytest.raises(ValueError, match="coordinate_unit is None"):
         view_assemblies(W, PLACES, coordinate_unit=None)
     for choice in (-1, 99, 1.5, "a", True):
