@@ -158,9 +158,9 @@ def train(
     data = data if all_frames else split_train_test(data)[0]
     if kept is not None and len(kept.fields_) != data.n_neurons:
         raise Failed(f"{model} is of another recording: it has {len(kept.fields_)} neurons", 3)
-    began, told, ended = time.perf_counter(), [], ":"
+    began, told, after = time.perf_counter(), [], ""
     if getattr(kept, "verdict_", "interrupted") != "interrupted":
-        estimator, ended = kept, " is finished:"
+        estimator = kept
     else:
         if overwrite and not resume:
             for path in (checkpoint, former):
@@ -171,6 +171,7 @@ def train(
             with left_alone():
                 told = _fit(estimator, data, checkpoint, checkpoint_every, resume)
                 _save(estimator, model)
+            after = f" after {_duration(time.perf_counter() - began)}"
         except KeyboardInterrupt:  # a second one
             raise Failed(f"interrupted, {model} is not written; go on with --resume", 130) from None
     certificate, history = estimator.certificate_, estimator.history_
@@ -182,7 +183,8 @@ def train(
         "hyperparameters": estimator.get_params(), "warnings": told,
         "search": asdict(estimator.report_) if hasattr(estimator, "report_") else None,
     }  # fmt: skip
-    say(f"{model}{ended} {estimator.verdict_}", err=str(report) == "-")
+    ended = ":" if after else " is finished:"
+    say(f"{model}{ended} {estimator.verdict_}{after}", err=str(report) == "-")
     for reason in estimator.report_.reasons if hasattr(estimator, "report_") else ():
         say(f"  {reason}", err=str(report) == "-")
     if estimator.verdict_ != "interrupted":
@@ -190,6 +192,11 @@ def train(
             path.unlink(missing_ok=True)
     write_report(report, values)
     _judge(estimator)
+
+
+def _duration(seconds: float) -> str:
+    """Tell seconds as a person would."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
 def _is_same(kept: crbm_lite.CRBM, wanted: crbm_lite.CRBM) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["lines_within", "panels_data", "panels_html"]
 
-_COLUMNS = "grid-template-columns:repeat(auto-fill,minmax(min(260px,100%),1fr))"
+_COLUMNS = "grid-template-columns:repeat(auto-fill,minmax(min(230px,100%),1fr))"
 # Lighter relatives of the palette's first colours, for a dark page.
 _ON_DARK = ("#56B4E9", "#FF8C3B", "#2EC99A", "#E3A6C6")
 

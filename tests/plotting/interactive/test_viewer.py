@@ -215,7 +215,7 @@ def test_bad_input_is_named():
         view_assemblies(W, PLACES, labels=LABELS, label_names=["a", "b", "a", "c"])
     with pytest.raises(ValueError, match="names has 2 entries"):
         view_assemblies(W, PLACES, names=["a", "b"])
-    with pytest.raises(ValueError, match="unit_names has 3 entries: .* 4 hidden units"):
+    with pytest.raises(ValueError, match=r"unit_names has 3 entries: .* 4 hidden units"):
         view_assemblies(W, PLACES, unit_names=["a", "b", "c"])
     with pytest.raises(ValueError, match="unit_names holds 'a' twice"):
         view_assemblies(W, PLACES, unit_names=["a", "b", "a", "c"])
