@@ -36,6 +36,14 @@ _TRAINING = tuple(
     f"crbm_lite/{name}"
     for name in ("core", "training", "model/model.py", "recordings", "simulation", "measures.py")
 )
+# What only a training runs that chooses for itself: tables of settings by hand do not depend on it.
+_SEARCH = tuple(
+    f"crbm_lite/training/{name}.py"
+    for name in (
+        "candidates", "grown_units", "residual_units", "search", "search_report", "stage_end",
+        "validation_blocks",
+    )
+)  # fmt: skip
 _SCORES = tuple(
     f"crbm_lite/validation/{name}.py" for name in ("comparison", "likelihood", "moments", "nrmse")
 )
@@ -57,6 +65,7 @@ class Origin:
     words: tuple[str, ...]
     folders: tuple[str, ...]
     seeds: str
+    without: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -67,21 +76,25 @@ class Origin:
         """The digest of the folders and of the benchmark."""
         benchmark = f"benchmarks/{self.module}"  # a folder, or a module
         benchmark += "" if (root / benchmark).is_dir() else ".py"
-        return source_digest(*self.folders, benchmark, package=root)
+        return source_digest(*self.folders, benchmark, package=root, without=self.without)
 
 
-def _origin(module: str, seeds: str, *more: str, words: tuple[str, ...] = ()) -> Origin:
-    return Origin(module, words, (*_TRAINING, *_SCORES, *more), seeds)
+def _origin(
+    module: str, seeds: str, *more: str, words: tuple[str, ...] = (), searches: bool = False
+) -> Origin:
+    without = () if searches else _SEARCH
+    return Origin(module, words, (*_TRAINING, *_SCORES, *more), seeds, without)
 
 
 TABLES = {
     "benchmarks/results/any_recording.json": _origin(
         "any_recording", "recordings fixed, splits 0, trainings 0", "crbm_lite/baselines",
         "benchmarks/planted_family.py", "benchmarks/rivals.py", "crbm_lite/assemblies/matching.py",
+        searches=True,
     ),
     "benchmarks/advice.csv": _origin(
         "advice", "recordings N + T, trainings 0", "crbm_lite/inspection/advice.py",
-        "benchmarks/planted.py", words=("measure",),
+        "benchmarks/planted.py", words=("measure",), searches=True,
     ),
     "benchmarks/connectivity_animals.csv": _origin(
         "connectivity_animals", "animals 0 to 7, five trainings each, 0 to 4",
@@ -96,6 +109,7 @@ TABLES = {
     "benchmarks/results/detectors.json": _origin(
         "detectors", "recordings by their names, methods 0", "crbm_lite/baselines/detectors",
         "crbm_lite/assemblies/agreement.py", "crbm_lite/calcium", "benchmarks/planted_family.py",
+        searches=True,
     ),
     "benchmarks/results/jax_update.json": _origin("jax_update", "trainings 0 to 4"),
     "benchmarks/results/learning_curves.json": _origin(
@@ -116,7 +130,7 @@ TABLES = {
         "retrace", "fish and trainings 0, repeats 0 to 4", "crbm_lite/datasets",
         "crbm_lite/assemblies", "crbm_lite/connectivity", "crbm_lite/baselines",
         "crbm_lite/temporal/dwell.py", "crbm_lite/calcium/preprocessing.py", "benchmarks/vae.py",
-        "benchmarks/any_recording/scores.py",
+        "benchmarks/any_recording/scores.py", searches=True,
     ),
     "benchmarks/results/scaling.json": _origin("scaling", "0"),
     "benchmarks/results/shared_animals.json": _origin(

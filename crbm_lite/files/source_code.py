@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @lru_cache(maxsize=64)
-def source_digest(*folders: str, package: Path = PACKAGE) -> str:
+def source_digest(*folders: str, package: Path = PACKAGE, without: tuple[str, ...] = ()) -> str:
     """Digest every Python file of some folders of the package; texts and comments do not count.
 
     The digest is the same under every version of Python that can parse the files.
@@ -24,6 +24,8 @@ def source_digest(*folders: str, package: Path = PACKAGE) -> str:
         Folders or files below ``package``, such as "core" or "measures.py".
     package : path
         Where they are; by default the installed crbm_lite.
+    without : tuple of str
+        Files below ``package`` that are left out; none by default.
 
     Returns
     -------
@@ -33,21 +35,27 @@ def source_digest(*folders: str, package: Path = PACKAGE) -> str:
     Raises
     ------
     FileNotFoundError
-        If a folder or file does not exist.
+        If a folder or file does not exist, or one to be left out is in none of them.
 
     Examples
     --------
     >>> source_digest("core") == source_digest("core", "training")
     False
     """
-    digest = hashlib.sha256()
+    digest, left_out = hashlib.sha256(), set()
     for folder in folders:
         root = package / folder
         if not root.exists():
             raise FileNotFoundError(f"{root} does not exist: give folders of {package}")
         for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
-            digest.update(path.relative_to(package).as_posix().encode())
+            name = path.relative_to(package).as_posix()
+            if name in without:
+                left_out.add(name)
+                continue
+            digest.update(name.encode())
             digest.update(_bare(ast.parse(path.read_text(encoding="utf-8"))).encode())
+    if unknown := set(without) - left_out:
+        raise FileNotFoundError(f"{sorted(unknown)[0]} is in none of {', '.join(folders)}")
     return digest.hexdigest()
 
 

@@ -2,14 +2,21 @@
 
 import json
 import shutil
+import warnings
 
+import numpy as np
 import pytest
 
 from benchmarks import stored
+from crbm_lite import CRBM
 from crbm_lite.files import source_code
+from crbm_lite.training import candidates, run, search, stage_end, validation_blocks
 
 PATTERNS = ("benchmarks/*.csv", "benchmarks/results/*", "book/**/*.json", "book/**/*.csv")
 PLACE = "benchmarks/results/update.json"
+ONLY_SEARCHED = {
+    name.removeprefix("crbm_lite/").removesuffix(".py").replace("/", ".") for name in stored._SEARCH
+}
 
 
 def tables_at_hand():
@@ -80,6 +87,29 @@ def test_code_that_changes_makes_a_table_old_and_a_comment_does_not(repository, 
             stream.write(more)
         source_code.source_digest.cache_clear()
         assert old_tables() == old
+
+
+def test_what_only_a_search_runs_makes_no_table_of_settings_by_hand_old(monkeypatch):
+    """And such a table's training never gets there."""
+    searches = {name for name, origin in stored.TABLES.items() if not origin.without}
+    assert "benchmarks/results/any_recording.json" in searches
+    assert "benchmarks/results/temporal_larva.json" not in searches
+
+    def refuse(*args, **options):
+        raise AssertionError("a training of settings by hand has searched")
+
+    for module in (run, stage_end, validation_blocks, search, candidates):
+        for name, value in vars(module).items():
+            if getattr(value, "__module__", "").removeprefix("crbm_lite.") in ONLY_SEARCHED:
+                monkeypatch.setattr(module, name, refuse)
+    v = np.random.default_rng(0).random((60, 12)) < 0.2
+    with pytest.raises(AssertionError, match="has searched"):
+        CRBM(batch_size=20, random_state=0, progress=False).fit(v)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        CRBM(n_hidden=2, l1=0.01, n_updates=20, batch_size=20, random_state=0, progress=False).fit(
+            v
+        )
 
 
 def test_parts_are_current_one_by_one(repository):
