@@ -104,7 +104,8 @@ def table(rows: list[Row], *figures: str) -> str:
         if row.figure.startswith(figures):
             sign = {True: "✓", False: "✗", None: ""}[row.holds]
             cells = (row.figure, row.quantity, row.paper, _text(row.ours), sign, row.sentence)
-            lines.append(f"| {' | '.join(cells)} |")
+            escaped = (cell.replace("|", "\\|") for cell in cells)
+            lines.append(f"| {' | '.join(escaped)} |")
     return "\n".join(lines)
 
 

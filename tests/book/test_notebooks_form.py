@@ -5,6 +5,7 @@ the plugin in tests/book/conftest.py.
 """
 
 import ast
+import builtins
 import re
 import sys
 from collections import defaultdict
@@ -185,3 +186,40 @@ def test_no_function_is_defined_in_two_chapters():
                     where[node.name].add(path.name)
     twice = {name: sorted(files) for name, files in where.items() if len(files) > 1}
     assert not twice, f"move these into crbm_lite: {twice}"
+
+
+def defined_names(tree):
+    """What a piece of code imports, assigns or defines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def called_names(tree):
+    """The first name of everything that is called: f of f(x), cl of cl.fit(x)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func
+            while isinstance(called, ast.Attribute | ast.Call | ast.Subscript):
+                called = called.func if isinstance(called, ast.Call) else called.value
+            if isinstance(called, ast.Name):
+                yield called.id
+
+
+@every_chapter
+def test_code_to_copy_calls_nothing_that_is_not_there(path):
+    """A reader copies the code that stands in the text into the chapter's notebook."""
+    known = set(dir(builtins)) | {"model", "recording", "train", "test"}  # what a reader has
+    for cell in cells(path, "code"):
+        known |= set(defined_names(ast.parse(cell.source)))
+    for cell in cells(path, "markdown"):
+        for code in re.findall(r"^```python\n(.*?)^```", cell.source, re.MULTILINE | re.DOTALL):
+            tree = ast.parse(code)
+            known |= set(defined_names(tree))
+            assert set(called_names(tree)) <= known, code
