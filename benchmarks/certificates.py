@@ -12,7 +12,8 @@ A model is *good* if its left-out log-likelihood of unseen frames, as a gain ove
 neurons, is within 2 % of the best known on that recording. The score of a model is the largest
 residual in units of its tolerance, or what the covariances lack, if that is more. The tables are
 the confusion of kinds and verdicts, the area under the curve of that score for good models, and how
-often twenty certificates of one model agree. Rows go to results/certificates.csv, one by one.
+often twenty certificates of one model agree. Rows go to results/certificates.json, in three parts
+for each recording: models as they were trained, damaged ones, and one model certified again.
 
 The tolerances were chosen on the planted recording and the retina with seed 0 (see ``CHOSEN_ON``),
 whose rows are told apart in the tables.
@@ -21,28 +22,25 @@ whose rows are told apart in the tables.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
 import crbm_lite as cl
 from benchmarks import command, stored
+from benchmarks.any_recording.recordings import tectum
 from crbm_lite.baselines.independent import fit_independent
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import Spikes, as_spikes
-from crbm_lite.datasets.registry import fetch
 from crbm_lite.training.certificate import Certificate, certify, rounds_within, sample_model
 from crbm_lite.training.data_side import DataMeans
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.validation.likelihood import left_out_nllh
 
-RESULTS = stored.RESULTS / "certificates.csv"
-TEXTS = ("recording", "kind", "verdict", "worst")
-COLUMNS = (
-    "recording", "kind", "seed", "l1", "certificate_seed", "verdict", "score", "residual",
-    "fields", "noise", "missing_gain", "mixing_time", "n_steps", "gain", "worst",
-)  # fmt: skip
-CHOSEN_ON = (("planted", 0), ("retina", 0))
+RESULTS = stored.RESULTS / "certificates.json"
+CHOSEN_ON = ("planted 0", "retina 0")
 N_UPDATES, N_GIBBS, N_CHAINS = 2000, 6, 100
 N_AGAIN = 20  # certificates of one model
 MISSING = 0.02  # of the gain by the data's patterns, which a certificate tolerates
@@ -62,9 +60,7 @@ def recording_of(name: str, seed: int) -> cl.Recording:
     if name == "retina":
         whole = cl.load_retina()
         return whole.select_neurons(np.arange(seed, whole.n_neurons, 6))
-    file = fetch("zebrafish-tectum", progress=False).paths["zf_20151104-f1.mat"]
-    keys = {"keys": {"spikes": "activity_matrix"}, "time_axis": 1, "rate_hz": 2.2}
-    return cl.import_recording(file, **keys)
+    return tectum()
 
 
 def trained(name: str, seed: int, train: cl.Recording, **changes: object) -> cl.CRBM:
@@ -100,7 +96,7 @@ def certified(
 
 
 def gain_of(end: TrainedParameters, train: cl.Recording, test: cl.Recording) -> float:
-    """Left-out log-likelihood of unseen frames over that of independent neurons, nats a frame."""
+    """Left-out log-likelihood of unseen frames over that of independent neurons, nats per frame."""
     model = cl.CRBM.from_parameters(end.weights, end.fields, *end.potential)
     scores = [left_out_nllh(x, test).log_likelihood.sum() for x in (model, fit_independent(train))]
     return float(scores[0] - scores[1])
@@ -114,20 +110,22 @@ def score_of(found: Certificate) -> float:
     return min(max(*residuals, found.missing_gain / MISSING), 100.0)
 
 
-def row_of(name: str, kind: str, seed: int, l1: float, found: Certificate, gain: float) -> dict:
-    """One line of the table."""
+def row_of(kind: str, found: Certificate, verdict: str, gain: float) -> dict[str, object]:
+    """One line of the table; None stands for what a model without weights has not."""
     alive = found.n_units_alive > 0
-    return {
-        "recording": name, "kind": kind, "seed": seed, "l1": l1, "certificate_seed": 0,
-        "verdict": found.verdict, "score": score_of(found),
-        "residual": float(np.nanmax(found.residual_by_unit)) if alive else np.nan,
+    numbers = {
+        "score": score_of(found),
+        "residual": np.nanmax(found.residual_by_unit) if alive else np.nan,
         "fields": found.residual_fields,
-        "noise": float(max(np.nanmax(found.noise_by_unit), found.noise_fields)) if alive else 0.0,
+        "noise": max(np.nanmax(found.noise_by_unit), found.noise_fields) if alive else 0.0,
         "missing_gain": found.missing_gain,
-        "mixing_time": float(np.nanmax(found.mixing_times)) if alive else np.nan,
-        "n_steps": found.n_steps, "gain": gain,
-        "worst": "; ".join(found.failed + found.undetermined)[:90],
-    }  # fmt: skip
+        "mixing_time": np.nanmax(found.mixing_times) if alive else np.nan,
+        "n_steps": found.n_steps,
+        "gain": gain,
+    }
+    rounded = {k: float(f"{x:.5g}") if np.isfinite(x) else None for k, x in numbers.items()}
+    worst = "; ".join(found.failed + found.undetermined)
+    return {"kind": kind, "verdict": verdict} | rounded | {"worst": worst}
 
 
 def trainings(name: str) -> dict[str, dict[str, object]]:
@@ -166,51 +164,55 @@ def damaged(good: TrainedParameters) -> dict[str, TrainedParameters]:
     }  # fmt: skip
 
 
+def stuck(good: TrainedParameters, spikes: Spikes) -> tuple[TrainedParameters, np.ndarray]:
+    """A model with high barriers, and chains that all begin in the frame of most spikes."""
+    busiest = np.argmax(np.diff(spikes.frame_starts))
+    start = np.repeat(spikes.dense(np.array([busiest])), 3 * N_CHAINS, axis=0)
+    return replace(good, weights=good.weights * np.float32(2.0)), start
+
+
+def of_another_recording(good: TrainedParameters, seed: int) -> TrainedParameters:
+    """A model of as many neurons, in another order."""
+    order = np.random.default_rng(seed).permutation(len(good.fields))
+    return replace(good, weights=good.weights[order], fields=good.fields[order])
+
+
 def measure(name: str, seed: int) -> None:
     """Measure the models of one recording and seed; what is in the table already is skipped."""
+    entry, l1 = f"{name} {seed}", L1[name]
     train, test = cl.split_train_test(recording_of(name, seed))
-    spikes, l1, fitted = as_spikes(train), L1[name], {}
+    spikes = as_spikes(train)
+    fit = cache(lambda kind: trained(name, seed, train, **trainings(name)[kind]))
 
-    def is_new(kind: str, again: int = 0) -> bool:
-        wanted = (name, kind, seed, again)
-        keys = ("recording", "kind", "seed", "certificate_seed")
-        rows = stored.read_rows(RESULTS, TEXTS)
-        return all(tuple(row[key] for key in keys) != wanted for row in rows)
+    def as_trained() -> Iterator[dict]:
+        for kind in trainings(name):
+            model = fit(kind)
+            gain = gain_of(parameters_of(model, spikes), train, test)
+            yield row_of(kind, model.certificate_, model.verdict_, gain)
 
-    def fit(kind: str) -> cl.CRBM:
-        if kind not in fitted:
-            fitted[kind] = trained(name, seed, train, **trainings(name)[kind])
-        return fitted[kind]
+    def certified_row(kind: str, end: TrainedParameters, seed: int, start=None) -> dict:
+        found = certified(spikes, end, l1, seed, start)
+        return row_of(kind, found, found.verdict, gain_of(end, train, test))
 
-    def keep(kind: str, end: TrainedParameters, l1: float, found: Certificate, **more) -> None:
-        row = row_of(name, kind, seed, l1, found, gain_of(end, train, test)) | more
-        stored.write_rows(RESULTS, COLUMNS, [row], append=True)
-        told = f"{row['score']:.2f} {row['gain']:.3f} {row['worst']}"
-        print(f"{name:<8}{seed:<3}{kind:<24}{row['verdict']:<15}{told}", flush=True)
+    def when_damaged() -> Iterator[dict]:
+        good = parameters_of(fit("good"), spikes)
+        for kind, end in damaged(good).items():
+            yield certified_row(kind, end, seed)
+        steep, start = stuck(good, spikes)
+        yield certified_row("chains stuck", steep, seed, start)
+        yield certified_row("other recording", of_another_recording(good, seed), seed)
 
-    for kind in filter(is_new, trainings(name)):
-        model = fit(kind)
-        keep(kind, parameters_of(model, spikes), model.l1, model.certificate_,
-             verdict=model.verdict_)  # fmt: skip
-    if not is_new("good", N_AGAIN):
-        return
-    good = parameters_of(fit("good"), spikes)
-    for kind, end in damaged(good).items():
-        if is_new(kind):
-            keep(kind, end, l1, certified(spikes, end, l1, seed))
-    if is_new("chains stuck"):  # in the frame of most spikes, with high barriers around it
-        busiest = np.argmax(np.diff(spikes.frame_starts))
-        start = np.repeat(spikes.dense(np.array([busiest])), 3 * N_CHAINS, axis=0)
-        steep = replace(good, weights=good.weights * np.float32(2.0))
-        keep("chains stuck", steep, l1, certified(spikes, steep, l1, seed, start))
-    if is_new("other recording"):  # of as many neurons, in another order
-        order = np.random.default_rng(seed).permutation(train.n_neurons)
-        end = replace(good, weights=good.weights[order], fields=good.fields[order])
-        keep("other recording", end, l1, certified(spikes, end, l1, seed))
-    for again in range(1, N_AGAIN + 1):
-        if is_new("good", again):
-            found = certified(spikes, good, l1, 1000 * seed + again)
-            keep("good", good, l1, found, certificate_seed=again)
+    def again() -> Iterator[dict]:
+        good = parameters_of(fit("good"), spikes)
+        for k in range(1, N_AGAIN + 1):
+            yield certified_row("good", good, 1000 * seed + k)
+
+    for part, rows in (("trained", as_trained), ("damaged", when_damaged), ("again", again)):
+        if not stored.is_current(RESULTS, f"{entry}/{part}"):
+            stored.keep(RESULTS, entry, {part: list(rows())})
+            for row in stored.read(RESULTS)[entry][part]:
+                told = f"{row['score']:.2f} {row['gain']:.3f} {row['worst'][:60]}"
+                print(f"{entry:<10} {row['kind']:<24}{row['verdict']:<15}{told}", flush=True)
 
 
 def area_under_curve(score: np.ndarray, is_good: np.ndarray) -> float:
@@ -220,27 +222,38 @@ def area_under_curve(score: np.ndarray, is_good: np.ndarray) -> float:
     return float(lower)
 
 
+def models() -> dict[str, list[dict]]:
+    """The rows of all models, by recording; each says whether its model is good."""
+    found = {}
+    for entry, parts in stored.read(RESULTS).items():
+        rows = [row for part in ("trained", "damaged") for row in parts.get(part, ())]
+        best = max((row["gain"] for row in rows), default=0.0)
+        found[entry] = [row | {"is_good": row["gain"] >= (1 - WITHIN) * best} for row in rows]
+    return found
+
+
 def tables() -> None:
     """Print what the verdicts come to."""
-    rows = stored.read_rows(RESULTS, TEXTS)
-    first = [row for row in rows if row["certificate_seed"] == 0]
-    best: dict[tuple, float] = {}
-    for row in first:
-        key = (row["recording"], row["seed"])
-        best[key] = max(best.get(key, -np.inf), row["gain"])
-    for row in first:
-        row["is_good"] = row["gain"] >= (1.0 - WITHIN) * best[row["recording"], row["seed"]]
-    print(f"{len(first)} models, and {len(rows) - len(first)} certificates of the same again")
+    by_recording = models()
+    rows = [row for of in by_recording.values() for row in of]
+    again = {
+        entry: Counter(row["verdict"] for row in parts.get("again", ()))
+        for entry, parts in stored.read(RESULTS).items()
+    }
+    n_again = sum(map(Counter.total, again.values()))
+    print(f"{len(rows)} models, and {n_again} certificates of the same again")
     verdicts = ("converged", "undetermined", "not converged", "collapsed", "diverged")
     print(f"{'kind':<26}" + "".join(f"{x:>15}" for x in (*verdicts, "gain within 2%")))
-    for kind in dict.fromkeys(row["kind"] for row in first):
-        of_kind = [row for row in first if row["kind"] == kind]
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        of_kind = [row for row in rows if row["kind"] == kind]
         counts = Counter(row["verdict"] for row in of_kind)
         numbers = [counts[x] for x in verdicts] + [sum(row["is_good"] for row in of_kind)]
         print(f"{kind:<26}" + "".join(f"{x:>15}" for x in numbers))
-    is_chosen = [(row["recording"], row["seed"]) in CHOSEN_ON for row in first]
     for title, wanted in (("tolerances chosen on", True), ("not chosen on", False)):
-        some = [row for row, chosen in zip(first, is_chosen) if chosen == wanted]
+        some = [
+            row for entry, of in by_recording.items() if (entry in CHOSEN_ON) == wanted
+            for row in of
+        ]  # fmt: skip
         if some:
             score, is_good = (np.array([row[k] for row in some]) for k in ("score", "is_good"))
             area = area_under_curve(score, is_good)
@@ -248,12 +261,8 @@ def tables() -> None:
             for good in (True, False):
                 counts = Counter(row["verdict"] for row in some if row["is_good"] == good)
                 print(f"  {'good' if good else 'others'}: {dict(counts)}")
-    for key in best:
-        seen = Counter(
-            row["verdict"] for row in rows
-            if (row["recording"], row["seed"]) == key and row["certificate_seed"] > 0
-        )  # fmt: skip
-        print(f"{key[0]} {key[1]:.0f}, one model certified again: {dict(seen)}")
+    for entry, counts in again.items():
+        print(f"{entry}, one model certified again: {dict(counts)}")
 
 
 def main(*names: str) -> None:
