@@ -7,6 +7,7 @@ from .arrays import ArrayOptions as ArrayOptions
 from .arrays import errors_name as errors_name
 from .arrays import rate_given_times as rate_given_times
 from .arrays import recording_from_arrays as recording_from_arrays
+from .binarisation import INFER as INFER
 from .binarisation import Binarised as Binarised
 from .binarisation import ToBinary as ToBinary
 from .binarisation import binarise as binarise
