@@ -97,8 +97,8 @@ TABLES = {
         "benchmarks/planted.py", words=("measure",), searches=True,
     ),
     "benchmarks/results/certificates.json": _origin(
-        "certificates", "recordings and trainings by seed", "crbm_lite/calcium",
-        "crbm_lite/baselines/independent.py", "benchmarks/any_recording/recordings.py",
+        "certificates", "recordings and trainings by seed", "crbm_lite/baselines/independent.py",
+        "benchmarks/any_recording/recordings.py",
     ),
     "benchmarks/connectivity_animals.csv": _origin(
         "connectivity_animals", "animals 0 to 7, five trainings each, 0 to 4",

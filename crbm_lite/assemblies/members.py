@@ -126,7 +126,8 @@ def _counts(weights: np.ndarray, threshold: float | str) -> np.ndarray:
     size = np.abs(weights)
     if isinstance(threshold, str) and threshold == STRONG:
         return _strong(size)[0]
-    if isinstance(threshold, str) or not threshold >= 0:
+    is_number = np.isscalar(threshold) and np.asarray(threshold).dtype.kind in "iuf"
+    if not is_number or not threshold >= 0:
         raise ValueError(f"threshold is {threshold!r}: give a number of 0 or more, or {STRONG!r}")
     return size > threshold
 

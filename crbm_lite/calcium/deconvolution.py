@@ -35,6 +35,8 @@ the minimum; and the penalty is z sigma ||k||.
 from __future__ import annotations
 
 import math
+import numbers
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,6 +99,9 @@ class CalciumKernel:
 #: The paper's constants of GCaMP6s and GCaMP6f.
 GCAMP6S = CalciumKernel(rise_s=0.2, decay_s=3.55)
 GCAMP6F = CalciumKernel(rise_s=0.15, decay_s=1.6)
+_FRAMES_SHOW_RISE = 0.5  # frames in a rise, above which a kernel without one could win
+_SPARSITY_OF_RISE = 3.0
+_LEAST_DECAYS = 10  # in the longest stretch, for a decay to be found
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -275,7 +280,9 @@ def infer_kernel(
     """Find the rise and decay time that many traces share, where the objective is smallest.
 
     A rise that is much shorter than a frame leaves no trace in the data, but the decay is found all
-    the same.
+    the same. Where frames are shorter than two rises of ``start``, events cost three times as much
+    in this objective as in that of `deconvolve`: else a kernel without a rise wins, since with it
+    single events fit the noise.
 
     Parameters
     ----------
@@ -300,6 +307,12 @@ def infer_kernel(
     ValueError
         Where `deconvolve` raises one, and if no trace varies.
 
+    Warns
+    -----
+    UserWarning
+        If the traces do not determine a decay: it is that of two frames or fewer, or no stretch
+        lasts ten of them.
+
     Examples
     --------
     >>> rng = np.random.default_rng(0)
@@ -314,8 +327,10 @@ def infer_kernel(
     traces = as_finite_traces(dff, "dff", n_frames=10)
     rate_hz = as_rate_hz(rate_hz)
     cuts = as_discontinuities(discontinuities, len(traces))
-    if n_neurons < 1:
-        raise ValueError(f"n_neurons is {n_neurons}: give at least 1")
+    if not isinstance(start, CalciumKernel):
+        raise ValueError(f"start is {start!r}: give a CalciumKernel, for example GCAMP6S")
+    if not isinstance(n_neurons, numbers.Integral) or n_neurons < 1:
+        raise ValueError(f"n_neurons is {n_neurons!r}: give an integer of 1 or more")
     noise = _noise_given_traces(np.array(traces.T, dtype=np.float64), cuts)
     varying = np.flatnonzero(noise > 0)
     if not varying.size:
@@ -325,13 +340,16 @@ def infer_kernel(
     rank = np.linspace(0, ranked.size - 1, min(n_neurons, ranked.size)).round().astype(int)
     used = traces[:, ranked[rank]]
     shortest_s = 0.1 / rate_hz
+    sparsity = _SPARSITY_OF_RISE if rate_hz * start.rise_s > _FRAMES_SHOW_RISE else 1.0
 
     def kernel_given(logs: np.ndarray) -> CalciumKernel:
         decay_s = float(np.clip(np.exp(logs[1]), 2 * shortest_s, used.shape[0] / rate_hz))
         return CalciumKernel(float(np.clip(np.exp(logs[0]), shortest_s, 0.9 * decay_s)), decay_s)
 
     def objective_given(logs: np.ndarray) -> float:
-        found = deconvolve(used, rate_hz, kernel_given(logs), discontinuities=cuts)
+        found = deconvolve(
+            used, rate_hz, kernel_given(logs), discontinuities=cuts, sparsity=sparsity
+        )
         return found.objective / used.size
 
     result = minimize(
@@ -340,4 +358,12 @@ def infer_kernel(
         method="Nelder-Mead",
         options={"xatol": 0.02, "fatol": 1e-5, "maxfev": 80},
     )
-    return kernel_given(result.x)
+    kernel = kernel_given(result.x)
+    longest_s = np.diff([0, *cuts, len(traces)]).max() / rate_hz
+    if kernel.decay_s * rate_hz <= 2 or longest_s < _LEAST_DECAYS * kernel.decay_s:
+        warnings.warn(
+            f"the traces do not determine how calcium decays: {kernel.decay_s:.2g} s was found "
+            f"with frames of {1 / rate_hz:.2g} s in stretches of at most {longest_s:.3g} s; give "
+            "the kernel of the indicator, such as GCAMP6S", UserWarning, stacklevel=2,
+        )  # fmt: skip
+    return kernel

@@ -114,6 +114,8 @@ def validate(
     **sampling: int,
 ) -> None:  # fmt: skip
     """Compare what MODEL generates with the test frames of RECORDING."""
+    from crbm_lite.core.spikes import as_spikes
+    from crbm_lite.model.files import read_model
     from crbm_lite.model.model import CRBM
     from crbm_lite.recordings.splits import split_train_test
     from crbm_lite.validation.comparison import STATISTICS
@@ -122,13 +124,27 @@ def validate(
     check_writable(report, model, recording)
     fitted = CRBM.load(model)
     train_frames, test = split_train_test(load(recording))
+    frames = as_spikes(train_frames).sha256()
+    if read_model(model)[1].get("frames", frames) != frames:
+        say(
+            f"Warning: {model} was not trained on the training frames of {recording} (with "
+            "--all-frames, or on another one?): the scores may be of frames that it has seen",
+            err=True,
+        )
     scores = score(fitted, train_frames, test, random_state=seed, **sampling)
-    nrmse = {name: getattr(scores, name).nrmse for name in STATISTICS}
+    of = {name: getattr(scores, name) for name in STATISTICS}
     worst = scores.score
     if str(report) != "-":
         say(scores.table())
-    values = {"model": str(model), "recording": str(recording), "nrmse": nrmse, "score": worst}
-    write_report(report, values | {"median_nllh": scores.nllh.median, "frames": scores.n_test})
+    values = {
+        "model": str(model), "recording": str(recording), "seed": seed, **sampling,
+        "frames": scores.n_test, "score": worst, "median_nllh": scores.nllh.median,
+        "median_left_out_nllh": scores.left_out.median,
+        "nrmse": {name: statistic.nrmse for name, statistic in of.items()},
+        "nrmse_error": {name: statistic.nrmse_error for name, statistic in of.items()},
+        "has_scale": {name: statistic.has_scale for name, statistic in of.items()},
+    }  # fmt: skip
+    write_report(report, values)
     if require is not None and not worst >= require:
         raise Failed(f"min (1 - nRMSE) is {worst:.3f}, below {require:g}", 4)
 

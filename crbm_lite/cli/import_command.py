@@ -149,8 +149,10 @@ def import_file(
     """
     if recording.suffix not in _ENDINGS:
         raise click.UsageError(f"{recording} must end in {' or '.join(_ENDINGS)}")
+    check_writable(report, source, recording)
+    if report is not None and source.is_dir() and source.resolve() in report.resolve().parents:
+        raise Failed(f"{report} lies in {source}: write the report elsewhere", 2)
     check_writable(recording)
-    check_writable(report)
     if recording.exists():
         if source.exists() and recording.samefile(source):
             raise Failed(f"{recording} is the source itself: choose another name", 5)
@@ -169,7 +171,7 @@ def import_file(
     for warning in told:
         say(f"Warning: {as_options(warning.message)}", err=True)
     crbm_lite.save_recording(recording, data, overwrite=overwrite)
-    notes = _bins_with_several(data.provenance)
+    notes = _bins_with_several(data.provenance) or data.provenance.get("spikes", "")
     say(f"{recording}: {data!r}", err=str(report) == "-")
     if notes:
         say(notes, err=str(report) == "-")
@@ -248,6 +250,7 @@ def as_options(error: Exception) -> str:
     text = text.replace("clip_negative=True", "--clip-negative")
     text = re.sub(r"accepted_only=False|keep_unlabelled=True", "--all-cells", text)
     text = re.sub(r"kernel=[\w.]*GCAMP6S", "--kernel gcamp6s", text)
+    text = re.sub(r"(?<== )'(\w+)'|(?<==)'(\w+)'", lambda m: m[1] or m[2], text)
     names = "|".join(p.name for p in import_file.params if p.opts[0].startswith("--"))
     pattern = rf"(?<!--key )(?<![-\w])({names})=(?=\S)"
     return re.sub(pattern, lambda found: f"--{found[1].replace('_', '-')} ", text)

@@ -33,7 +33,10 @@ from crbm_lite.cli.exit import (
     write_report,
 )
 from crbm_lite.cli.import_command import load
+from crbm_lite.core.spikes import as_spikes
+from crbm_lite.model.files import read_model, write_model
 from crbm_lite.training.certificate import ADVICE
+from crbm_lite.training.checkpoint import FORMAT
 from crbm_lite.training.hyperparameters import BACKENDS, checked_schedule
 
 __all__ = ["left_alone", "train"]
@@ -51,6 +54,7 @@ class _JumpEvery(click.ParamType):
 
 # A bar is drawn ten times a second on a screen; a night of that is too much for a log.
 _SECONDS_IN_A_LOG = "10"
+_HDF5 = b"\x89HDF\r\n\x1a\n"  # how such files begin
 
 
 class NumberOrAuto(click.ParamType):
@@ -141,23 +145,34 @@ def train(
     from crbm_lite.model.model import CRBM
     from crbm_lite.recordings.splits import split_train_test
 
+    is_other = checkpoint is not None and checkpoint.is_file() and not _is_checkpoint(checkpoint)
     checkpoint = checkpoint or model.with_name(f"{model.name}.checkpoint")
     former = Path(f"{checkpoint}.previous")
     check_writable(model, recording)
     check_writable(report, recording, model, checkpoint)
     if os.path.realpath(checkpoint) in map(os.path.realpath, (recording, model)):
         raise Failed(f"--checkpoint {checkpoint} is named twice: give it a name of its own", 2)
+    if is_other:
+        raise Failed(f"{checkpoint} is no checkpoint: give --checkpoint another name", 5)
     estimator = CRBM(**hyperparameters, random_state=seed, progress=not quiet)
     checked_schedule(estimator)
     kept = None if overwrite or not model.exists() else CRBM.load(model)
-    if kept is not None and not (resume and _is_same(kept, estimator)):
+    if kept is not None and not resume:
         raise Failed(f"{model} exists: go on with --resume, or --overwrite it", 5)
+    if kept is not None and (others := _other_settings(kept, estimator)):
+        raise Failed(f"{model} has {others}: give the same, or --overwrite it", 5)
     if not (resume or overwrite) and (checkpoint.is_file() or former.is_file()):
         raise Failed(f"{checkpoint} is there: go on with --resume, or begin again: --overwrite", 5)
     data = load(recording)
     data = data if all_frames else split_train_test(data)[0]
     if kept is not None and len(kept.fields_) != data.n_neurons:
         raise Failed(f"{model} is of another recording: it has {len(kept.fields_)} neurons", 3)
+    frames = as_spikes(data).sha256()
+    if kept is not None and read_model(model)[1].get("frames", frames) != frames:
+        raise Failed(
+            f"{model} was trained on other frames than these: give another name for the model, or "
+            "--overwrite it", 3,
+        )  # fmt: skip
     began, told, after = time.perf_counter(), [], ""
     if getattr(kept, "verdict_", "interrupted") != "interrupted":
         estimator = kept
@@ -170,7 +185,7 @@ def train(
         try:
             with left_alone():
                 told = _fit(estimator, data, checkpoint, checkpoint_every, resume)
-                _save(estimator, model)
+                _save(estimator, model, frames)
             after = f" after {_duration(time.perf_counter() - began)}"
         except KeyboardInterrupt:  # a second one
             raise Failed(f"interrupted, {model} is not written; go on with --resume", 130) from None
@@ -194,16 +209,31 @@ def train(
     _judge(estimator)
 
 
+def _is_checkpoint(path: Path) -> bool:
+    """Whether a file is a checkpoint, or may be what is left of one."""
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            return file.attrs.get("format") == FORMAT.encode()
+    except OSError:  # cut short, or no HDF5 at all
+        with path.open("rb") as file:
+            return file.read(len(_HDF5)) in (b"", _HDF5)
+
+
 def _duration(seconds: float) -> str:
     """Tell seconds as a person would."""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
-def _is_same(kept: crbm_lite.CRBM, wanted: crbm_lite.CRBM) -> bool:
-    """Whether two models have the same hyperparameters; files of version 1 have no seed."""
+def _other_settings(kept: crbm_lite.CRBM, wanted: crbm_lite.CRBM) -> str:
+    """Name the hyperparameters in which two models differ; files of version 1 have no seed."""
     there, here = kept.get_params(), wanted.get_params()
     unknown = {"progress"} | ({"random_state"} if kept.random_state is None else set())
-    return all(there[name] == here[name] for name in here if name not in unknown)
+    return ", ".join(
+        f"{'seed' if name == 'random_state' else name} {there[name]} where {here[name]} is asked"
+        for name in here if name not in unknown and there[name] != here[name]
+    )  # fmt: skip
 
 
 def _fit(
@@ -231,10 +261,14 @@ def _fit(
     return list(told.values())
 
 
-def _save(estimator: crbm_lite.CRBM, model: Path) -> None:
-    """Save the model; where it does not fit, keep it among the temporary files and say where."""
+def _save(estimator: crbm_lite.CRBM, model: Path, frames: str) -> None:
+    """Save the model and what it was trained on.
+
+    Where it does not fit, it is kept among the temporary files, and an error says where.
+    """
+    arrays, attributes = estimator._contents()
     try:
-        estimator.save(model)
+        write_model(model, arrays, attributes | {"frames": frames})
     except OSError as error:
         rescued = Path(tempfile.mkdtemp(prefix="crbm-lite-")) / model.name
         try:

@@ -82,6 +82,11 @@ def import_recording(
     path = as_path(path)
     if format is None:
         format = format_of(path)
+    if format == _OWN and set(options) - {"dff"}:
+        raise TypeError(
+            f"{path}: it is a recording already, with its rate and its spikes: leave out "
+            f"{', '.join(sorted(set(options) - {'dff'}))}"
+        )
     importer = _importer(format)
     known = inspect.signature(importer).parameters
     for name in options:

@@ -186,17 +186,14 @@ def recording_from_arrays(
     if options.leave_out is None or not keep.all():
         check_no_labels(values, names, where, first_row=first_row)
     breaks = np.asarray(starts, dtype=np.int64)
+    if rate_hz is None and "rate_hz" in found:
+        rate_hz = _rate(found["rate_hz"], f"{path}: key {used['rate_hz']}")
     if "times_s" in found and options.bin_s is None:
         times_where = f"{path}: key {used['times_s']}"
         times_s = _times_of_trials(np.asarray(found["times_s"]), len(values), starts)
         rate_of_times, jumps = rate_given_times(times_s, times_where, values.shape)
         rate_hz = _agreed_rate(rate_hz, rate_of_times, times_where)
         breaks = np.union1d(breaks, jumps)
-    elif rate_hz is None and "rate_hz" in found:
-        rate = np.asarray(found["rate_hz"]).ravel()
-        if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 < rate[0] < np.inf:
-            raise RecordingError(f"{path}: key {used['rate_hz']} is no rate: give one number")
-        rate_hz = float(rate[0])
     if rate_hz is None:
         raise RecordingError(
             f"{path}: the frame rate is unknown: pass rate_hz=..., or say where it, or the "
@@ -255,13 +252,20 @@ def rate_given_times(
     return 1.0 / median_s, np.flatnonzero(step_s > 1.5 * median_s) + 1
 
 
+def _rate(value: object, where: str) -> float:
+    rate = np.asarray(value).ravel()
+    if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 < rate[0] < np.inf:
+        raise RecordingError(f"{where} is no rate: give one number")
+    return float(rate[0])
+
+
 def _agreed_rate(rate_hz: float | None, rate_of_times: float, where: str) -> float:
     if rate_hz is None:
         return rate_of_times
     if not abs(rate_hz / rate_of_times - 1) < _RATES_AGREE:
         raise RecordingError(
             f"{where} steps by {1 / rate_of_times:g} ({rate_of_times:g} Hz if in seconds), "
-            f"rate_hz is {rate_hz}: correct one of them"
+            f"rate_hz is {rate_hz:g}: correct one of them, or pass rate_hz=... as the times say"
         )
     return float(rate_hz)
 

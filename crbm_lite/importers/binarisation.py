@@ -186,8 +186,13 @@ def _check_binary(values: np.ndarray, where: str) -> None:
         f"{where} holds {other[0]:g} ({values.min():g} to {values.max():g}), not only 0 "
         "and 1, and is never binarised silently: "
         + ("for spike counts pass threshold=0; " if whole and values.min() >= 0 else "")
-        + "for deconvolved events pass amplitude_fraction=0.5 or a threshold; for dF/F pass "
-        "kernel=crbm_lite.calcium.deconvolution.GCAMP6S (or your indicator's, or 'infer')"
+        + (
+            "for deconvolved events pass amplitude_fraction=0.5 or a threshold; "
+            if values.min() >= 0
+            else ""
+        )
+        + "for dF/F pass kernel='infer', or that of your indicator, such as "
+        "crbm_lite.calcium.deconvolution.GCAMP6S"
     )
 
 

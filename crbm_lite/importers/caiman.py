@@ -72,6 +72,11 @@ def import_caiman(path: str | os.PathLike, *, traces: str = "S", **options: obje
     if traces not in ("S", "F_dff", "C"):
         raise ValueError(f"traces is {traces!r}: give 'S', 'F_dff' or 'C'")
     path, given = as_path(path), CellOptions(**options)
+    if traces != "F_dff" and given.kernel is not None:
+        raise ValueError(
+            f"kernel is given, and traces is {traces!r}, which is deconvolved already: pass "
+            "traces='F_dff', or another way in place of the kernel"
+        )
     with errors_name(path), open_hdf5(path) as file:
         key = f"estimates/{traces}"
         if not _is_given(file, key) and find_item(file, "estimates") is not None:

@@ -33,7 +33,8 @@ def as_left_out(leave_out: object) -> tuple[str | int, ...]:
     """
     if leave_out is None:
         return ()
-    if isinstance(leave_out, str | bytes | dict) or not isinstance(leave_out, Iterable):
+    is_one = isinstance(leave_out, str | bytes | dict) or not isinstance(leave_out, Iterable)
+    if is_one or (isinstance(leave_out, np.ndarray) and leave_out.ndim != 1):
         raise ValueError(f"leave_out is {leave_out!r}: give a list of names, or of numbers from 0")
     parts = tuple(x.item() if isinstance(x, np.generic) else x for x in leave_out)
     if not all(isinstance(x, str | int) and not isinstance(x, bool) for x in parts):
@@ -46,7 +47,8 @@ def neurons_left(
 ) -> np.ndarray:
     """Return the (n,) mask of the neurons that are not left out.
 
-    A text that is no name but a number stands for that number, as on the command line.
+    A text that is no name but a number stands for that number, as on the command line. Where the
+    names are numbers themselves, a number is a name.
 
     Examples
     --------
@@ -54,10 +56,12 @@ def neurons_left(
     array([False,  True, False,  True])
     """
     keep = np.ones(n, dtype=bool)
+    are_numbers = names is not None and all(str(name).isdecimal() for name in names)
     for part in leave_out:
-        if names is not None and part in names:
-            keep[list(names).index(part)] = False
-        elif str(part).isdecimal() and int(part) < n:
+        name = str(part) if are_numbers else part
+        if names is not None and name in names:
+            keep[list(names).index(name)] = False
+        elif not are_numbers and str(part).isdecimal() and int(part) < n:
             keep[int(part)] = False
         else:
             there = ", ".join((names or ())[:10]) or f"the numbers 0 to {n - 1}"

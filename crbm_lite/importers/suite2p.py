@@ -77,7 +77,7 @@ def import_suite2p(
         A ValueError naming the file: missing, truncated, damaged, of other lengths than the
         others, without a cell, without a rate; or no word on how to binarise.
     ValueError
-        If an argument is not what it must be.
+        If an argument is not what it must be, or a kernel is given for deconvolved events.
 
     Examples
     --------
@@ -97,6 +97,11 @@ def import_suite2p(
         um_per_plane = as_number(um_per_plane, "um_per_plane", distance, positive=True)
     left_out = as_left_out(leave_out)
     given, folder = CellOptions(**options), as_path(folder, "folder")
+    if traces == "spks" and given.kernel is not None:
+        raise ValueError(
+            "kernel is given, and traces is 'spks', which are deconvolved already: pass "
+            "traces='F', or amplitude_fraction=0.5 in place of the kernel"
+        )
     with errors_name(folder):
         plane = _plane(folder)
         path = plane / f"{traces}.npy"
@@ -115,6 +120,12 @@ def import_suite2p(
         if left_out:
             provenance["left out"] = "ROIs " + ", ".join(map(str, left_out))
         values = raw[keep]
+        if values.dtype.kind == "f" and not (finite := np.isfinite(values).all(axis=1)).all():
+            rois = ", ".join(map(str, keep[~finite]))
+            raise RecordingError(
+                f"{path} holds NaN or infinity in ROIs {rois}: pass leave_out=[{rois}], or fill "
+                "the gaps before"
+            )
         if traces == "F":
             values = _dff(plane, values, keep, raw.shape, rate_hz, neuropil)
             provenance["neuropil"] = neuropil

@@ -163,7 +163,7 @@ def check_neurons(recording: Recording) -> list[Finding]:
 def check_artefacts(recording: Recording) -> Finding:
     """Find frames in which far more neurons are active than otherwise."""
     share = recording.spikes.mean(axis=1, dtype=np.float64)
-    limit = max(0.5, 3 * float(np.quantile(share, 0.99)))
+    limit = min(max(0.5, 3 * float(np.quantile(share, 0.95))), 0.9)
     frames = np.flatnonzero(share > limit)
     if frames.size:
         text = f"{frames.size} frames with more than {limit:.0%} of the neurons (first {frames[0]})"

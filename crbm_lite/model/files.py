@@ -1,7 +1,8 @@
 """The layout of a model file: HDF5, versioned, never executable, every number under a checksum.
 
 Version 2 has the root attributes ``format`` = "crbm_lite model", ``version`` = 2,
-``hyperparameters`` and ``verdict`` (JSON), for a model of the cache the key ``run`` (JSON), the
+``hyperparameters`` and ``verdict`` (JSON), for a model of the cache the key ``run`` (JSON), for one
+of the command line the digest ``frames`` of what it was trained on (JSON), the
 datasets ``weights`` (N, M), ``fields`` (N,),
 ``gamma_plus``, ``gamma_minus``, ``theta_plus``, ``theta_minus`` (M,) and ``chains`` (chains, N),
 and the groups ``history`` and ``certificate``. Every dataset carries a checksum (Fletcher's), and
@@ -93,7 +94,7 @@ def read_model(
             )
         attributes = {
             name: json.loads(read_text(file, name))
-            for name in ("hyperparameters", "verdict", "run", "static")
+            for name in ("hyperparameters", "verdict", "run", "frames", "static")
             if name in file.attrs
         }
         return read_all_arrays(file), attributes

@@ -16,11 +16,13 @@ own, and their spread divided by the root of ten is the standard error of the wh
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_number
 from crbm_lite.core.spikes import evenly_spread, spikes_of_model
 from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
 from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh, nllh
@@ -236,18 +238,21 @@ def validate(
         If data are empty or not binary, do not fit the model, or a count is not positive.
     """
     rng = np.random.default_rng(random_state)
-    for name, value in (("n_chains", n_chains), ("n_saved", n_saved), ("n_steps", n_steps)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}: give at least 1")
-    if burn_in < 0:
-        raise ValueError(f"burn_in is {burn_in}: give 0 or more")
+    counts = {"n_chains": n_chains, "n_saved": n_saved, "n_steps": n_steps, "burn_in": burn_in}
+    for name, value in counts.items():
+        least = 0 if name == "burn_in" else 1
+        is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if not is_integer or value < least:
+            raise ValueError(f"{name} is {value!r}: give an integer of {least} or more")
     n_neurons = len(model.weights_)
     train = spikes_of_model(model, train, "train")
     test = spikes_of_model(model, test, "test")
     if l1 is None:  # after a refit the weights that are left are stationary without penalty
         l1 = getattr(model, "l1_", getattr(model, "l1", 0.0))
         l1 = 0.0 if getattr(model, "refit_", 0.0) else l1
-    l1 = float(l1)
+    l1 = as_number(l1, "l1", "lambda, 0 or more")
+    if l1 < 0:
+        raise ValueError(f"l1 is {l1}: give lambda, 0 or more")
     n_train = train.n_frames
     first = rng.choice(n_train, n_chains, replace=n_chains > n_train)
     frames = generated_frames(

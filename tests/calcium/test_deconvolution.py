@@ -225,6 +225,28 @@ def test_the_rise_is_inferred_where_it_lasts_several_frames():
     assert kernel.decay_s == pytest.approx(1.5, rel=0.15)
 
 
+@pytest.mark.parametrize("noise", [0.05, 0.15])
+def test_a_kernel_without_a_rise_does_not_win_by_fitting_noise(noise):
+    rng, true = np.random.default_rng(3), CalciumKernel(0.2, 3.55)
+    events = rng.random((2000, 12)) < 0.02
+    dff = np.column_stack([np.convolve(v, true.response(10.0))[:2000] for v in events.T])
+    dff += noise * rng.standard_normal(dff.shape)
+    kernel = infer_kernel(dff, 10.0)
+    assert 0.1 < kernel.rise_s < 0.3 and kernel.decay_s == pytest.approx(3.55, rel=0.15)
+    activity = deconvolve(dff, 10.0, kernel).spikes.mean()
+    assert activity < 1.3 * deconvolve(dff, 10.0, true).spikes.mean()
+
+
+def test_traces_that_determine_no_decay_are_told():
+    rng = np.random.default_rng(0)
+    with pytest.warns(UserWarning, match="do not determine how calcium decays"):
+        infer_kernel(rng.standard_normal((600, 8)), 2.5)
+    dff = np.convolve(rng.random(300) < 0.05, GCAMP6S.response(2.5))[:300]
+    dff += 0.05 * rng.standard_normal(300)
+    with pytest.warns(UserWarning, match="in stretches of at most 8 s; give the kernel"):
+        infer_kernel(dff[:, None], 2.5, discontinuities=range(20, 300, 20))
+
+
 def test_dff_is_the_formula_with_a_running_quantile():
     rng = np.random.default_rng(0)
     raw = 50 + rng.gamma(2.0, 5.0, size=(60, 2)) + np.arange(60)[:, None]
@@ -279,6 +301,8 @@ def test_filters_report_what_they_remove():
         (lambda: deconvolve(np.zeros((50, 3)), 2.5, sparsity=-1), "sparsity is -1"),
         (lambda: infer_kernel(np.zeros((50, 3)), 2.5), "constant"),
         (lambda: infer_kernel(np.eye(50), 2.5, n_neurons=0), "n_neurons is 0"),
+        (lambda: infer_kernel(np.eye(50), 2.5, n_neurons=2.5), "n_neurons is 2.5"),
+        (lambda: infer_kernel(np.eye(50), 2.5, (0.2, 3.0)), "start is .* give a CalciumKernel"),
         (lambda: CalciumKernel(2.0, 1.0), "rise_s is 2.0"),
         (lambda: delta_f_over_f(np.ones((50, 3)), 2.5, 2.0), "F_base > F0"),
         (lambda: delta_f_over_f(np.ones((50, 3)), 2.5, np.zeros(2)), "background has shape"),

@@ -91,6 +91,9 @@ def test_validate_scores_the_test_frames(trained, planted):
     scores = crbm_lite.validate(model, train, test, n_saved=3, burn_in=2, random_state=0)
     assert report["nrmse"]["vh"] == scores.vh.nrmse and report["frames"] == test.n_frames
     assert report["score"] == pytest.approx(scores.score)
+    assert report["has_scale"]["hh"] == scores.hh.has_scale and report["n_saved"] == 3
+    assert report["nrmse_error"]["v"] == scores.v.nrmse_error
+    assert report["median_left_out_nllh"] == scores.left_out.median
     table = run("validate", folder / "model.h5", folder / "larva.h5", *SHORT)
     assert table.output.strip() == scores.table().strip()
     strict = run("validate", folder / "model.h5", folder / "larva.h5", *SHORT, "--require", 9)
@@ -230,7 +233,7 @@ def test_the_other_backend_trains_the_same_file(folder):
         assert "Warning: JAX sees no GPU" in result.output
     assert "is finished" in run(*words, "--resume").output
     other = run(*words[:-1], "numba", "--resume")
-    assert other.exit_code == 5 and "--overwrite" in other.output
+    assert other.exit_code == 5 and "backend jax where numba is asked" in other.output
 
 
 def test_too_little_device_memory_ends_with_two(folder, monkeypatch):
@@ -258,6 +261,35 @@ def test_warnings_are_told_and_reported(folder, planted):
     result = run("train", *words)
     assert "Warning: 1 neurons never spike" in result.output
     assert "1 neurons never spike" in json.loads((folder / "r.json").read_text())["warnings"][0]
+
+
+def test_a_model_of_other_frames_is_not_finished_and_its_scores_are_told(folder, planted):
+    words = ("m.h5", *SMALL, "--n-updates", 5, "--quiet")
+    run("train", "larva.h5", *words)
+    save_recording("other.h5", crbm_lite.Recording(planted.spikes[::-1].copy(), rate_hz=2.0))
+    for again in (("other.h5", *words), ("larva.h5", *words, "--all-frames")):
+        other = run("train", *again, "--resume")
+        assert other.exit_code == 3 and "trained on other frames" in other.output
+    fewer = run("train", "larva.h5", "m.h5", *SMALL, "--n-updates", 6, "--resume")
+    assert fewer.exit_code == 5 and "m.h5 has n_updates 5 where 6 is asked" in fewer.output
+    told = "Warning: m.h5 was not trained on the training frames"
+    assert told not in run("validate", "m.h5", "larva.h5", *SHORT).output
+    assert told in run("validate", "m.h5", "other.h5", *SHORT).output
+
+
+def test_a_checkpoint_never_replaces_another_file(folder):
+    before = (folder / "larva.h5").read_bytes()
+    save_recording("important.h5", crbm_lite.load_recording("larva.h5"))
+    important = (folder / "important.h5").read_bytes()
+    (folder / "notes.txt").write_text("my notes")
+    for name in ("important.h5", "notes.txt"):
+        for option in ((), ("--overwrite",), ("--resume",)):
+            words = ("train", "larva.h5", "m.h5", *SMALL, "--checkpoint", name, *option)
+            result = run(*words)
+            assert result.exit_code == 5 and f"{name} is no checkpoint" in result.output
+    assert (folder / "important.h5").read_bytes() == important
+    assert (folder / "notes.txt").read_text() == "my notes"
+    assert (folder / "larva.h5").read_bytes() == before
 
 
 def test_a_model_of_other_neurons_is_refused(trained, tmp_path):
@@ -295,7 +327,8 @@ def test_no_right_to_write_is_told_before_the_training(folder, monkeypatch, word
 
 
 def test_a_full_disk_at_the_end_ends_with_five(folder, monkeypatch):
-    monkeypatch.setattr("crbm_lite.model.model.write_model", _no_space)
+    for module in ("crbm_lite.cli.train_command", "crbm_lite.model.model"):
+        monkeypatch.setattr(f"{module}.write_model", _no_space)
     result = run("train", "larva.h5", "m.h5", *SMALL, "--quiet")
     assert result.exit_code == 5 and "No space left" in result.output
     assert (folder / "m.h5.checkpoint").exists()  # nothing is lost

@@ -154,12 +154,17 @@ def test_bins_that_held_more_than_one_spike_are_told(folder):
         ("mine.npy new.h5 --rate-hz 2 --kernel gcamp", 2, "give gcamp6s, gcamp6f, infer or RISE_S"),
         ("mine.npy new.h5 --rate-hz 2 --kernel 2,1", 2, "give gcamp6s, gcamp6f, infer or RISE_S"),
         ("suite2p new.h5 --traces C", 3, "traces is 'C'"),
-        ("spikes.csv new.h5", 3, "needs --format 'spike_times'"),
+        ("spikes.csv new.h5", 3, "needs --format spike_times"),
         ("spikes.csv new.h5 --format spike_times", 3, "pass --bin-s ..."),
         ("spikes.csv new.h5 --format spike_times --bin-s 9", 3, "choose another --bin-s ..."),
         ("mine.hdf mine.hdf5 --format caiman", 3, "key /estimates/S is missing"),
         ("retina.h5 retina.h5 --overwrite", 5, "is the source itself"),
         ("mine.npy fish.h5 --rate-hz 2", 5, "exists: --overwrite it"),
+        ("mine.npy new.h5 --rate-hz 2 --report mine.npy", 2, "named twice"),
+        ("mine.npy new.h5 --rate-hz 2 --report new.h5", 2, "named twice"),
+        ("suite2p new.h5 --report suite2p/plane0/F.npy", 2, "lies in suite2p"),
+        ("suite2p new.h5 --kernel infer", 3, "deconvolved already: pass --traces F"),
+        ("results.hdf5 new.h5 --kernel infer", 3, "pass --traces F_dff"),
     ],
 )
 def test_what_goes_wrong_is_told_in_options_and_leaves_nothing(folder, words, code, message):
@@ -204,6 +209,16 @@ def test_inspect_takes_a_foreign_file_where_the_rate_is_enough(folder):
         assert result.exit_code in (0, 4)
     own = run("inspect", "fish.h5", "--rate-hz", 2.5)
     assert own.exit_code == 2 and "no option rate_hz" in own.output
+    run("import", "binary.npz", "own.h5")
+    for words in (("inspect", "own.h5"), ("import", "own.h5", "new.h5")):
+        again = run(*words, "--rate-hz", 2.5)
+        assert again.exit_code == 2 and "a recording already" in again.output, again.output
+
+
+def test_traces_are_answered_with_a_kernel(folder):
+    np.save("traces.npy", np.random.default_rng(0).normal(size=(T, N)))
+    result = run("inspect", "traces.npy", "--rate-hz", 2.5)
+    assert result.output.strip().endswith("--rate-hz 2.5 --kernel infer")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +228,7 @@ def test_inspect_takes_a_foreign_file_where_the_rate_is_enough(folder):
         ("mine.npy", "crbm-lite import mine.npy mine.h5 --rate-hz ..."),
         ("results.hdf5", "crbm-lite import results.hdf5 results.h5 --amplitude-fraction 0.5"),
         ("suite2p", "crbm-lite import suite2p suite2p.h5 --amplitude-fraction 0.5"),
-        ("spikes.csv", "crbm-lite import spikes.csv spikes.h5 --format 'spike_times'"),
+        ("spikes.csv", "crbm-lite import spikes.csv spikes.h5 --format spike_times"),
         ("my notes.doc", "crbm-lite import 'my notes.doc' 'my notes.h5' --format ..."),
     ],
 )

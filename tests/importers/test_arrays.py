@@ -468,3 +468,15 @@ def test_a_pause_is_given_to_the_deconvolution(tmp_path):
     expected = deconvolve(np.float32(traces), 2.5, GCAMP6F, discontinuities=[25]).spikes
     np.testing.assert_array_equal(found.spikes, expected)
     assert (found.spikes != deconvolve(np.float32(traces), 2.5, GCAMP6F).spikes).any()
+
+
+def test_times_that_disagree_with_the_rate_in_the_file_are_told(tmp_path):
+    """Times in milliseconds would make a recording of hours."""
+    for factor, agrees in ((1.0, True), (1000.0, False)):
+        path = tmp_path / f"{factor}.npz"
+        np.savez(path, spikes=SPIKES, times_s=factor * np.arange(T) / 5.0, rate_hz=5.0)
+        if agrees:
+            assert import_numpy(path).rate_hz == 5.0
+        else:
+            with pytest.raises(RecordingError, match="rate_hz is 5: correct one of them"):
+                import_numpy(path)

@@ -11,7 +11,7 @@ from crbm_lite import Recording, import_recording, load_recording
 from crbm_lite.cli.commands import command_line
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.importers.csv_file import import_csv
-from crbm_lite.importers.labels import label_columns, row_is_labels
+from crbm_lite.importers.labels import as_left_out, label_columns, neurons_left, row_is_labels
 from crbm_lite.importers.spike_times import import_spike_times
 from crbm_lite.recordings.files import RecordingError
 
@@ -260,3 +260,16 @@ def test_what_looks_like_labels():
     assert label_columns(long).tolist() == [1]
     long[9_999, 1] = 0
     assert label_columns(long).size == 0
+
+
+def test_where_names_are_numbers_a_number_is_a_name(tmp_path):
+    """A table from which columns were dropped: its numbers are no longer places."""
+    names = ("0", "1", "3", "4", "7")
+    for part, left in ((3, "0147"), ("3", "0147"), (7, "0134")):
+        keep = neurons_left((part,), names, 5, "a.csv")
+        assert "".join(np.array(names)[keep]) == left
+    for part in (2, "2"):
+        with pytest.raises(RecordingError, match=r"'?2'?, which is not there"):
+            neurons_left((part,), names, 5, "a.csv")
+    with pytest.raises(ValueError, match="leave_out is array"):
+        as_left_out(np.array(3))

@@ -119,6 +119,23 @@ class TestSuite2p:
             with pytest.raises(ValueError, match=f"leave_out holds .*{message}"):
                 import_suite2p(folder, leave_out=wrong, **HALF)
 
+    def test_what_is_deconvolved_takes_no_kernel(self, folder):
+        for kernel in (KERNEL, "infer"):
+            with pytest.raises(ValueError, match="deconvolved already: pass traces='F'"):
+                import_suite2p(folder, kernel=kernel)
+
+    def test_gaps_are_told_by_the_numbers_that_leave_out_takes(self, folder):
+        iscell = np.load(folder / "plane0/iscell.npy")
+        iscell[0, 0] = 0
+        np.save(folder / "plane0/iscell.npy", iscell)
+        for part, options in (("spks", HALF), ("F", {"traces": "F", "kernel": KERNEL})):
+            values = np.load(folder / f"plane0/{part}.npy")
+            values[3, 7] = np.nan
+            np.save(folder / f"plane0/{part}.npy", values)
+            with pytest.raises(RecordingError, match=r"in ROIs 3: pass leave_out=\[3\]"):
+                import_suite2p(folder, **options)
+            assert import_suite2p(folder, **options, leave_out=[3]).names == ("1", "2", "4")
+
     def test_the_kernel_that_the_traces_show_finds_the_planted_spikes(self, folder):
         recording = import_suite2p(folder, traces="F", kernel="infer")
         assert (recording.spikes != self.planted(folder, recording)).mean() < 0.01

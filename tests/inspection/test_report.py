@@ -238,6 +238,13 @@ def test_artefacts(good):
     assert "first 700" in found.text
 
 
+def test_artefacts_in_many_frames_do_not_raise_their_own_limit(good):
+    frames = np.random.default_rng(0).choice(good.n_frames, good.n_frames // 30, replace=False)
+    shaken = altered(good, lambda v: v.__setitem__(frames, 1))
+    found = check(shaken).finding("artefacts")
+    assert (found.level, found.value) == ("look", frames.size)
+
+
 def test_drift_is_told_from_slow_states(good):
     rng = np.random.default_rng(1)
 

@@ -15,6 +15,7 @@ import scipy.sparse
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.spikes import as_spikes
+from crbm_lite.model.model import CRBM
 from crbm_lite.validation import moments
 from crbm_lite.validation import report as report_module
 from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
@@ -775,3 +776,21 @@ def test_bad_arguments_of_validate_are_named(truth_and_report, change, message):
     model, train, test, _ = truth_and_report
     with pytest.raises(ValueError, match=message):
         validate(model, **({"train": train, "test": test} | change))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"n_chains": "10"}, "n_chains is '10'"),
+        ({"n_saved": 2.5}, "n_saved is 2.5"),
+        ({"n_steps": True}, "n_steps is True"),
+        ({"burn_in": -1}, "burn_in is -1"),
+        ({"l1": -1.0}, "l1 is -1.0"),
+        ({"l1": np.nan}, "l1 is nan"),
+    ],
+)
+def test_impossible_options_are_named(wrong, message):
+    v = np.eye(6)
+    model = CRBM.from_parameters(np.ones((6, 1)), np.zeros(6), [1], [1], [0], [0])
+    with pytest.raises(ValueError, match=message):
+        validate(model, v, v, random_state=0, **wrong)
