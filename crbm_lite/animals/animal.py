@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from crbm_lite.core.spikes import spikes_of_model
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.recording import Recording
 
@@ -28,7 +29,8 @@ class Animal:
     Raises
     ------
     ValueError
-        If the model has other neurons than the recording, or this has no coordinates in um.
+        If the model has other neurons than the recording, or has them in another order, or the
+        recording has no coordinates in um.
 
     Examples
     --------
@@ -52,6 +54,7 @@ class Animal:
                 f"model has {self.model.n_features_in_} neurons and recording "
                 f"{self.recording.n_neurons}: give the recording of the model"
             )
+        spikes_of_model(self.model, self.recording, "recording")  # the same, in the same order
 
     @property
     def n_hidden(self) -> int:

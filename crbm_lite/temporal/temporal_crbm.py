@@ -339,7 +339,14 @@ class TemporalCRBM(BaseEstimator):
             As in `filter`.
         n_draws : int, default 10
         random_state : int, numpy.random.Generator or None
+
+        Raises
+        ------
+        ValueError
+            If n_draws is no integer of 1 or more, or as `filter`.
         """
+        if not isinstance(n_draws, int | np.integer) or n_draws < 1:
+            raise ValueError(f"n_draws is {n_draws!r}: give an integer of 1 or more")
         drive, model = self.filter(recording).drive, self.without_past()
         rng = np.random.default_rng(random_state)
         sample = draw_equilibrium(model, self.n_samples, rng)

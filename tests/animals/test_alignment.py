@@ -194,6 +194,12 @@ def test_animals_that_do_not_fit_are_refused():
         Animal("model", one.recording)
     with pytest.raises(ValueError, match="coordinates of the recording is None"):
         Animal(one.model, replace(one.recording, coordinates=None))
+    names = [f"roi {i}" for i in range(250)]
+    named = CRBM.from_parameters(one.model.weights_, one.model.fields_, *one.model.units.parameters)
+    named.feature_names_in_ = np.array(names, dtype=object)
+    Animal(named, replace(one.recording, names=names))
+    with pytest.raises(ValueError, match="another order"):
+        Animal(named, replace(one.recording, names=names[::-1]))
     with pytest.raises(ValueError, match="teacher is empty"):
         align([], larva(1))
     with pytest.raises(ValueError, match="give Animal"):

@@ -181,6 +181,9 @@ def test_bad_input_is_named(data, static, temporal):
     ):
         with pytest.raises(error, match=message):
             temporal.mean_h_given_past(wrong)
+    for n_draws in (0, 1.5, "10"):
+        with pytest.raises(ValueError, match=f"n_draws is {n_draws!r}: give an integer"):
+            temporal.mean_v_given_past(test, n_draws=n_draws)
     with pytest.raises(ValueError, match="longest stretch has 4 frames"):
         likelihood_gain(temporal, Recording(v[:4], RATE))
     for wrong in ({"block": 0}, {"n_temperatures": 0}, {"n_replicas": 1.5}):
