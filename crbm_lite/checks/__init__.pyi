@@ -18,6 +18,7 @@ from .arrays import check_rows as check_rows
 from .arrays import check_unique as check_unique
 from .arrays import finite_places as finite_places
 from .arrays import finite_weights as finite_weights
+from .arrays import hidden_unit_names as hidden_unit_names
 from .arrays import neuron_names as neuron_names
 from .arrays import read_only as read_only
 from .arrays import region_members as region_members

@@ -21,6 +21,7 @@ __all__ = [
     "check_unique",
     "finite_places",
     "finite_weights",
+    "hidden_unit_names",
     "neuron_names",
     "read_only",
     "region_members",
@@ -152,14 +153,20 @@ def region_names(names: object, n_regions: int) -> tuple[str, ...]:
 
 def neuron_names(names: object, n_neurons: int) -> tuple[str, ...] | None:
     """Names of the N neurons, None where there are none; ValueError unless there are N."""
-    if names is None:
-        return None
-    names = as_texts(names, "names")
-    if len(names) != n_neurons:
-        raise ValueError(
-            f"names has {len(names)} entries: give one for each of {n_neurons} neurons"
-        )
-    check_unique(names, "names")
+    return None if names is None else _unique_names(names, "names", n_neurons, "neurons")
+
+
+def hidden_unit_names(names: object, n_units: int) -> tuple[str, ...]:
+    """Names of the M hidden units, made up where there are none; ValueError unless there are M."""
+    names = (f"HU {k}" for k in range(n_units)) if names is None else names
+    return _unique_names(names, "unit_names", n_units, "hidden units")
+
+
+def _unique_names(names: object, argument: str, n: int, what: str) -> tuple[str, ...]:
+    names = as_texts(names, argument)
+    if len(names) != n:
+        raise ValueError(f"{argument} has {len(names)} entries: give one for each of {n} {what}")
+    check_unique(names, argument)
     return names
 
 

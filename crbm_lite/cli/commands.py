@@ -115,7 +115,7 @@ def validate(
 ) -> None:  # fmt: skip
     """Compare what MODEL generates with the test frames of RECORDING."""
     from crbm_lite.core.spikes import as_spikes
-    from crbm_lite.model.files import read_model
+    from crbm_lite.model.files import frames_of_model
     from crbm_lite.model.model import CRBM
     from crbm_lite.recordings.splits import split_train_test
     from crbm_lite.validation.comparison import STATISTICS
@@ -124,8 +124,7 @@ def validate(
     check_writable(report, model, recording)
     fitted = CRBM.load(model)
     train_frames, test = split_train_test(load(recording))
-    frames = as_spikes(train_frames).sha256()
-    if read_model(model)[1].get("frames", frames) != frames:
+    if frames_of_model(model) not in (None, as_spikes(train_frames).sha256()):
         say(
             f"Warning: {model} was not trained on the training frames of {recording} (with "
             "--all-frames, or on another one?): the scores may be of frames that it has seen",

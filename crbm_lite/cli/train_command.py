@@ -34,7 +34,7 @@ from crbm_lite.cli.exit import (
 )
 from crbm_lite.cli.import_command import load
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.model.files import read_model, write_model
+from crbm_lite.model.files import frames_of_model, write_model
 from crbm_lite.training.certificate import ADVICE
 from crbm_lite.training.checkpoint import FORMAT
 from crbm_lite.training.hyperparameters import BACKENDS, checked_schedule
@@ -168,7 +168,7 @@ def train(
     if kept is not None and len(kept.fields_) != data.n_neurons:
         raise Failed(f"{model} is of another recording: it has {len(kept.fields_)} neurons", 3)
     frames = as_spikes(data).sha256()
-    if kept is not None and read_model(model)[1].get("frames", frames) != frames:
+    if kept is not None and frames_of_model(model) not in (None, frames):
         raise Failed(
             f"{model} was trained on other frames than these: give another name for the model, or "
             "--overwrite it", 3,

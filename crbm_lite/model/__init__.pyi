@@ -3,6 +3,7 @@ from .cache import model_key as model_key
 from .files import ModelFileError as ModelFileError
 from .files import arrays_of as arrays_of
 from .files import bytes_of_texts as bytes_of_texts
+from .files import frames_of_model as frames_of_model
 from .files import read_model as read_model
 from .files import result_of as result_of
 from .files import texts_of_bytes as texts_of_bytes

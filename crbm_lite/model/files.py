@@ -32,8 +32,8 @@ from crbm_lite.files.hdf5 import (
 )
 from crbm_lite.files.whole import whole_hdf5
 
-__all__ = ["ModelFileError", "arrays_of", "bytes_of_texts", "read_model", "result_of",
-           "texts_of_bytes", "write_model"]  # fmt: skip
+__all__ = ["ModelFileError", "arrays_of", "bytes_of_texts", "frames_of_model", "read_model",
+           "result_of", "texts_of_bytes", "write_model"]  # fmt: skip
 
 FORMAT, VERSION = "crbm_lite model", 2
 _READABLE = (1, 2)
@@ -94,10 +94,22 @@ def read_model(
             )
         attributes = {
             name: json.loads(read_text(file, name))
-            for name in ("hyperparameters", "verdict", "run", "frames", "static")
+            for name in ("hyperparameters", "verdict", "run", "static")
             if name in file.attrs
         }
         return read_all_arrays(file), attributes
+
+
+def frames_of_model(path: str | os.PathLike) -> str | None:
+    """Read the digest of what a model was trained on, and nothing else; None where it is not kept.
+
+    Raises
+    ------
+    FileNotFoundError, ModelFileError
+        As in `read_model`.
+    """
+    with open_hdf5(Path(path), ModelFileError) as file:
+        return json.loads(read_text(file, "frames")) if "frames" in file.attrs else None
 
 
 def bytes_of_texts(texts: Iterable[str]) -> np.ndarray:

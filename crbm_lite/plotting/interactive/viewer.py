@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text, as_texts
+from crbm_lite.checks.arguments import as_array, as_rate_hz, as_text
 from crbm_lite.checks.arrays import (
     check_unique,
     finite_places,
     finite_weights,
+    hidden_unit_names,
     neuron_names,
     region_members,
     region_names,
@@ -133,7 +134,7 @@ def view_assemblies(
     label_names = region_names(label_names, labels.shape[1])
     check_unique(label_names, "label_names")
     names = neuron_names(names, len(weights))
-    unit_names = _names_of_units(unit_names, weights.shape[1])
+    unit_names = hidden_unit_names(unit_names, weights.shape[1])
     unit = as_text(coordinate_unit, "coordinate_unit", 'a unit, such as "um"')
     rate_hz = as_rate_hz(rate_hz)
     activity = np.empty((0, weights.shape[1])) if activity is None else activity
@@ -160,19 +161,6 @@ def view_assemblies(
         coordinate_unit=unit,
         surface=surface,
     )
-
-
-def _names_of_units(names: object, n_units: int) -> tuple[str, ...]:
-    """Check the names of M hidden units, or make them."""
-    if names is None:
-        return tuple(f"HU {k}" for k in range(n_units))
-    names = as_texts(names, "unit_names")
-    if len(names) != n_units:
-        raise ValueError(
-            f"unit_names has {len(names)} entries: give one for each of {n_units} hidden units"
-        )
-    check_unique(names, "unit_names")
-    return names
 
 
 def _as_surface(surface: object) -> tuple[np.ndarray, np.ndarray]:
