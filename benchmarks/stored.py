@@ -4,8 +4,8 @@ python -m benchmarks.stored      make all tables again; what the present code ma
 
 Beside every table lies `<table>.made.json`: for each part the digest of the code that made it, the
 day, the processor and the seeds. A part is *current* if its digest is that of the present code
-(`crbm_lite.files.source_code.source_digest`, without texts and comments). A test fails where a part
-is not current, unless `known_old.yml` names the table and says why it is as it is.
+(`crbm_lite.files.source_code.source_digest`, without comments and sentences). A test fails where a
+part is not current, unless `known_old.yml` names the table and says why it is as it is.
 
 A JSON table is read again before a part is added, since others may be measured at the same time. A
 CSV table that is not finished has the part "begun" instead of "table".
@@ -37,13 +37,7 @@ _TRAINING = tuple(
     for name in ("core", "training", "model/model.py", "recordings", "simulation", "measures.py")
 )
 # What only a training runs that chooses for itself: tables of settings by hand do not depend on it.
-_SEARCH = tuple(
-    f"crbm_lite/training/{name}.py"
-    for name in (
-        "candidates", "grown_units", "residual_units", "search", "search_report", "stage_end",
-        "validation_blocks",
-    )
-)  # fmt: skip
+_SEARCH = ("crbm_lite/training/search",)
 _SCORES = tuple(
     f"crbm_lite/validation/{name}.py" for name in ("comparison", "likelihood", "moments", "nrmse")
 )
@@ -76,7 +70,9 @@ class Origin:
         """The digest of the folders and of the benchmark."""
         benchmark = f"benchmarks/{self.module}"  # a folder, or a module
         benchmark += "" if (root / benchmark).is_dir() else ".py"
-        return source_digest(*self.folders, benchmark, package=root, without=self.without)
+        return source_digest(
+            *self.folders, benchmark, package=root, without=self.without, sentences=False
+        )
 
 
 def _origin(

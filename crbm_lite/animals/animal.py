@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from crbm_lite.core.spikes import spikes_of_model
 from crbm_lite.model.model import CRBM
-from crbm_lite.recordings.recording import Recording
+from crbm_lite.recordings.recording import Recording, as_recording
 
 __all__ = ["Animal", "as_animals", "check_places", "units_with_weights"]
 
@@ -86,9 +86,7 @@ def units_with_weights(models: Iterable[CRBM]) -> np.ndarray:
 
 def check_places(recording: object) -> None:
     """Raise a ValueError unless a recording has places in um."""
-    if not isinstance(recording, Recording):
-        raise ValueError(f"recording is a {type(recording).__name__}: give a Recording")
-    if recording.coordinates is None:
+    if as_recording(recording).coordinates is None:
         raise ValueError(
             "coordinates of the recording is None: give places of the neurons, in a space that the "
             "animals share"

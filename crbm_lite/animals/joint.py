@@ -24,7 +24,7 @@ from sklearn.base import clone
 
 from crbm_lite.animals.alignment import align, student_given, train_student
 from crbm_lite.animals.animal import Animal, check_places
-from crbm_lite.checks.arguments import as_number
+from crbm_lite.checks.arguments import as_count, as_number
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.recording import Recording
 from crbm_lite.training.hidden_term import HiddenTerm
@@ -89,8 +89,7 @@ def train_jointly(
         raise ValueError(
             f"recordings holds {len(recordings)} animal: give two or more, or fit a CRBM to the one"
         )
-    if not isinstance(n_sweeps, int | np.integer) or n_sweeps < 0:
-        raise ValueError(f"n_sweeps is {n_sweeps!r}: give 0 or a positive integer")
+    as_count(n_sweeps, "n_sweeps", 0)
     for recording in recordings:
         check_places(recording)
     hidden_share = as_number(hidden_share, "hidden_share", "a number above 0 and up to 1")

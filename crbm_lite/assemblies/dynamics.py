@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array, as_durations_s, as_rate_hz, as_traces
+from crbm_lite.checks.arguments import as_array, as_durations_s, as_rate_hz, as_traces, is_integer
 from crbm_lite.checks.arrays import as_discontinuities
 from crbm_lite.measures import correlations_of_columns, effective_number
 
@@ -192,8 +192,7 @@ def ward_clusters(tree: np.ndarray, n_clusters: int) -> np.ndarray:
     """
     from scipy.cluster.hierarchy import cut_tree, leaves_list
 
-    whole = isinstance(n_clusters, int | np.integer)
-    if not whole or not 1 <= n_clusters <= len(tree) + 1:
+    if not is_integer(n_clusters) or not 1 <= n_clusters <= len(tree) + 1:
         raise ValueError(f"n_clusters is {n_clusters!r}: give 1 to {len(tree) + 1}")
     cluster = cut_tree(tree, n_clusters).ravel()
     _, first = np.unique(cluster[leaves_list(tree)], return_index=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array
+from crbm_lite.checks.arguments import as_array, as_count
 
 __all__ = ["FERROMAGNETIC_BELOW", "SPIN_GLASS_FROM", "Phase", "phase_given_active"]
 
@@ -83,11 +83,7 @@ def phase_given_active(active: np.ndarray, n_hidden: int) -> Phase:
     active = active[np.isfinite(active)].astype(np.float64)
     if (active < 0).any():
         raise ValueError(f"active holds {active.min():.3g}: give m(t), which is not negative")
-    if (
-        not isinstance(n_hidden, int | np.integer)
-        or n_hidden < 1
-        or (active > n_hidden * (1 + 1e-9)).any()
-    ):
+    if as_count(n_hidden, "n_hidden") * (1 + 1e-9) < active.max(initial=0):
         raise ValueError(
             f"n_hidden is {n_hidden!r}, the largest m(t) {active.max(initial=0):.3g}: give the "
             "number of hidden units that m(t) was computed from"

@@ -171,6 +171,11 @@ def fit_glm(
             f"frame_weights is of shape {frame_weights.shape} or holds negative numbers: give one "
             f"number of 0 or more per frame, ({n_frames},)"
         )
+    if not 0 < frame_weights.sum() < np.inf:
+        raise ValueError(
+            f"frame_weights has the sum {frame_weights.sum():g}: give finite numbers, some of them "
+            "above 0"
+        )
     x = spikes.to_csr(np.float64)
     xt = x.T.tocsr()
     counts = xt @ frame_weights

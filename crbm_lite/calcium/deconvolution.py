@@ -35,7 +35,6 @@ the minimum; and the penalty is z sigma ||k||.
 from __future__ import annotations
 
 import math
-import numbers
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +43,7 @@ import numpy as np
 
 from crbm_lite.calcium.preprocessing import as_finite_traces
 from crbm_lite.calcium.solver import solve_traces
-from crbm_lite.checks.arguments import as_number, as_rate_hz
+from crbm_lite.checks.arguments import as_count, as_number, as_rate_hz
 from crbm_lite.checks.arrays import as_discontinuities
 
 __all__ = ["GCAMP6F", "GCAMP6S", "CalciumKernel", "Deconvolution", "deconvolve", "infer_kernel"]
@@ -329,8 +328,7 @@ def infer_kernel(
     cuts = as_discontinuities(discontinuities, len(traces))
     if not isinstance(start, CalciumKernel):
         raise ValueError(f"start is {start!r}: give a CalciumKernel, for example GCAMP6S")
-    if not isinstance(n_neurons, numbers.Integral) or n_neurons < 1:
-        raise ValueError(f"n_neurons is {n_neurons!r}: give an integer of 1 or more")
+    as_count(n_neurons, "n_neurons")
     noise = _noise_given_traces(np.array(traces.T, dtype=np.float64), cuts)
     varying = np.flatnonzero(noise > 0)
     if not varying.size:

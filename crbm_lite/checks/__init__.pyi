@@ -1,4 +1,5 @@
 from .arguments import as_array as as_array
+from .arguments import as_count as as_count
 from .arguments import as_durations_s as as_durations_s
 from .arguments import as_flag as as_flag
 from .arguments import as_number as as_number
@@ -9,6 +10,7 @@ from .arguments import as_text as as_text
 from .arguments import as_texts as as_texts
 from .arguments import as_traces as as_traces
 from .arguments import check_not_masked as check_not_masked
+from .arguments import is_integer as is_integer
 from .arrays import as_binary as as_binary
 from .arrays import as_coordinates as as_coordinates
 from .arrays import as_discontinuities as as_discontinuities

@@ -7,6 +7,7 @@ mask is read.
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 __all__ = [
     "as_array",
+    "as_count",
     "as_durations_s",
     "as_flag",
     "as_number",
@@ -25,6 +27,7 @@ __all__ = [
     "as_texts",
     "as_traces",
     "check_not_masked",
+    "is_integer",
 ]
 
 
@@ -53,6 +56,25 @@ def as_number(value: object, name: str, what: str = "it", *, positive: bool = Fa
         return float(value)
     kind = "a positive number" if positive else "a finite number"
     raise ValueError(f"{name} is {value!r}: give {what}, {kind}")
+
+
+def is_integer(value: object) -> bool:
+    """Say whether a value is one whole number; True and False are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def as_count(value: object, name: str, least: int = 1) -> int:
+    """Return an integer that is not below the least.
+
+    Examples
+    --------
+    >>> as_count(2.5, "n_steps")
+    Traceback (most recent call last):
+    ValueError: n_steps is 2.5: give an integer of 1 or more
+    """
+    if is_integer(value) and value >= least:
+        return int(value)
+    raise ValueError(f"{name} is {value!r}: give an integer of {least} or more")
 
 
 def as_flag(value: object, name: str) -> bool:

@@ -35,7 +35,7 @@ from crbm_lite.cli.exit import (
 from crbm_lite.cli.import_command import load
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.model.files import frames_of_model, write_model
-from crbm_lite.training.certificate import ADVICE
+from crbm_lite.training.certificate import explanation
 from crbm_lite.training.checkpoint import FORMAT
 from crbm_lite.training.hyperparameters import BACKENDS, checked_schedule
 
@@ -284,12 +284,7 @@ def _judge(model: crbm_lite.CRBM) -> None:
     if model.verdict_ == "interrupted":
         raise Failed("interrupted; go on with --resume", 130)
     if not model.converged_:
-        found = model.certificate_
-        reasons = "; ".join(found.failed + found.undetermined)
-        raise Failed(
-            f"the verdict is {model.verdict_!r}{': ' if reasons else ''}{reasons}. What to do: "
-            f"{ADVICE[model.verdict_]}", 4,
-        )  # fmt: skip
+        raise Failed(f"the verdict is {explanation(model.verdict_, model.certificate_)}", 4)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_array, as_numbers
+from crbm_lite.checks.arguments import as_array, as_numbers, is_integer
 from crbm_lite.checks.sparse import as_dense, as_sparse
 from crbm_lite.core.compilation import items_of, parallel_njit
 
@@ -273,7 +273,7 @@ def aggregate_regions(
 def check_region_options(n_found: int, n_regions: int, min_neurons: int, diagonal: str) -> None:
     """Raise ValueError unless the options of `region_connectivity` make sense."""
     for name, value in (("n_regions", n_regions), ("min_neurons", min_neurons)):
-        if not isinstance(value, int | np.integer):
+        if not is_integer(value):
             raise ValueError(f"{name} is {value!r}: give a whole number")
     if n_regions < n_found:
         raise ValueError(f"n_regions is {n_regions}: give at least {n_found}, as labels names them")

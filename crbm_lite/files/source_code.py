@@ -9,11 +9,14 @@ from pathlib import Path
 
 __all__ = ["source_digest"]
 
+_SPACES = 2  # of a sentence
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @lru_cache(maxsize=64)
-def source_digest(*folders: str, package: Path = PACKAGE, without: tuple[str, ...] = ()) -> str:
+def source_digest(
+    *folders: str, package: Path = PACKAGE, without: tuple[str, ...] = (), sentences: bool = True
+) -> str:
     """Digest every Python file of some folders of the package; texts and comments do not count.
 
     The digest is the same under every version of Python that can parse the files.
@@ -25,7 +28,9 @@ def source_digest(*folders: str, package: Path = PACKAGE, without: tuple[str, ..
     package : path
         Where they are; by default the installed crbm_lite.
     without : tuple of str
-        Files below ``package`` that are left out; none by default.
+        Folders or files below ``package`` that are left out; none by default.
+    sentences : bool, default True
+        Whether texts of three words or more count. What a user reads changes no number.
 
     Returns
     -------
@@ -49,14 +54,27 @@ def source_digest(*folders: str, package: Path = PACKAGE, without: tuple[str, ..
             raise FileNotFoundError(f"{root} does not exist: give folders of {package}")
         for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
             name = path.relative_to(package).as_posix()
-            if name in without:
-                left_out.add(name)
+            if outside := [w for w in without if name == w or name.startswith(f"{w}/")]:
+                left_out.update(outside)
                 continue
+            tree = ast.parse(path.read_text(encoding="utf-8"))
             digest.update(name.encode())
-            digest.update(_bare(ast.parse(path.read_text(encoding="utf-8"))).encode())
+            digest.update(_bare(tree if sentences else _Wordless().visit(tree)).encode())
     if unknown := set(without) - left_out:
         raise FileNotFoundError(f"{sorted(unknown)[0]} is in none of {', '.join(folders)}")
     return digest.hexdigest()
+
+
+class _Wordless(ast.NodeTransformer):
+    """Empty the texts of three words or more; what an f-string says of values goes with them."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        is_sentence = isinstance(node.value, str) and node.value.count(" ") >= _SPACES
+        return ast.Constant("") if is_sentence else node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        said = "".join(x.value for x in node.values if isinstance(x, ast.Constant))
+        return ast.Constant("") if said.count(" ") >= _SPACES else node
 
 
 def _bare(node: object) -> str:

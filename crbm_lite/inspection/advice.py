@@ -35,11 +35,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_count, as_numbers
 from crbm_lite.inspection.cost import measured_cost
 from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.files import Recording
-from crbm_lite.training.search import expected_updates, units_to_begin_with
+from crbm_lite.recordings.recording import as_recording
+from crbm_lite.training.search.choice import expected_updates, units_to_begin_with
 
 __all__ = [
     "Advice",
@@ -294,9 +295,9 @@ def advise(
     >>> advice.n_components, advice.n_hidden, advice.is_long_enough
     (4, 'auto', True)
     """
-    if n_hidden is not None and not (isinstance(n_hidden, int | np.integer) and n_hidden > 0):
-        raise ValueError(f"n_hidden is {n_hidden!r}: give a positive integer")
-    n_components, tau = signal_components(recording, random_state)
+    if n_hidden is not None:
+        as_count(n_hidden, "n_hidden")
+    n_components, tau = signal_components(as_recording(recording), random_state)
     n_independent = recording.n_frames / (tau if n_components else 1.0)
     activity = float(recording.activity.mean())
     spikes_per_neuron = activity * recording.n_frames

@@ -16,6 +16,7 @@ from crbm_lite.inspection import findings as checks
 from crbm_lite.inspection.advice import Advice, advise
 from crbm_lite.inspection.findings import Finding
 from crbm_lite.recordings.files import Recording
+from crbm_lite.recordings.recording import as_recording
 
 __all__ = ["RecordingReport", "check_recording"]
 
@@ -108,12 +109,7 @@ def check_recording(
     >>> report.worst, report.finding("silent").text
     ('ok', 'every neuron spikes')
     """
-    if not isinstance(recording, Recording):
-        raise ValueError(
-            f"recording is a {type(recording).__name__}: give a Recording, see "
-            "crbm_lite.import_recording"
-        )
-    if recording.n_frames < 20 or recording.n_neurons < 2:
+    if as_recording(recording).n_frames < 20 or recording.n_neurons < 2:
         raise ValueError(
             f"recording has {recording.n_frames} frames of {recording.n_neurons} neurons: give at "
             "least 20 frames and 2 neurons"

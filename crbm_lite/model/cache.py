@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import numbers
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import crbm_lite
+from crbm_lite.checks.arguments import is_integer
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.files.source_code import source_digest
 from crbm_lite.files.whole import cache_folder, one_process_at_a_time
@@ -64,7 +64,7 @@ def model_key(model: CRBM, recording: object) -> str:
     False
     """
     seed = model.random_state
-    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
+    if not is_integer(seed):
         raise ValueError(
             f"random_state of the model is {seed!r}: give an integer, a run without a fixed seed "
             "cannot be found again"

@@ -47,7 +47,7 @@ from crbm_lite.model.files import (
     texts_of_bytes,
     write_model,
 )
-from crbm_lite.training.certificate import ADVICE, Certificate
+from crbm_lite.training.certificate import Certificate, explanation
 from crbm_lite.training.hidden_term import HiddenTerm
 from crbm_lite.training.hyperparameters import (
     HyperparameterError,
@@ -60,7 +60,7 @@ from crbm_lite.training.hyperparameters import (
 from crbm_lite.training.monitors import History
 from crbm_lite.training.resume import find_run
 from crbm_lite.training.run import train
-from crbm_lite.training.search_report import SearchReport
+from crbm_lite.training.search.report import SearchReport
 from crbm_lite.training.start import Start
 
 __all__ = ["CRBM"]
@@ -388,15 +388,9 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.converged_ = result.verdict == "converged"
         self._interrupted_run = None if result.state is None else (run.identity, result.state)
         if not self.converged_:
-            found = result.certificate
-            reasons = "; ".join(found.failed + found.undetermined or result.history.events)
-            if self.verdict_ == "interrupted":
-                reasons = "the run was stopped"
+            why = explanation(result.verdict, result.certificate, result.history.events)
             warnings.warn(
-                f"training ended with the verdict '{self.verdict_}': {reasons}. What to do: "
-                f"{ADVICE[self.verdict_]}",
-                ConvergenceWarning,
-                stacklevel=3,
+                f"training ended with the verdict {why}", ConvergenceWarning, stacklevel=3
             )
         return self
 
@@ -477,12 +471,14 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             If shapes disagree, a value is not finite or a curvature is not positive.
         """
         units = DReLU(gamma_plus, gamma_minus, theta_plus, theta_minus)
-        weights = as_dense(weights, "weights").copy()
-        weights = weights.astype(np.float32 if weights.dtype == np.float32 else np.float64)
+        weights = as_dense(weights, "weights")
+        single = weights.dtype == np.float32
+        weights = as_numbers(weights, "weights", np.float32 if single else np.float64).copy()
         fields = as_numbers(fields, "fields").copy()
-        if weights.ndim != 2 or fields.shape != weights.shape[:1]:
+        if weights.ndim != 2 or not weights.size or fields.shape != weights.shape[:1]:
             raise ValueError(
-                f"weights has shape {weights.shape} and fields {fields.shape}: give (N, M) and (N,)"
+                f"weights has shape {weights.shape} and fields {fields.shape}: give (N, M) and "
+                "(N,), of one neuron and one hidden unit at least"
             )
         if units.n_hidden != weights.shape[1]:
             raise ValueError(

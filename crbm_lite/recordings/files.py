@@ -20,7 +20,7 @@ from crbm_lite.recordings.layouts import (
     write_native,
     write_published,
 )
-from crbm_lite.recordings.recording import Recording
+from crbm_lite.recordings.recording import Recording, as_recording
 
 __all__ = ["load_recording", "save_recording"]
 
@@ -116,8 +116,7 @@ def save_recording(
     if not isinstance(layout, str) or layout not in writers:
         raise ValueError(f"layout is {layout!r}: give one of {', '.join(writers)}")
     path = as_path(path)
-    if not isinstance(recording, Recording):
-        raise ValueError(f"recording is a {type(recording).__name__}: give a Recording")
+    as_recording(recording)
     if path.is_dir():
         raise IsADirectoryError(f"{path}: it is a folder; name a file")
     if path.exists() and not overwrite:

@@ -28,7 +28,7 @@ from crbm_lite.checks.arrays import (
 )
 from crbm_lite.recordings.ground_truth import GroundTruth
 
-__all__ = ["Recording"]
+__all__ = ["Recording", "as_recording"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -229,3 +229,19 @@ class Recording:
             dff=None if self.dff is None else self.dff[index],
             truth=None if self.truth is None else self.truth.select_frames(index),
         )
+
+
+def as_recording(value: object, name: str = "recording") -> Recording:
+    """Return a recording as it is; ValueError for spikes alone, which have no frame rate.
+
+    Examples
+    --------
+    >>> as_recording(np.eye(3))
+    Traceback (most recent call last):
+    ValueError: recording is a ndarray: give a Recording, such as Recording(spikes, rate_hz)
+    """
+    if isinstance(value, Recording):
+        return value
+    raise ValueError(
+        f"{name} is a {type(value).__name__}: give a Recording, such as Recording(spikes, rate_hz)"
+    )

@@ -36,6 +36,7 @@ import scipy.sparse
 
 from crbm_lite.core.spikes import Spikes, as_spikes
 from crbm_lite.recordings.files import Recording
+from crbm_lite.recordings.recording import as_recording
 
 __all__ = ["Split", "borders_at_jumps", "split_recording", "split_train_test"]
 
@@ -201,7 +202,7 @@ def split_train_test(
     Raises
     ------
     ValueError
-        If the split is of another number of frames.
+        If it is no Recording, or the split is of another number of frames.
 
     Examples
     --------
@@ -212,7 +213,7 @@ def split_train_test(
     (280, 120)
     """
     if split is None:
-        split = split_recording(recording)
+        split = split_recording(as_recording(recording))
     n_frames = split.train_frames.size + split.test_frames.size
     if n_frames != recording.n_frames:
         raise ValueError(

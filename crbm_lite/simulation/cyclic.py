@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_count
 from crbm_lite.recordings.recording import Recording
 
 __all__ = ["CyclicAssemblies", "simulate_cyclic_assemblies"]
@@ -102,8 +103,7 @@ def simulate_cyclic_assemblies(
         "n_assemblies": (n_assemblies, 3), "assembly_size": (assembly_size, 1),
     }  # fmt: skip
     for name, (value, least) in numbers.items():
-        if not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} is {value!r}: give an integer from {least} on")
+        as_count(value, name, least)
     if not 0 < max_rate < np.inf:
         raise ValueError(f"max_rate is {max_rate!r}: give a positive number")
     rng = np.random.default_rng(random_state)

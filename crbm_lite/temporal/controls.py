@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from crbm_lite.recordings.recording import Recording
+from crbm_lite.checks.arguments import is_integer
+from crbm_lite.recordings.recording import Recording, as_recording
 from crbm_lite.temporal.windows import cut_windows
 
 __all__ = ["reversed_in_time", "shuffled_in_blocks"]
@@ -37,10 +38,10 @@ def shuffled_in_blocks(
     >>> shuffled_in_blocks(recording, random_state=0).spikes.argmax(axis=1)
     array([1, 0, 4, 2, 3])
     """
-    if block is not None and not (isinstance(block, int | np.integer) and block >= 2):
+    if block is not None and not (is_integer(block) and block >= 2):
         raise ValueError(f"block is {block!r}: give 2 frames or more, or None for all")
     rng = np.random.default_rng(random_state)
-    windows = cut_windows(recording.n_frames, recording.discontinuities, block)
+    windows = cut_windows(as_recording(recording).n_frames, recording.discontinuities, block)
     order = np.arange(recording.n_frames)
     for start, length in zip(windows.starts, windows.lengths):
         order[start : start + length] = start + rng.permutation(length)
@@ -56,7 +57,7 @@ def reversed_in_time(recording: Recording) -> Recording:
     >>> backwards.spikes.argmax(axis=1), backwards.discontinuities
     (array([3, 2, 1, 0]), array([3]))
     """
-    order = np.arange(recording.n_frames)[::-1]
+    order = np.arange(as_recording(recording).n_frames)[::-1]
     return _reordered(recording, order, recording.n_frames - recording.discontinuities[::-1])
 
 

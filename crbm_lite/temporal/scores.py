@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_traces
-from crbm_lite.recordings.recording import Recording
+from crbm_lite.checks.arguments import as_count, as_traces
+from crbm_lite.recordings.recording import Recording, as_recording
 from crbm_lite.temporal.annealing import annealed_log_ratio
 from crbm_lite.temporal.equilibrium import draw_equilibrium, tilt
 from crbm_lite.temporal.temporal_crbm import TemporalCRBM
@@ -101,8 +101,7 @@ def likelihood_gain(
     """
     counts = {"block": block, "n_temperatures": n_temperatures, "n_replicas": n_replicas}
     for name, value in counts.items():
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} is {value!r}: give an integer from 1 on")
+        as_count(value, name)
     rng = np.random.default_rng(random_state)
     found = temporal.filter(recording)
     model = temporal.without_past()
@@ -150,7 +149,7 @@ def scored_frames(recording: Recording) -> np.ndarray:
     >>> scored_frames(Recording(np.ones((13, 1)), 1.0, discontinuities=[6]))
     array([ 5, 11, 12])
     """
-    windows = cut_windows(recording.n_frames, recording.discontinuities)
+    windows = cut_windows(as_recording(recording).n_frames, recording.discontinuities)
     frames = [
         np.arange(start + _WARM_UP, start + length)
         for start, length in zip(windows.starts, windows.lengths)

@@ -21,6 +21,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from crbm_lite.checks.arguments import as_count, is_integer
 from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.spikes import spikes_of_model, tiles
 from crbm_lite.files.errors import named_failures
@@ -32,7 +33,7 @@ from crbm_lite.model.files import (
     write_model,
 )
 from crbm_lite.model.model import CRBM
-from crbm_lite.recordings.recording import Recording
+from crbm_lite.recordings.recording import Recording, as_recording
 from crbm_lite.temporal.chains import chains_given_weights
 from crbm_lite.temporal.equilibrium import draw_equilibrium, tilt
 from crbm_lite.temporal.frozen import fit_recurrence
@@ -186,7 +187,7 @@ class TemporalCRBM(BaseEstimator):
         from tqdm.auto import tqdm
 
         self._check()
-        _check_recording(recording)
+        as_recording(recording)
         windows = cut_windows(recording.n_frames, recording.discontinuities, self.window)
         static = self.model
         if not hasattr(static, "weights_"):
@@ -223,8 +224,10 @@ class TemporalCRBM(BaseEstimator):
             raise HyperparameterError(f'trains is {self.trains!r}: give "couplings" or "all"')
         for name in _COUNTS:
             value, least = getattr(self, name), 2 if name == "window" else 1
-            if not isinstance(value, int | np.integer) or value < least:
-                raise HyperparameterError(f"{name} is {value!r}: give an integer from {least} on")
+            if not is_integer(value) or value < least:
+                raise HyperparameterError(
+                    f"{name} is {value!r}: give an integer of {least} or more"
+                )
         for name, (is_right, what) in _NUMBERS.items():
             value = getattr(self, name)
             if name == "l1_diagonal" and value is None:
@@ -314,7 +317,7 @@ class TemporalCRBM(BaseEstimator):
 
     def _spikes(self, recording: Recording) -> Spikes:
         check_is_fitted(self, "couplings_")
-        _check_recording(recording)
+        as_recording(recording)
         if abs(recording.rate_hz / self.rate_hz_ - 1) > _SAME_RATE:
             raise ValueError(
                 f"rate_hz is {recording.rate_hz:g} for the recording and {self.rate_hz_:g} for the "
@@ -345,8 +348,7 @@ class TemporalCRBM(BaseEstimator):
         ValueError
             If n_draws is no integer of 1 or more, or as `filter`.
         """
-        if not isinstance(n_draws, int | np.integer) or n_draws < 1:
-            raise ValueError(f"n_draws is {n_draws!r}: give an integer of 1 or more")
+        as_count(n_draws, "n_draws")
         drive, model = self.filter(recording).drive, self.without_past()
         rng = np.random.default_rng(random_state)
         sample = draw_equilibrium(model, self.n_samples, rng)
@@ -390,13 +392,12 @@ class TemporalCRBM(BaseEstimator):
 
         Raises
         ------
-        HyperparameterError
-            A ValueError: a number is below 1.
+        ValueError
+            If a number is no integer of 1 or more.
         """
         recurrence, units = self.recurrence, self.units
-        for name, value in (("n_frames", n_frames), ("n_sequences", n_sequences)):
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise HyperparameterError(f"{name} is {value!r}: give an integer from 1 on")
+        as_count(n_frames, "n_frames")
+        as_count(n_sequences, "n_sequences")
         rng = np.random.default_rng(random_state)
         model = self.without_past()
         if sample is None:
@@ -469,11 +470,3 @@ class TemporalCRBM(BaseEstimator):
             history = result_of(TemporalHistory, "history", arrays)
             model._set(static, here, recurrence, arrays["rate_hz"].item(), history)
         return model
-
-
-def _check_recording(recording: object) -> None:
-    if not isinstance(recording, Recording):
-        raise ValueError(
-            f"recording is a {type(recording).__name__}, which has no frame rate: give a "
-            "Recording(spikes, rate_hz)"
-        )

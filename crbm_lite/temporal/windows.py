@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.checks.arguments import is_integer
 from crbm_lite.checks.arrays import as_discontinuities
 
 __all__ = ["Windows", "cut_windows"]
@@ -92,7 +93,7 @@ def cut_windows(
     >>> windows.starts, windows.lengths
     (array([3, 0, 7]), array([4, 3, 3]))
     """
-    if window is not None and (not isinstance(window, int | np.integer) or window < 2):
+    if window is not None and (not is_integer(window) or window < 2):
         raise ValueError(f"window is {window!r}: give 2 frames or more, since one has no past")
     cuts = as_discontinuities(discontinuities, n_frames)
     borders = np.concatenate([[0], cuts, [n_frames]]).astype(np.int64)

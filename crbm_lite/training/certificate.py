@@ -34,15 +34,26 @@ from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.pair_covariances import missing_pattern, share_of_covariance
 from crbm_lite.training.parameters import TrainedParameters
 
-__all__ = ["ADVICE", "STATISTICS", "Certificate", "certify", "rounds_within", "sample_model"]
+__all__ = [
+    "ADVICE",
+    "STATISTICS",
+    "Certificate",
+    "certify",
+    "explanation",
+    "rounds_within",
+    "sample_model",
+]
 
 STATISTICS = ("weights", "gain", "potential", "zeros", "Var(h)")
 ADVICE = {
     "converged": "validate the model",
     "undetermined": "sample for longer, as the reasons say, or give the run more updates",
-    "not converged": "give the run more updates (n_updates), or more Gibbs steps (n_gibbs)",
+    "not converged": (
+        "give the run more updates (n_updates) or more Gibbs steps (n_gibbs); where the model "
+        "lacks covariances, more hidden units (n_hidden) or a smaller lambda (l1)"
+    ),
     "collapsed": "take a smaller lambda (l1)",
-    "no structure": "nothing to do: neurons share nothing beyond noise, so look at the recording",
+    "no structure": "look at the recording: check() says what may hide structure",
     "diverged": "take a smaller learning_rate, or more Gibbs steps (n_gibbs)",
     "interrupted": "go on by fit(..., resume=True)",
 }
@@ -108,17 +119,17 @@ class Certificate:
     tolerance: float
     activity_data: float
     activity_model: float
-    variance_h: np.ndarray
+    variance_h: np.ndarray = field(repr=False)
     n_units_alive: int
     covariance_share: float
     failed: tuple[str, ...]
     # the defaults are what the files of former releases lack
     missing_gain: float = float("nan")
-    residual_by_unit: np.ndarray = field(default_factory=lambda: np.empty((5, 0)))
-    noise_by_unit: np.ndarray = field(default_factory=lambda: np.empty((5, 0)))
+    residual_by_unit: np.ndarray = field(default_factory=lambda: np.empty((5, 0)), repr=False)
+    noise_by_unit: np.ndarray = field(default_factory=lambda: np.empty((5, 0)), repr=False)
     residual_fields: float = float("nan")
     noise_fields: float = float("nan")
-    mixing_times: np.ndarray = field(default_factory=lambda: np.empty(0))
+    mixing_times: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
     n_steps: float = float("nan")
     undetermined: tuple[str, ...] = ()
 
@@ -130,6 +141,25 @@ class Certificate:
         if self.failed:
             return "not converged"
         return "undetermined" if self.undetermined else "converged"
+
+
+def explanation(verdict: str, found: Certificate, events: tuple[str, ...] = ()) -> str:
+    """Say in one line how a run ended, why, and what to do.
+
+    Parameters
+    ----------
+    verdict : str
+        A key of `ADVICE`: that of the run, which may be another than the certificate's.
+    found : Certificate
+    events : tuple of str, optional
+        What happened in the run, for a certificate without a reason.
+    """
+    reasons = {
+        "interrupted": ("the run was stopped",),
+        "no structure": ("no model predicted frames kept back better than independent neurons do",),
+    }.get(verdict, found.failed + found.undetermined or tuple(events))
+    why = f": {'; '.join(reasons)}" if reasons else ""
+    return f"{verdict!r}{why}. What to do: {ADVICE[verdict]}"
 
 
 def rounds_within(n_steps: float) -> int:
@@ -292,18 +322,15 @@ def _is_sure(residual: np.ndarray, noise: np.ndarray) -> np.ndarray:
 def _failed_covariances(found: Certificate, most: np.ndarray) -> tuple[str, ...]:
     """Say in words what the model has not taken up."""
     if found.n_units_alive == 0:
-        return ("no hidden unit has weights: lambda is too large for these data",)
+        return ("no hidden unit has weights",)
     if found.covariance_share < _LEAST_COVARIANCE_SHARE:
-        return (
-            f"the model has {found.covariance_share:.0%} of the data's pair covariances: train "
-            "longer, or with a smaller lambda or more hidden units",
-        )
+        return (f"the model has {found.covariance_share:.0%} of the data's pair covariances",)
     noise = max(float(np.nanmax(found.noise_by_unit)), found.noise_fields) / _ENOUGH_NOISE
     if found.missing_gain > _MOST_MISSING * max(noise, 1.0):  # noise has patterns, too
         some = ", ".join(map(str, most[:5]))
         return (
             f"the model lacks {found.missing_gain:.0%} of what the data's patterns would gain it, "
-            f"most that of neurons {some}: give it more hidden units, or a smaller lambda",
+            f"most that of neurons {some}",
         )
     return ()
 

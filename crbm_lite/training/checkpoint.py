@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_count
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.files.errors import FileError, check_regular_file, one_line
 from crbm_lite.files.hdf5 import open_hdf5, read_all_arrays, read_attribute, read_text
@@ -107,10 +108,7 @@ class CheckpointFile:
         self.path = Path(self.path)
         if self.path.is_symlink():  # renaming would replace the link, not what it names
             self.path = self.path.resolve()
-        if isinstance(self.every, bool) or not isinstance(self.every, int | np.integer):
-            raise ValueError(f"checkpoint_every is {self.every!r}: give an integer")
-        if self.every < 1:
-            raise ValueError(f"checkpoint_every is {self.every}: give 1 or more updates")
+        as_count(self.every, "checkpoint_every")
         if self.path.is_dir():
             raise IsADirectoryError(f"checkpoint {self.path} is a folder: name a file in it")
         if self.path.exists():

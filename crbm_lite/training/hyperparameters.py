@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crbm_lite.checks.arguments import is_integer
 from crbm_lite.core.spikes import Spikes, SpikesError
 
 __all__ = [
@@ -102,8 +103,7 @@ class Schedule:
 
 
 def _check_integer(name: str, value: object, least: int, most: int = _MOST) -> None:
-    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_integer or not least <= value <= most:
+    if not is_integer(value) or not least <= value <= most:
         raise HyperparameterError(
             f"{name} is {value!r}: give an integer from {least} to {most}{_or_auto(name)}"
         )
@@ -140,8 +140,7 @@ def _is_auto(value: object) -> bool:
 
 
 def _check_jump_every(value: object) -> None:
-    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not _is_auto(value) and not (is_integer and 0 <= value <= _MOST):
+    if not _is_auto(value) and not (is_integer(value) and 0 <= value <= _MOST):
         raise HyperparameterError(
             f"jump_every is {value!r}: give 'auto' or an integer from 0 to {_MOST}"
         )

@@ -196,7 +196,8 @@ class MonitoredRun:
         self._records.append(record)
         self.progress.set_postfix_str(
             f"lr {record.learning_rate:.1e}, activity {record.activity_chains:.3f}"
-            f"/{self.activity:.3f}, W {record.density:.1%}"
+            f"/{self.activity:.3f}, W {record.density:.1%}",
+            refresh=False,  # the bar shows it at its own pace
         )
         if plan.update > TRIAL_UPDATES and not self._is_healthy():
             recent = self._recent_activity()

@@ -27,12 +27,12 @@ from crbm_lite.training.interruption import StopRequest, stop_request
 from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.monitors import TRIAL_UPDATES, History, MonitoredRun, Save, Trainer
 from crbm_lite.training.parameters import TrainedParameters
-from crbm_lite.training.search import Choice, Stage, choose
-from crbm_lite.training.search_report import SearchReport
-from crbm_lite.training.stage_end import StageEnd, end_of_stage, stage_ends_of, state_of
+from crbm_lite.training.search.choice import Choice, Stage, choose
+from crbm_lite.training.search.report import SearchReport
+from crbm_lite.training.search.stage_end import StageEnd, end_of_stage, stage_ends_of, state_of
+from crbm_lite.training.search.validation_blocks import ValidationBlocks
 from crbm_lite.training.start import Start, random_start, warm_start
 from crbm_lite.training.trainer import NumbaTrainer
-from crbm_lite.training.validation_blocks import ValidationBlocks
 
 __all__ = ["TrainingResult", "TrainingTask", "start_trainer", "train"]
 

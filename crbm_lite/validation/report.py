@@ -16,13 +16,12 @@ own, and their spread divided by the root of ten is the standard error of the wh
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_number
+from crbm_lite.checks.arguments import as_count, as_number
 from crbm_lite.core.spikes import evenly_spread, spikes_of_model
 from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
 from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh, nllh
@@ -240,10 +239,7 @@ def validate(
     rng = np.random.default_rng(random_state)
     counts = {"n_chains": n_chains, "n_saved": n_saved, "n_steps": n_steps, "burn_in": burn_in}
     for name, value in counts.items():
-        least = 0 if name == "burn_in" else 1
-        is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        if not is_integer or value < least:
-            raise ValueError(f"{name} is {value!r}: give an integer of {least} or more")
+        as_count(value, name, 0 if name == "burn_in" else 1)
     n_neurons = len(model.weights_)
     train = spikes_of_model(model, train, "train")
     test = spikes_of_model(model, test, "test")

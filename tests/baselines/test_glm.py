@@ -134,6 +134,8 @@ def test_the_number_of_threads_changes_nothing(v, monkeypatch):
         ({"neurons": [0.5]}, "integer indices"),
         ({"frame_weights": np.ones(3)}, r"frame_weights is of shape \(3,\)"),
         ({"frame_weights": -np.ones(900)}, "negative numbers: give one number of 0 or more"),
+        ({"frame_weights": np.zeros(900)}, "frame_weights has the sum 0: give finite numbers"),
+        ({"frame_weights": np.full(900, np.inf)}, "frame_weights has the sum inf"),
     ],
 )
 def test_bad_arguments_are_named(v, arguments, message):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from crbm_lite import (
+    CRBM,
     Recording,
     check_recording,
     fetch,
@@ -13,10 +14,18 @@ from crbm_lite import (
     load_recording,
     load_retina,
     save_recording,
+    split_train_test,
 )
+from crbm_lite.assemblies.phase import phase_given_active
+from crbm_lite.checks.arguments import as_count
+from crbm_lite.connectivity.regions import check_region_options
 from crbm_lite.importers.any_file import FORMATS, format_of
 from crbm_lite.importers.binning import bin_spike_times
 from crbm_lite.importers.spike_times import recording_from_spike_times
+from crbm_lite.simulation.cyclic import simulate_cyclic_assemblies
+from crbm_lite.temporal.controls import reversed_in_time, shuffled_in_blocks
+from crbm_lite.temporal.scores import scored_frames
+from crbm_lite.training.checkpoint import CheckpointFile
 from tests.importers import sample_files as samples
 
 NAN, INF = np.nan, np.inf
@@ -207,3 +216,37 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
     path = save_recording(tmp_path / "a.h5", Recording(V, np.float32(2), provenance=odd))
     expected = {"bin": 0.5, "index": [0, 1], "where": str(tmp_path), "n": 3}
     assert load_recording(path).provenance == expected
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, "3", None, True, NAN, [4]])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda n: CheckpointFile("m.h5", n), "checkpoint_every"),
+        (lambda n: phase_given_active([0.5, 0.25], n), "n_hidden"),
+        (lambda n: simulate_cyclic_assemblies(n_runs=n), "n_runs"),
+        (lambda n: check_region_options(2, 3, n, "pairs"), "min_neurons"),
+        (lambda n: as_count(n, "n_steps"), "n_steps"),
+    ],
+    ids=["checkpoint", "phase", "cyclic", "regions", "count"],
+)
+def test_what_is_no_count(call, name, value):
+    clearly([f"{name} is {value!r}"], call, value)
+
+
+@pytest.mark.parametrize(
+    "call", [split_train_test, check_recording, reversed_in_time, shuffled_in_blocks, scored_frames]
+)
+@pytest.mark.parametrize("value", [V, None, "a.h5"], ids=["array", "None", "path"])
+def test_what_is_no_recording(call, value):
+    clearly(["recording is a "], call, value)
+
+
+@pytest.mark.parametrize(
+    "weights", [np.eye(2) * 1j, np.empty((0, 2)), np.empty((2, 0)), np.array([["a", "b"]] * 2)],
+    ids=["complex", "no neurons", "no units", "texts"],
+)  # fmt: skip
+def test_parameters_that_make_no_model(weights):
+    one = np.ones(weights.shape[1])
+    fields = np.zeros(len(weights))
+    clearly(["weights has "], CRBM.from_parameters, weights, fields, one, one, 0 * one, 0 * one)

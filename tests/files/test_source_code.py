@@ -30,6 +30,40 @@ def test_code_counts(tmp_path, old, new):
     assert digest_of(tmp_path / "a", CODE) != digest_of(tmp_path / "b", CODE.replace(old, new))
 
 
+SAYING = 'def f(x):\n    if x == "no way":\n        raise ValueError(f"x is {x}: give a number")\n'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "counts"),
+    [("give a number", "take another one", False), ("{x}", "{x!r}", False),
+     ("no way", "no one", True), ("ValueError", "TypeError", True)],
+)  # fmt: skip
+def test_sentences_count_only_where_they_are_asked_for(tmp_path, old, new, counts):
+    assert old in SAYING
+    for folder, code in (("a", SAYING), ("b", SAYING.replace(old, new))):
+        digest_of(tmp_path / folder, code)
+    digests = {
+        sentences: {
+            source_digest("one.py", package=tmp_path / x, sentences=sentences) for x in "ab"
+        }
+        for sentences in (True, False)
+    }
+    assert len(digests[True]) == 2 and len(digests[False]) == 1 + counts
+
+
+def test_folders_and_files_can_be_left_out(tmp_path):
+    for name in ("one.py", "deep/two.py", "deep/er/three.py"):
+        (tmp_path / "all" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "all" / name).write_text(CODE)
+    every, without, one = (
+        source_digest("all", package=tmp_path, without=names)
+        for names in ((), ("all/deep",), ("all/deep/two.py", "all/deep/er"))
+    )
+    assert every != without == one
+    with pytest.raises(FileNotFoundError, match=r"all/other is in none of all"):
+        source_digest("all", package=tmp_path, without=("all/other",))
+
+
 def test_names_of_files_count(tmp_path):
     for name in ("one.py", "two.py"):
         (tmp_path / name).write_text(CODE)

@@ -1,5 +1,7 @@
 """The certificate: residuals against enumeration, damaged models, noise, mixing, verdicts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.reference import gradient, hidden_means, slope_in_coordinates
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.training.certificate import ADVICE, STATISTICS, certify, sample_model
+from crbm_lite.training.certificate import ADVICE, STATISTICS, certify, explanation, sample_model
 from crbm_lite.training.coordinates import coordinates_given_potential
 from crbm_lite.training.data_side import DataMeans
 from crbm_lite.training.parameters import TrainedParameters
@@ -246,7 +248,7 @@ def test_no_weights_are_stationary_but_dead():
         v, np.zeros((10, 2)), np.log(p / (1 - p)), np.stack([one, one, 0 * one, 0 * one]), 0.02
     )
     assert dead.residual == 0.0 and dead.excess_at_zero < 1e-3
-    assert dead.n_units_alive == 0 and any("lambda" in text for text in dead.failed)
+    assert dead.n_units_alive == 0 and dead.failed == ("no hidden unit has weights",)
     assert dead.verdict == "collapsed" and np.isnan(dead.residual_by_unit).all()
     assert dead.activity_model == pytest.approx(p.mean(), rel=0.02)
     np.testing.assert_allclose(dead.variance_h, 1.0, rtol=1e-9)
@@ -276,3 +278,28 @@ def test_every_verdict_says_what_to_do():
         "converged", "undetermined", "not converged", "collapsed", "no structure", "diverged",
         "interrupted",
     }  # fmt: skip
+    assert all(ADVICE.values())
+
+
+def test_an_explanation_gives_the_reasons_and_one_piece_of_advice():
+    v = (np.random.default_rng(0).random((60, 3)) < 0.3).astype(np.uint8)
+    potential = np.array([[1.0], [1.0], [0.0], [0.0]])
+    p = v.mean(axis=0)
+    dead = certificate_of(v, np.zeros((3, 1)), np.log(p / (1 - p)), potential, 0.02)
+    told = {verdict: explanation(verdict, dead, ("NaN at update 3",)) for verdict in ADVICE}
+    assert told["collapsed"] == (
+        "'collapsed': no hidden unit has weights. What to do: take a smaller lambda (l1)"
+    )
+    assert "weights" not in told["no structure"] + told["interrupted"]
+    assert "lambda" not in told["no structure"]
+    found = replace(dead, failed=(), undetermined=())
+    assert "NaN at update 3" in explanation("diverged", found, ("NaN at update 3",))
+    assert explanation("undetermined", found).startswith("'undetermined'. What to do: ")
+    for verdict, text in told.items():
+        assert text.count("What to do") == 1 and text.startswith(repr(verdict))
+
+
+def test_a_certificate_is_shown_without_its_arrays():
+    v = (np.random.default_rng(0).random((60, 3)) < 0.3).astype(np.uint8)
+    potential = np.array([[1.0], [1.0], [0.0], [0.0]])
+    assert "array(" not in repr(certificate_of(v, np.zeros((3, 1)), np.zeros(3), potential, 0.02))

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.assemblies.members import Assemblies, assemblies_of_weights, regional_occupancy
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_numbers, is_integer
 
 __all__ = ["Scene", "Selection", "brain_outline"]
 
@@ -131,7 +131,7 @@ class Scene:
             If there is no such choice.
         """
         n_units = len(self.unit_names)
-        whole = isinstance(choice, int | np.integer) and not isinstance(choice, bool)
+        whole = is_integer(choice)
         if not whole or not 0 <= choice < len(self.choices):
             raise ValueError(f"choice is {choice!r}: give 0 to {len(self.choices) - 1}")
         if choice < n_units:

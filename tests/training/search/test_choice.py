@@ -5,12 +5,12 @@ import pytest
 
 import crbm_lite as cl
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.training import search
-from crbm_lite.training.candidates import Candidate, Trial, best_candidate, is_better
 from crbm_lite.training.hyperparameters import HyperparameterError, checked_schedule
 from crbm_lite.training.parameters import TrainedParameters
-from crbm_lite.training.search import choose
-from crbm_lite.training.stage_end import (
+from crbm_lite.training.search import choice as search
+from crbm_lite.training.search.candidates import Candidate, Trial, best_candidate, is_better
+from crbm_lite.training.search.choice import choose
+from crbm_lite.training.search.stage_end import (
     StageEnd,
     end_of_stage,
     joined_start,

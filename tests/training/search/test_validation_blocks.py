@@ -5,7 +5,7 @@ import pytest
 
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training.parameters import TrainedParameters
-from crbm_lite.training.validation_blocks import standard_error, validation_blocks
+from crbm_lite.training.search.validation_blocks import standard_error, validation_blocks
 
 RNG = np.random.default_rng(0)
 V = (RNG.random((400, 4)) < 0.3).astype(np.uint8)

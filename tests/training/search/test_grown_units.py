@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.training.grown_units import _distinct, _Frames, grown_courses
 from crbm_lite.training.linear_units import rotated_components
+from crbm_lite.training.search.grown_units import _distinct, _Frames, grown_courses
 
 
 def small_assemblies(seed, n_neurons=900, n_frames=1500, n_groups=8, size=30):

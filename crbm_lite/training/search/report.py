@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.training.candidates import Candidate, Trial
-from crbm_lite.training.validation_blocks import standard_error
+from crbm_lite.training.search.candidates import Candidate, Trial
+from crbm_lite.training.search.validation_blocks import standard_error
 
 __all__ = ["SearchLog", "SearchReport", "reasons_for"]
 

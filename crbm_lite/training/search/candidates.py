@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.training.stage_end import StageEnd
+from crbm_lite.training.search.stage_end import StageEnd
+from crbm_lite.training.search.validation_blocks import standard_error
 from crbm_lite.training.start import Start
-from crbm_lite.training.validation_blocks import standard_error
 
 __all__ = ["Candidate", "Trial", "best_candidate", "is_better"]
 

@@ -1,7 +1,7 @@
 r"""Choose M, lambda, the start and the length of a training by evidence.
 
 The evidence is the gain over independent neurons on validation blocks
-(`crbm_lite.training.validation_blocks`), which no training of the search sees.
+(`crbm_lite.training.search.validation_blocks`), which no training of the search sees.
 
 1. *Units.* There are as many as principal components above the noise and half to twice as many
    more, so that some are to spare. Units that the data do not need lose their weights.
@@ -23,7 +23,7 @@ The evidence is the gain over independent neurons on validation blocks
    by blocks.
 7. *Births.* That model is trained on. Where it loses by that, that of the next larger penalty is
    trained on in its place. Then units of what the model leaves over join it
-   (`crbm_lite.training.residual_units`), as long as that gains.
+   (`crbm_lite.training.search.residual_units`), as long as that gains.
 8. *Length.* It is trained on for longer and longer rounds, until it gains no more.
 9. *End.* The training ends with all frames.
 
@@ -46,8 +46,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crbm_lite.core.spikes import Spikes
-from crbm_lite.training.candidates import Candidate, Trial, best_candidate, is_better
-from crbm_lite.training.grown_units import grown_courses
 from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.linear_units import (
     joined_units,
@@ -55,15 +53,22 @@ from crbm_lite.training.linear_units import (
     nonnegative_factors,
     rotated_components,
 )
-from crbm_lite.training.residual_units import residual_courses
-from crbm_lite.training.search_report import SearchLog, SearchReport, reasons_for
-from crbm_lite.training.stage_end import SIGNIFICANT, StageEnd, joined_start, start_with_units
-from crbm_lite.training.start import Start, logit_activity, random_start, start_given_units
-from crbm_lite.training.validation_blocks import (
+from crbm_lite.training.search.candidates import Candidate, Trial, best_candidate, is_better
+from crbm_lite.training.search.grown_units import grown_courses
+from crbm_lite.training.search.report import SearchLog, SearchReport, reasons_for
+from crbm_lite.training.search.residual_units import residual_courses
+from crbm_lite.training.search.stage_end import (
+    SIGNIFICANT,
+    StageEnd,
+    joined_start,
+    start_with_units,
+)
+from crbm_lite.training.search.validation_blocks import (
     ValidationBlocks,
     standard_error,
     validation_blocks,
 )
+from crbm_lite.training.start import Start, logit_activity, random_start, start_given_units
 
 __all__ = [
     "Choice",

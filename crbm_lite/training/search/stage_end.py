@@ -10,8 +10,8 @@ import scipy.sparse
 
 from crbm_lite.training.linear_units import is_unlike
 from crbm_lite.training.parameters import TrainedParameters
+from crbm_lite.training.search.validation_blocks import standard_error
 from crbm_lite.training.start import Start
-from crbm_lite.training.validation_blocks import standard_error
 
 __all__ = [
     "MANY_BLOCKS",

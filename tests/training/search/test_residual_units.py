@@ -7,7 +7,7 @@ from scipy.special import expit
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.training.residual_units import residual_courses
+from crbm_lite.training.search.residual_units import residual_courses
 
 N, M, T = 120, 3, 4000
 
@@ -53,7 +53,7 @@ def test_what_a_model_lacks_is_left_over_and_nothing_else(truth):
 
 def test_some_neurons_stand_for_all_of_a_large_recording(truth, monkeypatch):
     spikes, weights, _, potential = truth
-    monkeypatch.setattr("crbm_lite.training.residual_units._MOST_ENTRIES", 40 * T)
+    monkeypatch.setattr("crbm_lite.training.search.residual_units._MOST_ENTRIES", 40 * T)
     model = np.zeros((N, 1)), np.full(N, -2.0), np.array([[1.0], [1.0], [0.0], [0.0]])
     courses = residual_courses(spikes, *model, 10, np.random.default_rng(2))
     h = DReLU(*potential).mean(spikes.inputs(weights))
