@@ -109,6 +109,17 @@ def memory_peak() -> Iterator[Memory]:
     memory.peak_mb = (_kilobytes(status, "VmHWM") - before) / 1024
 
 
+def peak_gb() -> float:
+    """Gigabytes that this process had at its peak; NaN if not known (Linux only).
+
+    `resource.getrusage` would not do: it counts the process that started this one, too.
+    """
+    try:
+        return _kilobytes(Path("/proc/self/status"), "VmHWM") * 1024 / 1e9
+    except OSError:
+        return float("nan")
+
+
 def _kilobytes(status: Path, name: str) -> int:
     lines = status.read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name))

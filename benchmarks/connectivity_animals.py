@@ -14,7 +14,6 @@ are those of the twelve most active neurons of every region.
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from functools import partial
@@ -141,7 +140,7 @@ def region_sums(density: float, n_repeats: int) -> None:
     region_connectivity(weights[:400], np.ones(m * n_repeats), region[:400] % 4)  # compile
     with command.timed() as sums:
         found = region_connectivity(weights, np.full(m * n_repeats, 1 / n_repeats), region)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    peak = command.peak_gb()
     size = f"N = {n:,}, {len(found.values)} regions, {n_repeats} x M = {m}, density {density:.2f}"
     print(
         f"{size}: {sums.wall_s:.1f} s, {sums.cpu_s:.1f} CPU s on {numba.get_num_threads()} "

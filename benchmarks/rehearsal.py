@@ -14,7 +14,6 @@ third, that takes half an hour.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 
 import numba
@@ -73,7 +72,7 @@ def main(*words: str) -> None:
         "mean density of the run": round(float(history.density.mean()), 4),
         "nLLH": round(nllh(model, test).median, 4),
         "nLLH of the truth": round(nllh_of_truth(test), 4),
-        "peak GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "peak GB": round(command.peak_gb(), 2),
     }  # fmt: skip
     print(json.dumps(figures, indent=1), flush=True)
     if figures["density"] > _DENSE:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -149,14 +148,13 @@ def fit_once(name: str) -> None:
         path = Path(folder) / "bits.npy"
         write_bits(path, n, t, m, np.random.default_rng(0))
         spikes = cl.spikes_given_bits(np.load(path, mmap_mode="r"), n_neurons=n)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = command.peak_gb()
         warnings.simplefilter("ignore")
         with command.timed() as fit:
             model.fit(spikes)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     values = {
-        "N": n, "T": t, "M": m, "updates": n_updates, "gb_before_fit": before * 1024 / 1e9,
-        "peak_gb": peak * 1024 / 1e9, "seconds": fit.wall_s, "cpu_s": fit.cpu_s,
+        "N": n, "T": t, "M": m, "updates": n_updates, "gb_before_fit": before,
+        "peak_gb": command.peak_gb(), "seconds": fit.wall_s, "cpu_s": fit.cpu_s,
         "start": model.history_.events[0],
         "density": float(np.mean(model.weights_ != 0)),
     }  # fmt: skip

@@ -11,7 +11,6 @@ product of matrices (T, N) (N, M) in the same run, and what is there is not meas
 
 from __future__ import annotations
 
-import resource
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,12 +33,17 @@ GLM_NEURONS, TRACES = 20, 1000  # of which the cost of all is told
 
 
 def model_of_truth(recording: cl.Recording, n_hidden: int) -> cl.CRBM:
-    """A cRBM whose hidden units are the first planted assemblies."""
-    weights = recording.truth.effects.toarray()[:, :n_hidden].astype(np.float32) / 3
-    mean_input = weights @ recording.truth.states[:, :n_hidden].mean(axis=0)
+    """A cRBM whose hidden units are the first planted assemblies, with Gaussian potentials.
+
+    Its couplings W W' have norm 2. As p (1 - p) is at most 1/4, it has one state: stronger weights
+    would hold themselves up, and every spike that a chain has too many costs time.
+    """
+    weights = recording.truth.effects.toarray()[:, :n_hidden].astype(np.float32)
+    weights *= np.sqrt(2.0 / np.linalg.norm(weights.T @ weights, 2))
+    ones = np.ones(n_hidden)
+    mean_input = weights @ (recording.spikes.mean(axis=0) @ weights)  # the mean of h is its input
     fields = logit_activity(as_spikes(recording)) - mean_input
-    ones = np.ones(weights.shape[1])
-    return cl.CRBM.from_parameters(weights, fields, ones, ones, -ones, ones)
+    return cl.CRBM.from_parameters(weights, fields, ones, ones, 0 * ones, 0 * ones)
 
 
 def certificate(model: cl.CRBM, train: cl.Recording) -> None:
@@ -96,7 +100,7 @@ def main(n_neurons: int = 40_709, n_frames: int = 5_800, n_hidden: int = 200) ->
         found = {
             "cpu_s": round(cost.cpu_s, 1), "wall_s": round(cost.wall_s, 1),
             "products": round(cost.cpu_s / product.cpu_s, 1),
-            "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+            "peak_gb": round(command.peak_gb(), 2),
             "density": round(float((model.weights_ != 0).mean()), 3),
             "threads": numba.get_num_threads(),
         }  # fmt: skip

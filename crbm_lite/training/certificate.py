@@ -156,7 +156,7 @@ def explanation(verdict: str, found: Certificate, events: tuple[str, ...] = ()) 
     """
     reasons = {
         "interrupted": ("the run was stopped",),
-        "no structure": ("no model predicted frames kept back better than independent neurons do",),
+        "no structure": ("no hidden unit helps to predict unseen frames",),
     }.get(verdict, found.failed + found.undetermined or tuple(events))
     why = f": {'; '.join(reasons)}" if reasons else ""
     return f"{verdict!r}{why}. What to do: {ADVICE[verdict]}"

@@ -197,7 +197,7 @@ def check_trainable(spikes: Spikes, batch_size: int) -> None:
     Raises
     ------
     SpikesError
-        If there are fewer frames than a batch has, or no spikes at all.
+        If there are fewer frames than a batch has, no spikes at all, or no neuron changes.
 
     Warns
     -----
@@ -212,6 +212,8 @@ def check_trainable(spikes: Spikes, batch_size: int) -> None:
     activity = spikes.activity()
     if not activity.any():
         raise SpikesError("v contains no spike: check the threshold of your deconvolution")
+    if not ((activity > 0) & (activity < 1)).any():
+        raise SpikesError("v is the same in every frame: check the threshold of your deconvolution")
     for word, which in (("never spike", activity == 0), ("spike in every frame", activity == 1)):
         if which.any():
             some = np.flatnonzero(which)[:5].tolist()

@@ -167,12 +167,13 @@ def train(
             sampled = _sampled(task, *_ended("no structure", _first_trainer(task)))
         else:
             sampled = _updates_and_samples(task, run, state, ends)
-        return _result(task, run, sampled, report)
+        return _result(task, run, sampled, report, "l1" in auto)
 
 
 def _result(
-    task: TrainingTask, run: MonitoredRun, sampled: _Sampled, report: SearchReport | None = None
-) -> TrainingResult:
+    task: TrainingTask, run: MonitoredRun, sampled: _Sampled, report: SearchReport | None = None,
+    l1_is_chosen: bool = False,
+) -> TrainingResult:  # fmt: skip
     """Certify a model and put together what the run leaves."""
     schedule, end = task.schedule, sampled.end
     certificate = certify(
@@ -182,6 +183,8 @@ def _result(
     if not task.keeps_signs:
         weights, potential = _flipped(end.parameters)
     verdict = _verdict(end.how, weights, certificate)
+    if verdict == "collapsed" and l1_is_chosen:  # nobody has set a penalty that is too large
+        verdict = "no structure"
     return TrainingResult(
         weights, end.parameters.fields.copy(), potential, end.spikes, run.history(), verdict,
         certificate, end.state, schedule.l1, schedule.refit, report,

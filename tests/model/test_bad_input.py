@@ -58,6 +58,11 @@ BAD_SPIKES = {
     "no neurons": (GOOD[:, :0], ["v is empty", "(50, 0)"]),
     "fewer frames than a batch": (GOOD[:9], ["v has", "9 frames", "batch_size = 10"]),
     "no spike at all": (0 * GOOD, ["v contains no spike"]),
+    "spikes everywhere": (0 * GOOD + 1, ["v is the same in every frame"]),
+    "the same frame": (
+        np.repeat(GOOD[:1] + np.eye(1, N, dtype=GOOD.dtype) > 0, 50, axis=0),
+        ["v is the same in every frame"],
+    ),
 }
 
 

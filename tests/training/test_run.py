@@ -1,6 +1,7 @@
 """Whole runs: what they find and return, their bits, their verdicts."""
 
 import warnings
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from crbm_lite.model.model import CRBM
 from crbm_lite.simulation.planted import plant_recording
 from crbm_lite.training.hyperparameters import checked_schedule
+from crbm_lite.training.search.choice import Choice, Stage
+from crbm_lite.training.start import random_start
 from crbm_lite.training.trainer import NumbaTrainer
 from crbm_lite.validation.likelihood import nllh
 from tests.training.runs import bits, correlations_with_truth, fit
@@ -162,6 +165,25 @@ def test_noise_under_a_large_penalty_collapses_and_says_so():
     assert model.certificate_.failed
     # what is left is the independent model
     np.testing.assert_allclose(1 / (1 + np.exp(-model.fields_)), v.mean(axis=0), atol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("l1", "verdict"), [("auto", "no structure"), (0.5, "collapsed")], ids=["chosen", "given"]
+)
+def test_only_who_sets_the_penalty_is_told_that_it_is_too_large(l1, verdict, monkeypatch):
+    """A search found a model, and the training with all frames lost its last unit."""
+    v = (np.random.default_rng(0).random((400, 60)) < 0.2).astype(np.uint8)
+
+    def a_choice(spikes, schedule, **_):
+        start = random_start(spikes, 2, np.random.default_rng(0))
+        stage = Stage("all frames", spikes, start, replace(schedule, n_updates=300, l1=0.5), 300)
+        return Choice(stage, "the report", is_empty=False)
+
+    monkeypatch.setattr("crbm_lite.training.run.choose", a_choice)
+    model = CRBM(n_hidden=2, l1=l1, random_state=0, progress=False)
+    with pytest.warns(UserWarning, match=verdict):
+        assert model.fit(v).verdict_ == verdict
+    assert not (model.weights_ != 0).any()
 
 
 def test_a_verdict_that_is_not_converged_warns():

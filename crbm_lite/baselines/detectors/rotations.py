@@ -89,6 +89,8 @@ def largest_shifted_eigenvalue(
     """
     from scipy.sparse.linalg import svds
 
+    if not z.any():  # no cell varies
+        return 0.0
     z = np.asarray(z, dtype=np.float32, order="F")  # a cell's course in one piece, to be shifted
     largest = []
     for _ in range(n_shifts):

@@ -89,6 +89,13 @@ def test_nothing_is_found_where_nothing_is_shared(name):
     assert n_found <= 2  # 5 % each: more than two of ten in one case of eighty
 
 
+@pytest.mark.parametrize("name", [name for name in DETECTORS if name != "cRBM"])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_nothing_is_found_where_nothing_changes(name, value):
+    v = np.full((60, 12), value)
+    assert DETECTORS[name](v).n_assemblies == 0
+
+
 def test_marchenko_pastur_is_too_low_for_slow_cells_and_shifts_are_not():
     rng = np.random.default_rng(0)
     slow = shift_traces(np.repeat(rng.normal(size=(60, 60)), 10, axis=0), rng)
