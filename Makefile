@@ -33,7 +33,7 @@ help:
 	@echo "make test    unit tests, doctests, and every chapter under nbval (WORKERS=4: in four processes, not two)"
 	@echo "make test-slow   thousands of files with a damaged structure (five minutes)"
 	@echo "make test-browser   open every page of the built site in Chromium"
-	@echo "make bench   print the numbers of the page Numbers and write them to benchmarks/results (an hour)"
+	@echo "make bench   print the shorter benchmarks of the page Numbers and keep their tables (an hour)"
 	@echo "make stored  make the stored tables again that are older than the code (hours; goes on where it was)"
 	@echo "make retrace   retrace the paper on eight simulated fish at full size (hours; goes on where it was)"
 	@echo "make lint    ruff and codespell"

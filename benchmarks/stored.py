@@ -145,6 +145,10 @@ TABLES = {
         "crbm_lite/validation/frame_likelihood.py",
     ),
     "benchmarks/results/update.json": _origin("update", "0"),
+    "benchmarks/results/whole_brain.json": _origin(
+        "whole_brain", "0", "crbm_lite/inspection", "crbm_lite/connectivity",
+        "crbm_lite/calcium", "crbm_lite/baselines", "benchmarks/certificates.py",
+    ),
     "book/baselines/vae_long_run.json": _origin(
         "vae", "recordings 0, trainings 0", "crbm_lite/baselines"
     ),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.checks.arguments import as_count
 from crbm_lite.checks.arrays import finite_places, finite_weights
 from crbm_lite.measures import correlations_of_columns
 
@@ -227,11 +228,9 @@ def symmetric_pairs(
 
     weights = finite_weights(weights, "weights").astype(np.float64)
     places = finite_places(coordinates, len(weights))
-    if n_neighbours < 1 or not (midline is None or np.isfinite(midline)):
-        raise ValueError(
-            f"n_neighbours is {n_neighbours}, midline {midline}: give one neighbour or more, and a "
-            "finite x"
-        )
+    as_count(n_neighbours, "n_neighbours")
+    if not (midline is None or np.isfinite(midline)):
+        raise ValueError(f"midline is {midline}: give a finite x")
     if np.ptp(places[:, 0]) == 0:
         raise ValueError("coordinates has one x only: give neurons on the left and on the right")
     image = places.copy()

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array
+from crbm_lite.checks.arguments import as_array, as_count
 from crbm_lite.checks.arrays import finite_places, finite_weights, region_members
 from crbm_lite.measures import effective_number
 
@@ -247,10 +247,10 @@ def strong_weights(
     array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
     """
     weights = finite_weights(weights)
-    if weights.shape[1] < 2 or n_shuffles < 1:
+    as_count(n_shuffles, "n_shuffles")
+    if weights.shape[1] < 2:
         raise ValueError(
-            f"weights has shape {weights.shape}, n_shuffles is {n_shuffles}: give weights of two "
-            "hidden units or more, and one shuffle or more"
+            f"weights has shape {weights.shape}: give weights of two hidden units or more"
         )
     rng = np.random.default_rng(random_state)
     strong, threshold = _strong(np.abs(weights))
@@ -376,11 +376,9 @@ def compactness(
     """
     member = as_array(member, "member")
     binary = member.dtype.kind in "biuf" and np.isin(member, (0, 1)).all()
-    if member.ndim != 2 or not binary or n_shuffles < 1:
-        raise ValueError(
-            f"member has shape {member.shape}, n_shuffles is {n_shuffles}: give (N, M) of 0 and 1, "
-            "and one random set or more"
-        )
+    as_count(n_shuffles, "n_shuffles")
+    if member.ndim != 2 or not binary:
+        raise ValueError(f"member has shape {member.shape}: give (N, M) of 0 and 1")
     member = member.astype(bool)
     places = finite_places(coordinates, len(member))
     rng = np.random.default_rng(random_state)

@@ -23,7 +23,7 @@ from scipy.special import logsumexp
 
 from crbm_lite.baselines.glm import GLM, fit_glm, fit_path, logistic_given_others
 from crbm_lite.baselines.tuning import Sweep, cross_validate
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_count, as_numbers
 from crbm_lite.core.compilation import items_of, parallel_njit
 from crbm_lite.core.random_numbers import uniform01
 from crbm_lite.core.spikes import Spikes, as_spikes
@@ -142,11 +142,9 @@ class Ising:
         ((25000, 2), True)
         """
         v = as_spikes(start, "start", len(self.fields)).dense()
-        if min(n_saved, n_steps) < 1 or burn_in < 0:
-            raise ValueError(
-                f"n_saved, n_steps and burn_in are {n_saved}, {n_steps} and {burn_in}: give at "
-                "least 1, 1 and 0"
-            )
+        as_count(n_saved, "n_saved")
+        as_count(n_steps, "n_steps")
+        as_count(burn_in, "burn_in", 0)
         key = np.random.default_rng(random_state).integers(2**64, dtype=np.uint64)
         couplings = np.ascontiguousarray(as_numbers(self.couplings, "couplings"))
         fields = as_numbers(self.fields, "fields")

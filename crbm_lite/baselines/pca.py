@@ -136,7 +136,7 @@ def sweep_components(
     n_folds : int
         Blocks of frames, each held out once (default 3).
     random_state : int
-        Chooses the halves, and drives the randomised solver (default 0).
+        Chooses the halves, and drives NMF (default 0).
 
     Returns
     -------

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_numbers, is_integer
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.recordings.splits import borders_at_jumps
 
@@ -44,7 +44,11 @@ class Sweep:
 
     @property
     def best(self):
-        """The value with the highest mean score."""
+        """The value with the highest mean score; ValueError where no value has one."""
+        if np.isnan(self.mean).all():
+            raise ValueError(
+                "scores has NaN for every value: give fewer n_folds, or neurons that spike more"
+            )
         return self.values[int(np.nanargmax(self.mean))]
 
     @property
@@ -98,7 +102,7 @@ def cross_validate(
     values = tuple(values)
     if not values:
         raise ValueError("values is empty: give the candidates to try")
-    if not 2 <= n_folds <= spikes.n_frames:
+    if not is_integer(n_folds) or not 2 <= n_folds <= spikes.n_frames:
         raise ValueError(
             f"n_folds is {n_folds}: give 2 to {spikes.n_frames}, at most one block per frame"
         )

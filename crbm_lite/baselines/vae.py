@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import expit
 
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_count, as_numbers
 from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["VAE", "fit_vae"]
@@ -162,8 +162,7 @@ class VAE:
         ValueError
             If `n_frames` is below 1.
         """
-        if n_frames < 1:
-            raise ValueError(f"n_frames is {n_frames}: give at least 1")
+        as_count(n_frames, "n_frames")
         rng = np.random.default_rng(random_state)
         n_neurons, n_hidden = self.weights.shape
         out = np.empty((n_frames, n_neurons), dtype=np.uint8)
@@ -195,8 +194,7 @@ class VAE:
         ValueError
             If `v` is not binary or has another number of neurons, or `n_samples` is below 1.
         """
-        if n_samples < 1:
-            raise ValueError(f"n_samples is {n_samples}: give at least 1")
+        as_count(n_samples, "n_samples")
         spikes = as_spikes(v, "v", len(self.fields))
         rng = np.random.default_rng(random_state)
         mean, log_variance = self.encode(spikes)
@@ -280,11 +278,9 @@ def fit_vae(
     (6, 2)
     """
     spikes = as_spikes(v)
-    if min(n_hidden, n_updates, batch_size) < 1:
-        raise ValueError(
-            f"n_hidden, n_updates and batch_size are {n_hidden}, {n_updates} and {batch_size}: "
-            "give at least 1"
-        )
+    as_count(n_hidden, "n_hidden")
+    as_count(n_updates, "n_updates")
+    as_count(batch_size, "batch_size")
     if not (np.isfinite(l1) and l1 >= 0):
         raise ValueError(f"l1 is {l1}: give lambda of 0 or more")
     if len(learning_rate) != 2 or not all(np.isfinite(r) and r > 0 for r in learning_rate):

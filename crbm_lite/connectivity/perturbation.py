@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_count, as_numbers
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.connectivity.regions import region_given_neuron
 
@@ -167,11 +167,8 @@ def perturb(
     >>> bool(response.change[1] > 0.3)
     True
     """
-    if n_chains < 2 or n_samples < n_chains:
-        raise ValueError(
-            f"n_chains is {n_chains} and n_samples {n_samples}: give two chains or more, and at "
-            "least one sample of each, for a standard error"
-        )
+    as_count(n_chains, "n_chains", 2)  # a standard error takes two, and a sample of each
+    as_count(n_samples, "n_samples", n_chains)
     rest = condition(model, neurons, hidden)
     rng = np.random.default_rng(random_state)
     n_saves = n_samples // n_chains

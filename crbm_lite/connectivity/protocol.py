@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.base import clone
 
+from crbm_lite.checks.arguments import as_count
 from crbm_lite.connectivity.couplings import factor_of_models, kept_by_weight_spread
 from crbm_lite.connectivity.regions import (
     RegionConnectivity,
@@ -110,10 +111,9 @@ def connectivity_of_animals(
     ((5,), (20, 20))
     """
     recordings = tuple(recordings)
-    if not recordings or n_repeats < 1:
-        raise ValueError(
-            f"recordings has {len(recordings)} entries, n_repeats is {n_repeats}: give 1 or more"
-        )
+    as_count(n_repeats, "n_repeats")
+    if not recordings:
+        raise ValueError("recordings is empty: give one or more")
     for k, recording in enumerate(recordings):
         if recording.labels is None:
             raise ValueError(f"recordings[{k}] has no labels: give one with the regions of neurons")

@@ -261,6 +261,10 @@ def aggregate_regions(
     matrix = as_numbers(matrix, "matrix")
     if matrix.shape != (len(region),) * 2:
         raise ValueError(f"matrix has shape {matrix.shape}: give (N, N), N = {len(region)}")
+    if not np.isfinite(matrix).all():
+        raise ValueError(
+            "matrix holds NaN or infinity: give finite numbers, or leave those neurons out"
+        )
     check_region_options(n_found, n_regions, min_neurons, diagonal)
     counts = np.bincount(region[region >= 0], minlength=n_regions)
     used = np.flatnonzero(counts >= min_neurons)

@@ -26,7 +26,7 @@ four of these are enough against noise. From 50 spikes per neuron on, `suggested
 tenths of the best nLLH or more in the same trainings.
 
 **Cost.** `crbm_lite.inspection.cost` runs a few updates on these very spikes, with the units that
-the search begins with. The search makes some seven to ten thousand updates.
+the search begins with. The search makes some nine to sixteen thousand updates.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def check_recording(
     ----------
     recording : Recording
     n_hidden : int, optional
-        The number of hidden units M that you have in mind; by default the suggested one.
+        The number of hidden units M that you have in mind; by default the training chooses it.
     measure_cost : bool
         Whether to run a few updates on this machine, which tell the minutes and the memory that a
         training will take; True by default.

@@ -902,10 +902,10 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
 def _begun_with(start: Start | None, hidden: HiddenTerm | None) -> dict[str, str]:
     """What a run depends on, beside its hyperparameters and spikes, for its identity."""
-    if start is None:
-        return {}
     digest = sha256()
-    for array in (start.weights, start.fields, start.potential):
+    for array in () if start is None else (start.weights, start.fields, start.potential):
         digest.update(np.ascontiguousarray(array).tobytes())
-    terms = {} if hidden is None else {"sha256 of the hidden values": hidden.sha256()}
-    return {"sha256 of the start": digest.hexdigest()} | terms
+    return {
+        "sha256 of the start": "" if start is None else digest.hexdigest(),
+        "sha256 of the hidden values": "" if hidden is None else hidden.sha256(),
+    }

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_count, as_numbers
 from crbm_lite.checks.arrays import as_discontinuities
 from crbm_lite.core.spikes import as_spikes
 
@@ -54,8 +54,7 @@ def independent_frames(
     activity = as_numbers(activity, "activity")
     if activity.ndim != 1 or not ((activity >= 0) & (activity <= 1)).all():
         raise ValueError("activity is no list of probabilities: give one in [0, 1] per neuron")
-    if n_frames < 1:
-        raise ValueError(f"n_frames is {n_frames}: give at least 1")
+    as_count(n_frames, "n_frames")
     rng = np.random.default_rng(random_state)
     size = max(1, _CHUNK_BYTES // (8 * len(activity)))
     chunks = [

@@ -76,7 +76,8 @@ class GroundTruth:
         states = as_array(self.states, "states").astype(bool)
         if effects.shape[0] != base.size:
             raise ValueError(
-                f"effects has {effects.shape[0]} rows but base_logit holds {base.size} neurons"
+                f"effects has {effects.shape[0]} rows but base_logit holds {base.size} neurons: "
+                "give one row for each neuron"
             )
         if states.ndim != 2 or states.shape[1] != effects.shape[1]:
             raise ValueError(

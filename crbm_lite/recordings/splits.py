@@ -34,6 +34,7 @@ from math import comb
 import numpy as np
 import scipy.sparse
 
+from crbm_lite.checks.arguments import as_count, is_integer
 from crbm_lite.core.spikes import Spikes, as_spikes
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.recording import as_recording
@@ -129,7 +130,8 @@ def split_recording(
     """
     spikes = as_spikes(recording, "recording").to_csr(np.int32)
     n_frames, n_all = spikes.shape
-    if not 1 <= n_test < n_segments:
+    as_count(n_segments, "n_segments", 2)
+    if not is_integer(n_test) or not 1 <= n_test < n_segments:
         raise ValueError(
             f"n_test is {n_test} of {n_segments} segments: give 1 to "
             f"{n_segments - 1}, so that train and test both have frames"
@@ -140,7 +142,7 @@ def split_recording(
             f"n_segments = {n_segments} and n_test = {n_test} make {n_choices} "
             f"choices: at most {_MOST_CHOICES} can be ranked, use fewer segments"
         )
-    if not 0 <= index < n_choices:
+    if not is_integer(index) or not 0 <= index < n_choices:
         raise ValueError(
             f"index is {index}: there are {n_choices} choices, give 0 to {n_choices - 1}"
         )
@@ -212,8 +214,9 @@ def split_train_test(
     >>> train.n_frames, test.n_frames
     (280, 120)
     """
+    recording = as_recording(recording)
     if split is None:
-        split = split_recording(as_recording(recording))
+        split = split_recording(recording)
     n_frames = split.train_frames.size + split.test_frames.size
     if n_frames != recording.n_frames:
         raise ValueError(

@@ -55,7 +55,7 @@ ADVICE = {
     "collapsed": "take a smaller lambda (l1)",
     "no structure": "look at the recording: check() says what may hide structure",
     "diverged": "take a smaller learning_rate, or more Gibbs steps (n_gibbs)",
-    "interrupted": "go on by fit(..., resume=True)",
+    "interrupted": "go on by the same call with resume=True",
 }
 
 _BURN_IN, _N_SAVED, _THINNING = 500, 60, 5  # Gibbs steps; samples of a round; steps between them
@@ -89,7 +89,7 @@ class Certificate:
     variance_h : ndarray, shape (M,)
         Var(h) over the data; 1 at convergence.
     n_units_alive : int
-        Hidden units with a non-zero weight.
+        Hidden units whose |w| add up to more than 0.001.
     covariance_share : float
         Share of the data's pair covariances that the model reproduces: 1 at best, near 0 for an
         empty model, NaN where the data have none beyond noise.

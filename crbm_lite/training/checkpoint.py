@@ -276,7 +276,7 @@ def refuse_other_run(found: Mapping, wanted: Mapping, name: str) -> None:
     other = [
         f"{key} is {found.get(key)!r} there and {value!r} here"
         for key, value in wanted.items()
-        if value is not None and found.get(key) != value
+        if value is not None and found.get(key, "") != value
     ]
     if other:
         raise CheckpointError(

@@ -180,6 +180,11 @@ def checked_schedule(estimator: object) -> Schedule:
     for name, choices in (("init", _STARTS), ("backend", BACKENDS)):
         if (value := getattr(estimator, name)) not in choices:
             raise HyperparameterError(f"{name} is {value!r}: give one of {', '.join(choices)}")
+    if estimator.init == "nmf" and not chosen_by_evidence(estimator):
+        raise HyperparameterError(
+            "init is 'nmf', which only a search tries: give 'pca' or 'random', or leave n_hidden, "
+            'l1 or n_updates "auto"'
+        )
     seed = getattr(estimator, "random_state", None)
     try:
         np.random.default_rng(seed)

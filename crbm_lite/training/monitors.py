@@ -225,6 +225,8 @@ class MonitoredRun:
         lost_at = trainer.plan.update
         self._n_rewinds += 1
         trainer.rewind(self._snapshot)
+        # what was lost must not count against the stretch that follows
+        self._records = [r for r in self._records if r.update <= trainer.plan.update]
         if self._n_rewinds > _MOST_REWINDS:
             self.events.append(f"update {lost_at}: {reason}; no rewind left")
             return False

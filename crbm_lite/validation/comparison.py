@@ -89,11 +89,13 @@ class MomentScores:
     def score(self) -> float:
         """Smallest of 1 - nRMSE over the five statistics: 1 is as good as the training data.
 
-        A statistic whose nRMSE has no scale on these data (`StatisticScore.has_scale`) is left
-        out. The score is -inf where an nRMSE is not defined, as for a model that lost all weights,
-        and where no statistic has a scale.
+        A statistic without entries, as that of pairs of a single hidden unit, is left out, and so
+        is one whose nRMSE has no scale on these data (`StatisticScore.has_scale`). The score is
+        -inf where an nRMSE is not defined, as for a model that lost all weights, and where no
+        statistic has a scale.
         """
-        found = [getattr(self, name) for name in STATISTICS if getattr(self, name) is not None]
+        scores = (getattr(self, name) for name in STATISTICS)
+        found = [score for score in scores if score is not None and score.n_entries]
         if not all(math.isfinite(score.nrmse) for score in found):
             return -math.inf
         return min((1 - score.nrmse for score in found if score.has_scale), default=-math.inf)

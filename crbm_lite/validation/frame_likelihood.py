@@ -38,6 +38,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, logit, logsumexp
 
+from crbm_lite.checks.arguments import as_count
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import Spikes, as_spikes, spikes_of_model
 
@@ -255,11 +256,9 @@ def log_likelihood(
     >>> bool(abs(found.per_frame - exact).max() < 0.1)
     True
     """
-    for name, value in (("n_temperatures", n_temperatures), ("burn_in", burn_in)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}: give at least 1")
-    if n_chains < 4:
-        raise ValueError(f"n_chains is {n_chains}: give at least 4")
+    as_count(n_temperatures, "n_temperatures")
+    as_count(burn_in, "burn_in")
+    as_count(n_chains, "n_chains", 4)
     if not max_gap > 0:
         raise ValueError(f"max_gap is {max_gap}: give a positive number of nats")
     rng = np.random.default_rng(random_state)

@@ -39,6 +39,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_count
 from crbm_lite.files.whole import write_whole
 from crbm_lite.model.cache import cached_fit, model_key
 from crbm_lite.model.model import CRBM
@@ -46,7 +47,6 @@ from crbm_lite.recordings.files import Recording, RecordingError, load_recording
 from crbm_lite.recordings.splits import split_train_test
 from crbm_lite.training.hyperparameters import checked_schedule
 from crbm_lite.validation.comparison import STATISTICS
-from crbm_lite.validation.likelihood import left_out_log_likelihood
 from crbm_lite.validation.report import validate
 
 __all__ = ["GridSearch", "Run", "RunsFailed", "grid_search"]
@@ -289,7 +289,11 @@ def grid_search(
     """
     from sklearn.base import clone
 
-    axes = {"n_hidden": tuple(n_hidden), "l1": tuple(l1), "seeds": tuple(seeds)}
+    axes = {
+        "n_hidden": tuple(as_count(m, "n_hidden") for m in n_hidden),
+        "l1": tuple(l1),
+        "seeds": tuple(as_count(seed, "seeds", 0) for seed in seeds),
+    }
     for name, values in axes.items():
         if not values or len(set(values)) < len(values):
             raise ValueError(f"{name} is {values}: give at least one value, each once")
@@ -305,7 +309,7 @@ def grid_search(
     for name, m, lam, seed in product(splits, *(sorted(axis) for axis in axes.values())):
         train, test = splits[name]
         run_model = clone(model).set_params(
-            n_hidden=int(m), l1=float(lam), random_state=int(seed), progress=False
+            n_hidden=m, l1=float(lam), random_state=seed, progress=False
         )
         checked_schedule(run_model)
         options = json.dumps([name, validation, model_key(run_model, test)], sort_keys=True)
@@ -325,7 +329,7 @@ def grid_search(
         )
     return GridSearch(
         tuple(_read_run(*job[:3]) for job in jobs),
-        tuple(sorted(int(m) for m in axes["n_hidden"])),
+        tuple(sorted(axes["n_hidden"])),
         tuple(sorted(float(x) for x in axes["l1"])),
         len(missing),
     )
@@ -427,7 +431,7 @@ def _compute_run(
         seed=model.random_state,
         nrmse=tuple(float(getattr(report, x).nrmse) for x in STATISTICS),
         score=report.score,
-        left_out_log_likelihood=float(left_out_log_likelihood(fitted, test).mean()),
+        left_out_log_likelihood=float(report.left_out.log_likelihood.mean()),
         median_nllh=float(report.nllh.median),
         density=float(np.mean(fitted.weights_ != 0)),
         verdict=fitted.verdict_,

@@ -35,6 +35,7 @@ import numpy as np
 
 from crbm_lite.assemblies.matching import match_assemblies
 from crbm_lite.assemblies.members import Assemblies, assemblies_of_weights
+from crbm_lite.checks.arguments import as_count, is_integer
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.splits import borders_at_jumps
@@ -211,9 +212,9 @@ def stability_selection(
     from sklearn.base import clone
 
     spikes = as_spikes(recording, "recording")
-    if n < 2 or n_null < 0:
-        raise ValueError(f"n and n_null are {n} and {n_null}: give at least 2 runs and 0 null runs")
-    if not 2 <= n_blocks <= spikes.n_frames:
+    as_count(n, "n", 2)
+    as_count(n_null, "n_null", 0)
+    if not is_integer(n_blocks) or not 2 <= n_blocks <= spikes.n_frames:
         raise ValueError(f"n_blocks is {n_blocks}: give 2 to {spikes.n_frames}, the frames")
     if not 0 < min_correlation <= 1:
         raise ValueError(f"min_correlation is {min_correlation}: give more than 0, at most 1")

@@ -67,7 +67,7 @@ def test_bad_input_is_named():
     places = np.arange(12.0).reshape(4, 3)
     with pytest.raises(ValueError, match="n_neighbours is 0"):
         symmetric_pairs(w, places, n_neighbours=0)
-    with pytest.raises(ValueError, match="midline nan"):
+    with pytest.raises(ValueError, match="midline is nan"):
         symmetric_pairs(w, places, midline=np.nan)
     places[1, 2] = np.nan
     with pytest.raises(ValueError, match="coordinates holds NaN"):

@@ -177,7 +177,7 @@ def test_bad_input_is_named(truth, frames):
         Ising(np.zeros(2), np.zeros((3, 3)))
     with pytest.raises(ValueError, match="21 neurons"):
         Ising(np.zeros(21), np.zeros((21, 21))).enumerate_states()
-    with pytest.raises(ValueError, match="n_saved, n_steps and burn_in"):
+    with pytest.raises(ValueError, match="n_saved is 0: give an integer"):
         truth.sample(frames[:2], 0)
     with pytest.raises(ValueError, match="12 features"):
         truth.sample(np.zeros((2, 3)))

@@ -219,7 +219,7 @@ def test_the_sweep_scores_held_out_blocks_by_the_elbo(planted, monkeypatch):
 
 def test_bad_arguments_are_named(planted, vae):
     for arguments, message in (
-        ({"n_hidden": 0}, "n_hidden, n_updates and batch_size are 0"),
+        ({"n_hidden": 0}, "n_hidden is 0: give an integer"),
         ({"l1": -1.0}, "l1 is -1"),
         ({"learning_rate": (1e-3, 0.0)}, "learning_rate is"),
     ):

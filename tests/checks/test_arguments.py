@@ -17,8 +17,9 @@ from crbm_lite import (
     split_train_test,
 )
 from crbm_lite.assemblies.phase import phase_given_active
+from crbm_lite.baselines.tuning import Sweep
 from crbm_lite.checks.arguments import as_count
-from crbm_lite.connectivity.regions import check_region_options
+from crbm_lite.connectivity.regions import aggregate_regions, check_region_options
 from crbm_lite.importers.any_file import FORMATS, format_of
 from crbm_lite.importers.binning import bin_spike_times
 from crbm_lite.importers.spike_times import recording_from_spike_times
@@ -250,3 +251,19 @@ def test_parameters_that_make_no_model(weights):
     one = np.ones(weights.shape[1])
     fields = np.zeros(len(weights))
     clearly(["weights has "], CRBM.from_parameters, weights, fields, one, one, 0 * one, 0 * one)
+
+
+def test_a_matrix_with_nan_is_not_averaged_over_regions():
+    """One silent neuron makes a row of NaN in a matrix of correlations."""
+    matrix = np.ones((4, 4))
+    matrix[0, 1:] = matrix[1:, 0] = NAN
+    clearly(["matrix holds NaN"], aggregate_regions, matrix, [0, 0, 1, 1], min_neurons=2)
+
+
+def test_a_start_that_only_a_search_tries():
+    model = CRBM(n_hidden=2, l1=0.01, n_updates=5, init="nmf", progress=False)
+    clearly(["init is 'nmf'"], model.fit, np.tile(V, (20, 1)))
+
+
+def test_a_sweep_without_a_score_says_so():
+    clearly(["scores has NaN"], lambda: Sweep((1, 2), np.full((3, 2), NAN)).best)

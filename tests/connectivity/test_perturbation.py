@@ -134,5 +134,5 @@ def test_response_by_region_leaves_out_held_neurons(model):
 def test_impossible_holds_are_named(model, arguments, message):
     with pytest.raises(ValueError, match=message):
         condition(model, **arguments)
-    with pytest.raises(ValueError, match="n_chains is 1 and n_samples 3000"):
+    with pytest.raises(ValueError, match="n_chains is 1: give an integer of 2"):
         perturb(model, n_chains=1)

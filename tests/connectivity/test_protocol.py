@@ -83,7 +83,7 @@ def test_bad_recordings_are_named():
         connectivity_of_animals(cl.CRBM(2), [larva(0), unlabelled])
     with pytest.raises(ValueError, match=r"recordings\[1\] has other label_names"):
         connectivity_of_animals(cl.CRBM(2), [larva(0), larva(1, names=("a", "c", "b"))])
-    with pytest.raises(ValueError, match="recordings has 0 entries, n_repeats is 5"):
+    with pytest.raises(ValueError, match="recordings is empty: give one"):
         connectivity_of_animals(cl.CRBM(2), [])
 
 

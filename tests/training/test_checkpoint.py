@@ -519,7 +519,7 @@ def test_sigint_ends_the_update_in_hand_with_a_model_that_goes_on(
 ):
     stop_at(153)
     model = CRBM(**HYPER)
-    with pytest.warns(ConvergenceWarning, match="'interrupted'.*go on by fit"):
+    with pytest.warns(ConvergenceWarning, match="'interrupted'.*go on by the same call"):
         model.fit(data)
     assert model.verdict_ == "interrupted" and not model.converged_
     assert model.history_.update[-1] == 153

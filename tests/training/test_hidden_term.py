@@ -271,6 +271,8 @@ def test_a_run_goes_on_to_the_same_bits_and_not_with_other_values(case, tmp_path
     assert bits(again) == bits(whole)
     with pytest.raises(CheckpointError, match="hidden values"):
         fitted(v, start, HiddenTerm(-h, 0.5), n_updates=60, checkpoint=checkpoint, resume=True)
+    with pytest.raises(CheckpointError, match=r"hidden values is '.*' there and '' here"):
+        whole.fit(v, checkpoint=checkpoint, resume=True)  # which would train on spikes alone
     with pytest.raises(CheckpointError, match="the start"):
         fitted(v, Start(0.4 * start.weights, start.fields, start.potential, 1.0), term,
                n_updates=60, checkpoint=checkpoint, resume=True)  # fmt: skip

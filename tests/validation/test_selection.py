@@ -59,6 +59,15 @@ def test_the_best_cell_has_the_largest_median_over_seeds():
     assert "none by min (1 - nRMSE): score is not defined" in lost.table()
 
 
+def test_a_single_hidden_unit_has_a_score_without_pairs(tmp_path):
+    """The nRMSE of pairs is NaN where there is no pair, which says nothing about the model."""
+    model = CRBM(n_updates=300, n_chains=20, batch_size=20, progress=False)
+    one = plant_recording(60, 1, (40, 40), 800, 20, random_state=0)
+    (run,) = grid_search(model, one, [1], [0.01], [0], tmp_path, validation=SHORT).runs
+    assert np.isnan(run.nrmse[-1]) and np.isfinite(run.nrmse[:4]).all()
+    assert run.score == 1 - max(x for x in run.nrmse[:4] if x <= 1 - run.score + 1e-12)
+
+
 def test_a_run_is_a_fit_and_a_validation(tmp_path):
     search = grid_search(MODEL, RECORDING, [3], [0.01], [5], tmp_path, validation=SHORT)
     train, test = split_train_test(RECORDING)
@@ -205,6 +214,8 @@ def test_two_processes_give_the_same_numbers(tmp_path):
         ({"n_hidden": []}, "n_hidden is"),
         ({"l1": [0.1, 0.1]}, "l1 is .* each once"),
         ({"seeds": []}, "seeds is"),
+        ({"n_hidden": [2, 2.5]}, "n_hidden is 2.5: give an integer"),
+        ({"seeds": [0.5]}, "seeds is 0.5: give an integer"),
         ({"recordings": {}}, "recordings is empty"),
         ({"l1": [-0.1]}, "l1 is -0.1: give"),
         ({"recordings": {"brief": Recording(np.eye(4), rate_hz=1.0)}}, "recording 'brief'"),

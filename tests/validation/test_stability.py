@@ -151,8 +151,8 @@ def test_counts_are_those_of_the_definition():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n": 1}, "n and n_null are 1 and 4"),
-        ({"n_null": -1}, "n and n_null are 20 and -1"),
+        ({"n": 1}, "n is 1: give an integer of 2"),
+        ({"n_null": -1}, "n_null is -1: give an integer of 0"),
         ({"n_blocks": 1}, "n_blocks is 1"),
         ({"min_correlation": 0.0}, "min_correlation is 0.0"),
         ({"recording": np.full((4, 4), 2)}, "recording holds 2"),

@@ -56,11 +56,13 @@ class Candidate:
         return [other for other in self.trials[: self.trials.index(trial) + 1] if other.end.n_alive]
 
     def sparsest(self) -> Trial:
-        """The first trial within one standard error of the best."""
+        """The first trial within one standard error of the best; none that diverged."""
         best = self.best.end.gain
         for trial in self.trials:
+            if not (trial.end.n_alive and np.isfinite(trial.end.mean_gain)):
+                continue
             difference = best - trial.end.gain
-            if trial.end.n_alive and difference.mean() <= standard_error(difference):
+            if difference.mean() <= standard_error(difference):
                 return trial
         return self.best
 

@@ -3,8 +3,8 @@ r"""Choose M, lambda, the start and the length of a training by evidence.
 The evidence is the gain over independent neurons on validation blocks
 (`crbm_lite.training.search.validation_blocks`), which no training of the search sees.
 
-1. *Units.* There are as many as principal components above the noise and half to twice as many
-   more, so that some are to spare. Units that the data do not need lose their weights.
+1. *Units.* There are as many as principal components above the noise and as many again, at least
+   10 and at most 60, so that some are to spare. Units that the data do not need lose their weights.
 2. *Starts.* Rotated components with the assemblies that grow from single neurons besides them,
    nonnegative factors, and small random weights compete.
 3. *Path.* Each start is trained along a path of penalties from large to small, and each penalty

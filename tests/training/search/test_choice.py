@@ -459,3 +459,14 @@ def test_a_report_is_kept_in_the_file_of_the_model(short, tmp_path):
         assert type(loaded) is type(value)
         assert np.asarray(loaded).dtype == np.asarray(value).dtype, name
     assert kept.l1_ == model.l1_
+
+
+def test_the_sparsest_within_one_standard_error_is_none_that_diverged():
+    """A difference from minus infinity has no error: it is below every other one."""
+    flat = np.ones(8)
+    trials = [
+        Trial(0.1, False, end(0.2 * flat)),
+        Trial(0.1, True, end(np.full(8, -np.inf))),  # a refit after which the start goes on
+        Trial(0.05, False, end(flat)),
+    ]
+    assert Candidate("pca", None, None, trials, False).sparsest() is trials[2]
