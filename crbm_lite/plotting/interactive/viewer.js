@@ -165,6 +165,7 @@ window.crbmViewer ??= (() => {
       for (const d of ["x", "y", "z"]) layout.scene.aspectratio[d] = small * ratio[d];
       const shorter = ratio.x < ratio.y ? "xaxis" : "yaxis"; // whose numbers would collide
       layout.scene[shorter].nticks = small < 0.6 ? 3 : 6;
+      layout.scene[shorter].tickangle = small < 0.6 ? "auto" : 0; // lying, they would be cut off
       return plot.clientWidth;
     };
     let width = fit();

@@ -194,6 +194,7 @@ def _marks(low: np.ndarray, high: np.ndarray) -> list[dict]:
         marks.append(
             dict(zip("xyz", place.tolist(), strict=True)) | {"text": text, "showarrow": False}
         )
+    marks[-1]["xshift"] = -35  # pixels: the numbers of x stand at this end
     return marks
 
 
@@ -226,6 +227,7 @@ def _layout(scene: Scene) -> dict:
             "title": "",  # a title would lie on the numbers of its axis
             "tickprefix": f"{name} ",
             "ticksuffix": f" {unit_symbol(scene.coordinate_unit)}",
+            "tickangle": 0,  # else numbers stand on their heads with the axis
             "range": [middle - 0.52 * length, middle + 0.52 * length],
             "showtickprefix": "last",
             "showticksuffix": "last",
