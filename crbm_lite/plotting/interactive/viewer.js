@@ -160,12 +160,18 @@ window.crbmViewer ??= (() => {
     const layout = model.figure.layout;
     delete layout.height; // that of the box counts, also when a page is resized
     const ratio = { ...layout.scene.aspectratio };
+    const { eye, ...camera } = layout.scene.camera;
     const fit = () => { // the brain fits into a phone, too
       const small = Math.min(1, (plot.clientWidth - 140) / 660);
       for (const d of ["x", "y", "z"]) layout.scene.aspectratio[d] = small * ratio[d];
       const shorter = ratio.x < ratio.y ? "xaxis" : "yaxis"; // whose numbers would collide
       layout.scene[shorter].nticks = small < 0.6 ? 3 : 6;
-      layout.scene[shorter].tickangle = small < 0.6 ? "auto" : 0; // lying, they would be cut off
+      const upright = small >= 0.6; // on a phone lying numbers would be cut off
+      layout.scene[shorter].tickangle = upright ? 0 : "auto";
+      const room = upright ? 0.08 : 0; // for upright numbers on the left
+      const by = shorter === "xaxis" ? { x: 0, y: room, z: 0 } : { x: -room, y: 0, z: 0 };
+      const moved = { x: eye.x + by.x, y: eye.y + by.y, z: eye.z };
+      layout.scene.camera = { ...camera, eye: moved, center: by };
       return plot.clientWidth;
     };
     let width = fit();
