@@ -83,13 +83,14 @@ def phase_given_active(active: np.ndarray, n_hidden: int) -> Phase:
     active = active[np.isfinite(active)].astype(np.float64)
     if (active < 0).any():
         raise ValueError(f"active holds {active.min():.3g}: give m(t), which is not negative")
-    if as_count(n_hidden, "n_hidden") * (1 + 1e-9) < active.max(initial=0):
+    n_hidden = as_count(n_hidden, "n_hidden")
+    if (active > n_hidden * (1 + 1e-9)).any():
         raise ValueError(
-            f"n_hidden is {n_hidden!r}, the largest m(t) {active.max(initial=0):.3g}: give the "
+            f"n_hidden is {n_hidden}, the largest m(t) {active.max(initial=0):.3g}: give the "
             "number of hidden units that m(t) was computed from"
         )
     median = float(np.median(active)) if active.size else np.nan
-    fraction = median / int(n_hidden)
+    fraction = median / n_hidden
     if not active.size or n_hidden < _LEAST_UNITS:
         name = "undetermined"
     elif fraction >= SPIN_GLASS_FROM:

@@ -99,9 +99,9 @@ def likelihood_gain(
     >>> likelihood_gain(temporal.fit(alternating), alternating, random_state=0).mean > 0.5
     True
     """
-    counts = {"block": block, "n_temperatures": n_temperatures, "n_replicas": n_replicas}
-    for name, value in counts.items():
-        as_count(value, name)
+    as_count(block, "block")
+    as_count(n_temperatures, "n_temperatures")
+    as_count(n_replicas, "n_replicas")
     rng = np.random.default_rng(random_state)
     found = temporal.filter(recording)
     model = temporal.without_past()

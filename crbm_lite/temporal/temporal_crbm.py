@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from crbm_lite.checks.arguments import as_count, is_integer
+from crbm_lite.checks.arguments import as_count
 from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.spikes import spikes_of_model, tiles
 from crbm_lite.files.errors import named_failures
@@ -223,11 +223,7 @@ class TemporalCRBM(BaseEstimator):
         if self.trains not in ("couplings", "all"):
             raise HyperparameterError(f'trains is {self.trains!r}: give "couplings" or "all"')
         for name in _COUNTS:
-            value, least = getattr(self, name), 2 if name == "window" else 1
-            if not is_integer(value) or value < least:
-                raise HyperparameterError(
-                    f"{name} is {value!r}: give an integer of {least} or more"
-                )
+            _check_count(getattr(self, name), name, 2 if name == "window" else 1)
         for name, (is_right, what) in _NUMBERS.items():
             value = getattr(self, name)
             if name == "l1_diagonal" and value is None:
@@ -392,12 +388,12 @@ class TemporalCRBM(BaseEstimator):
 
         Raises
         ------
-        ValueError
-            If a number is no integer of 1 or more.
+        HyperparameterError
+            A ValueError: a number is no integer of 1 or more.
         """
         recurrence, units = self.recurrence, self.units
-        as_count(n_frames, "n_frames")
-        as_count(n_sequences, "n_sequences")
+        _check_count(n_frames, "n_frames")
+        _check_count(n_sequences, "n_sequences")
         rng = np.random.default_rng(random_state)
         model = self.without_past()
         if sample is None:
@@ -470,3 +466,10 @@ class TemporalCRBM(BaseEstimator):
             history = result_of(TemporalHistory, "history", arrays)
             model._set(static, here, recurrence, arrays["rate_hz"].item(), history)
         return model
+
+
+def _check_count(value: object, name: str, least: int = 1) -> None:
+    try:
+        as_count(value, name, least)
+    except ValueError as error:
+        raise HyperparameterError(str(error)) from None

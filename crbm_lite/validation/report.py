@@ -237,9 +237,10 @@ def validate(
         If data are empty or not binary, do not fit the model, or a count is not positive.
     """
     rng = np.random.default_rng(random_state)
-    counts = {"n_chains": n_chains, "n_saved": n_saved, "n_steps": n_steps, "burn_in": burn_in}
-    for name, value in counts.items():
-        as_count(value, name, 0 if name == "burn_in" else 1)
+    as_count(n_chains, "n_chains")
+    as_count(n_saved, "n_saved")
+    as_count(n_steps, "n_steps")
+    as_count(burn_in, "burn_in", 0)
     n_neurons = len(model.weights_)
     train = spikes_of_model(model, train, "train")
     test = spikes_of_model(model, test, "test")

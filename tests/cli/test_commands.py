@@ -248,7 +248,7 @@ def test_a_model_that_has_not_converged_is_written_and_ends_with_four(folder):
     result = run("train", "larva.h5", "m.h5", *SMALL, "--l1", 0.9, "--quiet")
     assert result.exit_code == 4 and "Error" not in result.output
     assert re.search(
-        "Note: the verdict is 'collapsed': no hidden unit has weights. What to do: take",
+        "Note: the verdict is 'collapsed': no hidden unit has weights. What to do: take a smaller",
         result.output,
     )
     assert CRBM.load("m.h5").verdict_ == "collapsed"

@@ -209,5 +209,5 @@ def test_bad_input_is_named(data, static, temporal):
         TemporalCRBM("model").fit(train)
     with pytest.raises(ValueError, match="no two of the 1 frames"):
         TemporalCRBM(static).fit(Recording(v[:1], RATE))
-    with pytest.raises(ValueError, match="n_frames is 0"):
+    with pytest.raises(HyperparameterError, match="n_frames is 0"):
         temporal.sample(0)

@@ -89,7 +89,7 @@ def test_nothing_is_found_where_nothing_is_shared(name):
     assert n_found <= 2  # 5 % each: more than two of ten in one case of eighty
 
 
-@pytest.mark.parametrize("name", [name for name in DETECTORS if name != "cRBM"])
+@pytest.mark.parametrize("name", DETECTORS)
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_nothing_is_found_where_nothing_changes(name, value):
     v = np.full((60, 12), value)
