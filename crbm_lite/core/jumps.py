@@ -62,7 +62,8 @@ BIN_EDGES = np.sinh(np.linspace(-REACH, REACH, N_BINS + 1))  # bins are even in 
 EVEN_SHARE = 0.02  # share of the proposals spread evenly over the bins
 _F = np.float32
 _AT_A_TIME = 16  # neurons of which the odds are written together
-_GROUP = 128  # neurons whose terms are formed together
+_LANES = 16  # neurons whose terms are formed together
+_GROUP = 4 * _LANES
 _CHAINS_PER_GROUP = 4  # that share a unit's weights while these are in the cache
 _LARGEST_EXPONENT = np.float32(87.0)  # exp_f32 is clipped beyond 87.3
 
@@ -186,9 +187,11 @@ def _log_proposal(h, log_density):
 @njit(inline="always")
 def _propose(cumulative, key):
     """Draw a value from the histogram, evenly within its bin."""
-    u, b = uniform01(key, 0), 0
-    while b < N_BINS - 1 and cumulative[b] < u:
-        b += 1
+    u, b, size = uniform01(key, 0), 0, N_BINS
+    while size > 1:  # b is the first bin that may hold u, and those after it are ``size``
+        half = size // 2
+        b += half if cumulative[b + half - 1] < u else 0
+        size -= half
     return _F(BIN_EDGES[b] + (BIN_EDGES[b + 1] - BIN_EDGES[b]) * uniform01(key, 1))
 
 
@@ -245,26 +248,33 @@ def _odds_given_h_dense(thread, fields, weights, rows_per_tile, h, odds):
             _write_odds(inputs, first, last, odds)
 
 
+@njit(inline="always")
+def _log_gain_of_group(odds, weights, step):
+    """Sum the log gains of ``_GROUP`` neurons; the terms of four have one logarithm."""
+    one, total = _F(1.0), _F(0.0)
+    for k in range(_LANES):
+        o0, w0 = odds[k], weights[k]
+        o1, w1 = odds[k + _LANES], weights[k + _LANES]
+        o2, w2 = odds[k + 2 * _LANES], weights[k + 2 * _LANES]
+        o3, w3 = odds[k + 3 * _LANES], weights[k + 3 * _LANES]
+        before = (one + o0) * (one + o1) * (one + o2) * (one + o3)
+        after01 = (one + o0 * exp_f32(w0 * step)) * (one + o1 * exp_f32(w1 * step))
+        after23 = (one + o2 * exp_f32(w2 * step)) * (one + o3 * exp_f32(w3 * step))
+        total += log_f32(after01 * after23) - log_f32(before)
+    return np.float64(total)
+
+
 @inner_njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 def _log_gain(odds, weights, step):
     """Sum log (1 + odds_i e^(w_i step)) / (1 + odds_i) over the neurons of a hidden unit.
 
-    The terms of four neurons are multiplied before the logarithm. The sum is not finite where odds
-    or products leave the range of float32.
+    They are whole groups, made up with odds of 0. The sum is not finite where odds or products
+    leave the range of float32.
     """
-    one, total = _F(1.0), 0.0
-    before, after = np.empty((2, _GROUP), np.float32)
-    for first in range(0, weights.shape[0], 4 * _GROUP):
-        before[:], after[:] = one, one
-        for start in range(first, min(first + 4 * _GROUP, weights.shape[0]), _GROUP):
-            o, w = odds[start : start + _GROUP], weights[start : start + _GROUP]
-            for k in range(w.shape[0]):
-                before[k] *= one + o[k]
-                after[k] *= one + o[k] * exp_f32(w[k] * step)
-        some = _F(0.0)
-        for k in range(_GROUP):
-            some += log_f32(after[k]) - log_f32(before[k])
-        total += np.float64(some)
+    total = 0.0
+    for first in range(0, weights.shape[0], _GROUP):
+        end = first + _GROUP
+        total += _log_gain_of_group(odds[first:end], weights[first:end], step)
     return total
 
 
@@ -302,12 +312,17 @@ def _offer_jumps(
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
     for group in items_of(thread, (n_chains + _CHAINS_PER_GROUP - 1) // _CHAINS_PER_GROUP):
         first_chain = group * _CHAINS_PER_GROUP
-        gathered = np.empty(odds.shape[1], np.float32)
+        most = (odds.shape[1] + _GROUP - 1) // _GROUP * _GROUP
+        gathered_odds, gathered_weights = np.empty(most, np.float32), np.empty(most, np.float32)
         for mu in jumping:
-            w = weights[starts[mu] : starts[mu + 1]]
-            members = neurons[starts[mu] : starts[mu + 1]]
-            if w.shape[0] == 0:
+            n = starts[mu + 1] - starts[mu]
+            members = neurons[starts[mu] : starts[mu + 1]]  # none where they are all neurons
+            if n == 0:
                 continue
+            n_padded = (n + _GROUP - 1) // _GROUP * _GROUP
+            own, w = gathered_odds[:n_padded], gathered_weights[:n_padded]
+            own[n:], w[n:] = _F(0.0), _F(0.0)
+            w[:n] = weights[starts[mu] : starts[mu + 1]]
             gp, gm, tp, tm = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
             for c in range(first_chain, min(first_chain + _CHAINS_PER_GROUP, n_chains)):
                 unit_key = hash64(key, mu * n_chains + c)
@@ -324,14 +339,17 @@ def _offer_jumps(
                     - _log_proposal(new, log_density[mu])
                 )
                 row = odds[c]
-                own = gathered[: members.shape[0]] if members.shape[0] else row
+                if members.shape[0] == 0:
+                    own[:n] = row
                 for k in range(members.shape[0]):
                     own[k] = row[members[k]]
                 log_ratio += _log_gain(own, w, step)
                 if log_ratio < np.inf and math.log(uniform01(unit_key, 2)) < log_ratio:
                     h[mu, c] = value
                     is_accepted[mu, c] = 1
-                    _move_odds(own, w, step)
+                    _move_odds(own[:n], w[:n], step)
+                    if members.shape[0] == 0:
+                        row[:] = own[:n]
                     for k in range(members.shape[0]):
                         row[members[k]] = own[k]
 

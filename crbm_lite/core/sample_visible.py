@@ -201,7 +201,7 @@ def sample_v_given_h(
             if is_last:
                 for r in range(n_rows):
                     to = v[neurons[r]]
-                    for c in range(n_padded):  # one by one: see sample_h_given_partial_input
+                    for c in range(n_padded):  # to copy a row compiles an error message
                         to[c] = rows[r, c]
             n_rows = 0
 

@@ -231,7 +231,7 @@ class Recording:
         )
 
 
-def as_recording(value: object, name: str = "recording") -> Recording:
+def as_recording(value: object) -> Recording:
     """Return a recording as it is; ValueError for spikes alone, which have no frame rate.
 
     Examples
@@ -243,5 +243,6 @@ def as_recording(value: object, name: str = "recording") -> Recording:
     if isinstance(value, Recording):
         return value
     raise ValueError(
-        f"{name} is a {type(value).__name__}: give a Recording, such as Recording(spikes, rate_hz)"
+        f"recording is a {type(value).__name__}: give a Recording, such as "
+        "Recording(spikes, rate_hz)"
     )

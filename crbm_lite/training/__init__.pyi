@@ -57,6 +57,7 @@ from .pair_covariances import chosen_neurons as chosen_neurons
 from .pair_covariances import co_active as co_active
 from .pair_covariances import missing_pattern as missing_pattern
 from .pair_covariances import share_of_covariance as share_of_covariance
+from .parameters import LEAST_SIZE as LEAST_SIZE
 from .parameters import RESET_BY_REWIND as RESET_BY_REWIND
 from .parameters import Parameters as Parameters
 from .parameters import TrainedParameters as TrainedParameters

@@ -32,7 +32,7 @@ from crbm_lite.core.spikes import tiles
 from crbm_lite.training.data_side import GAIN, DataMeans, Tolerances
 from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.pair_covariances import missing_pattern, share_of_covariance
-from crbm_lite.training.parameters import TrainedParameters
+from crbm_lite.training.parameters import LEAST_SIZE, TrainedParameters
 
 __all__ = [
     "ADVICE",
@@ -62,7 +62,6 @@ _BURN_IN, _N_SAVED, _THINNING = 500, 60, 5  # Gibbs steps; samples of a round; s
 _ENOUGH_NOISE = 1 / 3  # noise over tolerance at which sampling ends
 _SURE = 3.0  # noises above the tolerance at which more sampling would not change the verdict
 _MOST_OF_ONE_NEURON = 4.0  # times its tolerance: one of many neurons may be off by chance
-_LEAST_SIZE = 1e-3  # of sum |w|, for a hidden unit that is alive
 _LEAST_COVARIANCE_SHARE = 0.25  # trained models have 0.4 to 1.3, nearly empty ones 0 to 0.1
 _MOST_MISSING = 0.02  # of the gain that the data's patterns bring
 
@@ -157,7 +156,7 @@ def explanation(verdict: str, found: Certificate, events: tuple[str, ...] = ()) 
     reasons = {
         "interrupted": ("the run was stopped",),
         "no structure": ("no hidden unit helps to predict unseen frames",),
-    }.get(verdict, found.failed + found.undetermined or tuple(events))
+    }.get(verdict, found.failed + found.undetermined or events)
     why = f": {'; '.join(reasons)}" if reasons else ""
     return f"{verdict!r}{why}. What to do: {ADVICE[verdict]}"
 
@@ -196,7 +195,7 @@ def sample_model(
             chains.step(_THINNING, weights, fields, parameters.potential)
             means.add(chains, _THINNING)
         by_unit, of_fields = _noise(means, weights, data.centre, data.tolerances)
-        alive = data.at.size > _LEAST_SIZE
+        alive = data.at.size > LEAST_SIZE
         if max(by_unit[:, alive].max(initial=0.0), of_fields) < _ENOUGH_NOISE:
             break
     return means
@@ -250,7 +249,7 @@ def certify(
     weights = parameters.weights
     p, tolerances, size = data.activity, data.tolerances, data.at.size
     centre = data.centre
-    alive = size > _LEAST_SIZE
+    alive = size > LEAST_SIZE
     kappa = 0.5 * l1_nonzero * size
     noise, noise_fields = _noise(model, weights, centre, tolerances)
     noise_on, noise_off = model.weight_noise(weights, centre)

@@ -256,7 +256,9 @@ def cubimax(loadings: np.ndarray, n_iterations: int = 200, tolerance: float = 1e
 
 
 def two_means_threshold(values: np.ndarray, n_iterations: int = 30) -> np.ndarray:
-    """Find the threshold between two clusters of every column (Otsu 1979): (T, k) to (k,).
+    """Find the threshold between two clusters of every column, by k-means: (T, k) to (k,).
+
+    It is half-way between the two means; Otsu (1979) has the same condition for the best threshold.
 
     Examples
     --------

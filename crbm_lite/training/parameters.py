@@ -15,6 +15,7 @@ from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.start import Start
 
 __all__ = [
+    "LEAST_SIZE",
     "RESET_BY_REWIND",
     "Parameters",
     "TrainedParameters",
@@ -22,6 +23,7 @@ __all__ = [
     "initial_parameters",
 ]
 
+LEAST_SIZE = 1e-3  # sum |w| of a hidden unit that is alive
 # means that a rewind begins again: copies of them would only take room
 RESET_BY_REWIND = ("weight_average", "mean_weights", "mean_fields", "mean_potential")
 _FRAMES_FOR_JUMPS = 500

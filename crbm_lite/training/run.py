@@ -182,9 +182,7 @@ def _result(
     weights, potential = end.parameters.weights, end.parameters.potential
     if not task.keeps_signs:
         weights, potential = _flipped(end.parameters)
-    verdict = _verdict(end.how, weights, certificate)
-    if verdict == "collapsed" and l1_is_chosen:  # nobody has set a penalty that is too large
-        verdict = "no structure"
+    verdict = _verdict(end.how, weights, certificate, l1_is_chosen)
     return TrainingResult(
         weights, end.parameters.fields.copy(), potential, end.spikes, run.history(), verdict,
         certificate, end.state, schedule.l1, schedule.refit, report,
@@ -437,8 +435,9 @@ class _Search:
         bar = self._progress
         bar.total = bar.n + stage.n_expected
         bar.set_description_str(stage.what)
-        # every stage has random numbers of its own
-        seed = int(np.random.default_rng([self._task.seed, self._n_asked]).integers(2**63))
+        # every stage has random numbers of its own, and so has the training after them
+        number = len(self.ends) + 1
+        seed = int(np.random.default_rng([self._task.seed, number]).integers(2**63))
         return replace(
             self._task, spikes=stage.spikes, schedule=stage.schedule, start=stage.start, seed=seed
         )
@@ -484,11 +483,12 @@ def _flipped(parameters: TrainedParameters) -> tuple[np.ndarray, np.ndarray]:
     return parameters.weights * signs, np.where(flip, flipped, parameters.potential)
 
 
-def _verdict(how: str, weights: np.ndarray, certificate: Certificate) -> str:
+def _verdict(how: str, weights: np.ndarray, certificate: Certificate, l1_is_chosen: bool) -> str:
     if how in ("interrupted", "no structure"):
         return how
     if certificate.n_units_alive == 0 or np.abs(weights).max() < _COLLAPSED_WEIGHT:
-        return "collapsed"
+        # nobody has set a penalty that is too large where it was chosen
+        return "no structure" if l1_is_chosen else "collapsed"
     if how == "diverged":
         return how
     return certificate.verdict

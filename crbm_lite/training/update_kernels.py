@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from crbm_lite.core.compilation import items_of, parallel_njit
+from crbm_lite.core.compilation import inner_njit, items_of, parallel_njit
 from crbm_lite.core.drelu import partial_moments
+from crbm_lite.core.sample_hidden import ROWS_PER_BLOCK, unit_constants, weighed_halves
 from crbm_lite.core.sample_visible import add_row
 from crbm_lite.core.vector_code import SPARE_PLACES, nonzero_places, pack_nonzero
 
@@ -29,6 +30,7 @@ __all__ = [
     "update_rows",
 ]
 
+_FARTHEST = 5.0  # beyond it, 1/Z(x) - x cancels too much, and every moment more
 # rows of the statistics that `hidden_statistics` returns, each (frames, M)
 N_STATISTICS = 11
 (
@@ -134,31 +136,82 @@ class Centre(NamedTuple):
     scale: np.ndarray
 
 
+@njit(inline="always")
+def _scaled_moments(x, z, gauss, inverse_root, share):
+    """Return ``share`` times E[|h|^n], n = 1..4, of one half whose x is not above _FARTHEST."""
+    hazard = (gauss if x < 0.0 else 1.0) / z
+    m1 = hazard - x
+    m2 = 1.0 - x * m1
+    m3 = 2.0 * m1 - x * m2
+    m4 = 3.0 * m2 - x * m3
+    s1 = inverse_root
+    s2 = s1 * s1
+    return share * m1 * s1, share * m2 * s2, share * m3 * s1 * s2, share * m4 * s2 * s2
+
+
+@njit(inline="always")
+def _write_statistics(a1, a2, a3, a4, b1, b2, b3, b4, mean_h, out, k):
+    """Write column k of the statistics, given E[max(h,0)^n] and E[min(h,0)^n], n = 1..4."""
+    h1, h2 = a1 + b1, a2 + b2
+    twice_mean = 2.0 * mean_h
+    d_theta_plus = a3 - a1 * h2 - twice_mean * (a2 - a1 * h1)
+    d_theta_minus = b3 - b1 * h2 - twice_mean * (b2 - b1 * h1)
+    out[MEAN, k] = h1
+    out[SQUARE, k] = h2
+    out[UP, k] = a1
+    out[DOWN, k] = b1
+    out[UP_SQUARE, k] = a2
+    out[DOWN_SQUARE, k] = b2
+    out[VAR_I, k] = d_theta_plus + d_theta_minus
+    out[VAR_THETA_PLUS, k] = -d_theta_plus
+    out[VAR_THETA_MINUS, k] = -d_theta_minus
+    out[VAR_GAMMA_PLUS, k] = -0.5 * (a4 - a2 * h2 - twice_mean * (a3 - a2 * h1))
+    out[VAR_GAMMA_MINUS, k] = -0.5 * (b4 - b2 * h2 - twice_mean * (b3 - b2 * h1))
+
+
+@inner_njit(error_model="numpy", fastmath={"contract"})
+def _fill_row(inputs, constants, means, out):
+    """Fill out (N_STATISTICS, entries) for a padded row (`crbm_lite.core.sample_hidden`)."""
+    theta_plus, theta_minus, inverse_plus, inverse_minus = (
+        constants[0], constants[1], constants[2], constants[3],
+    )  # fmt: skip
+    for k in range(inputs.shape[0]):
+        s_p, s_m = inverse_plus[k], inverse_minus[k]
+        x_p, x_m, z_p, z_m, gauss_p, gauss_m, weight_p, weight_m = weighed_halves(
+            inputs[k], theta_plus[k], theta_minus[k], s_p, s_m
+        )
+        norm = 1.0 / (weight_p + weight_m)
+        a1, a2, a3, a4 = _scaled_moments(x_p, z_p, gauss_p, s_p, weight_p * norm)
+        b1, b2, b3, b4 = _scaled_moments(x_m, z_m, gauss_m, s_m, weight_m * norm)
+        _write_statistics(a1, a2, a3, a4, -b1, b2, -b3, b4, means[k], out, k)
+    m = np.empty(8)
+    for k in range(inputs.shape[0]):
+        s_p, s_m = inverse_plus[k], inverse_minus[k]
+        slope_p, slope_m = theta_plus[k] - inputs[k], inputs[k] - theta_minus[k]
+        if slope_p * s_p > _FARTHEST or slope_m * s_m > _FARTHEST:
+            partial_moments(inputs[k], 1.0 / s_p**2, 1.0 / s_m**2, theta_plus[k], theta_minus[k], m)
+            _write_statistics(m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], means[k], out, k)
+
+
 @parallel_njit(error_model="numpy")
 def _fill_statistics(thread, inputs, gamma_plus, gamma_minus, theta_plus, theta_minus, mean_h, out):
     """Fill out (N_STATISTICS, frames, M) for inputs (frames, M); Var is taken around mean_h."""
-    for t in items_of(thread, inputs.shape[0]):
-        m = np.empty(8)
-        for mu in range(inputs.shape[1]):
-            partial_moments(
-                inputs[t, mu], gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu], m
-            )
-            a1, a2, a3, a4, b1, b2, b3, b4 = m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7]
-            h1, h2 = a1 + b1, a2 + b2
-            twice_mean = 2.0 * mean_h[mu]
-            d_theta_plus = a3 - a1 * h2 - twice_mean * (a2 - a1 * h1)
-            d_theta_minus = b3 - b1 * h2 - twice_mean * (b2 - b1 * h1)
-            out[MEAN, t, mu] = h1
-            out[SQUARE, t, mu] = h2
-            out[UP, t, mu] = a1
-            out[DOWN, t, mu] = b1
-            out[UP_SQUARE, t, mu] = a2
-            out[DOWN_SQUARE, t, mu] = b2
-            out[VAR_I, t, mu] = d_theta_plus + d_theta_minus
-            out[VAR_THETA_PLUS, t, mu] = -d_theta_plus
-            out[VAR_THETA_MINUS, t, mu] = -d_theta_minus
-            out[VAR_GAMMA_PLUS, t, mu] = -0.5 * (a4 - a2 * h2 - twice_mean * (a3 - a2 * h1))
-            out[VAR_GAMMA_MINUS, t, mu] = -0.5 * (b4 - b2 * h2 - twice_mean * (b3 - b2 * h1))
+    n_frames, n_hidden = inputs.shape
+    constants = unit_constants(gamma_plus, gamma_minus, theta_plus, theta_minus)
+    n_entries = constants.shape[1]
+    row, means = np.zeros(n_entries), np.zeros(n_entries)
+    filled = np.empty((out.shape[0], n_entries))
+    for k in range(ROWS_PER_BLOCK * n_hidden):
+        means[k] = mean_h[k % n_hidden]
+    for block in items_of(thread, (n_frames + ROWS_PER_BLOCK - 1) // ROWS_PER_BLOCK):
+        first = block * ROWS_PER_BLOCK
+        last = min(first + ROWS_PER_BLOCK, n_frames)
+        for t in range(first, last):
+            row[(t - first) * n_hidden : (t - first + 1) * n_hidden] = inputs[t]
+        _fill_row(row, constants, means, filled)
+        for s in range(out.shape[0]):
+            for t in range(first, last):
+                out[s, t] = filled[s, (t - first) * n_hidden : (t - first + 1) * n_hidden]
 
 
 def hidden_statistics(inputs: np.ndarray, potential: np.ndarray, mean_h: np.ndarray) -> np.ndarray:

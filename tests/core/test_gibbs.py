@@ -279,10 +279,10 @@ def test_jumps_are_exact_for_neurons_that_always_fire():
 
 @pytest.mark.parametrize("fields", [(23.0,) * 4, (0.0, 0.0, 0.0, 90.0), (90.0,) * 4])
 def test_jumps_that_float32_cannot_weigh_are_refused_and_others_are_not(fields):
-    n = 4 * jumps._GROUP
+    n = 4 * jumps._LANES
     weights, g = np.zeros((n + 1, 2), np.float32), np.full(n + 1, -80.0, np.float32)
     weights[:n, 0], weights[n, 1] = 0.01, 0.5
-    g[: n : jumps._GROUP], g[n] = fields, 42.0  # neurons whose terms are multiplied
+    g[: n : jumps._LANES], g[n] = fields, 42.0  # neurons whose terms are multiplied
     h, accepted = jumped_h(g, weights)
     assert accepted[0] == 0 and (h[0] == 0).all()
     assert h[1].mean() == pytest.approx(0.5, abs=0.08)

@@ -1,4 +1,4 @@
-"""Draws of hidden units: the table against scipy, the side against its exact probability.
+"""Draws of hidden units: the side against its exact probability, rows of any length.
 
 The distribution of the draws is tested in test_drelu.py.
 """
@@ -39,3 +39,35 @@ def test_the_side_has_its_exact_probability(difference):
         np.full((n, 1), inp), gamma, gamma, theta_plus, theta_minus, np.uint64(5), out
     )
     assert binomtest(int((out > 0).sum()), n, exact).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("n_hidden", [1, 7, 40])
+@pytest.mark.parametrize("n_frames", [1, 8, 21])
+def test_a_draw_is_a_function_of_its_number_and_input(n_frames, n_hidden):
+    """The draws of a frame do not depend on the frames around it, however rows are filled up."""
+    rng = np.random.default_rng(0)
+    potential = [*rng.uniform(0.5, 2, (2, n_hidden)), *rng.normal(0, 2, (2, n_hidden))]
+    inputs, key = rng.normal(0, 3, (n_frames, n_hidden)), np.uint64(7)
+    out = np.empty_like(inputs)
+    sample_hidden.sample_h_given_input(inputs, *potential, key, out)
+    other = inputs.copy()
+    other[0] += 1.0
+    again = np.empty_like(inputs)
+    sample_hidden.sample_h_given_input(other, *potential, key, again)
+    np.testing.assert_array_equal(again[1:], out[1:])
+    assert (again[0] != out[0]).all()
+    assert np.isfinite(out).all() and (out != 0).all()
+
+
+def test_units_with_the_same_number_of_chains_draw_what_frames_draw():
+    """A Gibbs step and `DReLU.sample` share their numbers: chain c and unit mu have c M + mu."""
+    rng = np.random.default_rng(0)
+    n_chains, n_hidden = 19, 5
+    potential = [*rng.uniform(0.5, 2, (2, n_hidden)), *rng.normal(0, 2, (2, n_hidden))]
+    parts = rng.normal(0, 2, (3, n_chains, n_hidden)).astype(np.float32)
+    h = np.zeros((n_hidden, 32), np.float32)
+    sample_hidden.sample_h_given_partial_input(parts, 0.5, *potential, np.uint64(3), h)
+    out = np.empty((n_chains, n_hidden))
+    inputs = 0.5 * parts.astype(np.float64).sum(axis=0)
+    sample_hidden.sample_h_given_input(inputs, *potential, np.uint64(3), out)
+    np.testing.assert_allclose(h[:, :n_chains].T, out, rtol=1e-6)

@@ -26,6 +26,32 @@ def test_the_exponentials_are_as_near_as_they_say(name):
         assert 1e-3 < error.max() < vector_code.COARSE_ERROR
 
 
+def test_the_exponential_in_float64_is_numpy_s_to_rounding():
+    @numba.njit
+    def over(x, out):
+        for k in range(len(x)):
+            out[k] = vector_code.exp_f64(x[k])
+
+    x = np.concatenate([np.linspace(-708, 700, 20_001), np.linspace(-1, 1, 20_001)])
+    out = np.empty_like(x)
+    over(x, out)
+    assert np.abs(out / np.exp(x) - 1).max() < 5e-16
+    over(np.array([-1e9, -np.inf]), out[:2])
+    assert (out[:2] < 1e-307).all()
+
+
+def test_the_logarithm_in_float64_is_numpy_s_to_rounding():
+    @numba.njit
+    def over(x, out):
+        for k in range(len(x)):
+            out[k] = vector_code.log_f64(x[k])
+
+    x = np.concatenate([np.geomspace(1e-307, 1e307, 20_001), np.linspace(0.4, 1.6, 20_000)])
+    out = np.empty_like(x)
+    over(x, out)
+    assert (np.abs(out - np.log(x)) <= 5e-16 * np.maximum(np.abs(np.log(x)), 1e-3)).all()
+
+
 def test_the_logarithm_is_as_near_as_it_says_and_keeps_infinity():
     @numba.njit
     def over(x, out):

@@ -65,12 +65,12 @@ def test_chains_reach_the_driven_distribution(exact):
 def test_annealing_brackets_the_ratio(exact, sample):
     model, _, _ = exact
     rng = np.random.default_rng(0)
-    drive = 3.0 * np.repeat(DRIVE, 50, axis=0)
+    drive = 3.0 * np.repeat(DRIVE, 200, axis=0)
     p = parameters()
     log_z = logsumexp(log_weights_of_states(p, 3.0 * DRIVE), axis=1)
     wanted = log_z - logsumexp(log_weights_of_states(p, DRIVE[:1]), axis=1)
     assert tilt(drive, sample.h).effective_share.min() < 0.05
     forward, backward = annealed_log_ratio(model, drive, sample, rng, n_temperatures=100)
-    middle = (0.5 * (forward + backward)).reshape(4, 50).mean(axis=1)
+    middle = (0.5 * (forward + backward)).reshape(4, 200).mean(axis=1)
     np.testing.assert_allclose(middle, wanted, atol=0.05)
     assert 0.0 < (backward - forward).mean() < 0.1

@@ -35,7 +35,7 @@ def recording_of(frames, **more):
 def data():
     """Parameters of the truth, and two recordings of it."""
     p, rng = true_parameters(), np.random.default_rng(0)
-    return p, recording_of(draw(p, 200, LENGTH, rng)), recording_of(draw(p, 100, LENGTH, rng))
+    return p, recording_of(draw(p, 400, LENGTH, rng)), recording_of(draw(p, 100, LENGTH, rng))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_the_gain_is_that_of_the_enumeration(data, static, temporal):
 def test_all_parameters_find_the_truth_from_a_cruder_crbm(data, temporal):
     p, train, test = data
     off = CRBM.from_parameters(0.7 * p["weights"], 0.7 * p["fields"], *p["potential"])
-    settings = {"l1": 0.0, "n_updates": 250, "random_state": 0, "progress": False}
+    settings = {"l1": 0.0, "n_updates": 350, "random_state": 0, "progress": False}
     couplings = TemporalCRBM(off, **settings).fit(train)
     joint = TemporalCRBM(off, trains="all", **settings).fit(train)
     truth = exact_mean(p, test)

@@ -93,7 +93,7 @@ def exact_residuals(v, weights, fields, potential, l1):
 def test_residuals_are_those_of_enumeration_in_units_of_the_data_s_standard_errors(problem):
     v, weights, fields, potential = problem
     weights = weights.astype(np.float32).astype(float)
-    found = certificate_of(v, weights, fields, potential, L1)
+    found = certificate_of(v, weights, fields, potential, L1, n_chains=8000)
     in_weights, in_potential = exact_residuals(v, weights, fields, potential, L1)
     assert found.residual == pytest.approx(rms(in_weights), rel=0.05)
 

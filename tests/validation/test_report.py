@@ -665,7 +665,7 @@ def test_validate_equals_its_parts(truth_and_report):
 def test_the_sampling_error_is_the_spread_over_seeds(truth_and_report):
     model, train, test, _ = truth_and_report
     short = {"n_chains": 40, "n_saved": 10, "n_steps": 1, "burn_in": 1}
-    reports = [validate(model, train, test, seed, **short) for seed in range(30)]
+    reports = [validate(model, train, test, seed, **short) for seed in range(60)]
     for name in ("v", "vh", "vv"):
         scores = [getattr(report, name) for report in reports]
         spread = np.std([score.nrmse for score in scores], ddof=1)

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from crbm_lite.training.linear_units import is_unlike
-from crbm_lite.training.parameters import TrainedParameters
+from crbm_lite.training.parameters import LEAST_SIZE, TrainedParameters
 from crbm_lite.training.search.validation_blocks import standard_error
 from crbm_lite.training.start import Start
 
@@ -24,7 +24,6 @@ __all__ = [
     "state_of",
 ]
 
-_LEAST_SIZE = 1e-3  # sum |w| of a hidden unit that is alive
 SIGNIFICANT = 3.0  # standard errors
 MANY_BLOCKS = 8  # in all of which no chance gain is positive
 
@@ -68,7 +67,7 @@ class StageEnd:
 
     def is_alive(self) -> np.ndarray:
         """Say which hidden units have weights, (M,)."""
-        return abs(self.weights).sum(axis=0) > _LEAST_SIZE
+        return abs(self.weights).sum(axis=0) > LEAST_SIZE
 
     @property
     def n_alive(self) -> int:
