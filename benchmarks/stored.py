@@ -101,7 +101,7 @@ TABLES = {
         "crbm_lite/connectivity", "crbm_lite/baselines", words=("measure",),
     ),
     "benchmarks/selection_grid.csv": _origin(
-        "selection_grid", "recording 0, trainings 0 and 1", *_GRID
+        "selection_grid", "recording 0, trainings 0 to 2", *_GRID
     ),
     "benchmarks/results/convergence.csv": _origin(
         "convergence", "recording 0, trainings 0 to 39", "benchmarks/planted.py"

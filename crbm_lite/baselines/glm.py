@@ -27,7 +27,7 @@ from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.checks.arguments import as_numbers
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh
+from crbm_lite.validation.likelihood import left_out_nllh
 
 __all__ = ["GLM", "fit_glm", "fit_path", "logistic_given_others", "sweep_l2"]
 
@@ -86,27 +86,17 @@ class GLM:
     l2: float
     n_newton: np.ndarray = field(repr=False)
 
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons N."""
+        return len(self.weights)
+
     def mean_v_given_others(self, v: object) -> np.ndarray:
         """Probability of a spike of each predicted neuron given all others, (T, K) float64.
 
         Parameters, Raises: see `logistic_given_others`.
         """
         return logistic_given_others(v, self.weights, self.intercepts)
-
-    def nllh(self, v: object) -> NormalisedLikelihood:
-        """Score test frames `v` (T, N) by `crbm_lite.validation.likelihood.left_out_nllh`.
-
-        Returns
-        -------
-        NormalisedLikelihood
-            Its arrays have shape (K,), in the order of `neurons`.
-
-        Raises
-        ------
-        ValueError
-            If `v` is not binary or has another number of neurons.
-        """
-        return left_out_nllh(self, as_spikes(v, "v", len(self.weights)))
 
 
 def fit_glm(
@@ -291,7 +281,7 @@ def sweep_l2(
 
     def score(fitted: object, held_out: object) -> list[float]:
         path = fit_path(fitted, l2, neurons=neurons)
-        median = {glm.l2: glm.nllh(held_out).median for glm in path}
+        median = {glm.l2: left_out_nllh(glm, held_out).median for glm in path}
         return [median[float(value)] for value in l2]
 
     return cross_validate(train, l2, score, n_folds)

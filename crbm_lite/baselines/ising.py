@@ -28,7 +28,7 @@ from crbm_lite.core.compilation import items_of, parallel_njit
 from crbm_lite.core.random_numbers import uniform01
 from crbm_lite.core.spikes import Spikes, as_spikes
 from crbm_lite.validation.frame_likelihood import field_at
-from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh
+from crbm_lite.validation.likelihood import left_out_log_likelihood
 
 __all__ = ["Ising", "IsingPath", "fit_ising", "sweep_ising_l2", "symmetrised"]
 
@@ -91,16 +91,6 @@ class Ising:
         Parameters, Raises: see `crbm_lite.baselines.glm.logistic_given_others`.
         """
         return logistic_given_others(v, self.couplings, self.fields)
-
-    def nllh(self, v: object) -> NormalisedLikelihood:
-        """Score test frames `v` (T, N) by `crbm_lite.validation.likelihood.left_out_nllh`.
-
-        Raises
-        ------
-        ValueError
-            If `v` is not binary or has another number of neurons.
-        """
-        return left_out_nllh(self, as_spikes(v, "v", len(self.fields)))
 
     def sample(
         self,
@@ -339,7 +329,7 @@ def sweep_ising_l2(train: object, l2: Sequence[float], *, n_folds: int = 3) -> S
 
     def score(fitted: object, held_out: object) -> list[float]:
         path = fit_path(fitted, l2, tol=1e-2)  # lambdas are compared, weights are not kept
-        total = {g.l2: symmetrised(g).nllh(held_out).log_likelihood.sum() for g in path}
+        total = {g.l2: left_out_log_likelihood(symmetrised(g), held_out).sum() for g in path}
         return [total[float(value)] for value in l2]
 
     return cross_validate(train, l2, score, n_folds)

@@ -502,12 +502,14 @@ def spikes_of_model(model: object, v: object, name: str = "v") -> Spikes:
     Parameters
     ----------
     model : object
-        A `crbm_lite.CRBM`, or another one. Its ``weights_`` (N, M) tell how many neurons there are,
-        and its ``feature_names_in_`` which; what a model does not have is not asked for.
+        A `crbm_lite.CRBM`, or another one. Its ``weights_`` (N, M), or else its ``n_neurons``, tell
+        how many neurons there are, and its ``feature_names_in_`` which; what a model does not have
+        is not asked for.
     v, name
         As in `as_spikes`.
     """
-    n_neurons = len(model.weights_) if hasattr(model, "weights_") else None
+    has_weights = hasattr(model, "weights_")
+    n_neurons = len(model.weights_) if has_weights else getattr(model, "n_neurons", None)
     wanted = getattr(model, "feature_names_in_", None)
     names = _names_of(v) or ()
     if wanted is None and {*names} == {*map(str, range(len(names)))}:
