@@ -157,7 +157,7 @@ def _length(recording: Recording, advice: Advice) -> Finding:
         f"stand out from the noise{advice.sample_note}"
     )
     if not advice.is_long_enough:
-        todo = "too short for all assemblies: take those that are found again in halves of the recording"
+        todo = "too short for all assemblies: take those that both halves of the recording show"
         return Finding("length", "look", text, todo, value=advice.n_independent)
     asked = advice.n_hidden
     if asked != "auto" and asked > 3 * advice.n_components and not advice.is_lower_limit:
