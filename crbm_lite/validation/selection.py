@@ -123,7 +123,9 @@ class GridSearch:
         )
 
     def surface(self, quantity: str = "score") -> np.ndarray:
-        """Take the median over seeds and recordings in every cell (the lower of two middle ones).
+        """Take the median over seeds and recordings in every cell.
+
+        Of two middle values it is the worse one: the higher nRMSE, else the lower value.
 
         Parameters
         ----------
@@ -151,8 +153,11 @@ class GridSearch:
         cells = {cell: [] for cell in product(self.n_hidden, self.l1)}
         for run, value in zip(self.runs, values, strict=True):
             cells[run.n_hidden, run.l1].append(value)
-        # The lower of two middle values: a median of two must not average with an infinity.
-        medians = [sorted(x, key=_nan_first)[(len(x) - 1) // 2] for x in cells.values()]
+        # not the mean of two middle values, of which one may be infinite
+        if quantity in STATISTICS:
+            medians = [sorted(x, key=_nan_last)[len(x) // 2] for x in cells.values()]
+        else:
+            medians = [sorted(x, key=_nan_first)[(len(x) - 1) // 2] for x in cells.values()]
         return np.array(medians).reshape(len(self.n_hidden), len(self.l1))
 
     def best(self, by: str = "left_out_log_likelihood") -> tuple[int, float]:
@@ -208,6 +213,10 @@ class GridSearch:
 
 def _nan_first(value: float) -> tuple[bool, float]:
     return (value == value, value)
+
+
+def _nan_last(value: float) -> tuple[bool, float]:
+    return (value != value, value)
 
 
 class RunsFailed(RuntimeError):

@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,15 @@ SHORT = {"n_chains": 20, "n_saved": 3, "n_steps": 2, "burn_in": 2}
 def a_run(n_hidden, l1, seed, worst, nllh=0.1, left_out=-0.2):
     nrmse, score = (worst, 0.0, 0.0, 0.0, 0.0), -math.inf if math.isnan(worst) else 1 - worst
     return Run("r", n_hidden, l1, seed, nrmse, score, left_out, nllh, 0.5, "converged", 1.0)
+
+
+def test_of_two_middle_values_the_worse_one_counts():
+    runs = [a_run(2, 0.1, seed, worst, 0.1 + worst, -worst) for seed, worst in ((0, 0.2), (1, 0.6))]
+    search = GridSearch(tuple(runs), (2,), (0.1,), 2)
+    assert search.surface("v") == 0.6 and search.surface() == pytest.approx(0.4)
+    assert search.surface("left_out_log_likelihood") == -0.6
+    unknown = GridSearch((runs[0], replace(runs[1], nrmse=(math.nan,) * 5)), (2,), (0.1,), 2)
+    assert np.isnan(unknown.surface("v"))
 
 
 def test_the_best_cell_has_the_largest_median_over_seeds():
