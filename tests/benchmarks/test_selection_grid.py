@@ -21,15 +21,21 @@ def test_every_cell_is_there_in_order(rows):
     assert found == list(product(N_HIDDEN, L1, SEEDS))
 
 
-def test_the_score_is_the_worst_of_five(rows):
+def test_the_score_is_the_worst_of_the_five_that_have_a_scale(rows):
     for row in rows:
-        worst = max(float(row[f"nrmse_{name}"]) for name in STATISTICS)
-        assert float(row["score"]) == pytest.approx(1 - worst, abs=1e-4)
+        nrmse = [float(row[f"nrmse_{name}"]) for name in STATISTICS]
+        found = 1 - float(row["score"])
+        assert any(found == pytest.approx(x, abs=1e-4) for x in nrmse)
+        assert found <= max(nrmse) + 1e-4
+        # means and products always have a scale; pairs may not on so few frames
+        assert found >= max(nrmse[:3]) - 1e-4
 
 
 def test_sizes_and_numbers_are_possible(rows):
     for row in rows:
-        assert 0 < int(float(row["n_assemblies"])) <= int(row["n_hidden"])
+        # two signs of a unit are two assemblies
+        assert 0 < int(float(row["n_assemblies"])) <= 2 * int(row["n_hidden"])
+        assert -0.7 < float(row["left_out_log_likelihood"]) < 0
         assert 0 < float(row["size"]) <= 2000
         assert float(row["size_above_0.01"]) >= 1
         assert float(row["time_scale_s"]) > 0
