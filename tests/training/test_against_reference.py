@@ -1,5 +1,6 @@
 """Both trainers make the update of the plain numpy reference, given the frames and the chains."""
 
+import mpmath as mp
 import numpy as np
 import pytest
 
@@ -177,3 +178,26 @@ def test_statistics_of_hidden_units_are_the_means_of_the_reference():
         (found[kernels.VAR_I], expected.variance_slope_in_input),
     ):
         np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9)
+
+
+def test_statistics_keep_their_digits_where_both_thresholds_are_far():
+    """Both halves are tails there, whose moments are small differences of large numbers."""
+    theta = np.array([4.0, 4.9, 5.1, 9.0, 40.0])
+    potential = np.stack([np.ones(5), 2.0 * np.ones(5), theta, -theta * np.sqrt(2.0)])
+    inputs, mean_h = np.zeros((3, 5)), np.zeros(5)
+    found = kernels.hidden_statistics(inputs, potential, mean_h)[:, 0]
+    square, fourth = {}, {}
+    for name, gamma, slope in (("up", 1.0, theta), ("down", 2.0, theta * np.sqrt(2.0))):
+        moments = [
+            [float(mp.quad(lambda z, n=n, c=c, g=gamma: z**n * mp.exp(-g * z**2 / 2 - c * z),
+                           [0, 1 / c, 4 / c, 20 / c, 90 / c])) for n in (0, 2, 4)]
+            for c in slope
+        ]  # fmt: skip
+        weight, square[name], fourth[name] = np.array(moments).T
+        square[name, "weight"] = weight
+    norm = square["up", "weight"] + square["down", "weight"]
+    a2, b2, a4 = square["up"] / norm, square["down"] / norm, fourth["up"] / norm
+    np.testing.assert_allclose(found[kernels.UP_SQUARE], a2, rtol=1e-9)
+    np.testing.assert_allclose(found[kernels.DOWN_SQUARE], b2, rtol=1e-9)
+    slope = -0.5 * (a4 - a2 * (a2 + b2))  # of Var(h) about 0 in gamma_plus
+    np.testing.assert_allclose(found[kernels.VAR_GAMMA_PLUS], slope, rtol=1e-8)
