@@ -10,7 +10,9 @@ from crbm_lite.training.search.stage_end import StageEnd
 from crbm_lite.training.search.validation_blocks import standard_error
 from crbm_lite.training.start import Start
 
-__all__ = ["Candidate", "Trial", "best_candidate", "is_better"]
+__all__ = ["Candidate", "Trial", "best_candidate", "is_as_good", "is_better"]
+
+_MOST_LOST = 0.01  # of the gain, for a sparser model or fewer units
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +58,11 @@ class Candidate:
         return [other for other in self.trials[: self.trials.index(trial) + 1] if other.end.n_alive]
 
     def sparsest(self) -> Trial:
-        """The first trial within one standard error of the best; none that diverged."""
-        best = self.best.end.gain
-        for trial in self.trials:
-            if not (trial.end.n_alive and np.isfinite(trial.end.mean_gain)):
-                continue
-            difference = best - trial.end.gain
-            if difference.mean() <= standard_error(difference):
-                return trial
-        return self.best
+        """The first trial that is as good as the best one; none that diverged."""
+        return next(
+            (t for t in self.trials if t.end.n_alive and is_as_good(t.end, self.best.end)),
+            self.best,
+        )
 
 
 def is_better(end: StageEnd, former: StageEnd, least: float = 0.0) -> bool:
@@ -79,11 +77,21 @@ def is_better(end: StageEnd, former: StageEnd, least: float = 0.0) -> bool:
     return bool(difference.mean() > max(standard_error(difference), least * former.mean_gain))
 
 
+def is_as_good(end: StageEnd, best: StageEnd) -> bool:
+    """Say whether an end gains no less than the best one, but for noise and a little.
+
+    It may gain less by a standard error of the difference, but by no more than ``_MOST_LOST`` of
+    the gain: where blocks differ much, the error is large. None that diverged is as good.
+    """
+    difference = best.gain - end.gain
+    if not np.isfinite(difference).all():
+        return False
+    most_lost = max(_MOST_LOST * best.mean_gain, 0.0)
+    return bool(difference.mean() <= min(standard_error(difference), most_lost))
+
+
 def best_candidate(candidates: list[Candidate]) -> Candidate:
-    """Choose the start that gained most or, of those that gained as much, that of fewest units."""
+    """Choose the start that gained most or, of those that are as good, that of fewest units."""
     best = max(candidates, key=lambda c: c.best.end.mean_gain).best.end
-    as_good = [
-        c for c in candidates
-        if np.isfinite(c.best.end.mean_gain) and not is_better(best, c.best.end)
-    ]  # fmt: skip
+    as_good = [c for c in candidates if is_as_good(c.best.end, best)]
     return min(as_good or candidates, key=lambda c: c.best.end.n_alive)

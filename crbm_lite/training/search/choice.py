@@ -17,10 +17,10 @@ The evidence is the gain over independent neurons on validation blocks
    the path, as long as that brings more (the relaxed lasso of Meinshausen 2007).
 5. *Joining.* After two penalties, the units of the best start and those of the others that are
    unlike all of them compete as one more start.
-6. *Penalty.* The start wins whose best model gains most; of those within one standard error of
-   it, the one whose model has the fewest units. Of its path, the sparsest model is taken whose
-   difference from the best is within one standard error. Errors are those of differences, paired
-   by blocks.
+6. *Penalty.* The start wins whose best model gains most; of those that are as good, the one whose
+   model has the fewest units. Of its path, the sparsest model is taken that is as good as the best
+   one. As good means within one standard error, and within 1 % of the gain. Errors are those of
+   differences, paired by blocks.
 7. *Births.* That model is trained on. Where it loses by that, that of the next larger penalty is
    trained on in its place. Then units of what the model leaves over join it
    (`crbm_lite.training.search.residual_units`), as long as that gains.
