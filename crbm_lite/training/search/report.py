@@ -97,8 +97,8 @@ def reasons_for(candidates: list[Candidate], winner: Candidate, chosen: Trial) -
         reasons.append(f"lambda = {best.l1:.2g} gains most")
     else:
         reasons.append(
-            f"lambda = {chosen.l1:.2g} is the largest that is as good as {best.l1:.2g}, which gains "
-            "most: within one standard error, and within 1 %"
+            f"lambda = {chosen.l1:.2g} is the largest that is as good as {best.l1:.2g}, which "
+            "gains most: within one standard error, and within 1 %"
         )
     if chosen.is_refit:
         reasons.append("the weights that this penalty left gain more without it, so it ends there")
