@@ -249,14 +249,15 @@ def _odds_given_h_dense(thread, fields, weights, rows_per_tile, h, odds):
 
 
 @njit(inline="always")
-def _log_gain_of_group(odds, weights, step):
+def _log_gain_of_group(odds, weights, first, step):
     """Sum the log gains of ``_GROUP`` neurons; the terms of four have one logarithm."""
     one, total = _F(1.0), _F(0.0)
     for k in range(_LANES):
-        o0, w0 = odds[k], weights[k]
-        o1, w1 = odds[k + _LANES], weights[k + _LANES]
-        o2, w2 = odds[k + 2 * _LANES], weights[k + 2 * _LANES]
-        o3, w3 = odds[k + 3 * _LANES], weights[k + 3 * _LANES]
+        j = first + k
+        o0, w0 = odds[j], weights[j]
+        o1, w1 = odds[j + _LANES], weights[j + _LANES]
+        o2, w2 = odds[j + 2 * _LANES], weights[j + 2 * _LANES]
+        o3, w3 = odds[j + 3 * _LANES], weights[j + 3 * _LANES]
         before = (one + o0) * (one + o1) * (one + o2) * (one + o3)
         after01 = (one + o0 * exp_f32(w0 * step)) * (one + o1 * exp_f32(w1 * step))
         after23 = (one + o2 * exp_f32(w2 * step)) * (one + o3 * exp_f32(w3 * step))
@@ -265,16 +266,21 @@ def _log_gain_of_group(odds, weights, step):
 
 
 @inner_njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
-def _log_gain(odds, weights, step):
+def _log_gain(odds, weights, step, rest):
     """Sum log (1 + odds_i e^(w_i step)) / (1 + odds_i) over the neurons of a hidden unit.
 
-    They are whole groups, made up with odds of 0. The sum is not finite where odds or products
-    leave the range of float32.
+    The last group is made up with odds of 0, in ``rest`` (2, _GROUP), which is scratch. The sum is
+    not finite where odds or products leave the range of float32.
     """
-    total = 0.0
-    for first in range(0, weights.shape[0], _GROUP):
-        end = first + _GROUP
-        total += _log_gain_of_group(odds[first:end], weights[first:end], step)
+    n, total = weights.shape[0], 0.0
+    whole = n // _GROUP * _GROUP
+    for first in range(0, whole, _GROUP):
+        total += _log_gain_of_group(odds, weights, first, step)
+    if whole < n:
+        rest[:] = _F(0.0)
+        for k in range(n - whole):
+            rest[0, k], rest[1, k] = odds[whole + k], weights[whole + k]
+        total += _log_gain_of_group(rest[0], rest[1], 0, step)
     return total
 
 
@@ -312,17 +318,13 @@ def _offer_jumps(
     gamma_plus, gamma_minus, theta_plus, theta_minus = potential
     for group in items_of(thread, (n_chains + _CHAINS_PER_GROUP - 1) // _CHAINS_PER_GROUP):
         first_chain = group * _CHAINS_PER_GROUP
-        most = (odds.shape[1] + _GROUP - 1) // _GROUP * _GROUP
-        gathered_odds, gathered_weights = np.empty(most, np.float32), np.empty(most, np.float32)
+        gathered = np.empty(odds.shape[1], np.float32)
+        rest = np.empty((2, _GROUP), np.float32)
         for mu in jumping:
-            n = starts[mu + 1] - starts[mu]
-            members = neurons[starts[mu] : starts[mu + 1]]  # none where they are all neurons
-            if n == 0:
+            w = weights[starts[mu] : starts[mu + 1]]
+            members = neurons[starts[mu] : starts[mu + 1]]
+            if w.shape[0] == 0:
                 continue
-            n_padded = (n + _GROUP - 1) // _GROUP * _GROUP
-            own, w = gathered_odds[:n_padded], gathered_weights[:n_padded]
-            own[n:], w[n:] = _F(0.0), _F(0.0)
-            w[:n] = weights[starts[mu] : starts[mu + 1]]
             gp, gm, tp, tm = gamma_plus[mu], gamma_minus[mu], theta_plus[mu], theta_minus[mu]
             for c in range(first_chain, min(first_chain + _CHAINS_PER_GROUP, n_chains)):
                 unit_key = hash64(key, mu * n_chains + c)
@@ -339,17 +341,14 @@ def _offer_jumps(
                     - _log_proposal(new, log_density[mu])
                 )
                 row = odds[c]
-                if members.shape[0] == 0:
-                    own[:n] = row
+                own = gathered[: members.shape[0]] if members.shape[0] else row
                 for k in range(members.shape[0]):
                     own[k] = row[members[k]]
-                log_ratio += _log_gain(own, w, step)
+                log_ratio += _log_gain(own, w, step, rest)
                 if log_ratio < np.inf and math.log(uniform01(unit_key, 2)) < log_ratio:
                     h[mu, c] = value
                     is_accepted[mu, c] = 1
-                    _move_odds(own[:n], w[:n], step)
-                    if members.shape[0] == 0:
-                        row[:] = own[:n]
+                    _move_odds(own, w, step)
                     for k in range(members.shape[0]):
                         row[members[k]] = own[k]
 
