@@ -142,8 +142,9 @@ class GridSearch:
         ValueError
             If there is no such quantity.
         """
+        sign = 1.0  # of what is better
         if quantity in STATISTICS:
-            values = [run.nrmse[STATISTICS.index(quantity)] for run in self.runs]
+            values, sign = [run.nrmse[STATISTICS.index(quantity)] for run in self.runs], -1.0
         elif quantity in _QUANTITIES:
             values = [getattr(run, quantity) for run in self.runs]
         else:
@@ -152,13 +153,10 @@ class GridSearch:
             )
         cells = {cell: [] for cell in product(self.n_hidden, self.l1)}
         for run, value in zip(self.runs, values, strict=True):
-            cells[run.n_hidden, run.l1].append(value)
+            cells[run.n_hidden, run.l1].append(sign * value)
         # not the mean of two middle values, of which one may be infinite
-        if quantity in STATISTICS:
-            medians = [sorted(x, key=_nan_last)[len(x) // 2] for x in cells.values()]
-        else:
-            medians = [sorted(x, key=_nan_first)[(len(x) - 1) // 2] for x in cells.values()]
-        return np.array(medians).reshape(len(self.n_hidden), len(self.l1))
+        medians = [sorted(x, key=_nan_first)[(len(x) - 1) // 2] for x in cells.values()]
+        return sign * np.array(medians).reshape(len(self.n_hidden), len(self.l1))
 
     def best(self, by: str = "left_out_log_likelihood") -> tuple[int, float]:
         """Choose the cell with the largest surface: (n_hidden, l1).
@@ -213,10 +211,6 @@ class GridSearch:
 
 def _nan_first(value: float) -> tuple[bool, float]:
     return (value == value, value)
-
-
-def _nan_last(value: float) -> tuple[bool, float]:
-    return (value != value, value)
 
 
 class RunsFailed(RuntimeError):
