@@ -10,7 +10,7 @@ from crbm_lite.training.search.stage_end import StageEnd
 from crbm_lite.training.search.validation_blocks import standard_error
 from crbm_lite.training.start import Start
 
-__all__ = ["Candidate", "Trial", "best_candidate", "is_as_good", "is_better"]
+__all__ = ["Candidate", "Trial", "best_candidate", "best_end", "is_as_good", "is_better"]
 
 _MOST_LOST = 0.01  # of the gain, for a sparser model or fewer units
 
@@ -57,11 +57,10 @@ class Candidate:
         """Return a trial and those that are at least as sparse, which all come before it."""
         return [other for other in self.trials[: self.trials.index(trial) + 1] if other.end.n_alive]
 
-    def sparsest(self) -> Trial:
-        """The first trial that is as good as the best one; none that diverged."""
+    def sparsest(self, best: StageEnd) -> Trial:
+        """The first trial that is as good as the best end of all starts; none that diverged."""
         return next(
-            (t for t in self.trials if t.end.n_alive and is_as_good(t.end, self.best.end)),
-            self.best,
+            (t for t in self.trials if t.end.n_alive and is_as_good(t.end, best)), self.best
         )
 
 
@@ -83,15 +82,20 @@ def is_as_good(end: StageEnd, best: StageEnd) -> bool:
     It may gain less by a standard error of the difference, but by no more than ``_MOST_LOST`` of
     the gain: where blocks differ much, the error is large. None that diverged is as good.
     """
-    difference = best.gain - end.gain
-    if not np.isfinite(difference).all():
+    if not (np.isfinite(end.mean_gain) and np.isfinite(best.mean_gain)):
         return False
+    difference = best.gain - end.gain
     most_lost = max(_MOST_LOST * best.mean_gain, 0.0)
     return bool(difference.mean() <= min(standard_error(difference), most_lost))
 
 
+def best_end(candidates: list[Candidate]) -> StageEnd:
+    """Return the end that gained most, of all starts."""
+    return max((c.best.end for c in candidates), key=lambda end: end.mean_gain)
+
+
 def best_candidate(candidates: list[Candidate]) -> Candidate:
     """Choose the start that gained most or, of those that are as good, that of fewest units."""
-    best = max(candidates, key=lambda c: c.best.end.mean_gain).best.end
+    best = best_end(candidates)
     as_good = [c for c in candidates if is_as_good(c.best.end, best)]
     return min(as_good or candidates, key=lambda c: c.best.end.n_alive)

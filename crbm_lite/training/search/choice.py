@@ -11,12 +11,13 @@ The evidence is the gain over independent neurons on validation blocks
    goes on from the model of the one before (Friedman, Hastie & Tibshirani 2010). A large penalty
    lets only strong assemblies form; a smaller one lets them grow, and units of the start that died
    under the larger one begin again. A start is left behind where it has gained far less than the
-   best, or diverges, and after three penalties only the best two go on.
+   best, or diverges, and after three penalties only the best two go on, and the second only while
+   it is close to the best. As long as no start gains anything, all go on.
 4. *Refit.* A penalty that leaves out chance weights shrinks the others, too, and most where
    neurons are seldom active. So the weights that each penalty has left are fitted without it beside
    the path, as long as that brings more (the relaxed lasso of Meinshausen 2007).
 5. *Joining.* After two penalties, the units of the best start and those of the others that are
-   unlike all of them compete as one more start.
+   unlike all of them compete as one more start. Starts that are far behind give none.
 6. *Penalty.* The start wins whose best model gains most; of those that are as good, the one whose
    model has the fewest units. Of its path, the sparsest model is taken that is as good as the best
    one. As good means within one standard error, and within 1 % of the gain. Errors are those of
@@ -53,7 +54,13 @@ from crbm_lite.training.linear_units import (
     nonnegative_factors,
     rotated_components,
 )
-from crbm_lite.training.search.candidates import Candidate, Trial, best_candidate, is_better
+from crbm_lite.training.search.candidates import (
+    Candidate,
+    Trial,
+    best_candidate,
+    best_end,
+    is_better,
+)
 from crbm_lite.training.search.grown_units import grown_courses
 from crbm_lite.training.search.report import SearchLog, SearchReport, reasons_for
 from crbm_lite.training.search.residual_units import residual_courses
@@ -86,11 +93,13 @@ _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random un
 _ROUNDS = (1000, 2000, 4000)  # updates after the path, while they gain
 _LAST_UPDATES = 3000  # with all frames
 _MOST_BIRTHS = 3  # times that units of residuals join
+_LEAST_OF_BIRTHS = 0.0025  # of the gain, that such units must bring
 _JUMP_EVERY = 6  # Gibbs steps after the path
 _LEAST_RISE = 0.01  # of the gain: a round that brings less is the last one
-_FAR_BEHIND = 0.75  # of the best gain
-_JUDGED_FROM = 2  # stages that every start gets
-_GO_ON, _GO_ON_FROM = 2, 3  # starts that go on at most, after so many stages
+# of the best gain, for a start to go on after the first penalty, the second, and each later one
+_LEAST_SHARES = (-np.inf, 0.75, 0.98)
+_JOINED_AFTER = 2  # penalties
+_GO_ON, _GO_ON_FROM = 2, 3  # starts that go on at most, after so many penalties
 _MOST_COMPONENTS = 300
 _SPARE = (10, 60)  # units beyond the components, at least and at most
 _DEAREST_RIVALS = 1_000_000  # weights of a model, above which components alone are tried
@@ -211,16 +220,15 @@ def choose(
             n_stages = len(going) * (len(path) - k) - j - 1
             n_later = n_stages * _STAGE_UPDATES + n_rounds + n_last
             try_penalty(candidate, penalty, n_later, 0.0 if k else _FIRST_RAMP)
-        may_join = k + 1 == _JUDGED_FROM < len(path) and n_hidden is None
-        if may_join and (joined := _joined(going)) is not None:
+        share = _LEAST_SHARES[min(k, len(_LEAST_SHARES) - 1)]
+        may_join = k + 1 == _JOINED_AFTER < len(path) and n_hidden is None
+        if may_join and (joined := _joined(_not_behind(going, share))) is not None:
             try_penalty(joined, penalty, n_later, 0.0)
             candidates.append(joined)
             going.append(joined)
-        most = max(candidate.gain_now for candidate in going)
         going = [
-            c for c in going
+            c for c in _not_behind(going, share)
             if np.isfinite(c.gain_now) and not c.has_peaked()
-            and (k + 1 < _JUDGED_FROM or c.gain_now >= _FAR_BEHIND * most)
         ]  # fmt: skip
         if k + 1 >= _GO_ON_FROM:
             going = sorted(going, key=lambda c: -c.gain_now)[:_GO_ON]
@@ -239,7 +247,7 @@ def choose(
         last = Stage("independent neurons", spikes, empty, _of_length(schedule, 1, penalty), 0)
         report = log.report("independent neurons", penalty, False, empty.weights.shape[1])
         return Choice(last, report, is_empty=True)
-    chosen = winner.sparsest()
+    chosen = winner.sparsest(best_end(candidates))
     log.reasons += reasons_for(candidates, winner, chosen)
 
     def start_after(trial: Trial) -> Start:
@@ -278,6 +286,12 @@ def choose(
     return Choice(last, report, is_empty=False)
 
 
+def _not_behind(going: list[Candidate], share: float) -> list[Candidate]:
+    """Return the starts with a share of the best gain; while none gains, all wait for less l1."""
+    most = max(candidate.gain_now for candidate in going)
+    return [c for c in going if most <= 0.0 or c.gain_now >= share * most]
+
+
 def _lasting(trials: list[Trial], longer: Callable[[Trial, int], Trial]) -> Trial:
     """Train the last of some trials on, or one before it where that loses; return the best end.
 
@@ -297,7 +311,7 @@ def _grown(trial: Trial, with_births: Callable[[Trial], Trial], log: SearchLog) 
     """Let units be born of what the model leaves over, again and again while that gains."""
     for _ in range(_MOST_BIRTHS):
         former, trial = trial, with_births(trial)
-        if not is_better(trial.end, former.end, _LEAST_RISE):
+        if not is_better(trial.end, former.end, _LEAST_OF_BIRTHS):
             return former
         log.reasons.append(
             f"units of what the model left over joined it: {former.end.n_alive} units gained "
@@ -401,8 +415,8 @@ def _candidates(
 
 
 def _joined(going: list[Candidate]) -> Candidate | None:
-    """Make one more start of the units of all, at the end of their last penalty."""
-    ranked = sorted(going, key=lambda c: -c.gain_now)
+    """Make one more start of the units of all that gain, at the end of their last penalty."""
+    ranked = sorted((c for c in going if c.gain_now > 0.0), key=lambda c: -c.gain_now)
     if len(ranked) < 2:
         return None
     best, *others = (

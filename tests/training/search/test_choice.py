@@ -10,7 +10,13 @@ from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training.hyperparameters import HyperparameterError, checked_schedule
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.search import choice as search
-from crbm_lite.training.search.candidates import Candidate, Trial, best_candidate, is_better
+from crbm_lite.training.search.candidates import (
+    Candidate,
+    Trial,
+    best_candidate,
+    best_end,
+    is_better,
+)
 from crbm_lite.training.search.choice import choose
 from crbm_lite.training.search.stage_end import (
     StageEnd,
@@ -204,10 +210,36 @@ def test_of_starts_that_gain_as_much_that_of_the_fewest_units_wins():
     assert best_candidate([lost]) is lost
 
 
-def test_after_three_penalties_the_best_two_starts_go_on():
-    of = {"nonnegative": 2.8, "random": 2.7, "rotated": 3.0, "all": 0.0}
+@pytest.mark.parametrize(
+    ("gains", "n_tried"),
+    [((3.0, 2.99, 2.98), (7, 7, 3)), ((3.0, 2.9, 2.8), (7, 3, 3)), ((3.0, 2.99, 2.0), (7, 7, 2))],
+    ids=["two close", "one close", "one far behind"],
+)
+def test_after_three_penalties_the_best_start_goes_on_and_a_second_that_is_close(gains, n_tried):
+    names = ("rotated", "nonnegative", "random")
+    of = dict(zip(names, gains, strict=True)) | {"all": 0.0}
     _, stages = search_of_all_starts(lambda name, k: of[name] + 0.1 * k)
-    assert [stages.count(name) for name in ("rotated", "nonnegative", "random")] == [7, 7, 3]
+    assert tuple(stages.count(name) for name in names) == n_tried
+
+
+def test_while_nothing_gains_the_path_goes_on_to_smaller_penalties():
+    """Weak assemblies die under the first penalties, where a model may gain less than nothing."""
+    by_penalty = (-0.01, -0.01, 0.5, 0.7, 0.7, 0.7, 0.7)
+    choice, stages = search_of_all_starts(
+        lambda name, k: by_penalty[k - 1] if name == "rotated" else -9.0
+    )
+    assert not choice.is_empty
+    assert choice.report.chosen_start == "rotated components"
+    assert stages.count("rotated") == 6
+
+
+def test_starts_that_lose_or_are_far_behind_give_no_units_to_the_joined_start(monkeypatch):
+    """Without units of another start there is nothing to join."""
+    monkeypatch.setattr(search, "joined_start", lambda end, others, factor: end.start(factor, True))
+    for least, joins in ((2.9, True), (1.0, False), (-9.0, False)):
+        gains = {"rotated": 3.0, "nonnegative": least}
+        _, stages = search_of_all_starts(lambda name, k, of=gains: of.get(name, -9.0))
+        assert ("all" in stages) == joins
 
 
 @pytest.mark.parametrize(
@@ -479,4 +511,16 @@ def test_the_sparsest_that_is_as_good_is_none_that_diverged():
         Trial(0.1, True, end(np.full(8, -np.inf))),  # a refit after which the start goes on
         Trial(0.05, False, end(flat)),
     ]
-    assert Candidate("pca", None, None, trials, False).sparsest() is trials[2]
+    assert Candidate("pca", None, None, trials, False).sparsest(trials[2].end) is trials[2]
+
+
+def test_start_and_penalty_together_cost_no_more_than_one_may():
+    """The winner of fewer units loses .9 %; its sparser trial .9 % more, and the noise is large."""
+    by_block = np.arange(8)
+    one, two, four = (3.0 * (-1.0) ** (by_block // n) for n in (1, 2, 4))
+    rival = Candidate("nmf", None, None, [Trial(0.05, False, end(100.0 + one, 4))], False)
+    trials = [Trial(0.1, False, end(98.2 + two, 2)), Trial(0.05, False, end(99.1 + four, 2))]
+    winner = Candidate("pca", None, None, trials, False)
+    assert best_candidate([rival, winner]) is winner
+    assert winner.sparsest(trials[1].end) is trials[0]
+    assert winner.sparsest(best_end([rival, winner])) is trials[1]
