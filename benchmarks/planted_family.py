@@ -26,6 +26,8 @@ DEVELOPMENT: Mapping[str, Mapping[str, object]] = {
              "activity_range": (0.04, 0.04), "overlap": 0.2, "active_s": 40.0, "inactive_s": 160.0},
     "uneven": {"n_neurons": 500, "n_assemblies": 10, "size_range": (20, 80), "n_frames": 4000,
                "activity_range": (0.03, 0.03), "overlap": 0.1, "base_sd": 1.2},
+    "weak": {"n_neurons": 400, "n_assemblies": 8, "size_range": (30, 40), "n_frames": 6000,
+             "activity_range": (0.04, 0.04), "overlap": 0.1, "effect_range": (1.2, 1.4)},
     "busy": {"n_neurons": 600, "n_assemblies": 15, "size_range": (30, 55), "n_frames": 5000,
              "activity_range": (0.1, 0.1), "overlap": 0.3, "base_sd": 0.6},
     "overlapping": {"n_neurons": 800, "n_assemblies": 12, "size_range": (50, 90), "n_frames": 4000,

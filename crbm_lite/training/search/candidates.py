@@ -36,8 +36,11 @@ class Candidate:
 
     @property
     def best(self) -> Trial:
-        """The trial that gained most, of those with units if there are any."""
-        return max(self.trials, key=lambda t: t.end.mean_gain if t.end.n_alive else -np.inf)
+        """The trial that gained most, of those that show structure or at least have units.
+
+        A smaller penalty may gain more on average, and so unevenly that it may be chance.
+        """
+        return max(self.trials, key=lambda t: _rank(t.end))
 
     @property
     def gain_now(self) -> float:
@@ -91,7 +94,11 @@ def is_as_good(end: StageEnd, best: StageEnd) -> bool:
 
 def best_end(candidates: list[Candidate]) -> StageEnd:
     """Return the end that gained most, of all starts."""
-    return max((c.best.end for c in candidates), key=lambda end: end.mean_gain)
+    return max((c.best.end for c in candidates), key=_rank)
+
+
+def _rank(end: StageEnd) -> tuple[bool, bool, float]:
+    return end.shows_structure(), end.n_alive > 0, end.mean_gain
 
 
 def best_candidate(candidates: list[Candidate]) -> Candidate:

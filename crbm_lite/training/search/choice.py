@@ -234,8 +234,7 @@ def choose(
             going = sorted(going, key=lambda c: -c.gain_now)[:_GO_ON]
         if not going:
             break
-    winner = best_candidate(candidates)
-    best = winner.best.end
+    winner, best = best_candidate(candidates), best_end(candidates)
     if not best.shows_structure():
         log.reasons.append(
             f"no model gains more than {SIGNIFICANT:g} standard errors over independent neurons, "
@@ -247,7 +246,7 @@ def choose(
         last = Stage("independent neurons", spikes, empty, _of_length(schedule, 1, penalty), 0)
         report = log.report("independent neurons", penalty, False, empty.weights.shape[1])
         return Choice(last, report, is_empty=True)
-    chosen = winner.sparsest(best_end(candidates))
+    chosen = winner.sparsest(best)
     log.reasons += reasons_for(candidates, winner, chosen)
 
     def start_after(trial: Trial) -> Start:

@@ -233,6 +233,17 @@ def test_while_nothing_gains_the_path_goes_on_to_smaller_penalties():
     assert stages.count("rotated") == 6
 
 
+def test_a_sure_gain_is_structure_where_a_larger_one_may_be_chance():
+    """The smaller penalty gains 0.5 on average, and loses in two of eight blocks."""
+    penalties = search._penalties(as_spikes(V))
+    sure, unsure = 0.3 + 0.01 * np.arange(8), np.array([-0.2, -0.2, 0.2, 0.2, 1.0, 1.0, 1.0, 1.0])
+    assert not end(unsure).shows_structure()
+    of = {penalties[0]: sure, penalties[1]: unsure}
+    choice, _ = chosen(lambda stage: of.get(stage.schedule.l1, 0.1 * unsure))
+    assert not choice.is_empty
+    assert choice.report.chosen_l1 == penalties[0]
+
+
 def test_starts_that_lose_or_are_far_behind_give_no_units_to_the_joined_start(monkeypatch):
     """Without units of another start there is nothing to join."""
     monkeypatch.setattr(search, "joined_start", lambda end, others, factor: end.start(factor, True))
