@@ -3,12 +3,14 @@
 python -m benchmarks.detectors [--recordings "surrogate default 0,null surrogate default 0"]
     [--methods cRBM,SGC] [--seeds 0-4] [--inputs spikes,traces] [--halves yes]
 
-By default all recordings of `benchmarks.detectors.recordings`, all methods, seed 0, both inputs,
-without halves. Every method runs by its own rule for the number of assemblies, and told it; members
-are taken by the method's own rule, and by the common one (Otsu). With halves it runs on both halves
-of the frames, too, for the stability. In a null recording nothing can be told, and what is found is
-counted. Runs go to results/detectors.json one by one, and what is there is not measured again. In
-the end a table is printed: means over the recordings of each group.
+By default all recordings of `benchmarks.detectors.recordings` and the real ones of
+`benchmarks.detectors.real`, all methods, seed 0, both inputs, without halves. Every method runs by
+its own rule for the number of assemblies, and told it; members are taken by the method's own rule,
+and by the common one (Otsu). With halves it runs on both halves of the frames, too, for the
+stability. In a null recording nothing can be told, and what is found is counted. Of the assemblies
+of a real recording nothing is known: there the halves and the cells left out judge. Runs go to
+results/detectors.json one by one, and what is there is not measured again. In the end a table is
+printed: means over the recordings of each group.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 
 import crbm_lite as cl
 from benchmarks import command, stored
-from benchmarks.detectors import recordings
+from benchmarks.detectors import real, recordings
 from benchmarks.detectors.methods import METHODS, suits
 from crbm_lite.assemblies.agreement import agreement, mean_shared
 
@@ -49,9 +51,48 @@ def _number(value: float) -> float | int | None:
 
 def stability(case: recordings.Case, method: str, what: str, seed: int) -> dict:
     """Run a method on both halves, by its own rules, and compare."""
-    members = [METHODS[method](h.inputs()[what], None, seed).members for h in case.halves()]
-    members = [m[:, m.any(axis=0)] for m in members]
-    return {"stability": _number(mean_shared(*members))}
+    return _stability(method, [half.inputs()[what] for half in case.halves()], seed)
+
+
+def _stability(method: str, halves: list[np.ndarray], seed: int) -> dict:
+    members = [METHODS[method](half, None, seed).members for half in halves]
+    return {"stability": _number(mean_shared(*(m[:, m.any(axis=0)] for m in members)))}
+
+
+def run_real(name: str, method: str, seed: int) -> None:
+    """Measure a method on a recording whose assemblies are not known, unless that is stored."""
+    key = f"{method}, spikes, own K, seed {seed}"
+    if key in stored.read(RESULTS).get(name, {}):
+        return
+    train, test = real.frames(name)
+    if method != real.PUBLISHED and not suits(method, "spikes", train.shape[1]):
+        return
+    if method == real.PUBLISHED:
+        by_rule, found = {"own": real.published_members(name)}, {}
+    else:
+        with command.memory_peak() as memory, command.timed() as elapsed:
+            detected = METHODS[method](train, None, seed)
+        by_rule = {"own": detected.members, "otsu": detected.by_common_rule().members}
+        found = {"cpu_s": elapsed.cpu_s, "peak_mb": memory.peak_mb}
+        found |= _stability(method, np.array_split(train, 2), seed)
+    found["n_detected"] = int(by_rule["own"].any(axis=0).sum())
+    found |= {rule: real.left_out(members, train, test) for rule, members in by_rule.items()}
+    stored.keep(RESULTS, name, {key: found})
+    print(f"{name}, {key}: {found}", flush=True)
+
+
+def table_of_real(results: dict[str, dict], names: tuple[str, ...]) -> str:
+    """One line for each recording and method."""
+    lines = [
+        f"{'':<32}{'detected':>10}{'left out':>10}{'by Otsu':>10}{'stability':>10}{'CPU s':>10}"
+    ]
+    for name in names:
+        for key, found in results.get(name, {}).items():
+            scores = [found.get(rule, {}).get("left_out") for rule in ("own", "otsu")]
+            numbers = [*scores, found.get("stability"), found.get("cpu_s")]
+            shown = "".join(f"{'' if x is None else format(x, '.3f'):>10}" for x in numbers)
+            lines.append(f"{name:<12}{key.split(',')[0]:<20}{found['n_detected']:>10}{shown}")
+    return "\n".join(lines)
 
 
 def run(name: str, method: str, seed: int, inputs: tuple[str, ...], halves: bool) -> None:
@@ -134,7 +175,7 @@ def warm_up(methods: tuple[str, ...]) -> None:
 
 def main(
     *,
-    recordings: command.Names = recordings.NAMES,
+    recordings: command.Names = (*recordings.NAMES, *real.NAMES),
     methods: command.Names = tuple(METHODS),
     seeds: command.Seeds = (0,),
     inputs: command.Names = ("spikes", "traces"),
@@ -145,10 +186,16 @@ def main(
         raise SystemExit(f"{unknown[0]}: give some of {', '.join(METHODS)}")
     warm_up(methods)
     for name in recordings:
+        more = (real.PUBLISHED,) if name == "tectum" else ()
         for seed in seeds:
-            for method in methods:
-                run(name, method, seed, inputs, halves == "yes")
-    print(table(stored.read(RESULTS), recordings))
+            for method in (*methods, *more):
+                if name in real.NAMES:
+                    run_real(name, method, seed)
+                else:
+                    run(name, method, seed, inputs, halves == "yes")
+    results = stored.read(RESULTS)
+    print(table(results, tuple(name for name in recordings if name not in real.NAMES)))
+    print(table_of_real(results, tuple(name for name in recordings if name in real.NAMES)))
 
 
 if __name__ == "__main__":

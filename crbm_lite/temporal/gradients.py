@@ -10,14 +10,14 @@ With the means :math:`\langle\cdot\rangle_{c_t}` of the model under the drive of
 
 .. math::
 
-    \frac{dL}{dA} &= \sum_t a_t (r_{t-1} - \mu)^\top, \quad
+    \frac{dL}{dA} &= \sum_t a_t (r_{t-1} - \bar h)^\top, \quad
     \frac{dL}{db} = \sum_{t>1} a_t, \quad \frac{dL}{dc_1} = a_1, \\
     \frac{dL}{dW} &= \sum_t v_t (r_t + k_t d_t)^\top - \langle v h^\top \rangle_{c_t}, \quad
     \frac{dL}{dg} = \sum_t v_t - \langle v \rangle_{c_t}, \\
     \frac{dL}{dx} &= \sum_t E[f | v_t, past] - \langle f \rangle_{c_t} + d_t\, Cov(f, h | v_t, past)
 
 for a number x of the potential, where f = -dU/dx is :math:`-h_\pm^2/2` or :math:`-h_\pm`. (For one
-frame it is the gradient of a cRBM.) The mean :math:`\mu` that centres A is a constant.
+frame it is the gradient of a cRBM.) The mean :math:`\bar h` that centres A is a constant.
 """
 
 from __future__ import annotations

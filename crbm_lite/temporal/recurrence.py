@@ -4,11 +4,11 @@ With the inputs :math:`I_t = v_t W` of a frame,
 
 .. math::
 
-    c_t = b + A\,(r_{t-1} - \mu), \qquad
+    c_t = b + A\,(r_{t-1} - \bar h), \qquad
     r_t = E[h_t | v_t, \mathrm{past}] = \Gamma'(I_t + c_t),
 
 and :math:`c_1` of a window is a vector of its own. :math:`A_{\mu\nu}` is the action of unit
-:math:`\nu` on unit :math:`\mu` one frame later, and :math:`\mu` the mean of h over the data. It
+:math:`\nu` on unit :math:`\mu` one frame later, and :math:`\bar h` the mean of h over the data. It
 only centres A: an entry of A then changes how the unit depends on the past, and not how active it
 is. The frames are filtered exactly, since :math:`r_{t-1}` is a number once :math:`v_{1..t-1}` are
 given. With A = 0, b = 0 and :math:`c_1 = 0` each frame is one of the cRBM.

@@ -5,7 +5,7 @@ r"""A cRBM whose hidden units are driven by what they did a frame ago.
     P(v_{1..T}) = \prod_t P(v_t | r_{t-1}), \qquad
     P(v_t, h_t | r_{t-1}) = \frac{1}{Z(c_t)} e^{-E(v_t, h_t) + c_t \cdot h_t},
 
-with the energy E of a cRBM, the drive :math:`c_t = b + A (r_{t-1} - \mu)` and the means
+with the energy E of a cRBM, the drive :math:`c_t = b + A (r_{t-1} - \bar h)` and the means
 :math:`r_t = E[h_t | v_t, \mathrm{past}]` (`crbm_lite.temporal.recurrence`). It is the recurrent
 temporal RBM of Sutskever, Hinton & Taylor (2008), with dReLU units in place of its binary ones.
 """

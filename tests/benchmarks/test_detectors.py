@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from benchmarks import command
 from benchmarks.detectors import __main__ as benchmark
-from benchmarks.detectors import methods, recordings
+from benchmarks.detectors import methods, real, recordings
 from crbm_lite.baselines.detectors.detection import DetectedAssemblies
+from crbm_lite.validation.likelihood import nllh_given_probabilities
 
 EXAMPLE = recordings.load("surrogate example 0")
 
@@ -106,6 +108,64 @@ def test_methods_get_what_suits_them():
     assert methods.suits("Ising", "spikes", 469) and not methods.suits("Ising", "spikes", 5000)
     with pytest.raises(SystemExit, match="give some of cRBM"):
         benchmark.main(methods=("SCG",), recordings=())
+
+
+class TestReal:
+    """Two groups of ten cells that are on together, and ten cells on their own."""
+
+    rng = np.random.default_rng(0)
+    on = np.repeat(rng.random((2000, 2)) < 0.3, 10, axis=1)
+    v = np.hstack(
+        [rng.random(on.shape) < np.where(on, 0.6, 0.05), rng.random((2000, 10)) < 0.2]
+    ).astype(np.uint8)
+    members = np.repeat(np.eye(3, dtype=bool)[:, :2], 10, axis=0)
+
+    def score(self, members):
+        return real.left_out(members, self.v[:1500], self.v[1500:])["left_out"]
+
+    def test_members_predict_a_cell_left_out_nearly_as_well_as_bayes_rule(self):
+        """The posterior of the state given how many of the nine others are active.
+
+        Its probability saturates at 0.6, and that of a logistic regression does not.
+        """
+        n_active = self.v[1500:, :20].reshape(500, 2, 10).sum(axis=2).repeat(10, axis=1)
+        n_others = n_active - self.v[1500:, :20]
+        log_odds = logit(0.3) + n_others * logit(0.6) - n_others * logit(0.05)
+        log_odds += 9 * (np.log(0.4) - np.log(0.95))
+        of_bayes = nllh_given_probabilities(
+            self.v[1500:, :20], 0.05 + 0.55 * expit(log_odds)
+        ).median
+        p = [real._probability(self.members, self.v[:1500], self.v[1500:], i) for i in range(20)]
+        found = nllh_given_probabilities(self.v[1500:, :20], np.stack(p, axis=1)).median
+        assert 0.8 * of_bayes < found < 1.02 * of_bayes
+
+    def test_no_cell_predicts_itself_and_wrong_members_predict_nothing(self):
+        assert self.score(np.eye(30, dtype=bool)) < 0.35  # each predicts the others, none itself
+        alone = real._probability(np.eye(30, dtype=bool)[:, :1], self.v[:1500], self.v[1500:], 0)
+        np.testing.assert_array_equal(alone, np.full(500, self.v[:1500, 0].mean()))
+        wrong = np.zeros((30, 1), dtype=bool)
+        wrong[20:25] = True
+        assert abs(self.score(wrong)) < 0.02 < 0.1 < self.score(self.members)
+        assert abs(self.score(self.members[:, :0])) < 0.02
+
+    def test_a_run_is_kept_with_both_rules_and_stability(self, kept, monkeypatch):
+        monkeypatch.setattr(real, "frames", lambda name: (self.v[:1500], self.v[1500:]))
+        found = DetectedAssemblies("always", self.members, self.members * 1.0, np.zeros((9, 2)))
+        monkeypatch.setattr(benchmark, "METHODS", {"always": lambda x, k, seed: found})
+        benchmark.run_real("dorsal", "always", 0)
+        run = benchmark.stored.read(kept)["dorsal"]["always, spikes, own K, seed 0"]
+        assert run["stability"] == 1.0 and run["n_detected"] == 2
+        assert (
+            run["own"] == run["otsu"] == real.left_out(self.members, self.v[:1500], self.v[1500:])
+        )
+        shown = benchmark.table_of_real(
+            {"dorsal": {"always, spikes, own K, seed 0": run}}, ("dorsal",)
+        )
+        assert "always" in shown and "1.000" in shown
+
+    def test_only_the_tectum_has_published_members(self):
+        with pytest.raises(SystemExit, match="nasal has no published assemblies"):
+            real.published_members("nasal")
 
 
 def test_the_peak_of_memory_is_seen():
