@@ -48,6 +48,15 @@ _N_NEURONS = 1000  # whose covariances are compared
 _N_FRAMES = 2000  # at most, of either animal
 _QUANTILES = np.linspace(0.0, 1.0, 1001)
 _N_GENERATED = 1500
+_TITLES = {
+    "mean_v": "activity of neurons, nRMSE",
+    "covariance_vv": "covariances of neurons, nRMSE",
+    "free_energy": "free energies, contrast",
+    "frames": "frames in space, r",
+    "quantiles": "quantiles of h, nRMSE",
+    "covariance_hh": "covariances of h, nRMSE",
+    "maps": "maps, r",
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ class AlignmentScores:
 
 def _table(scores: dict[str, dict[str, float]]) -> str:
     return "\n".join(
-        f"{name:14}" + "  ".join(f"{what} {value:6.3f}" for what, value in each.items())
+        f"{_TITLES[name]:32}" + "  ".join(f"{what} {value:6.3f}" for what, value in each.items())
         for name, each in scores.items()
     )
 

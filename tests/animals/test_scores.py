@@ -50,6 +50,7 @@ def test_every_score_has_a_control_and_the_table_has_them_all(scores):
     for each in (found.quantiles, found.covariance_hh, found.maps):
         assert each.keys() == {"student", "before", "permuted"}
     assert len(scores.table().splitlines()) == 4 and len(found.table().splitlines()) == 3
+    assert scores.table().startswith("activity of neurons, nRMSE")
 
 
 def test_an_animal_translated_to_itself_is_its_own_resampling():

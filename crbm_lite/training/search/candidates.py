@@ -48,10 +48,17 @@ class Candidate:
         l1 = self.trials[-1].l1
         return max(trial.end.mean_gain for trial in self.trials if trial.l1 == l1)
 
+    def has_shown_structure(self) -> bool:
+        """Say whether any of its models gained more than chance does."""
+        return any(trial.end.shows_structure() for trial in self.trials)
+
     def has_peaked(self) -> bool:
-        """Say whether the last two penalties gained no more than noise over those before."""
+        """Say whether the last two penalties gained no more than noise over those before.
+
+        Before it has shown structure there is no peak: weak assemblies come later.
+        """
         path = [trial.end for trial in self.trials if not trial.is_refit]
-        if len(path) < 3:
+        if len(path) < 3 or not self.has_shown_structure():
             return False
         former = max(path[:-2], key=lambda end: end.mean_gain)
         return all(not is_better(end, former) for end in path[-2:])

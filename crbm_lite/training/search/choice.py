@@ -12,7 +12,7 @@ The evidence is the gain over independent neurons on validation blocks
    lets only strong assemblies form; a smaller one lets them grow, and units of the start that died
    under the larger one begin again. A start is left behind where it has gained far less than the
    best, or diverges, and after three penalties only the best two go on, and the second only while
-   it is close to the best. As long as no start gains anything, all go on.
+   it is close to the best. Before a start gains more than chance does, all go on.
 4. *Refit.* A penalty that leaves out chance weights shrinks the others, too, and most where
    neurons are seldom active. So the weights that each penalty has left are fitted without it beside
    the path, as long as that brings more (the relaxed lasso of Meinshausen 2007).
@@ -230,7 +230,7 @@ def choose(
             c for c in _not_behind(going, share)
             if np.isfinite(c.gain_now) and not c.has_peaked()
         ]  # fmt: skip
-        if k + 1 >= _GO_ON_FROM:
+        if k + 1 >= _GO_ON_FROM and _some_show_structure(going):
             going = sorted(going, key=lambda c: -c.gain_now)[:_GO_ON]
         if not going:
             break
@@ -285,10 +285,16 @@ def choose(
     return Choice(last, report, is_empty=False)
 
 
+def _some_show_structure(going: list[Candidate]) -> bool:
+    return any(candidate.has_shown_structure() for candidate in going)
+
+
 def _not_behind(going: list[Candidate], share: float) -> list[Candidate]:
-    """Return the starts with a share of the best gain; while none gains, all wait for less l1."""
+    """Return the starts with a share of the best gain; before one shows structure, all of them."""
     most = max(candidate.gain_now for candidate in going)
-    return [c for c in going if most <= 0.0 or c.gain_now >= share * most]
+    if not _some_show_structure(going) or most <= 0.0:
+        return going
+    return [candidate for candidate in going if candidate.gain_now >= share * most]
 
 
 def _lasting(trials: list[Trial], longer: Callable[[Trial, int], Trial]) -> Trial:
