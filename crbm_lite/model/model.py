@@ -80,8 +80,8 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     l1 : float or "auto", default "auto"
         The penalty lambda on sum |w| under Var(h) = 1. A larger one gives sparser weights and thus
         smaller assemblies; where it is too large, all weights end at zero. "auto" takes the
-        sparsest model that predicts as well as the best one, within a standard error, on blocks of
-        frames which the search does not train on.
+        sparsest model that predicts as well as the best one, within a standard error and within
+        1 % of the gain, on blocks of frames which the search does not train on.
     n_updates : int or "auto", default "auto"
         The number of gradient updates. The cost of one does not grow with the length of the
         recording. "auto" trains as long as the model gains on those blocks. What "auto" chose, and
