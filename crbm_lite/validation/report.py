@@ -33,6 +33,8 @@ __all__ = ["GroupsOfChains", "ValidationReport", "generated_frames", "validate"]
 _SAMPLE_BYTES = 2**26  # of generated uint8 frames in memory at once
 _N_GROUPS = 10  # of chains, whose spread gives the sampling error
 _N_NEURONS = 1000  # in the groups' moments, spread evenly over the recording
+_USUAL_STEPS, _MOST_STEPS = 20, 60  # Gibbs steps between two saves
+_MIXINGS = 3  # a chain runs for so many times as the slowest unit takes to mix
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -200,7 +202,7 @@ def validate(
     l1: float | None = None,
     n_chains: int = 300,
     n_saved: int = 50,
-    n_steps: int = 20,
+    n_steps: int | None = None,
     burn_in: int = 100,
     n_scatter: int = 20_000,
 ) -> ValidationReport:
@@ -220,9 +222,12 @@ def validate(
     n_chains : int
         Chains from random training frames (default 300), drawn without replacement where there are
         enough.
-    n_saved, n_steps, burn_in : int
-        States saved of each chain (default 50), Gibbs steps between two saves (default 20), and
-        saves that are forgotten at first (default 100).
+    n_saved, burn_in : int
+        States saved of each chain (default 50), and saves that are forgotten at first (default
+        100).
+    n_steps : int, optional
+        Gibbs steps between two saves. The default is 20, and up to 60 where the certificate of the
+        model says that a unit takes long to mix: a chain then runs three times as long as that.
     n_scatter : int
         Entries in a scatter plot, at most (default 20,000).
 
@@ -239,7 +244,7 @@ def validate(
     rng = np.random.default_rng(random_state)
     as_count(n_chains, "n_chains")
     as_count(n_saved, "n_saved")
-    as_count(n_steps, "n_steps")
+    n_steps = _steps_between(model, n_saved) if n_steps is None else as_count(n_steps, "n_steps")
     as_count(burn_in, "burn_in", 0)
     n_neurons = len(model.weights_)
     train = spikes_of_model(model, train, "train")
@@ -277,3 +282,10 @@ def validate(
         n_test=test.n_frames,
         n_generated=n_chains * n_saved,
     )
+
+
+def _steps_between(model: object, n_saved: int) -> int:
+    """Gibbs steps between saves, by the time that the slowest unit takes to mix if it is known."""
+    times = getattr(getattr(model, "certificate_", None), "mixing_times", np.empty(0))
+    slowest = np.nan_to_num(times, posinf=np.inf).max(initial=0.0)
+    return int(np.clip(np.ceil(_MIXINGS * slowest / n_saved), _USUAL_STEPS, _MOST_STEPS))

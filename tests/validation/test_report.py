@@ -7,6 +7,7 @@ import itertools
 import math
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numba
 import numpy as np
@@ -660,6 +661,34 @@ def test_validate_equals_its_parts(truth_and_report):
     assert report.vh_full_condition.rmse == report.vh.rmse
     np.testing.assert_array_equal(report.nllh.nllh, nllh(model, test).nllh)
     np.testing.assert_array_equal(report.left_out.nllh, left_out_nllh(model, test).nllh)
+
+
+@pytest.mark.parametrize(
+    ("times", "given", "n_steps"),
+    [
+        (None, None, 20),
+        ([5.0, np.nan], None, 20),
+        ([700.0, 900.0, np.nan], None, 54),  # three times 900 steps, over 50 saves
+        ([np.inf], None, 60),
+        ([900.0], 7, 7),
+    ],
+)
+def test_chains_run_for_three_times_as_long_as_the_slowest_unit_takes(
+    monkeypatch, times, given, n_steps
+):
+    model = small_model(l1=0.0)
+    if times is not None:
+        model.certificate_ = SimpleNamespace(mixing_times=np.array(times))
+    asked = []
+
+    def watched(*arguments, n_steps, **options):
+        asked.append(n_steps)
+        return generated_frames(*arguments, n_steps=1, **options)
+
+    monkeypatch.setattr(report_module, "generated_frames", watched)
+    v = (np.random.default_rng(0).random((400, model.weights_.shape[0])) < 0.4).astype(np.uint8)
+    validate(model, v[:200], v[200:], 0, n_steps=given, burn_in=0)
+    assert asked == [n_steps]
 
 
 def test_the_sampling_error_is_the_spread_over_seeds(truth_and_report):
