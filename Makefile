@@ -31,7 +31,7 @@ endif
 help:
 	@echo "make book    build the website and print where it is (STRICT=1: warnings are errors)"
 	@echo "make test    unit tests, doctests, and every chapter under nbval (WORKERS=4: in four processes, not two)"
-	@echo "make test-slow   thousands of files with a damaged structure (five minutes)"
+	@echo "make test-slow   what takes minutes: thousands of damaged files, a whole search"
 	@echo "make test-browser   open every page of the built site in Chromium"
 	@echo "make bench   print the shorter benchmarks of the page Numbers and keep their tables (an hour)"
 	@echo "make stored  make the stored tables again that are older than the code (hours; goes on where it was)"

@@ -1,6 +1,7 @@
 from .candidates import Candidate as Candidate
 from .candidates import Trial as Trial
 from .candidates import best_candidate as best_candidate
+from .candidates import best_end as best_end
 from .candidates import is_as_good as is_as_good
 from .candidates import is_better as is_better
 from .choice import Choice as Choice

@@ -233,6 +233,19 @@ def test_while_nothing_gains_the_path_goes_on_to_smaller_penalties():
     assert stages.count("rotated") == 7
 
 
+@pytest.mark.slow
+def test_weak_assemblies_are_found():
+    """The first two penalties kill every unit; correlations with members say what is found."""
+    recording = cl.plant_recording(
+        400, 8, (30, 40), 6000, 120, effect_range=(1.2, 1.44), random_state=5
+    )
+    train, _ = cl.split_train_test(recording)
+    model = cl.CRBM(random_state=0, progress=False).fit(train)
+    members = (recording.truth.effects != 0).toarray()
+    r = np.abs(np.corrcoef(members.T, model.weights_.T)[:8, 8:])
+    assert (r.max(axis=1) > 0.8).sum() >= 7
+
+
 def test_a_sure_gain_is_structure_where_a_larger_one_may_be_chance():
     """The smaller penalty gains 0.5 on average, and loses in two of eight blocks."""
     penalties = search._penalties(as_spikes(V))
