@@ -204,7 +204,7 @@ def summary() -> None:
         print(
             f"{method:16} r_S {average.spearman_r:.2f}, single animals {np.min(each):.2f} to "
             f"{np.max(each):.2f}; KS {average.ks_statistic:.2f}; conserved {alike.mean():.2f}, "
-            f"with each itself {alike.mean(with_self=True):.2f}",
+            f"each with itself among them {alike.mean(with_self=True):.2f}",
             flush=True,
         )
 

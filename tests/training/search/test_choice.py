@@ -226,7 +226,7 @@ def test_while_nothing_gains_the_path_goes_on_to_smaller_penalties():
     """Weak assemblies die under the first penalties, where a model may gain less than nothing."""
     by_penalty = (-0.04, -0.05, -0.04, -0.03, 0.5, 0.7, 0.7)  # 0.035 are added to each
     choice, stages = search_of_all_starts(
-        lambda name, k: {"rotated": by_penalty[k - 1], "random": -0.03}.get(name, -0.03)
+        lambda name, k: by_penalty[k - 1] if name == "rotated" else -0.03
     )
     assert not choice.is_empty
     assert choice.report.chosen_start == "rotated components"
