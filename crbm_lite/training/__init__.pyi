@@ -71,7 +71,7 @@ from .run import start_trainer as start_trainer
 from .run import train as train
 from .start import Start as Start
 from .start import balance_fields as balance_fields
-from .start import fit_potential as fit_potential
+from .start import fit_potentials as fit_potentials
 from .start import logit_activity as logit_activity
 from .start import random_start as random_start
 from .start import start_given_units as start_given_units

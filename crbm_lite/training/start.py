@@ -6,18 +6,22 @@ h(t). Then
 
 - a weight is the rise of a neuron's log-odds with the unit;
 - the fields give every neuron its mean activity;
-- the potential of a unit is the maximum-likelihood dReLU for its values of h.
+- the potential of a unit is the dReLU under which its values of h are most probable, given those
+  of the other units.
 
-With the neurons summed out and the other units at rest, a unit's density is an exponential family
-on a line,
+With the neurons summed out, the density of a unit given the others is an exponential family on a
+line,
 
-.. math:: P(h) \propto e^{-U(h)} \prod_i (1 + e^{g_i + w_i h}),
+.. math:: P(h_\mu | h_{\nu \ne \mu}(t)) \propto
+          e^{-U_\mu(h_\mu)} \prod_i (1 + e^{a_i(t) + w_{i\mu} h_\mu}),
+          \qquad a_i(t) = g_i + \sum_{\nu \ne \mu} w_{i\nu} h_\nu(t),
 
-so on and off get their shares of the time from the first update on. A Gaussian start leaves them to
-a collective mode (all units on in a few chains), out of which training hardly finds.
+and the product over units and frames is their pseudo-likelihood (Besag 1975). On and off get their
+shares of the time from the first update on. A Gaussian start leaves them to a collective mode (all
+units on in a few chains), out of which training hardly finds. So do potentials that are fitted with
+the other units at rest: units that share neurons then switch each other on.
 
-Where units overlap too much for this (waves) the start is no good, so `crbm_lite.training.run`
-tries it out.
+The start may still be no good (waves), so `crbm_lite.training.run` tries it out.
 """
 
 from __future__ import annotations
@@ -26,14 +30,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
-from crbm_lite.core.spikes import Spikes, tiles, weight_sums
+from crbm_lite.core.spikes import Spikes, evenly_spread, tiles, weight_sums
 from crbm_lite.training.linear_units import LinearUnits, find_linear_units, log_odds
 
 __all__ = [
     "Start",
     "balance_fields",
-    "fit_potential",
+    "fit_potentials",
     "logit_activity",
     "random_start",
     "start_given_units",
@@ -44,6 +49,12 @@ __all__ = [
 _RANDOM_WEIGHT = 0.01  # standard deviation of the weights of units that start at random
 _RANDOM_RAMP = 300  # updates over which lambda comes after a random start
 _FIELD_RATE_FACTOR = 5.0  # after a warm start
+_N_CONTEXTS, _N_VALUES = 100, 200  # frames and values of h, over which a density is normalised
+_AT_ONCE, _LARGEST_EXPONENT = (
+    4,
+    85.0,
+)  # neurons whose terms are multiplied: e^(2 * 4 * 85) is finite
+_LEAST_GAMMA, _LARGEST_GAMMA = 0.2, 300.0
 
 
 @dataclass(frozen=True)
@@ -115,47 +126,77 @@ def balance_fields(
     return fields
 
 
-def fit_potential(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Fit the dReLU of one unit to its values over the data by maximum likelihood.
+def fit_potentials(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Fit the dReLUs of units to their values over the data by maximum pseudo-likelihood.
 
-    The neurons are summed out.
+    The neurons are summed out. The densities are normalised at a hundred frames, spread evenly.
 
     Parameters
     ----------
-    h : ndarray, shape (T,)
-    fields, weights : ndarray, shape (n,)
-        Of the neurons that the unit reaches.
+    h : ndarray, shape (T, M)
+    fields : ndarray, shape (N,)
+    weights : ndarray, shape (N, M)
 
     Returns
     -------
-    ndarray, shape (4,)
+    ndarray, shape (4, M)
         gamma_plus, gamma_minus, theta_plus, theta_minus, uncentred.
 
     Examples
     --------
     >>> from scipy.stats import norm
     >>> h = norm.ppf(np.linspace(0.0005, 0.9995, 1000))  # a standard Gaussian, without neurons
-    >>> fit_potential(h, np.empty(0), np.empty(0)).round(1) + 0.0
+    >>> fit_potentials(h[:, None], np.empty(0), np.empty((0, 1))).round(1).ravel() + 0.0
     array([1., 1., 0., 0.])
     """
-    up, down = np.maximum(h, 0.0), np.minimum(h, 0.0)
-    moments = np.array([0.5 * (up**2).mean(), 0.5 * (down**2).mean(), up.mean(), down.mean()])
-    grid = np.linspace(min(h.min() * 1.5, -3.0), max(h.max() * 1.5, 3.0), 400)
-    log_base = np.zeros(len(grid))
-    for tile in tiles(len(fields)):
-        exponents = fields[tile, None] + np.outer(weights[tile], grid)
-        log_base += np.logaddexp(0.0, exponents).sum(axis=0)
-    up, down = np.maximum(grid, 0.0), np.minimum(grid, 0.0)
-    statistics = np.stack([0.5 * up**2, 0.5 * down**2, up, down])
+    contexts = h[evenly_spread(len(h), _N_CONTEXTS)]
+    fields_then = np.empty((len(weights), len(contexts)))  # a_i + w_imu h_mu
+    with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums
+        for tile in tiles(len(weights)):
+            fields_then[tile] = fields[tile, None] + weights[tile] @ contexts.T
+    potentials = np.empty((4, h.shape[1]))
+    for mu, values in enumerate(h.T):
+        grid = np.linspace(min(values.min() * 1.5, -3.0), max(values.max() * 1.5, 3.0), _N_VALUES)
+        reached = np.flatnonzero(weights[:, mu])
+        w = weights[reached, mu, None]
+        log_base = _log_base(fields_then[reached] - w * contexts[:, mu], w * grid)
+        potentials[:, mu] = _fit_potential(values, grid, log_base)
+    return potentials
+
+
+def _log_base(a: np.ndarray, wh: np.ndarray) -> np.ndarray:
+    """Sum log(1 + e^(a_i + w_i h)) over neurons: (n, contexts) and (n, values) to both of these."""
+    exp_a, exp_wh = (np.exp(np.clip(x, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)) for x in (a, wh))
+    out = np.zeros((a.shape[1], wh.shape[1]))
+    for first in range(0, len(a), _AT_ONCE):
+        product = np.ones_like(out)
+        for i in range(first, min(first + _AT_ONCE, len(a))):
+            product *= 1.0 + np.outer(exp_a[i], exp_wh[i])
+        out += np.log(product)
+    return out
+
+
+def _fit_potential(h: np.ndarray, grid: np.ndarray, log_base: np.ndarray) -> np.ndarray:
+    """Fit one dReLU (4,) to values h (T,), given log densities without it (contexts, values)."""
+    moments = _potential_statistics(h).mean(axis=1)
+    statistics = _potential_statistics(grid)
 
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
         exponent = log_base - x @ statistics
-        top = exponent.max()
+        top = exponent.max(axis=1, keepdims=True)
         p = np.exp(exponent - top)
-        return top + np.log(p.sum()) + x @ moments, moments - statistics @ (p / p.sum())
+        z = p.sum(axis=1, keepdims=True)
+        mean_p = (p / z).mean(axis=0)
+        return float((top + np.log(z)).mean() + x @ moments), moments - statistics @ mean_p
 
-    bounds = [(0.2, 300.0), (0.2, 300.0), (None, None), (None, None)]
+    bounds = [(_LEAST_GAMMA, _LARGEST_GAMMA)] * 2 + [(None, None)] * 2
     return minimize(objective, [5.0, 5.0, 0.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds).x
+
+
+def _potential_statistics(h: np.ndarray) -> np.ndarray:
+    """What gamma_plus, gamma_minus, theta_plus and theta_minus multiply in U(h): (4, n)."""
+    up, down = np.maximum(h, 0.0), np.minimum(h, 0.0)
+    return np.stack([0.5 * up**2, 0.5 * down**2, up, down])
 
 
 def unit_variance_gamma(spikes: Spikes, weights: np.ndarray) -> np.ndarray:
@@ -209,8 +250,6 @@ def start_given_units(
     start = random_start(spikes, n_hidden, rng)
     weights, potential = start.weights, start.potential
     weights[:, :n_units] = units.rise
-    fields = balance_fields(spikes, weights[:, :n_units], units.h)
-    for mu in range(n_units):
-        reached = np.flatnonzero(units.rise[:, mu])
-        potential[:, mu] = fit_potential(units.h[:, mu], fields[reached], weights[reached, mu])
+    fields = balance_fields(spikes, units.rise, units.h)
+    potential[:, :n_units] = fit_potentials(units.h, fields, units.rise)
     return Start(weights, fields, potential, _FIELD_RATE_FACTOR, n_linear_units=n_units)

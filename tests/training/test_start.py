@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from crbm_lite.core.drelu import DReLU
+from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.simulation.planted import plant_recording
 from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.linear_units import find_linear_units
-from crbm_lite.training.start import random_start, warm_start
+from crbm_lite.training.start import fit_potentials, random_start, warm_start
 from crbm_lite.training.update_plan import UpdatePlan
 from tests.training.enumerable import variance_of_h
 from tests.training.runs import correlations_with_truth, fit
@@ -63,3 +65,36 @@ def test_small_random_weights_survive_a_lambda_that_would_kill_them_at_once():
     v = plant_recording(100, 4, (20, 30), 1500, 10, random_state=0).spikes
     model = fit(v, n_hidden=4, init="random", l1=0.01, n_updates=800)
     assert model.verdict_ != "collapsed"
+
+
+def test_potentials_are_those_under_which_the_units_have_their_values_given_each_other(monkeypatch):
+    """Pseudo-likelihood finds the truth from the model's own h, though units share neurons."""
+    monkeypatch.setattr("crbm_lite.training.start._N_CONTEXTS", 5000)
+    rng = np.random.default_rng(0)
+    weights = np.where(rng.random((60, 3)) < 0.6, rng.normal(0.0, 0.6, (60, 3)), 0.0)
+    potential = np.array([[2.0, 1.0, 4.0], [1.0, 3.0, 2.0], [-0.5, 0.4, 0.0], [0.3, 0.0, -1.0]])
+    fields = np.full(60, -2.0)
+    chains = GibbsChains(60, 3, 400, seed=1, jump_every=0)
+    chains.set_weights(weights.astype(np.float32))
+    h = []
+    for _ in range(60):
+        chains.step(10, weights.astype(np.float32), fields.astype(np.float32), tuple(potential))
+        h.append(DReLU(*potential).sample(chains.inputs(), rng))
+    fitted = fit_potentials(np.concatenate(h[10:]), fields, weights)
+    curve = np.linspace(-1.5, 1.5, 31)
+    of_truth, found = (
+        DReLU(*p).potential(curve[:, None] * np.ones(3)) for p in (potential, fitted)
+    )
+    np.testing.assert_allclose(found, of_truth, atol=0.15)
+
+
+def test_units_that_share_neurons_do_not_switch_each_other_on():
+    """Fitted with the others at rest, they do: nine in ten neurons become active."""
+    recording = plant_recording(1500, 40, (60, 100), 3000, 100, random_state=0)
+    spikes, rng = as_spikes(recording.spikes), np.random.default_rng(0)
+    start = warm_start(spikes, 40, 0.01, rng)
+    chains = GibbsChains(1500, 40, 50, seed=0, jump_every=0)
+    chains.set_weights(start.weights)
+    chains.set_spikes(spikes.dense(rng.integers(spikes.n_frames, size=50)))
+    chains.step(60, start.weights, start.fields.astype(np.float32), tuple(start.potential))
+    assert spikes.activity().mean() < 0.05 and 0.02 < chains.spikes().mean() < 0.2  # not 0.9
