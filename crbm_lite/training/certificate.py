@@ -44,7 +44,7 @@ __all__ = [
     "sample_model",
 ]
 
-STATISTICS = ("weights", "gain", "potential", "zeros", "Var(h)")
+STATISTICS = ("weights", "slope", "potential", "zeros", "Var(h)")
 ADVICE = {
     "converged": "validate the model",
     "undetermined": "sample for longer, as the reasons say, or give the run more updates",
@@ -99,8 +99,8 @@ class Certificate:
         of K assemblies is missing.
     residual_by_unit, noise_by_unit : ndarray, shape (5, M)
         Residuals of each unit in units of what is tolerated, and the noise that was taken out: of
-        its weights, along its weights (gain), of its potential, where w = 0, and of Var(h). NaN for
-        units without weights.
+        its weights, along its weights (slope), of its potential, where w = 0, and of Var(h). NaN
+        for units without weights.
     residual_fields, noise_fields : float
         The same of <v>, RMS over neurons.
     mixing_times : ndarray, shape (M,)
@@ -204,7 +204,7 @@ def sample_model(
 def _noise(
     model: ModelMeans, weights: np.ndarray, centre: np.ndarray, tolerances: Tolerances
 ) -> tuple[np.ndarray, float]:
-    """Noise in units of what is tolerated: of weights, gain and potential (3, M), of the fields."""
+    """Noise in units of what is tolerated: weights, slope and potential (3, M), and fields."""
     of_unit = np.sqrt(np.square(model.unit_contrasts).mean(axis=0))
     of_v = np.sqrt(np.square(model.v_contrasts).mean(axis=0))
     of_weights = model.weight_noise(weights, centre)[0]
@@ -328,8 +328,8 @@ def _failed_covariances(found: Certificate, most: np.ndarray) -> tuple[str, ...]
     if found.missing_gain > _MOST_MISSING * max(noise, 1.0):  # noise has patterns, too
         some = ", ".join(map(str, most[:5]))
         return (
-            f"the model lacks {found.missing_gain:.0%} of what the data's patterns would gain it, "
-            f"most that of neurons {some}",
+            f"the model lacks {found.missing_gain:.0%} of what the data's patterns would add to "
+            f"its likelihood, most that of neurons {some}",
         )
     return ()
 

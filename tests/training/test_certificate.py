@@ -109,7 +109,7 @@ def test_residuals_are_those_of_enumeration_in_units_of_the_data_s_standard_erro
     gain = inputs_c * h_c
     tolerance = np.maximum(standard_error(gain), 0.05 * gain.mean(axis=0))
     along = np.abs((weights * in_weights).sum(axis=0))
-    np.testing.assert_allclose(ratios["gain"], along / tolerance, atol=0.1)
+    np.testing.assert_allclose(ratios["slope"], along / tolerance, atol=0.1)
 
     coordinates = coordinates_given_potential(potential, p @ weights)
     slopes = hidden_means(inputs, potential, h.mean(axis=0)).likelihood_slope
