@@ -53,15 +53,18 @@ class Candidate:
         return any(trial.end.shows_structure() for trial in self.trials)
 
     def has_peaked(self) -> bool:
-        """Say whether the last two penalties gained no more than noise over those before.
+        """Say whether the last penalty lost, or the last two gained no more than noise.
 
         Before it has shown structure there is no peak: weak assemblies come later.
         """
         path = [trial.end for trial in self.trials if not trial.is_refit]
-        if len(path) < 3 or not self.has_shown_structure():
+        if len(path) < 2 or not self.has_shown_structure():
             return False
-        former = max(path[:-2], key=lambda end: end.mean_gain)
-        return all(not is_better(end, former) for end in path[-2:])
+        *former, last = path
+        if is_better(max(former, key=lambda end: end.mean_gain), last):
+            return True
+        former = max(path[:-2], key=lambda end: end.mean_gain, default=last)
+        return len(path) > 2 and not any(is_better(end, former) for end in path[-2:])
 
     def up_to(self, trial: Trial) -> list[Trial]:
         """Return a trial and those that are at least as sparse, which all come before it."""

@@ -5,14 +5,16 @@ The evidence is the gain over independent neurons on validation blocks
 
 1. *Units.* There are as many as principal components above the noise and as many again, at least
    10 and at most 60, so that some are to spare. Units that the data do not need lose their weights.
+   Above a million weights none are to spare, since those that begin at random are dense.
 2. *Starts.* Rotated components with the assemblies that grow from single neurons besides them,
    nonnegative factors, and small random weights compete.
 3. *Path.* Each start is trained along a path of penalties from large to small, and each penalty
    goes on from the model of the one before (Friedman, Hastie & Tibshirani 2010). A large penalty
    lets only strong assemblies form; a smaller one lets them grow, and units of the start that died
-   under the larger one begin again. A start is left behind where it has gained far less than the
-   best, or diverges, and after three penalties only the best two go on, and the second only while
-   it is close to the best. Before a start gains more than chance does, all go on.
+   under the larger one begin again. A start ends where a penalty loses, or two gain no more than
+   noise. It is left behind where it has gained far less than the best, or diverges, and after three
+   penalties only the best two go on, and the second only while it is close to the best. Before a
+   start gains more than chance does, all go on.
 4. *Refit.* A penalty that leaves out chance weights shrinks the others, too, and most where
    neurons are seldom active. So the weights that each penalty has left are fitted without it beside
    the path, as long as that brings more (the relaxed lasso of Meinshausen 2007).
@@ -25,7 +27,7 @@ The evidence is the gain over independent neurons on validation blocks
 7. *Births.* That model is trained on. Where it loses by that, that of the next larger penalty is
    trained on in its place. Then units of what the model leaves over join it
    (`crbm_lite.training.search.residual_units`), as long as that gains.
-8. *Length.* It is trained on for longer and longer rounds, until it gains no more.
+8. *Length.* It is trained on for longer and longer rounds, until one brings less than 1 %.
 9. *End.* The training ends with all frames.
 
 After the path, all units jump, whatever they need to mix. Gibbs sampling alone may never leave the
@@ -147,6 +149,7 @@ class Choice:
 
 
 TrainStage = Callable[[Stage, ValidationBlocks], StageEnd]
+Round = tuple[Trial, Trial]  # before some more updates, and after them
 
 
 def choose(
@@ -219,7 +222,8 @@ def choose(
         for j, candidate in enumerate(going):
             n_stages = len(going) * (len(path) - k) - j - 1
             n_later = n_stages * _STAGE_UPDATES + n_rounds + n_last
-            try_penalty(candidate, penalty, n_later, 0.0 if k else _FIRST_RAMP)
+            has_random = candidate.first.n_linear_units < candidate.first.weights.shape[1]
+            try_penalty(candidate, penalty, n_later, _FIRST_RAMP if has_random and not k else 0.0)
         share = _LEAST_SHARES[min(k, len(_LEAST_SHARES) - 1)]
         may_join = k + 1 == _JOINED_AFTER < len(path) and n_hidden is None
         if may_join and (joined := _joined(_not_behind(going, share))) is not None:
@@ -258,23 +262,22 @@ def choose(
         start = start_after(trial)
         return tried(winner.name, start, trial.l1, n, n_last, is_refit=trial.is_refit)
 
-    def with_births(trial: Trial) -> Trial:
+    def with_births(trial: Trial) -> Round:
         start = _start_with_births(blocks.training, trial, winner.first.field_rate_factor, rng)
         if start is None:
-            return trial
+            return trial, trial
         n_more = _ROUNDS[0] + n_last
         born = tried("units of residuals", start, trial.l1, _STAGE_UPDATES, n_more)
         grown = longer(replace(born, is_refit=trial.is_refit), _ROUNDS[0])
-        return max(born, grown, key=lambda trial: trial.end.mean_gain)
+        return born, max(born, grown, key=lambda trial: trial.end.mean_gain)
 
     if n_updates is None:
-        l1 = chosen.l1
-        chosen = _lasting(winner.up_to(chosen), longer)
-        if chosen.l1 > l1:
-            log.reasons.append(f"trained on, lambda = {chosen.l1:.2g} gains more")
+        last_round = _lasting(winner.up_to(chosen), longer)
+        if last_round[1].l1 > chosen.l1:
+            log.reasons.append(f"trained on, lambda = {last_round[1].l1:.2g} gains more")
         if n_hidden is None:
-            chosen = _grown(chosen, with_births, log)
-        chosen = _longest(chosen, longer)
+            last_round = _grown(last_round, with_births, log)
+        chosen = _longest(last_round, longer)
     start = start_after(chosen)
     share = float(chosen.is_refit) if refit is None else refit
     last = Stage(
@@ -297,32 +300,34 @@ def _not_behind(going: list[Candidate], share: float) -> list[Candidate]:
     return [candidate for candidate in going if candidate.gain_now >= share * most]
 
 
-def _lasting(trials: list[Trial], longer: Callable[[Trial, int], Trial]) -> Trial:
-    """Train the last of some trials on, or one before it where that loses; return the best end.
+def _lasting(trials: list[Trial], longer: Callable[[Trial, int], Trial]) -> Round:
+    """Train the last of some trials on, or one before it where that loses; return the best round.
 
     A penalty that is too small is good for as long as chance weights have not grown. Where all
     diverge, the last trial stays as it was.
     """
-    ends: list[Trial] = []
+    rounds: list[Round] = []
     for trial in reversed(trials):
-        ends.append(longer(trial, _ROUNDS[0]))
-        if not is_better(trial.end, ends[-1].end):
+        rounds.append((trial, longer(trial, _ROUNDS[0])))
+        if not is_better(*(trial.end for trial in rounds[-1])):
             break
-    ends = [trial for trial in ends if np.isfinite(trial.end.mean_gain)] or [trials[-1]]
-    return max(ends, key=lambda trial: trial.end.mean_gain if trial.end.n_alive else -np.inf)
+    rounds = [r for r in rounds if np.isfinite(r[1].end.mean_gain)] or [(trials[-1], trials[-1])]
+    return max(rounds, key=lambda r: r[1].end.mean_gain if r[1].end.n_alive else -np.inf)
 
 
-def _grown(trial: Trial, with_births: Callable[[Trial], Trial], log: SearchLog) -> Trial:
+def _grown(last_round: Round, with_births: Callable[[Trial], Round], log: SearchLog) -> Round:
     """Let units be born of what the model leaves over, again and again while that gains."""
     for _ in range(_MOST_BIRTHS):
-        former, trial = trial, with_births(trial)
-        if not is_better(trial.end, former.end, _LEAST_OF_BIRTHS):
-            return former
+        former, after_births = last_round[1].end, with_births(last_round[1])
+        end = after_births[1].end
+        if not is_better(end, former, _LEAST_OF_BIRTHS):
+            break
+        last_round = after_births
         log.reasons.append(
-            f"units of what the model left over joined it: {former.end.n_alive} units gained "
-            f"{former.end.mean_gain:.3f}, {trial.end.n_alive} gain {trial.end.mean_gain:.3f}"
+            f"units of what the model left over joined it: {former.n_alive} units gained "
+            f"{former.mean_gain:.3f}, {end.n_alive} gain {end.mean_gain:.3f}"
         )
-    return trial
+    return last_round
 
 
 def _start_with_births(
@@ -344,15 +349,15 @@ def _start_with_births(
     return start_with_units(end, more, field_rate_factor)
 
 
-def _longest(trial: Trial, longer: Callable[[Trial, int], Trial]) -> Trial:
-    """Train a trial on, for longer and longer rounds, while it gains."""
+def _longest(last_round: Round, longer: Callable[[Trial, int], Trial]) -> Trial:
+    """Train a trial on, for longer and longer rounds, as long as the last one brought enough."""
+    before, trial = last_round
     for n in _ROUNDS[1:]:
-        former, trial = trial, longer(trial, n)
-        rises = is_better(trial.end, former.end, _LEAST_RISE)
-        if trial.end.mean_gain <= former.end.mean_gain or not trial.end.n_alive:
-            trial = former
-        if not rises:
+        if not is_better(trial.end, before.end, _LEAST_RISE):
             break
+        before, trial = trial, longer(trial, n)
+        if trial.end.mean_gain <= before.end.mean_gain or not trial.end.n_alive:
+            return before
     return trial
 
 
@@ -394,6 +399,9 @@ def _candidates(
         linear = joined_units(linear, more, n_most)
     n_components, n_linear = courses.shape[1], linear.h.shape[1]
     n_units = n_hidden or units_to_begin_with(n_linear)
+    many_weights = _has_many_weights(spikes.n_neurons, n_units)
+    if many_weights:
+        n_units = n_hidden or n_linear or n_units
     log.reasons.append(
         f"{n_components} components stand above the noise, and {n_linear - n_components} more "
         f"assemblies grow from single neurons; trained with {n_units} hidden units"
@@ -404,7 +412,6 @@ def _candidates(
         if start is not None:
             found.append(Candidate(name, start, start, [], may_refit))
 
-    many_weights = _has_many_weights(spikes.n_neurons, n_units)
     dear = len(spikes.neurons) * n_units > _DEAREST_FACTORS
     if init in ("auto", "pca"):
         name = "rotated and grown" if n_linear > n_components else "rotated components"
@@ -449,11 +456,11 @@ def expected_updates(n_neurons: int, n_units: int) -> int:
     Examples
     --------
     >>> expected_updates(100, 20), expected_updates(40_000, 260)
-    (16200, 9400)
+    (14200, 7400)
     """
     n_starts = 1 if _has_many_weights(n_neurons, n_units) else 3
     n_on_path = (_PATH_LENGTH - _SELDOM_REACHED) * _STAGE_UPDATES + _USUAL_REFITS * _REFIT_UPDATES
-    return n_starts * n_on_path + sum(_ROUNDS[:2]) + _LAST_UPDATES
+    return n_starts * n_on_path + _ROUNDS[0] + _LAST_UPDATES
 
 
 def _has_many_weights(n_neurons: int, n_units: int) -> bool:
