@@ -124,7 +124,7 @@ TABLES = {
         "page_load", (), ("crbm_lite/plotting/interactive",), "0"
     ),
     "benchmarks/results/rehearsal.json": _origin(
-        "rehearsal", "recording 0, training 0", "benchmarks/planted.py"
+        "rehearsal", "recordings and trainings by seed", "benchmarks/planted.py", searches=True
     ),
     "benchmarks/results/retrace.json": _origin(
         "retrace", "fish and trainings 0, repeats 0 to 4", "crbm_lite/datasets",
