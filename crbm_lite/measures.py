@@ -13,7 +13,31 @@ import numpy as np
 
 from crbm_lite.checks.arguments import as_array, as_numbers
 
-__all__ = ["correlations_of_columns", "effective_number"]
+__all__ = ["centred_columns", "correlations_of_columns", "effective_number"]
+
+
+def centred_columns(x: np.ndarray) -> np.ndarray:
+    """Subtract the mean over the rows; a column that is constant becomes 0 exactly.
+
+    The mean of a constant column may differ from it by rounding, which is no variance.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,) or (n, A)
+
+    Returns
+    -------
+    ndarray of float64, of the shape of x
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.full(300, 0.1)
+    >>> bool((x - x.mean()).any()), bool(centred_columns(x).any())
+    (True, False)
+    """
+    constant = (x == x[:1]).all(axis=0)
+    return np.where(constant, 0.0, x - np.mean(x, axis=0, dtype=np.float64))
 
 
 def correlations_of_columns(x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
@@ -45,8 +69,7 @@ def correlations_of_columns(x: np.ndarray, y: np.ndarray | None = None) -> np.nd
 
 
 def _unit_columns(x: np.ndarray) -> np.ndarray:
-    x = as_array(x, "x")
-    centred = x - np.mean(x, axis=0, dtype=np.float64)
+    centred = centred_columns(as_array(x, "x"))
     norm = np.linalg.norm(centred, axis=0)
     return centred / np.where(norm > 0, norm, 1.0)
 

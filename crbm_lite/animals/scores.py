@@ -32,6 +32,7 @@ import numpy as np
 from crbm_lite.animals.alignment import Alignment
 from crbm_lite.animals.animal import Animal, units_with_weights
 from crbm_lite.animals.space import interpolation, spacing_um
+from crbm_lite.measures import centred_columns
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.ground_truth import GroundTruth
 
@@ -120,15 +121,23 @@ def _table(scores: dict[str, dict[str, float]]) -> str:
 def nrmse_of_entries(x: np.ndarray, y: np.ndarray) -> float:
     """Compute the RMSE of two arrays, over that of entries in random order.
 
+    Returns
+    -------
+    float
+        NaN where all entries of both are one number, or there are none.
+
     Examples
     --------
     >>> x = np.array([0.0, 1.0, 2.0])
     >>> nrmse_of_entries(x, x), nrmse_of_entries(x, np.full(3, 1.0))
     (0.0, 1.0)
     """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    both = np.concatenate([x.ravel(), y.ravel()])
+    if (both == both[:1]).all():  # the variance of one number may be that of rounding
+        return float("nan")
     shuffled = np.sqrt(np.var(x) + np.var(y) + (np.mean(x) - np.mean(y)) ** 2)
-    rmse = np.sqrt(np.mean(np.square(np.asarray(x, float) - y)))
-    return float(rmse / shuffled) if shuffled > 0 else float("nan")
+    return float(np.sqrt(np.mean(np.square(x - y))) / shuffled)
 
 
 def score_translation(
@@ -323,7 +332,7 @@ def _frame_correlations(
 
 def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Correlate columns with the same columns; NaN where one is constant."""
-    x, y = (a - a.mean(axis=0, dtype=np.float64) for a in (x, y))
+    x, y = centred_columns(x), centred_columns(y)
     norm = np.sqrt((x**2).sum(axis=0) * (y**2).sum(axis=0))
     return np.divide((x * y).sum(axis=0), norm, out=np.full(norm.shape, np.nan), where=norm > 0)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from crbm_lite.checks.arguments import as_array, as_durations_s, as_rate_hz, as_traces, is_integer
 from crbm_lite.checks.arrays import as_discontinuities
-from crbm_lite.measures import correlations_of_columns, effective_number
+from crbm_lite.measures import centred_columns, correlations_of_columns, effective_number
 
 __all__ = [
     "HiddenStates",
@@ -218,7 +218,7 @@ def principal_variance(activity: np.ndarray) -> np.ndarray:
     array([1., 1.])
     """
     activity = np.nan_to_num(as_traces(activity, "activity"))
-    variance = np.linalg.svd(activity - activity.mean(axis=0), compute_uv=False) ** 2
+    variance = np.linalg.svd(centred_columns(activity), compute_uv=False) ** 2
     total = variance.sum()
     return np.cumsum(variance) / total if total > 0 else np.full(len(variance), np.nan)
 

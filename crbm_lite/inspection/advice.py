@@ -37,6 +37,7 @@ import numpy as np
 
 from crbm_lite.checks.arguments import as_count, as_numbers
 from crbm_lite.inspection.cost import measured_cost
+from crbm_lite.measures import centred_columns
 from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.recording import as_recording
@@ -180,7 +181,7 @@ def correlation_frames(x: np.ndarray, discontinuities: np.ndarray = ()) -> float
     """
     x = as_numbers(x, "x")
     block = np.searchsorted(discontinuities, np.arange(len(x)), side="right")
-    x = x - x.mean()
+    x = centred_columns(x)
     variance, total = np.mean(x**2), 1.0
     if not variance > 0:
         return total

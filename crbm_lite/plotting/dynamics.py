@@ -221,7 +221,7 @@ def plot_density(activity: np.ndarray, ax: Axes | None = None) -> Axes:
     """
     activity = as_traces(activity, "activity")
     spread = activity.std(axis=0)
-    kept = np.isfinite(spread) & (spread > 0)
+    kept = np.isfinite(spread) & (np.ptp(activity, axis=0) > 0)
     pooled = (activity[:, kept] / spread[kept]).ravel()
     with style_context():
         ax = own_axes(ax, figsize=(3.6, 3))
