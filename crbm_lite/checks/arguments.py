@@ -19,6 +19,7 @@ __all__ = [
     "as_count",
     "as_durations_s",
     "as_flag",
+    "as_generator",
     "as_number",
     "as_numbers",
     "as_path",
@@ -75,6 +76,24 @@ def as_count(value: object, name: str, least: int = 1) -> int:
     if is_integer(value) and value >= least:
         return int(value)
     raise ValueError(f"{name} is {value!r}: give an integer of {least} or more")
+
+
+def as_generator(random_state: object, name: str = "random_state") -> np.random.Generator:
+    """Return the generator of a seed: itself, one of an integer, or another one each time for None.
+
+    Examples
+    --------
+    >>> as_generator(-1)
+    Traceback (most recent call last):
+    ValueError: random_state is -1: give an integer of 0 or more, a numpy.random.Generator or None
+    """
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} is {random_state!r}: give an integer of 0 or more, a numpy.random.Generator "
+            "or None"
+        ) from error
 
 
 def as_flag(value: object, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_count, as_numbers
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
 
@@ -61,7 +61,14 @@ def log_partition_ais(
     -------
     log_partition, standard_error : float
         The estimate, and its standard error over the chains.
+
+    Raises
+    ------
+    ValueError
+        If a number is no integer of 1 or more.
     """
+    n_chains = as_count(n_chains, "n_chains")
+    n_temperatures = as_count(n_temperatures, "n_temperatures")
     fields = as_numbers(fields, "fields")
     w32 = np.ascontiguousarray(as_numbers(weights, "weights", np.float32))
     f32 = fields.astype(np.float32)

@@ -9,14 +9,15 @@ the transposed form, `SpikesByNeuron`.
 from __future__ import annotations
 
 import hashlib
-import numbers
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
-from crbm_lite.checks.arguments import as_array
+from crbm_lite.checks.arguments import as_array, is_integer
 from crbm_lite.checks.sparse import as_sparse
 from crbm_lite.core.compilation import cached_njit, items_of, parallel_njit
 
@@ -370,15 +371,15 @@ def spikes_given_bits(bits: object, n_neurons: int) -> Spikes:
             "as np.packbits(v, axis=1) makes it"
         )
     n_bytes = array.shape[1]
-    if not isinstance(n_neurons, numbers.Integral) or -(-n_neurons // 8) != n_bytes:
+    if not is_integer(n_neurons) or -(-int(n_neurons) // 8) != n_bytes:
         raise SpikesError(
             f"n_neurons is {n_neurons!r}: give a number that fits {n_bytes} bytes per frame, "
             f"{max(8 * n_bytes - 7, 0)} to {8 * n_bytes}"
         )
-    n_spare = int(-n_neurons % 8)
+    n_neurons = int(n_neurons)
+    n_spare = -n_neurons % 8
     if n_spare and (array[:, -1] & np.uint8((1 << n_spare) - 1)).any():
         raise SpikesError(f"bits has spikes beyond neuron {n_neurons - 1}: give a larger n_neurons")
-    n_neurons = int(n_neurons)
     return _from_tiles(
         (len(array), n_neurons),
         lambda frames: np.unpackbits(array[frames], axis=1, count=n_neurons),
@@ -507,7 +508,16 @@ def spikes_of_model(model: object, v: object, name: str = "v") -> Spikes:
         is not asked for.
     v, name
         As in `as_spikes`.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        A ValueError: the model is an estimator that is not fitted.
+    SpikesError
+        As `as_spikes`.
     """
+    if isinstance(model, BaseEstimator):
+        check_is_fitted(model)
     has_weights = hasattr(model, "weights_")
     n_neurons = len(model.weights_) if has_weights else getattr(model, "n_neurons", None)
     wanted = getattr(model, "feature_names_in_", None)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_path
 from crbm_lite.files.errors import FileError
 from crbm_lite.files.hdf5 import (
     open_hdf5,
@@ -58,6 +59,7 @@ def write_model(
     OSError
         If the folder does not exist or cannot be written.
     """
+    path = as_path(path)
     with whole_hdf5(path, libver=("v110", "latest")) as file:
         file.attrs["format"] = np.bytes_(kind)
         file.attrs["version"] = VERSION
@@ -65,7 +67,7 @@ def write_model(
             file.attrs[name] = np.bytes_(json.dumps(value))
         for name, array in arrays.items():
             write_dataset(file, name, np.atleast_1d(array))
-    return Path(path)
+    return path
 
 
 def read_model(
@@ -81,7 +83,7 @@ def read_model(
         If it is not HDF5, is truncated or damaged, is not a model, or is of a later version; if its
         numbers lie in other files, were never written, or are too many for the memory.
     """
-    path = Path(path)
+    path = as_path(path)
     with open_hdf5(path, ModelFileError) as file:
         if read_attribute(file, "format") not in (kind, kind.encode()):
             raise ModelFileError(f"{path} is an HDF5 file but not a {kind} file")
@@ -108,7 +110,7 @@ def frames_of_model(path: str | os.PathLike) -> str | None:
     FileNotFoundError, ModelFileError
         As in `read_model`.
     """
-    with open_hdf5(Path(path), ModelFileError) as file:
+    with open_hdf5(as_path(path), ModelFileError) as file:
         return json.loads(read_text(file, "frames")) if "frames" in file.attrs else None
 
 

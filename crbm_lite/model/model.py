@@ -23,7 +23,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_flag, as_generator, as_numbers
 from crbm_lite.checks.sparse import as_dense
 from crbm_lite.core.compilation import compilation_shown
 from crbm_lite.core.drelu import PARAMETERS, DReLU
@@ -268,6 +268,8 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             A ValueError: a hyperparameter is impossible.
         CheckpointError
             If the checkpoint and the one before it are damaged, or belong to another run.
+        ValueError
+            If `resume` is neither True nor False.
         FileExistsError
             If there is a checkpoint already and `resume` is False.
         OSError
@@ -359,6 +361,11 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Train as `fit` and `fit_from` say."""
         from tqdm.auto import tqdm
 
+        as_flag(resume, "resume")
+        try:
+            as_flag(self.progress, "progress")
+        except ValueError as error:
+            raise HyperparameterError(str(error)) from None
         schedule = checked_schedule(self)
         spikes = as_spikes(v)
         check_trainable(spikes, self.batch_size)
@@ -536,9 +543,9 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Compute Var[h|v], shape (T, M), as float64; v and errors as in `hidden_input`."""
         return self.units.variance(self.hidden_input(v))
 
-    def sample_h_given_v(self, v: object, rng: np.random.Generator) -> np.ndarray:
-        """Draw h from P(h|v), once for each frame: shape (T, M), float64."""
-        return self.units.sample(self.hidden_input(v), rng)
+    def sample_h_given_v(self, v: object, rng: int | np.random.Generator | None) -> np.ndarray:
+        """Draw h from P(h|v), once for each frame: shape (T, M), float64; `rng` may be a seed."""
+        return self.units.sample(self.hidden_input(v), as_generator(rng, "rng"))
 
     def mean_v_given_h(self, h: np.ndarray) -> np.ndarray:
         """Compute P(v_i = 1 | h) (Eq. 11), shape (T, N), as float64.
@@ -550,7 +557,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If h has another number of hidden units.
+            If h has another number of hidden units, or is not finite.
         """
         h = self._hidden_values(np.atleast_2d(as_numbers(h, "h")))
         inputs = h @ self.weights_.T + self.fields_
@@ -565,11 +572,13 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 f"h has shape {h.shape}: give ({wanted[0]}, {wanted[1]}) values, one row per frame "
                 "and one column per hidden unit"
             )
+        if not np.isfinite(h).all():
+            raise ValueError("h holds NaN or infinity: give finite numbers")
         return h
 
-    def sample_v_given_h(self, h: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draw v from P(v|h), once for each row of h (T, M): shape (T, N), uint8."""
-        p = self.mean_v_given_h(h)
+    def sample_v_given_h(self, h: np.ndarray, rng: int | np.random.Generator | None) -> np.ndarray:
+        """Draw v from P(v|h), once for each row of h (T, M): (T, N) uint8; `rng` may be a seed."""
+        p, rng = self.mean_v_given_h(h), as_generator(rng, "rng")
         return (rng.random(p.shape) < p).astype(np.uint8)
 
     def reconstruct(self, v: object) -> np.ndarray:
@@ -607,8 +616,8 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If h does not have one row per frame and one column per hidden unit; for v as in
-            `hidden_input`.
+            If h does not have one row per frame and one column per hidden unit, or is not finite;
+            for v as in `hidden_input`.
         """
         spikes = self._spikes(v)
         h = self._hidden_values(h, spikes.n_frames)
@@ -647,7 +656,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For another method, or for too many neurons to enumerate.
+            For another method, for too many neurons to enumerate, or a number below 1.
         """
         units = self.units
         if method == "exact":
@@ -656,7 +665,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             return float(top + np.log(np.exp(energies - top).sum()))
         if method == "ais":
             estimate, _ = log_partition_ais(
-                self.weights_, self.fields_, units, np.random.default_rng(random_state),
+                self.weights_, self.fields_, units, as_generator(random_state),
                 n_chains=n_chains, n_temperatures=n_temperatures,
             )  # fmt: skip
             return estimate
@@ -671,7 +680,7 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If h has another number of hidden units.
+            If h has another number of hidden units, or is not finite.
 
         Examples
         --------
@@ -743,8 +752,10 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         units = self.units
         check_sampling(n_samples, n_chains, n_steps, burn_in)
-        rng = np.random.default_rng(random_state)
-        n_chains = min(n_chains, n_samples)
+        rng = as_generator(random_state)
+        # Products of small integers of numpy, such as burn_in * n_steps, would overflow.
+        n_samples, n_steps, burn_in = int(n_samples), int(n_steps), int(burn_in)
+        n_chains = min(int(n_chains), n_samples)
         if start is None:
             start = self._starting_frames(n_chains, rng)
         first = self._spikes(start, "start")
@@ -820,6 +831,8 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Raises
         ------
+        ValueError
+            If the path is none, or the model is not fitted.
         OSError
             If the folder does not exist or cannot be written.
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from crbm_lite.checks.arguments import is_integer
+from crbm_lite.checks.arguments import as_generator, is_integer
 from crbm_lite.recordings.recording import Recording, as_recording
 from crbm_lite.temporal.windows import cut_windows
 
@@ -40,7 +40,7 @@ def shuffled_in_blocks(
     """
     if block is not None and not (is_integer(block) and block >= 2):
         raise ValueError(f"block is {block!r}: give 2 frames or more, or None for all")
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     windows = cut_windows(as_recording(recording).n_frames, recording.discontinuities, block)
     order = np.arange(recording.n_frames)
     for start, length in zip(windows.starts, windows.lengths):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from crbm_lite.assemblies.dynamics import HiddenStates
-from crbm_lite.checks.arguments import as_rate_hz, as_traces
+from crbm_lite.checks.arguments import as_number, as_rate_hz, as_traces
 from crbm_lite.checks.arrays import as_discontinuities
 
 __all__ = ["dwell_times_s", "states_with_hysteresis"]
@@ -51,6 +51,7 @@ def states_with_hysteresis(
     array([0, 0, 1, 1, 1, 0, 0, 0])
     """
     h = as_traces(h, "h")
+    margin = as_number(margin, "margin", "a share from 0 to below 0.5")
     if not 0 <= margin < 0.5:
         raise ValueError(f"margin is {margin!r}: give a share from 0 to below 0.5")
     cuts = {0, *as_discontinuities(discontinuities, len(h)).tolist()}

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_generator
+
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
 
@@ -90,7 +92,7 @@ def draw_equilibrium(
     >>> draw_equilibrium(model, 10, random_state=0).spikes().shape
     (10, 2)
     """
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     spikes = model.sample(n_samples, burn_in=burn_in, random_state=rng)
     h = model.sample_h_given_v(spikes, rng)
     return EquilibriumSample(h, np.packbits(spikes, axis=1), spikes.shape[1])

@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 
 from crbm_lite.assemblies.dynamics import hidden_states
+from crbm_lite.checks.arguments import as_count, as_generator
 from crbm_lite.core.spikes import tiles
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.recording import Recording
@@ -84,7 +85,8 @@ def compare_forecasts(
     Raises
     ------
     ValueError
-        If a name is unknown, or recordings are as `TemporalCRBM.filter` refuses them.
+        If a name is unknown, `block` is no integer of 1 or more, or recordings are as
+        `TemporalCRBM.filter` refuses them.
     ModuleNotFoundError
         If the hidden Markov model is asked for and hmmlearn is not installed.
     """
@@ -92,7 +94,8 @@ def compare_forecasts(
     unknown = [name for name in names if name not in RIVALS_IN_TIME]
     if unknown:
         raise ValueError(f"names holds {unknown}: give some of {list(RIVALS_IN_TIME)}")
-    rng = np.random.default_rng(random_state)
+    block = as_count(block, "block")
+    rng = as_generator(random_state)
     temporal.filter(test), temporal.filter(train)  # says at once what does not fit
     p = {"temporal": temporal.mean_v_given_past(test, _N_DRAWS, rng)}
     p |= {name: RIVALS_IN_TIME[name](temporal.static_, train, test, rng) for name in names}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_count, as_traces
+from crbm_lite.checks.arguments import as_count, as_generator, as_traces
 from crbm_lite.recordings.recording import Recording, as_recording
 from crbm_lite.temporal.annealing import annealed_log_ratio
 from crbm_lite.temporal.equilibrium import draw_equilibrium, tilt
@@ -99,10 +99,10 @@ def likelihood_gain(
     >>> likelihood_gain(temporal.fit(alternating), alternating, random_state=0).mean > 0.5
     True
     """
-    as_count(block, "block")
-    as_count(n_temperatures, "n_temperatures")
-    as_count(n_replicas, "n_replicas")
-    rng = np.random.default_rng(random_state)
+    block = as_count(block, "block")
+    n_temperatures = as_count(n_temperatures, "n_temperatures")
+    n_replicas = as_count(n_replicas, "n_replicas")
+    rng = as_generator(random_state)
     found = temporal.filter(recording)
     model = temporal.without_past()
     scored = scored_frames(recording)
@@ -176,13 +176,18 @@ def block_interval(
     block : int
     rng : numpy.random.Generator
 
+    Raises
+    ------
+    ValueError
+        If `block` is no integer of 1 or more.
+
     Examples
     --------
     >>> low, high = block_interval(np.ones(10), np.arange(10), 2, np.random.default_rng(0))
     >>> float(low), float(high)
     (1.0, 1.0)
     """
-    _, number = np.unique(frames // block, return_inverse=True)
+    _, number = np.unique(frames // as_count(block, "block"), return_inverse=True)
     total, count = np.bincount(number, values), np.bincount(number)
     drawn = rng.integers(len(total), size=(_N_BOOTSTRAP, len(total)))
     means = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
@@ -210,7 +215,7 @@ def lagged_covariances(x: np.ndarray, n_lags: int, discontinuities: np.ndarray =
     Raises
     ------
     ValueError
-        If no stretch is longer than the largest lag.
+        If the largest lag is no integer of 0 or more, or no stretch is longer.
 
     Examples
     --------
@@ -220,7 +225,8 @@ def lagged_covariances(x: np.ndarray, n_lags: int, discontinuities: np.ndarray =
     """
     x = as_traces(x, "x")
     windows = cut_windows(len(x), discontinuities)
-    if not 0 <= n_lags < windows.lengths.max():
+    n_lags = as_count(n_lags, "n_lags", 0)
+    if n_lags >= windows.lengths.max():
         raise ValueError(
             f"n_lags is {n_lags}: give 0 to {windows.lengths.max() - 1}, less than the longest "
             "stretch of frames"

@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from crbm_lite.checks.arguments import as_count
+from crbm_lite.checks.arguments import as_count, as_flag, as_generator
 from crbm_lite.core.drelu import PARAMETERS, DReLU
 from crbm_lite.core.spikes import spikes_of_model, tiles
 from crbm_lite.files.errors import named_failures
@@ -193,7 +193,7 @@ class TemporalCRBM(BaseEstimator):
         if not hasattr(static, "weights_"):
             static = clone(static).fit(recording)
         spikes = spikes_of_model(static, recording, "recording")
-        rng = np.random.default_rng(self.random_state)
+        rng = as_generator(self.random_state)
         common = {
             "rng": rng,
             "l1_diagonal": self.l1 if self.l1_diagonal is None else self.l1_diagonal,
@@ -223,13 +223,18 @@ class TemporalCRBM(BaseEstimator):
         if self.trains not in ("couplings", "all"):
             raise HyperparameterError(f'trains is {self.trains!r}: give "couplings" or "all"')
         for name in _COUNTS:
-            _check_count(getattr(self, name), name, 2 if name == "window" else 1)
+            _as_count(getattr(self, name), name, 2 if name == "window" else 1)
         for name, (is_right, what) in _NUMBERS.items():
             value = getattr(self, name)
             if name == "l1_diagonal" and value is None:
                 continue
             if not isinstance(value, int | float | np.number) or not is_right(value):
                 raise HyperparameterError(f"{name} is {value!r}: give {what}")
+        try:
+            as_generator(self.random_state)
+            as_flag(self.progress, "progress")
+        except ValueError as error:
+            raise HyperparameterError(str(error)) from None
 
     def _set(
         self,
@@ -344,9 +349,9 @@ class TemporalCRBM(BaseEstimator):
         ValueError
             If n_draws is no integer of 1 or more, or as `filter`.
         """
-        as_count(n_draws, "n_draws")
+        n_draws = as_count(n_draws, "n_draws")
         drive, model = self.filter(recording).drive, self.without_past()
-        rng = np.random.default_rng(random_state)
+        rng = as_generator(random_state)
         sample = draw_equilibrium(model, self.n_samples, rng)
         out = np.zeros((len(drive), self.n_features_in_))
         for rows in tiles(len(drive)):
@@ -392,9 +397,9 @@ class TemporalCRBM(BaseEstimator):
             A ValueError: a number is no integer of 1 or more.
         """
         recurrence, units = self.recurrence, self.units
-        _check_count(n_frames, "n_frames")
-        _check_count(n_sequences, "n_sequences")
-        rng = np.random.default_rng(random_state)
+        n_frames = _as_count(n_frames, "n_frames")
+        n_sequences = _as_count(n_sequences, "n_sequences")
+        rng = as_generator(random_state)
         model = self.without_past()
         if sample is None:
             sample = draw_equilibrium(model, self.n_samples, rng)
@@ -468,8 +473,8 @@ class TemporalCRBM(BaseEstimator):
         return model
 
 
-def _check_count(value: object, name: str, least: int = 1) -> None:
+def _as_count(value: object, name: str, least: int = 1) -> int:
     try:
-        as_count(value, name, least)
+        return as_count(value, name, least)
     except ValueError as error:
         raise HyperparameterError(str(error)) from None

@@ -236,3 +236,28 @@ def test_warnings_point_at_the_line_that_trains(given):
         model.fit_from(v, start) if given else model.fit(v)
     assert {warning.filename for warning in found} == {__file__}
     assert any("never spike" in str(warning.message) for warning in found)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model, h: model.mean_v_given_h(h),
+        lambda model, h: model.sample_v_given_h(h, np.random.default_rng(0)),
+        lambda model, h: model.energy(GOOD[:3], h),
+        lambda model, h: model.hidden_free_energy(h),
+    ],
+    ids=["mean", "sample", "energy", "free energy"],
+)
+def test_hidden_values_that_are_not_finite_are_refused(fitted, call, value):
+    h = np.zeros((3, 2))
+    h[1, 1] = value
+    with pytest.raises(ValueError, match="h holds NaN or infinity: give finite numbers"):
+        call(fitted, h)
+
+
+@pytest.mark.parametrize("name", ["n_chains", "n_temperatures"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "all"])
+def test_log_partition_names_an_impossible_number(fitted, name, value):
+    with pytest.raises(ValueError, match=rf"{name} is .*: give an integer of 1 or more"):
+        fitted.log_partition("ais", **{name: value})

@@ -9,7 +9,7 @@ import pytest
 from crbm_lite import CRBM, Recording
 from crbm_lite.temporal import rivals
 from crbm_lite.temporal.controls import reversed_in_time, shuffled_in_blocks
-from crbm_lite.temporal.scores import likelihood_gain
+from crbm_lite.temporal.scores import block_interval, likelihood_gain
 from crbm_lite.temporal.temporal_crbm import TemporalCRBM
 
 HAS_HMM = importlib.util.find_spec("hmmlearn") is not None
@@ -61,6 +61,14 @@ def test_without_time_there_is_no_gain_and_backwards_there_is_the_same(fitted):
     back = likelihood_gain(back, reversed_in_time(test), random_state=0)
     assert gain.interval[0] > 0.1 and abs(none.mean) < 0.1 * gain.mean
     assert back.mean == pytest.approx(gain.mean, rel=0.2)  # the chains are reversible
+
+
+@pytest.mark.parametrize("block", [0, -3, 2.5, "20"])
+def test_a_block_that_is_no_number_of_frames_is_named(block):
+    with pytest.raises(ValueError, match=r"block is .*: give an integer of 1 or more"):
+        rivals.compare_forecasts(None, None, None, ("rate",), block)
+    with pytest.raises(ValueError, match=r"block is .*: give an integer of 1 or more"):
+        block_interval(np.ones(4), np.arange(4), block, np.random.default_rng(0))
 
 
 def test_wrong_names_and_a_missing_package_are_told(fitted, monkeypatch):
