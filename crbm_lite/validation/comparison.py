@@ -35,8 +35,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array, as_numbers
+from crbm_lite.checks.arguments import as_array, as_count, as_generator, as_numbers
 from crbm_lite.core.drelu import DReLU
+from crbm_lite.core.spikes import spikes_of_model
 from crbm_lite.validation.moments import SampleMoments, sample_moments
 from crbm_lite.validation.nrmse import StatisticScore, score_covariances_vv, score_entries
 
@@ -199,7 +200,7 @@ def compare_moments(
     >>> scores.v.rmse < 0.02, scores.vv.nrmse > 0.9
     (True, True)
     """
-    rng = np.random.default_rng(random_state)
+    rng, n_scatter = as_generator(random_state), as_count(n_scatter, "n_scatter", 0)
     test, train, generated = (
         _as_moments(source, mean_h, name)
         for source, name in ((test, "test"), (train, "train"), (generated, "generated"))
@@ -294,6 +295,7 @@ def l1_variance_term(model, train: object, l1: float) -> np.ndarray:
     -------
     (N, M) float64
     """
+    train = spikes_of_model(model, train, "train")
     potential = DReLU(model.gamma_plus_, model.gamma_minus_, model.theta_plus_, model.theta_minus_)
     mean_h = sample_moments(train, model.mean_h_given_v, name="train").mean_h
 

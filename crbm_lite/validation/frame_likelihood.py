@@ -38,7 +38,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, logit, logsumexp
 
-from crbm_lite.checks.arguments import as_count
+from crbm_lite.checks.arguments import as_count, as_generator, as_number
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import Spikes, as_spikes, spikes_of_model
 
@@ -245,7 +245,8 @@ def log_likelihood(
         If the two directions disagree by more than `max_gap`, or the chains that should be in
         equilibrium are not. The message names the gap.
     ValueError
-        If `v` is not binary or does not fit the model, or an option is out of range.
+        If `v` is not binary or does not fit the model, the model is not fitted or of another kind,
+        or an option is out of range.
 
     Examples
     --------
@@ -256,13 +257,14 @@ def log_likelihood(
     >>> bool(abs(found.per_frame - exact).max() < 0.1)
     True
     """
-    as_count(n_temperatures, "n_temperatures")
-    as_count(burn_in, "burn_in")
-    as_count(n_chains, "n_chains", 4)
-    if not max_gap > 0:
-        raise ValueError(f"max_gap is {max_gap}: give a positive number of nats")
-    rng = np.random.default_rng(random_state)
+    n_temperatures = as_count(n_temperatures, "n_temperatures")
+    burn_in = as_count(burn_in, "burn_in")
+    n_chains = as_count(n_chains, "n_chains", 4)
+    max_gap = as_number(max_gap, "max_gap", "the nats that are accepted", positive=True)
+    rng = as_generator(random_state)
     spikes = spikes_of_model(model, v)
+    if not (hasattr(model, "annealing_path") or hasattr(model, "fields_")):
+        raise ValueError(f"model is a {type(model).__name__}: give a CRBM or an Ising")
     n_frames = spikes.n_frames
     base_fields = logit((spikes.activity() * n_frames + 0.5) / (n_frames + 1.0))
     frames = spikes.dense(rng.choice(n_frames, n_chains, replace=n_chains > n_frames))

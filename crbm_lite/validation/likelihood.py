@@ -174,7 +174,8 @@ def nllh(model: Reconstructs, v: object) -> NormalisedLikelihood:
     Raises
     ------
     ValueError
-        If `v` is not binary or does not fit the model.
+        If `v` is not binary or does not fit the model, or the model is not fitted or has no hidden
+        units.
 
     Examples
     --------
@@ -190,6 +191,8 @@ def nllh(model: Reconstructs, v: object) -> NormalisedLikelihood:
     0.0
     """
     v = spikes_of_model(model, v)
+    if not hasattr(model, "mean_h_given_v"):
+        raise ValueError(f"model is a {type(model).__name__}: give one with hidden units, a CRBM")
 
     def p(frames: slice) -> np.ndarray:
         return model.mean_v_given_h(model.mean_h_given_v(v.dense(frames)))
@@ -222,7 +225,7 @@ def left_out_nllh(
     ------
     ValueError
         If `v` or `others` is not binary, does not fit the model, or differs in the number of
-        frames.
+        frames; or if the model is not fitted or predicts no neuron from the others.
 
     Examples
     --------
@@ -236,7 +239,11 @@ def left_out_nllh(
     (array([0.817, 0.817]), array([-0.127, -0.127]))
     """
     spikes = spikes_of_model(model, v)
-    seen = spikes if others is None else as_spikes(others, "others")
+    if not (hasattr(model, "mean_v_given_others") or hasattr(model, "fields_")):
+        raise ValueError(
+            f"model is a {type(model).__name__}: give a CRBM, or a model with mean_v_given_others"
+        )
+    seen = spikes if others is None else spikes_of_model(model, others, "others")
     if seen.shape != spikes.shape:
         raise ValueError(f"others has shape {seen.shape}: give that of v, {spikes.shape}")
     predicted = spikes

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_count, as_number
+from crbm_lite.checks.arguments import as_count, as_generator, as_number
 from crbm_lite.core.spikes import evenly_spread, spikes_of_model
 from crbm_lite.validation.comparison import MomentScores, compare_moments, l1_variance_term
 from crbm_lite.validation.likelihood import NormalisedLikelihood, left_out_nllh, nllh
@@ -117,7 +117,7 @@ def generated_frames(
     (k * n_chains, N) uint8
         `n_saved` x n_chains frames in all, at most 64 MB (or one save of all chains) at once.
     """
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     n_chains, n_neurons = start.shape
     saves_at_once = max(1, _SAMPLE_BYTES // (n_chains * n_neurons))
     while n_saved > 0:
@@ -239,16 +239,17 @@ def validate(
     Raises
     ------
     ValueError
-        If data are empty or not binary, do not fit the model, or a count is not positive.
+        If data are empty or not binary, do not fit the model, it is not fitted or no CRBM, or a
+        count is not positive.
     """
-    rng = np.random.default_rng(random_state)
-    as_count(n_chains, "n_chains")
-    as_count(n_saved, "n_saved")
+    rng = as_generator(random_state)
+    n_chains, n_saved = as_count(n_chains, "n_chains"), as_count(n_saved, "n_saved")
     n_steps = _steps_between(model, n_saved) if n_steps is None else as_count(n_steps, "n_steps")
-    as_count(burn_in, "burn_in", 0)
-    n_neurons = len(model.weights_)
+    burn_in, n_scatter = as_count(burn_in, "burn_in", 0), as_count(n_scatter, "n_scatter", 0)
     train = spikes_of_model(model, train, "train")
     test = spikes_of_model(model, test, "test")
+    if not hasattr(model, "hidden_input"):
+        raise ValueError(f"model is a {type(model).__name__}: give a CRBM")
     if l1 is None:  # after a refit the weights that are left are stationary without penalty
         l1 = getattr(model, "l1_", getattr(model, "l1", 0.0))
         l1 = 0.0 if getattr(model, "refit_", 0.0) else l1
@@ -269,7 +270,7 @@ def validate(
     conditions = {"weights": model.weights_, "l1": l1, "variance_term": term}
     mean_h = model.mean_h_given_v
     data = sample_moments(test, mean_h, name="test"), sample_moments(train, mean_h, name="train")
-    groups = GroupsOfChains(n_chains, n_neurons, mean_h)
+    groups = GroupsOfChains(n_chains, test.n_neurons, mean_h)
     generated = sample_moments(groups.watch(frames), mean_h, name="generated")
     scores = compare_moments(*data, generated, **conditions, random_state=rng, n_scatter=n_scatter)
     scores = groups.with_errors(scores, *data, **conditions)

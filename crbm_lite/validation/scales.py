@@ -14,6 +14,8 @@ import numpy as np
 
 from crbm_lite.assemblies.dynamics import hidden_states, time_constants_s
 from crbm_lite.assemblies.members import assemblies_of_weights
+from crbm_lite.core.spikes import spikes_of_model
+from crbm_lite.recordings.recording import as_recording
 
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
@@ -60,7 +62,8 @@ def model_scales(model: CRBM, test: Recording, threshold: float = 0.0) -> ModelS
     Raises
     ------
     ValueError
-        If the threshold is negative, or the recording has other neurons than the model.
+        If the threshold is negative, the model is not fitted, or the recording has other neurons
+        than the model, or the same ones in another order.
 
     Examples
     --------
@@ -71,10 +74,11 @@ def model_scales(model: CRBM, test: Recording, threshold: float = 0.0) -> ModelS
     >>> model_scales(model, Recording(spikes, rate_hz=2.0))
     ModelScales(n_assemblies=1, size=2.0, time_scale_s=1.5)
     """
+    spikes = spikes_of_model(model, as_recording(test), "test")
     found = assemblies_of_weights(model.weights_, threshold)
     if not len(found):
         return ModelScales(0, float("nan"), float("nan"))
-    states = hidden_states(model.mean_h_given_v(test.spikes)[:, np.unique(found.units)])
+    states = hidden_states(model.mean_h_given_v(spikes)[:, np.unique(found.units)])
     times = time_constants_s(states.active, test.rate_hz, test.discontinuities)
     complete = times[np.isfinite(times)]
     return ModelScales(

@@ -39,7 +39,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_count
+from crbm_lite.checks.arguments import as_count, as_number, as_path
 from crbm_lite.files.whole import write_whole
 from crbm_lite.model.cache import cached_fit, model_key
 from crbm_lite.model.model import CRBM
@@ -294,7 +294,7 @@ def grid_search(
 
     axes = {
         "n_hidden": tuple(as_count(m, "n_hidden") for m in n_hidden),
-        "l1": tuple(l1),
+        "l1": tuple(as_number(x, "l1", "lambda, 0 or more") for x in l1),
         "seeds": tuple(as_count(seed, "seeds", 0) for seed in seeds),
     }
     for name, values in axes.items():
@@ -304,7 +304,7 @@ def grid_search(
         recordings = {"recording": recordings}
     if not recordings:
         raise ValueError("recordings is empty: give at least one")
-    folder = Path(folder)
+    folder = as_path(folder, "folder")
     folder.mkdir(parents=True, exist_ok=True)
     validation = dict(validation or {})
     splits = {name: _split(name, recording) for name, recording in recordings.items()}

@@ -29,14 +29,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crbm_lite.assemblies.matching import match_assemblies
 from crbm_lite.assemblies.members import Assemblies, assemblies_of_weights
-from crbm_lite.checks.arguments import as_count, is_integer
-from crbm_lite.core.spikes import as_spikes
+from crbm_lite.checks.arguments import as_count, as_generator, as_number, is_integer
+from crbm_lite.core.spikes import as_spikes, spikes_of_model
 from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.splits import borders_at_jumps
 
@@ -125,6 +126,7 @@ class StabilitySelection:
         >>> round(found.false_members(0.75), 6)
         10.0
         """
+        probability = as_number(probability, "probability", "more than 1/2")
         if not probability > 0.5:
             raise ValueError(f"probability is {probability}: give more than 1/2")
         return self.n_weights**2 / ((2 * probability - 1) * self.weights.size)
@@ -198,7 +200,8 @@ def stability_selection(
     Raises
     ------
     ValueError
-        If the spikes are not binary, or an option is out of range.
+        If the spikes are not binary, are of other neurons than a fitted model, or an option is out
+        of range.
 
     Examples
     --------
@@ -211,21 +214,24 @@ def stability_selection(
     """
     from sklearn.base import clone
 
-    spikes = as_spikes(recording, "recording")
-    as_count(n, "n", 2)
-    as_count(n_null, "n_null", 0)
+    is_fitted = hasattr(model, "weights_")
+    check = partial(spikes_of_model, model) if is_fitted else as_spikes
+    spikes = check(recording, "recording")
+    n, n_null = as_count(n, "n", 2), as_count(n_null, "n_null", 0)
+    random_state = as_count(random_state, "random_state", 0)
     if not is_integer(n_blocks) or not 2 <= n_blocks <= spikes.n_frames:
-        raise ValueError(f"n_blocks is {n_blocks}: give 2 to {spikes.n_frames}, the frames")
+        raise ValueError(f"n_blocks is {n_blocks!r}: give 2 to {spikes.n_frames}, the frames")
+    min_correlation = as_number(min_correlation, "min_correlation", "more than 0, at most 1")
     if not 0 < min_correlation <= 1:
         raise ValueError(f"min_correlation is {min_correlation}: give more than 0, at most 1")
     train = fit or (lambda new, frames: new.fit(frames))
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     v = spikes.to_csr(np.uint8)
     whole = np.arange(spikes.n_frames)
     bounds = np.cumsum([0, *map(len, np.array_split(whole, n_blocks))])
     bounds = borders_at_jumps(bounds, getattr(recording, "discontinuities", ()))
     blocks = np.split(whole, bounds[1:-1])
-    weights = (model if hasattr(model, "weights_") else train(clone(model), v)).weights_
+    weights = (model if is_fitted else train(clone(model), v)).weights_
     seed = iter(range(random_state, random_state + n + n_null))
 
     def runs(frames: scipy.sparse.csr_array, count: int) -> Iterator[np.ndarray]:

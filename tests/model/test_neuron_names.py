@@ -12,6 +12,9 @@ from crbm_lite.connectivity import coupling, effective_connectivity
 from crbm_lite.core.spikes import SpikesError
 from crbm_lite.model import ModelFileError, cached_fit, model_key
 from crbm_lite.validation import left_out_log_likelihood, left_out_nllh
+from crbm_lite.validation.comparison import l1_variance_term
+from crbm_lite.validation.scales import model_scales
+from crbm_lite.validation.stability import stability_selection
 
 SPIKES = (np.random.default_rng(0).random((120, 6)) < 0.3).astype(np.uint8)
 NAMES = tuple("abcdef")
@@ -48,6 +51,14 @@ DOORS = {
     "left_out_log_likelihood": left_out_log_likelihood,
     "validate, train": lambda model, v: validate(model, v, RECORDING, n_saved=2, n_chains=4),
     "validate, test": lambda model, v: validate(model, RECORDING, v, n_saved=2, n_chains=4),
+    "left_out_nllh, others": lambda model, v: left_out_nllh(model, RECORDING, others=v),
+    "l1_variance_term": lambda model, v: l1_variance_term(model, v, 0.1),
+    "model_scales": lambda model, v: model_scales(
+        model, v if isinstance(v, Recording) else Recording(v, 2.0)
+    ),
+    "stability_selection": lambda model, v: stability_selection(
+        v, model, 2, n_null=0, fit=lambda new, frames: model
+    ),
     "effective_connectivity": lambda model, v: effective_connectivity(model, v, [0]),
     "coupling": lambda model, v: coupling(model, v, [0], [1]),
 }
