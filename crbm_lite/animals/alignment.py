@@ -34,7 +34,7 @@ from sklearn.base import clone
 
 from crbm_lite.animals.animal import Animal, as_animals, check_places, units_with_weights
 from crbm_lite.animals.space import CUT, chosen_width_um, interpolation, map_scale, reach
-from crbm_lite.checks.arguments import as_flag, as_number
+from crbm_lite.checks.arguments import as_flag, as_generator, as_number
 from crbm_lite.core.drelu import PARAMETERS
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.model.model import CRBM
@@ -169,7 +169,7 @@ def align(
     if start not in STARTS:
         raise ValueError(f"start is {start!r}: give one of {', '.join(STARTS)}")
     notes = tuple(note for each in teachers if (note := _note_on_rates(each, recording)))
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     h = np.concatenate([each.sample_h(rng) for each in teachers])
     order = rng.permutation(len(h))
     n_unseen = round(_UNSEEN * len(h))

@@ -24,7 +24,7 @@ from sklearn.base import clone
 
 from crbm_lite.animals.alignment import align, student_given, train_student
 from crbm_lite.animals.animal import Animal, check_places
-from crbm_lite.checks.arguments import as_count, as_number
+from crbm_lite.checks.arguments import as_count, as_generator, as_number
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.recording import Recording
 from crbm_lite.training.hidden_term import HiddenTerm
@@ -89,13 +89,13 @@ def train_jointly(
         raise ValueError(
             f"recordings holds {len(recordings)} animal: give two or more, or fit a CRBM to the one"
         )
-    as_count(n_sweeps, "n_sweeps", 0)
+    n_sweeps = as_count(n_sweeps, "n_sweeps", 0)
     for recording in recordings:
         check_places(recording)
     hidden_share = as_number(hidden_share, "hidden_share", "a number above 0 and up to 1")
     if not 0.0 < hidden_share <= 1.0:
         raise ValueError(f"hidden_share is {hidden_share}: give a number above 0 and up to 1")
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     first = Animal(clone(model).fit(recordings[0]), recordings[0])
     given = {"hidden_share": hidden_share, "random_state": rng}
     animals = [first] + [

@@ -32,6 +32,7 @@ import numpy as np
 from crbm_lite.animals.alignment import Alignment
 from crbm_lite.animals.animal import Animal, units_with_weights
 from crbm_lite.animals.space import interpolation, spacing_um
+from crbm_lite.checks.arguments import as_generator
 from crbm_lite.measures import centred_columns
 from crbm_lite.model.model import CRBM
 from crbm_lite.recordings.ground_truth import GroundTruth
@@ -67,12 +68,14 @@ class TranslationScores:
     Attributes
     ----------
     mean_v, covariance_vv : dict of "translated", "own", "permuted" to float
-        nRMSE of the means and of the covariances of neurons against the recipient's data.
+        nRMSE of the means and of the covariances of neurons against the recipient's data; NaN for
+        the covariances of a single neuron.
     free_energy : dict of the same and "shuffled", "neurons shuffled" to float
-        Contrast of free energies.
+        Contrast of free energies; NaN where shuffled frames are as likely as own ones.
     frames : dict of "translated", "permuted", "other frames" to float
         Median over frames of the correlation, over neurons, of the recipient's decoded frame with
-        the sender's, carried over through space; "other frames" pairs frames at random.
+        the sender's, carried over through space; "other frames" pairs frames at random. NaN where
+        fewer than two neurons can be compared.
     """
 
     mean_v: dict[str, float]
@@ -166,7 +169,7 @@ def score_translation(
             f"sender has {sender.n_hidden} hidden units and recipient {recipient.n_hidden}: give "
             "animals that share their units"
         )
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     model = recipient.model
     data, sent = (_some_frames(a.recording.spikes, rng) for a in (recipient, sender))
     h = sender.model.sample_h_given_v(sent, rng)
@@ -203,7 +206,7 @@ def score_alignment(
     -------
     AlignmentScores
     """
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     student, before = alignment.student.model, alignment.before.model
     target = alignment.unseen_h
     h = {"student": _generated_h(student, rng), "before": _generated_h(before, rng)}
@@ -218,13 +221,15 @@ def score_alignment(
     each = {k: _correlations(w, carried) for k, w in maps.items()}
     quantiles = np.quantile(target, _QUANTILES, axis=0)
     pair = np.triu_indices(target.shape[1])
-    covariance = np.cov(target.T)[pair]
+    covariance = _covariance_matrix(target)[pair]
     return AlignmentScores(
         quantiles={
             k: nrmse_of_entries(quantiles, np.quantile(x, _QUANTILES, axis=0))
             for k, x in h.items()
         },
-        covariance_hh={k: nrmse_of_entries(covariance, np.cov(x.T)[pair]) for k, x in h.items()},
+        covariance_hh={
+            k: nrmse_of_entries(covariance, _covariance_matrix(x)[pair]) for k, x in h.items()
+        },
         maps={k: float(np.nanmedian(r)) for k, r in each.items()},
         map_correlation=each["student"],
     )  # fmt: skip
@@ -291,33 +296,47 @@ def _dealt_to_wrong_units(x: np.ndarray, units: np.ndarray, rng: np.random.Gener
     return dealt
 
 
+def _covariance_matrix(x: np.ndarray) -> np.ndarray:
+    return np.atleast_2d(np.cov(x.T))  # of one column, too
+
+
 def _covariances(v: np.ndarray) -> np.ndarray:
     """Covariances of all pairs of neurons, those with themselves left out."""
-    return np.cov(v.T.astype(np.float32))[np.triu_indices(v.shape[1], 1)]
+    return _covariance_matrix(v.astype(np.float32))[np.triu_indices(v.shape[1], 1)]
 
 
 def _free_energies(
     model: CRBM, said: dict[str, np.ndarray], data: np.ndarray, rng: np.random.Generator
 ) -> dict[str, float]:
-    """Contrasts of free energies: 1 for frames whose neurons are shuffled in time."""
+    """Contrasts of free energies: 1 for frames whose neurons are shuffled in time.
+
+    NaN where those are as likely as the own frames, as where most frames are empty.
+    """
     shuffled = rng.permuted(data, axis=0)
     frames = said | {
         "shuffled": shuffled, "neurons shuffled": rng.permuted(shuffled, axis=1)
     }  # fmt: skip
     median = {k: float(np.median(model.free_energy(v))) for k, v in frames.items()}
     unit = median["shuffled"] - median["own"]
-    return {k: (f - median["own"]) / unit for k, f in median.items() if k != "own"}
+    return {
+        k: (f - median["own"]) / unit if unit else float("nan")
+        for k, f in median.items()
+        if k != "own"
+    }
 
 
 def _frame_correlations(
     sender: Animal, recipient: Animal, h: np.ndarray, h_wrong: np.ndarray, rng: np.random.Generator
 ) -> dict[str, float]:
     """Correlate frames of both animals that the same h is decoded to, in space."""
+    nothing = dict.fromkeys(("translated", "permuted", "other frames"), float("nan"))
+    if min(len(a.coordinates) for a in (sender, recipient)) < 2:
+        return nothing  # a correlation over neurons takes two
     width = max(spacing_um(a.coordinates) for a in (sender, recipient))
     carry = interpolation(sender.coordinates, recipient.coordinates, width)
     reached = np.diff(carry.indptr) > 0
-    if not reached.any():
-        return dict.fromkeys(("translated", "permuted", "other frames"), float("nan"))
+    if reached.sum() < 2:
+        return nothing
     sent = (carry @ sender.model.mean_v_given_h(h).T).T[:, reached]
     others = rng.permutation(len(h))
     received = {

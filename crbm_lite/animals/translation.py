@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_generator
 from crbm_lite.model.model import CRBM
 
 __all__ = ["translate"]
@@ -64,5 +65,5 @@ def translate(
         )
     if output == "mean":
         return recipient.mean_v_given_h(sender.mean_h_given_v(v))
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     return recipient.sample_v_given_h(sender.sample_h_given_v(v, rng), rng)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from crbm_lite.animals.alignment import Alignment
 from crbm_lite.animals.animal import Animal
 from crbm_lite.animals.scores import (
     nrmse_of_entries,
@@ -11,6 +12,8 @@ from crbm_lite.animals.scores import (
     state_correlations,
 )
 from crbm_lite.animals.translation import translate
+from crbm_lite.model.model import CRBM
+from crbm_lite.recordings.recording import Recording
 from tests.animals.pairs import aligned, larva, random_machine, teacher
 
 
@@ -102,3 +105,45 @@ def test_animals_of_other_units_are_refused():
     other = larva(1)
     with pytest.raises(ValueError, match="share their units"):
         score_translation(teacher(), Animal(random_machine(250, 3, 0), other))
+
+
+def small_animal(n_neurons, n_hidden, seed, field=-1.0):
+    """A machine of quadratic units and weak weights, and 200 frames of as many spikes."""
+    rng = np.random.default_rng(seed)
+    one = np.ones(n_hidden)
+    weights = rng.uniform(0.2, 0.5, (n_neurons, n_hidden))
+    model = CRBM.from_parameters(weights, np.full(n_neurons, field), one, one, 0 * one, 0 * one)
+    v = rng.random((200, n_neurons)) < 1 / (1 + np.exp(-field))
+    places = rng.uniform(0, 50, (n_neurons, 3))
+    return Animal(model, Recording(v.astype(np.uint8), 2.5, coordinates=places))
+
+
+@pytest.mark.filterwarnings("error")
+def test_frames_that_are_mostly_empty_have_no_contrast_of_free_energies():
+    """The median frame is empty whether spikes are shuffled or not: 0 / 0, and no error."""
+    sender, recipient = (small_animal(6, 2, seed, field=-6.0) for seed in (0, 1))
+    found = score_translation(sender, recipient, random_state=0)
+    assert np.isnan(list(found.free_energy.values())).all()
+    assert found.mean_v["own"] >= 0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("n_sender", "n_recipient"), [(1, 6), (6, 1), (1, 1)])
+def test_a_single_neuron_has_no_pairs_and_no_frames_in_space(n_sender, n_recipient):
+    sender, recipient = small_animal(n_sender, 2, 0), small_animal(n_recipient, 2, 1)
+    found = score_translation(sender, recipient, random_state=0)
+    assert np.isnan(list(found.frames.values())).all()
+    assert np.isnan(list(found.covariance_vv.values())).all() == (n_recipient == 1)
+    # A single neuron at other times has the same frames in another order.
+    assert np.isnan(list(found.free_energy.values())).all() == (n_recipient == 1)
+
+
+def test_a_single_hidden_unit_has_one_entry_of_covariances():
+    """The student and its teacher are one model, whose h are drawn anew."""
+    one = small_animal(6, 1, 0)
+    h = one.model.sample_h_given_v(one.model.sample(4000, random_state=1), 2)
+    alone = Alignment(one, (one,), one, 0.5, h, 20.0, np.ones(1), np.ones(1), ())
+    found = score_alignment(alone, random_state=0)
+    assert found.covariance_hh["student"] == 1.0  # one entry in whatever order is as far
+    assert found.quantiles["student"] < 0.2
+    assert found.map_correlation.shape == (1,)
