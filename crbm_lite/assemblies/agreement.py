@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array
+from crbm_lite.checks.arguments import as_array, as_count, as_numbers
 from crbm_lite.measures import correlations_of_columns
 
 __all__ = [
@@ -77,7 +77,9 @@ def shared_members(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def _sets(members: np.ndarray, name: str) -> np.ndarray:
     members = as_array(members, name)
-    if members.ndim != 2 or members.dtype.kind not in "biu":
+    if members.dtype.kind not in "biu":
+        raise ValueError(f"{name} has dtype {members.dtype}: give members, True or False")
+    if members.ndim != 2:
         raise ValueError(f"{name} has shape {members.shape}: give (N, K) members, True or False")
     return members != 0
 
@@ -132,6 +134,7 @@ def best_match_by_chance(
     >>> best_match_by_chance([1], [1], 4)
     0.25
     """
+    n_neurons = as_count(n_neurons, "n_neurons")
     a, b = as_array(detected_sizes, "detected_sizes"), as_array(true_sizes, "true_sizes")
     if not a.size or not b.size:
         return float("nan")
@@ -255,7 +258,8 @@ def agreement(
     Raises
     ------
     ValueError
-        If members are not (N, K) of the same cells, or there is no true assembly.
+        If members are not (N, K) of the same cells, there is no true assembly, or activity and
+        states are not of the same frames and of these assemblies.
 
     Examples
     --------
@@ -280,7 +284,13 @@ def agreement(
     most_inside, most_held = inside > _HALF, holds > _HALF
     r = float("nan")
     if activity is not None and states is not None:
-        course = correlations_of_columns(np.asarray(activity)[:, used], np.asarray(states) * 1.0)
+        activity, states = as_numbers(activity, "activity"), as_numbers(states, "states")
+        if activity.shape[1:] != used.shape or states.shape != (len(activity), truth.shape[1]):
+            raise ValueError(
+                f"activity has shape {activity.shape} and states {states.shape}: give "
+                f"(T, {used.size}) and (T, {truth.shape[1]}), one column for each assembly"
+            )
+        course = correlations_of_columns(activity[:, used], states)
         r = float(course[rows, columns].sum() / truth.shape[1])
     sizes = detected.sum(axis=0), truth.sum(axis=0)
     return Agreement(

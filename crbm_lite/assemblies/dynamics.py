@@ -15,7 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array, as_durations_s, as_rate_hz, as_traces, is_integer
+from crbm_lite.checks.arguments import (
+    as_array,
+    as_count,
+    as_durations_s,
+    as_rate_hz,
+    as_traces,
+    is_integer,
+)
 from crbm_lite.checks.arrays import as_discontinuities
 from crbm_lite.measures import centred_columns, correlations_of_columns, effective_number
 
@@ -71,7 +78,8 @@ def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
     Raises
     ------
     ValueError
-        If h is not (T, M) with at least 2 frames, or not finite.
+        If h is not (T, M) with at least 2 frames, or not finite, or the seed is no integer of 0 or
+        more.
 
     Examples
     --------
@@ -81,13 +89,13 @@ def hidden_states(h: np.ndarray, random_state: int = 0) -> HiddenStates:
     """
     from sklearn.mixture import GaussianMixture
 
-    h = as_traces(h, "h")
+    h, seed = as_traces(h, "h"), as_count(random_state, "random_state", 0)
     if np.isnan(h).any():
         raise ValueError("h holds NaN: leave out the frames or units concerned")
     peaks = np.full((h.shape[1], 2), np.nan)
     smallest = _ROUNDING * np.maximum(np.abs(h).max(axis=0), 1.0)  # h has s.d. 1 where it moves
     for unit in np.flatnonzero(np.ptp(h, axis=0) > smallest):
-        mixture = GaussianMixture(2, random_state=random_state).fit(h[:, [unit]])
+        mixture = GaussianMixture(2, random_state=seed).fit(h[:, [unit]])
         peaks[unit] = np.sort(mixture.means_.ravel())
     point = peaks.mean(axis=1)
     activity = h - point

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.assemblies.members import assemblies_of_weights
-from crbm_lite.checks.arguments import as_text
+from crbm_lite.checks.arguments import as_path, as_text
 from crbm_lite.checks.arrays import (
     check_unique,
     finite_places,
@@ -144,6 +144,7 @@ def export_csv(
     >>> path.read_text().splitlines()
     ['neuron,name,x_um,y_um,z_um,region,assemblies,w0,w1', '0,roi 7,0,0,0,tectum,HU 0,0.5,0']
     """
+    path = as_path(path)
     table = _checked(weights, coordinates, labels, label_names, names, coordinate_unit, threshold)
     places = [f"{axis}_{table.unit}" for axis in "xyz"]
     columns = [f"w{k}" for k in range(table.weights.shape[1])]
@@ -157,7 +158,7 @@ def export_csv(
         cells = [i, cell_of_text(name), *(f"{x:.9g}" for x in place), region, belongs, *numbers]
         lines.append(_csv_line(cells))
     write_whole(path, "".join(lines).encode())
-    return Path(path)
+    return path
 
 
 def _csv_line(cells: list[object]) -> str:
@@ -209,6 +210,7 @@ def export_hdf5(
 
     from crbm_lite.files.hdf5 import write_dataset
 
+    path = as_path(path)
     table = _checked(weights, coordinates, labels, label_names, names, coordinate_unit, threshold)
     with whole_hdf5(path) as file:
         file.attrs["format"] = "crbm_lite assemblies"
@@ -220,4 +222,4 @@ def export_hdf5(
         file["name"] = np.array(table.names, dtype=texts)
         file["assemblies"] = np.array(table.assemblies, dtype=texts)
         file["region"] = np.array([";".join(regions) for regions in table.regions], dtype=texts)
-    return Path(path)
+    return path

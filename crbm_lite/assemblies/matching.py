@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_count
+from crbm_lite.checks.arguments import as_count, as_number
 from crbm_lite.checks.arrays import finite_places, finite_weights
 from crbm_lite.measures import correlations_of_columns
 
@@ -228,9 +228,10 @@ def symmetric_pairs(
 
     weights = finite_weights(weights, "weights").astype(np.float64)
     places = finite_places(coordinates, len(weights))
-    as_count(n_neighbours, "n_neighbours")
-    if not (midline is None or np.isfinite(midline)):
-        raise ValueError(f"midline is {midline}: give a finite x")
+    n_neighbours = as_count(n_neighbours, "n_neighbours")
+    min_correlation = as_number(min_correlation, "min_correlation", "the least r of a pair")
+    if midline is not None:
+        midline = as_number(midline, "midline", "the x of the plane of symmetry")
     if np.ptp(places[:, 0]) == 0:
         raise ValueError("coordinates has one x only: give neurons on the left and on the right")
     image = places.copy()

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array, as_count
+from crbm_lite.checks.arguments import as_array, as_count, as_generator
 from crbm_lite.checks.arrays import finite_places, finite_weights, region_members
 from crbm_lite.measures import effective_number
 
@@ -183,6 +183,7 @@ def embedding(weights: np.ndarray, threshold: float | str = 0.0, at_least: int =
     >>> embedding(np.array([[0.3, 0.0], [0.0, 0.0]]))
     0.5
     """
+    at_least = as_count(at_least, "at_least", 0)
     members = assemblies_of_weights(weights, threshold).members
     return float((members.sum(axis=1) >= at_least).mean())
 
@@ -247,12 +248,12 @@ def strong_weights(
     array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
     """
     weights = finite_weights(weights)
-    as_count(n_shuffles, "n_shuffles")
+    n_shuffles = as_count(n_shuffles, "n_shuffles")
     if weights.shape[1] < 2:
         raise ValueError(
             f"weights has shape {weights.shape}: give weights of two hidden units or more"
         )
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     strong, threshold = _strong(np.abs(weights))
     shuffled = np.array(
         [
@@ -376,12 +377,12 @@ def compactness(
     """
     member = as_array(member, "member")
     binary = member.dtype.kind in "biuf" and np.isin(member, (0, 1)).all()
-    as_count(n_shuffles, "n_shuffles")
+    n_shuffles = as_count(n_shuffles, "n_shuffles")
     if member.ndim != 2 or not binary:
         raise ValueError(f"member has shape {member.shape}: give (N, M) of 0 and 1")
     member = member.astype(bool)
     places = finite_places(coordinates, len(member))
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     radius, p_value = np.full((2, member.shape[1]), np.nan)
     for unit, size in enumerate(member.sum(axis=0)):
         if size < 2:

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_count, as_numbers
+from crbm_lite.checks.arguments import as_count, as_generator, as_number, as_numbers
 from crbm_lite.inspection.cost import measured_cost
 from crbm_lite.measures import centred_columns
 from crbm_lite.recordings.controls import shift_time
@@ -87,7 +87,7 @@ def signal_components(
     >>> signal_components(recording)[0]
     4
     """
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     varying = np.setdiff1d(np.arange(recording.n_neurons), recording.constant_neurons)
     if varying.size > _MOST_NEURONS:
         varying = np.sort(rng.choice(varying, _MOST_NEURONS, replace=False))
@@ -297,7 +297,7 @@ def advise(
     (4, 'auto', True)
     """
     if n_hidden is not None:
-        as_count(n_hidden, "n_hidden")
+        n_hidden = as_count(n_hidden, "n_hidden")
     n_components, tau = signal_components(as_recording(recording), random_state)
     n_independent = recording.n_frames / (tau if n_components else 1.0)
     activity = float(recording.activity.mean())
@@ -333,10 +333,19 @@ def suggested_l1(n_frames: int, activity: float) -> float:
     -------
     float
 
+    Raises
+    ------
+    ValueError
+        If n_frames is no integer of 1 or more, or the activity is not from 0 to 1.
+
     Examples
     --------
     >>> suggested_l1(10_000, 0.05), suggested_l1(1_000_000, 0.05), suggested_l1(500, 0.4)
     (0.005, 0.00087, 0.02)
     """
+    n_frames = as_count(n_frames, "n_frames")
+    activity = as_number(activity, "activity", "the mean activity, from 0 to 1")
+    if not 0 <= activity <= 1:
+        raise ValueError(f"activity is {activity}: give the mean activity, from 0 to 1")
     error = np.sqrt(activity * (1 - activity) / n_frames)
     return float(f"{min(L1_PER_ACTIVITY * activity, L1_ERRORS * error, LARGEST_L1):.2g}")

@@ -12,6 +12,7 @@ from textwrap import wrap
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_generator
 from crbm_lite.inspection import findings as checks
 from crbm_lite.inspection.advice import Advice, advise
 from crbm_lite.inspection.findings import Finding
@@ -114,12 +115,7 @@ def check_recording(
             f"recording has {recording.n_frames} frames of {recording.n_neurons} neurons: give at "
             "least 20 frames and 2 neurons"
         )
-    try:
-        rng = np.random.default_rng(random_state)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"random_state is {random_state!r}: give a whole number, not negative"
-        ) from error
+    rng = as_generator(random_state)
     varying = np.setdiff1d(np.arange(recording.n_neurons), recording.constant_neurons)
     if varying.size > _MOST_NEURONS:
         varying = np.sort(rng.choice(varying, _MOST_NEURONS, replace=False))

@@ -48,7 +48,7 @@ class HiddenTerm:
     h : ndarray, shape (T, M)
         Draws of h, such as those of another animal's model given its frames.
     share : float
-        What log P(h) counts, above 0 and below 1; log P(v) counts the rest.
+        What log P(h) counts, above 0 and at most 1; log P(v) counts the rest.
     holds_potential : bool, default False
         Whether the potentials stay as they start.
 

@@ -16,17 +16,38 @@ from crbm_lite import (
     save_recording,
     split_train_test,
 )
+from crbm_lite.animals.translation import translate
+from crbm_lite.assemblies.agreement import agreement, best_match_by_chance
+from crbm_lite.assemblies.dynamics import HiddenStates, hidden_states
+from crbm_lite.assemblies.export import export_csv, export_hdf5
+from crbm_lite.assemblies.matching import symmetric_pairs
+from crbm_lite.assemblies.members import compactness, embedding, strong_weights
 from crbm_lite.assemblies.phase import phase_given_active
 from crbm_lite.baselines.tuning import Sweep
 from crbm_lite.checks.arguments import as_count
 from crbm_lite.connectivity.regions import aggregate_regions, check_region_options
+from crbm_lite.core.spikes import spikes_given_bits
 from crbm_lite.importers.any_file import FORMATS, format_of
 from crbm_lite.importers.binning import bin_spike_times
 from crbm_lite.importers.spike_times import recording_from_spike_times
+from crbm_lite.inspection.advice import advise, suggested_l1
+from crbm_lite.plotting.interactive.video import save_video
+from crbm_lite.plotting.interactive.viewer import view_assemblies
+from crbm_lite.plotting.interactive.viewer_page import save_page
 from crbm_lite.simulation.cyclic import simulate_cyclic_assemblies
 from crbm_lite.temporal.controls import reversed_in_time, shuffled_in_blocks
-from crbm_lite.temporal.scores import scored_frames
+from crbm_lite.temporal.dwell import states_with_hysteresis
+from crbm_lite.temporal.equilibrium import draw_equilibrium
+from crbm_lite.temporal.scores import lagged_covariances, scored_frames
+from crbm_lite.temporal.temporal_crbm import TemporalCRBM
 from crbm_lite.training.checkpoint import CheckpointFile
+from crbm_lite.validation.comparison import compare_moments
+from crbm_lite.validation.frame_likelihood import log_likelihood
+from crbm_lite.validation.likelihood import left_out_log_likelihood, left_out_nllh, nllh
+from crbm_lite.validation.report import generated_frames, validate
+from crbm_lite.validation.scales import model_scales
+from crbm_lite.validation.selection import grid_search
+from crbm_lite.validation.stability import stability_selection
 from tests.importers import sample_files as samples
 
 NAN, INF = np.nan, np.inf
@@ -219,6 +240,120 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
     assert load_recording(path).provenance == expected
 
 
+ONE_UNIT = CRBM.from_parameters(np.ones((N, 1)), -np.ones(N), [1], [1], [0], [0])
+TRACES = np.random.default_rng(0).normal(size=(50, 2))
+RAN = Recording(V, 2.0)
+SEEDED = {  # what takes a seed or a generator
+    "sample": lambda seed: ONE_UNIT.sample(3, random_state=seed),
+    "log_partition": lambda seed: ONE_UNIT.log_partition("ais", random_state=seed),
+    "validate": lambda seed: validate(ONE_UNIT, V, V, seed),
+    "log_likelihood": lambda seed: log_likelihood(ONE_UNIT, V, random_state=seed),
+    "compare_moments": lambda seed: compare_moments(V, V, V, random_state=seed),
+    "generated_frames": lambda seed: next(generated_frames(ONE_UNIT, V, random_state=seed)),
+    "strong_weights": lambda seed: strong_weights(np.eye(3), random_state=seed),
+    "compactness": lambda seed: compactness(np.eye(3), np.eye(3), random_state=seed),
+    "advise": lambda seed: advise(RAN, measure_cost=False, random_state=seed),
+    "check_recording": lambda seed: check_recording(RAN, measure_cost=False, random_state=seed),
+    "translate": lambda seed: translate(ONE_UNIT, ONE_UNIT, V, output="sample", random_state=seed),
+    "draw_equilibrium": lambda seed: draw_equilibrium(ONE_UNIT, 4, seed),
+    "shuffled_in_blocks": lambda seed: shuffled_in_blocks(RAN, random_state=seed),
+    "TemporalCRBM": lambda seed: TemporalCRBM(ONE_UNIT, random_state=seed).fit(RAN),
+}
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 1.5], ids=repr)
+@pytest.mark.parametrize("door", SEEDED)
+def test_what_is_no_seed(door, seed):
+    words = f"random_state is {seed!r}: give an integer of 0 or more, a numpy.random.Generator"
+    clearly([words], SEEDED[door], seed)
+
+
+def never_trained(model, frames):
+    raise AssertionError("a seed is looked at before anything is trained")
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 1.5, None, np.random.default_rng(0)], ids=str)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda seed: hidden_states(TRACES, seed),
+        lambda seed: stability_selection(V, CRBM(), 2, fit=never_trained, random_state=seed),
+    ],
+    ids=["hidden_states", "stability_selection"],
+)
+def test_what_is_no_whole_number_where_a_seed_must_be_one(call, seed):
+    clearly(["random_state is ", "give an integer of 0 or more"], call, seed)
+
+
+def test_seeds_and_numbers_of_small_integer_types_do_not_overflow():
+    seeds = []
+
+    def fit(model, frames):
+        seeds.append(model.random_state)
+        return ONE_UNIT
+
+    stability_selection(V, CRBM(), 2, n_null=1, n_blocks=2, fit=fit, random_state=np.uint8(254))
+    assert seeds == [None, 254, 255, 256]
+    small = {"n_chains": np.int8(2), "n_steps": np.int8(20), "burn_in": np.int8(100)}
+    plain = {name: int(value) for name, value in small.items()}
+    found, expected = (ONE_UNIT.sample(4, random_state=0, **x) for x in (small, plain))
+    np.testing.assert_array_equal(found, expected)
+    bits = np.packbits(V[:, :3], axis=1)
+    np.testing.assert_array_equal(spikes_given_bits(bits, np.uint8(3)).dense(), V[:, :3])
+
+
+@pytest.mark.parametrize("draw", ["sample_h_given_v", "sample_v_given_h"])
+def test_a_seed_is_a_generator_too(draw):
+    given = V if draw == "sample_h_given_v" else np.zeros((4, 1))
+    found, expected = (getattr(ONE_UNIT, draw)(given, rng) for rng in (3, np.random.default_rng(3)))
+    np.testing.assert_array_equal(found, expected)
+    clearly(["rng is 'a'"], getattr(ONE_UNIT, draw), given, "a")
+
+
+@pytest.mark.parametrize("value", ["no", None, 1], ids=repr)
+def test_what_is_neither_true_nor_false(value):
+    clearly([f"progress is {value!r}: give True or False"], CRBM(1, 0.0, 2, progress=value).fit, V)
+    clearly([f"resume is {value!r}: give True or False"], CRBM(1, 0.0, 2).fit, V, resume=value)
+    temporal = TemporalCRBM(ONE_UNIT, progress=value)
+    clearly([f"progress is {value!r}: give True or False"], temporal.fit, RAN)
+
+
+@pytest.mark.parametrize("path", [None, 3, "", b"x"], ids=repr)
+def test_what_is_no_path_of_a_result(path, tmp_path):
+    clearly(["path is"], CRBM.load, path)
+    clearly(["path is"], ONE_UNIT.save, path)
+    for write in (export_csv, export_hdf5):
+        clearly(["path is"], write, path, np.eye(3), None)
+    viewer = view_assemblies(np.eye(3), np.eye(3))
+    clearly(["path is"], save_page, viewer, path)
+    clearly(["path is"], save_video, viewer, path)
+    clearly(["folder is"], grid_search, CRBM(), RAN, [1], [0.0], [0], path)
+
+
+STATES = HiddenStates(TRACES, TRACES > 0, np.zeros(2), -np.ones(2))
+PLACES = np.c_[np.arange(-3.0, 3.0), np.zeros((6, 2))]
+UNTRAINED = CRBM(1, 0.0, 2)
+
+
+@pytest.mark.parametrize("value", ["a", None, NAN, [1.0], True], ids=repr)
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x: log_likelihood(ONE_UNIT, V, max_gap=x), "max_gap"),
+        (lambda x: symmetric_pairs(np.eye(6), PLACES, min_correlation=x), "min_correlation"),
+        (lambda x: symmetric_pairs(np.eye(6), PLACES, midline=[] if x is None else x), "midline"),
+        (lambda x: states_with_hysteresis(TRACES, STATES, x), "margin"),
+        (lambda x: stability_selection(V, UNTRAINED, n_blocks=2, min_correlation=x),
+         "min_correlation"),
+        (lambda x: suggested_l1(100, x), "activity"),
+        (lambda x: grid_search(UNTRAINED, RAN, [1], [x], [0], "none"), "l1"),
+    ],
+    ids=["log_likelihood", "pairs", "midline", "hysteresis", "stability", "suggested_l1", "grid"],
+)  # fmt: skip
+def test_what_is_no_number(call, name, value):
+    clearly([f"{name} is "], call, value)
+
+
 @pytest.mark.parametrize("value", [0, -1, 2.5, "3", None, True, NAN, [4]])
 @pytest.mark.parametrize(
     ("call", "name"),
@@ -228,11 +363,29 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
         (lambda n: simulate_cyclic_assemblies(n_runs=n), "n_runs"),
         (lambda n: check_region_options(2, 3, n, "pairs"), "min_neurons"),
         (lambda n: as_count(n, "n_steps"), "n_steps"),
+        (lambda n: suggested_l1(n, 0.1), "n_frames"),
+        (lambda n: best_match_by_chance([1], [1], n), "n_neurons"),
+        (lambda n: lagged_covariances(TRACES, -1 if n == 0 else n), "n_lags"),
+        (lambda n: embedding(np.eye(3), at_least=-1 if n == 0 else n), "at_least"),
+        (lambda n: validate(ONE_UNIT, V, V, n_scatter=-1 if n == 0 else n), "n_scatter"),
+        (lambda n: compare_moments(V, V, V, n_scatter=-1 if n == 0 else n), "n_scatter"),
     ],
-    ids=["checkpoint", "phase", "cyclic", "regions", "count"],
+    ids=[
+        "checkpoint",
+        "phase",
+        "cyclic",
+        "regions",
+        "count",
+        "suggested_l1",
+        "chance",
+        "lags",
+        "embedding",
+        "validate",
+        "moments",
+    ],
 )
 def test_what_is_no_count(call, name, value):
-    clearly([f"{name} is {value!r}"], call, value)
+    clearly([f"{name} is {value!r}", f"{name} is -1"], call, value)
 
 
 @pytest.mark.parametrize(
@@ -267,3 +420,51 @@ def test_a_start_that_only_a_search_tries():
 
 def test_a_sweep_without_a_score_says_so():
     clearly(["scores has NaN"], lambda: Sweep((1, 2), np.full((3, 2), NAN)).best)
+
+
+NOT_FITTED = {
+    "validate": lambda model: validate(model, V, V),
+    "nllh": lambda model: nllh(model, V),
+    "left_out_nllh": lambda model: left_out_nllh(model, V),
+    "left_out_log_likelihood": lambda model: left_out_log_likelihood(model, V),
+    "log_likelihood": lambda model: log_likelihood(model, V),
+    "model_scales": lambda model: model_scales(model, RAN),
+}
+
+
+@pytest.mark.parametrize("door", NOT_FITTED)
+@pytest.mark.parametrize("model", [CRBM(), TemporalCRBM(CRBM())], ids=lambda x: type(x).__name__)
+def test_models_that_are_not_fitted(door, model):
+    clearly([f"This {type(model).__name__} instance is not fitted"], NOT_FITTED[door], model)
+
+
+class Predictor:
+    """It predicts neurons, and neither hidden units nor whole frames."""
+
+    def mean_v_given_others(self, v):
+        return np.full(v.shape, 0.5)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda: log_likelihood(Predictor(), V), lambda: nllh(Predictor(), V),
+     lambda: validate(Predictor(), V, V), lambda: left_out_nllh(None, V)],
+    ids=["log_likelihood", "nllh", "validate", "left_out_nllh"],
+)  # fmt: skip
+def test_models_of_another_kind(call):
+    clearly(["model is a Predictor: give", "model is a NoneType: give"], call)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([np.eye(3), np.eye(3) > 0], "detected has dtype float64"),
+        ([np.ones(3, bool), np.eye(3) > 0], "detected has shape (3,)"),
+        ([np.eye(3) > 0, np.eye(3) > 0, np.zeros((9, 2)), np.zeros((9, 3))], "activity has shape"),
+        ([np.eye(3) > 0, np.eye(3) > 0, np.zeros((9, 3)), np.zeros((8, 3))], "activity has shape"),
+        ([np.eye(3) > 0, np.eye(3) > 0, np.zeros((9, 3)), np.zeros((9, 4))], "activity has shape"),
+        ([np.eye(3) > 0, np.eye(3) > 0, np.zeros(9), np.zeros((9, 3))], "activity has shape"),
+    ],
+)
+def test_assemblies_that_cannot_be_compared(arguments, word):
+    clearly([word], agreement, *arguments)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_number, as_path
 from crbm_lite.files.whole import write_whole
 from crbm_lite.plotting.interactive.scene import brain_outline
 from crbm_lite.plotting.interactive.viewer_figure import background_stride, color_limit
@@ -72,15 +73,14 @@ def save_video(
     """
     from matplotlib.animation import FFMpegWriter, PillowWriter
 
-    path = Path(path)
+    path = as_path(path)
     if path.suffix not in (".gif", ".mp4"):
         raise ValueError(f"path is {str(path)!r}: give the name of a .gif or an .mp4")
     if path.suffix == ".mp4" and shutil.which("ffmpeg") is None:
         raise RuntimeError(
             f"path is {str(path)!r} and there is no program ffmpeg: install it, or give a .gif"
         )
-    if not seconds_each > 0:
-        raise ValueError(f"seconds_each is {seconds_each}: give a positive number of seconds")
+    seconds_each = as_number(seconds_each, "seconds_each", "how long each is seen", positive=True)
     choices = range(len(scene.unit_names)) if choices is None else choices
     if not len(choices):
         raise ValueError("choices is empty: give at least one")

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import scipy.sparse
 
+from crbm_lite.checks.arguments import as_path
 from crbm_lite.files.whole import write_whole
 from crbm_lite.plotting.interactive.html import figure_html, html_text, menu_options
 from crbm_lite.plotting.interactive.page_data import (
@@ -167,7 +168,7 @@ def save_page(scene: Scene, path: str | os.PathLike) -> Path:
     """
     from plotly.offline import get_plotlyjs
 
-    path = Path(path)
+    path = as_path(path)
     if path.suffix != ".html":
         raise ValueError(f"path is {str(path)!r}: give the name of a page, ending in .html")
     data, library = path.with_name(f"{path.stem}_data.js"), path.with_name("plotly.min.js")

@@ -57,7 +57,7 @@ def test_a_surface_gives_the_outline(tmp_path):
         ("a.avi", {}, r"give the name of a \.gif or an \.mp4"),
         ("a.gif", {"choices": [0, 7]}, "choice is 7: give 0 to 2"),
         ("a.gif", {"choices": []}, "choices is empty"),
-        ("a.gif", {"seconds_each": 0.0}, "seconds_each is 0.0: give a positive"),
+        ("a.gif", {"seconds_each": 0.0}, "seconds_each is 0.0: give"),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_written(viewer, tmp_path, name, options, message):
