@@ -6,8 +6,8 @@ By default all recordings of `benchmarks.any_recording.recordings` but the held-
 methods of `benchmarks.any_recording.methods`, and seeds 0 to 4. Of the settings by hand, the whole
 grid is trained with seed 0 and the best setting with every seed. Null recordings are for the method
 "automatic" alone, and the rivals have one seed. Runs go to results/any_recording.json one by one,
-and what is there is not measured again. In the end the bars of `benchmarks.any_recording.bars` are
-printed.
+and what the present code has measured is left alone. In the end the bars of
+`benchmarks.any_recording.bars` are printed.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Measurements:
         self.train, self.test = cl.split_train_test(load(name, seed))
 
     def run(self, method: str, seed: int | None = None) -> dict:
-        """Measure a method unless it was measured already."""
+        """Measure a method unless the present code has measured it."""
         seed = self.seed if seed is None else seed
         key = f"{method}, seed {seed}"
-        known = stored.read(RESULTS).get(self.name, {})
-        if key not in known:
-            known[key] = self._measure(method, seed)
-            stored.keep(RESULTS, self.name, {key: known[key]})
-            print(f"{self.name}, {key}: {_line(known[key])}", flush=True)
-        return known[key]
+        if stored.is_current(RESULTS, f"{self.name}/{key}"):
+            return stored.read(RESULTS)[self.name][key]
+        found = self._measure(method, seed)
+        stored.keep(RESULTS, self.name, {key: found})
+        print(f"{self.name}, {key}: {_line(found)}", flush=True)
+        return found
 
     def _measure(self, method: str, seed: int) -> dict:
         if method in RIVALS:

@@ -9,8 +9,8 @@ its own rule for the number of assemblies, and told it; members are taken by the
 and by the common one (Otsu). With halves it runs on both halves of the frames, too, for the
 stability. In a null recording nothing can be told, and what is found is counted. Of the assemblies
 of a real recording nothing is known: there the halves and the cells left out judge. Runs go to
-results/detectors.json one by one, and what is there is not measured again. In the end a table is
-printed: means over the recordings of each group.
+results/detectors.json one by one, and what the present code has measured is left alone. In the end
+a table is printed: means over the recordings of each group.
 """
 
 from __future__ import annotations
@@ -60,15 +60,16 @@ def _stability(method: str, halves: list[np.ndarray], seed: int) -> dict:
 
 
 def run_real(name: str, method: str, seed: int) -> None:
-    """Measure a method on a recording whose assemblies are not known, unless that is stored."""
+    """Measure a method on a recording whose assemblies are not known, unless it is current."""
     key = f"{method}, spikes, own K, seed {seed}"
-    if key in stored.read(RESULTS).get(name, {}):
+    if stored.is_current(RESULTS, f"{name}/{key}"):
         return
     train, test = real.frames(name)
-    if method != real.PUBLISHED and not suits(method, "spikes", train.shape[1]):
-        return
+    n_neurons = train.shape[1]
     if method == real.PUBLISHED:
-        by_rule, found = {"own": real.published_members(name)}, {}
+        by_rule, found = {"own": real.published_members(name, n_neurons)}, {}
+    elif not suits(method, "spikes", n_neurons):
+        return
     else:
         with command.memory_peak() as memory, command.timed() as elapsed:
             detected = METHODS[method](train, None, seed)
@@ -97,11 +98,13 @@ def table_of_real(results: dict[str, dict], names: tuple[str, ...]) -> str:
 
 def run(name: str, method: str, seed: int, inputs: tuple[str, ...], halves: bool) -> None:
     """Measure what is missing of a method on a recording."""
-    known, case = stored.read(RESULTS).get(name, {}), None
+    case = None
     for what in inputs:
         for how in ("own K", "true K", *(["halves"] if halves else [])):
             key = f"{method}, {what}, {how}, seed {seed}"
-            if key in known or (name.startswith("null ") and how != "own K"):
+            if stored.is_current(RESULTS, f"{name}/{key}"):
+                continue
+            if name.startswith("null ") and how != "own K":
                 continue
             case = case or recordings.load(name)
             if what not in case.inputs() or not suits(method, what, case.spikes.shape[1]):

@@ -34,12 +34,12 @@ def frames(name: str) -> tuple[np.ndarray, np.ndarray]:
     return train.spikes, test.spikes
 
 
-def published_members(name: str) -> np.ndarray:
+def published_members(name: str, n_neurons: int) -> np.ndarray:
     """The published members (N, K) bool; for the tectum only."""
     if name != "tectum":
         raise SystemExit(f"{name} has no published assemblies: the tectum has")
     lines = cl.fetch("zebrafish-tectum").paths[_ASSIGNMENTS].read_text().splitlines()
-    members = np.zeros((recordings.load(name).n_neurons, len(lines)), dtype=bool)
+    members = np.zeros((n_neurons, len(lines)), dtype=bool)
     for k, line in enumerate(lines):
         members[np.array(line.split(","), dtype=int) - 1, k] = True
     return members

@@ -160,8 +160,9 @@ class TestBars:
         assert "automatic: gain         FAIL  1.000 nats; by hand 2.000" in shown
 
 
-def test_what_is_stored_is_not_measured_again(tmp_path, monkeypatch):
+def test_what_the_present_code_has_measured_is_not_measured_again(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "RESULTS", tmp_path / "table.json")
+    monkeypatch.setitem(stored.TABLES, "", stored.TABLES["benchmarks/results/any_recording.json"])
     monkeypatch.setattr(benchmark, "load", lambda name, seed: small_recording())
     calls = []
 
@@ -176,6 +177,9 @@ def test_what_is_stored_is_not_measured_again(tmp_path, monkeypatch):
     assert calls[-1][1] == 1
     found = stored.read(benchmark.RESULTS)["small"]
     assert len(found) == len(calls)
+    monkeypatch.setattr(stored.Origin, "digest", lambda origin: "of other code")
+    benchmark.Measurements("small", 1).run_by_hand()
+    assert len(calls) == 2 * len(found)
 
 
 def small_recording():

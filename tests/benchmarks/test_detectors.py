@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from benchmarks import command
+from benchmarks import command, stored
 from benchmarks.detectors import __main__ as benchmark
 from benchmarks.detectors import methods, real, recordings
 from crbm_lite.baselines.detectors.detection import DetectedAssemblies
@@ -69,6 +69,7 @@ calls = []
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "RESULTS", tmp_path / "table.json")
+    monkeypatch.setitem(stored.TABLES, "", stored.TABLES["benchmarks/results/detectors.json"])
     monkeypatch.setattr(benchmark, "METHODS", {"perfect": perfect})
     monkeypatch.setattr(recordings, "load", lambda name: EXAMPLE)
     calls.clear()
@@ -165,7 +166,7 @@ class TestReal:
 
     def test_only_the_tectum_has_published_members(self):
         with pytest.raises(SystemExit, match="nasal has no published assemblies"):
-            real.published_members("nasal")
+            real.published_members("nasal", 5)
 
 
 def test_the_peak_of_memory_is_seen():
