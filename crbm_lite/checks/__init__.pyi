@@ -2,6 +2,7 @@ from .arguments import as_array as as_array
 from .arguments import as_count as as_count
 from .arguments import as_durations_s as as_durations_s
 from .arguments import as_flag as as_flag
+from .arguments import as_generator as as_generator
 from .arguments import as_number as as_number
 from .arguments import as_numbers as as_numbers
 from .arguments import as_path as as_path
