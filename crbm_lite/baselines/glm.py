@@ -24,7 +24,7 @@ from scipy.special import expit, logit
 
 from crbm_lite.baselines.newton import fit_block
 from crbm_lite.baselines.tuning import Sweep, cross_validate
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_number, as_numbers
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.validation.likelihood import left_out_nllh
@@ -71,7 +71,8 @@ class GLM:
     weights : (N, K) float64
         Column k holds the weights onto neuron ``neurons[k]``, whose own weight is 0.
     intercepts : (K,) float64
-        b. It is infinite, with all weights 0, for a neuron that is constant in the training data.
+        b. It is infinite, with all weights 0, for a neuron that is constant in the training data,
+        frames of weight 0 left out.
     neurons : (K,) int64
         The neurons that are predicted.
     l2 : float
@@ -150,8 +151,8 @@ def fit_glm(
     """
     spikes = as_spikes(v)
     n_frames, n_neurons = spikes.shape
-    if not (np.isfinite(l2) and l2 > 0):
-        raise ValueError(f"l2 is {l2}: give lambda > 0 (without it a weight may grow for ever)")
+    l2 = as_number(l2, "l2", "lambda (without it a weight may grow for ever)", positive=True)
+    tol = as_number(tol, "tol", "the accuracy of the weights", positive=True)
     neurons = as_indices(slice(None) if neurons is None else neurons, n_neurons, "neurons")
     if frame_weights is None:
         frame_weights = np.ones(n_frames)
@@ -171,8 +172,11 @@ def fit_glm(
     counts = xt @ frame_weights
     total = frame_weights.sum()
     weights = np.zeros((n_neurons, len(neurons)))
-    with np.errstate(divide="ignore"):
-        intercepts = logit(counts[neurons] / total)
+    seen = frame_weights > 0  # counted, as sums of weights are rounded
+    n_active = (xt @ seen.astype(np.float64))[neurons]
+    tiny = np.finfo(np.float64).eps  # the share of a neuron that varies is neither 0 nor 1
+    intercepts = logit(np.clip(counts[neurons] / total, tiny, 1.0 - tiny))
+    intercepts[n_active == 0], intercepts[n_active == seen.sum()] = -np.inf, np.inf
     varying = np.flatnonzero(np.isfinite(intercepts))
     if start is not None:
         if start.weights.shape != weights.shape or not np.array_equal(start.neurons, neurons):
@@ -198,7 +202,7 @@ def fit_glm(
     blocks = [varying[first : first + size] for first in range(0, len(varying), size)]
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
         list(pool.map(fit, blocks))
-    return GLM(weights, intercepts, neurons.astype(np.int64), float(l2), n_newton)
+    return GLM(weights, intercepts, neurons.copy(), l2, n_newton)
 
 
 def fit_path(

@@ -58,6 +58,31 @@ def test_frame_weights_count_like_repeated_frames(v):
     np.testing.assert_allclose(weighted.intercepts, repeated.intercepts, atol=1e-5)
 
 
+@pytest.mark.parametrize("weight", [1.0, 0.7, 0.1, 1e-9])
+def test_constant_neurons_are_known_under_any_frame_weights(weight):
+    """60 weights of 0.7 add up to other than 60 times 0.7, and to other than by a product."""
+    v = (np.random.default_rng(0).random((60, 5)) < 0.5).astype(np.uint8)
+    v[:, 0], v[:, 1] = 1, 0
+    v[50:, 2], v[:50, 2] = 0, 1  # it varies in frames of weight 0 alone
+    weights = np.full(60, weight)
+    weights[50:] = 0.0
+    glm = fit_glm(v, weight, frame_weights=weights)
+    np.testing.assert_array_equal(glm.intercepts[:3], [np.inf, -np.inf, np.inf])
+    assert not glm.weights[:, :3].any()
+    once = fit_glm(v[:50], 1.0)  # all terms of the objective are scaled by the same number
+    np.testing.assert_allclose(glm.intercepts[3:], once.intercepts[3:], atol=1e-6)
+    np.testing.assert_allclose(glm.weights[:, 3:], once.weights[:, 3:], atol=1e-6)
+
+
+def test_a_frame_of_next_to_no_weight_gives_no_nan():
+    v = np.ones((60, 2), np.uint8)
+    v[0] = 0
+    weights = np.ones(60)
+    weights[0] = 1e-30  # the sums do not see it
+    with pytest.raises(RuntimeError, match=r"neurons .* did not converge"):
+        fit_glm(v, 10.0, frame_weights=weights)
+
+
 def test_under_a_huge_penalty_only_the_rate_is_left(v):
     glm = fit_glm(v, 1e9)
     assert np.abs(glm.weights).max() < 1e-5
@@ -132,6 +157,10 @@ def test_the_number_of_threads_changes_nothing(v, monkeypatch):
     [
         ({"l2": 0.0}, "l2 is 0.0"),
         ({"l2": np.nan}, "l2 is nan"),
+        ({"l2": "100"}, "l2 is '100': give lambda"),
+        ({"l2": None}, "l2 is None"),
+        ({"tol": np.nan}, "tol is nan: give the accuracy"),
+        ({"tol": 0}, "tol is 0"),
         ({"neurons": [80]}, "0..79"),
         ({"neurons": [0.5]}, "integer indices"),
         ({"frame_weights": np.ones(3)}, r"frame_weights is of shape \(3,\)"),
