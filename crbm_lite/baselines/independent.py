@@ -25,6 +25,11 @@ class Independent:
 
     activity: np.ndarray = field(repr=False)
 
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons N."""
+        return len(self.activity)
+
     def mean_v_given_others(self, v: object) -> np.ndarray:
         """Probability of a spike of each neuron, the same whatever the others do.
 
@@ -41,7 +46,7 @@ class Independent:
         ValueError
             If `v` is not binary or has another number of neurons.
         """
-        return np.broadcast_to(self.activity, as_spikes(v, "v", len(self.activity)).shape)
+        return np.broadcast_to(self.activity, as_spikes(v, "v", self.n_neurons).shape)
 
 
 def fit_independent(v: object) -> Independent:

@@ -77,13 +77,27 @@ class Ising:
     couplings: np.ndarray = field(repr=False)
 
     def __post_init__(self) -> None:
-        shape = (len(self.fields),) * 2
-        if np.shape(self.couplings) != shape:
-            raise ValueError(f"couplings has shape {np.shape(self.couplings)}: give {shape}")
-        if not np.array_equal(self.couplings, self.couplings.T) or np.diag(self.couplings).any():
+        fields = as_numbers(self.fields, "fields")
+        couplings = as_numbers(self.couplings, "couplings")
+        if fields.ndim != 1 or not fields.size:
+            raise ValueError(f"fields has shape {fields.shape}: give (N,), one for each neuron")
+        shape = (fields.size,) * 2
+        if couplings.shape != shape:
+            raise ValueError(f"couplings has shape {couplings.shape}: give {shape}")
+        for name, values in (("fields", fields), ("couplings", couplings)):
+            if not np.isfinite(values).all():
+                raise ValueError(f"{name} holds NaN or infinity: leave those neurons out")
+        if not np.array_equal(couplings, couplings.T) or np.diag(couplings).any():
             raise ValueError(
                 "couplings is not symmetric with a diagonal of 0: give (J + J.T) / 2 without it"
             )
+        object.__setattr__(self, "fields", fields)
+        object.__setattr__(self, "couplings", couplings)
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons N."""
+        return len(self.fields)
 
     def mean_v_given_others(self, v: object) -> np.ndarray:
         """Probability of a spike of each neuron given all others, (T, N) float64.
@@ -131,13 +145,11 @@ class Ising:
         >>> v.shape, bool(np.corrcoef(v.T)[0, 1] > 0.3)
         ((25000, 2), True)
         """
-        v = as_spikes(start, "start", len(self.fields)).dense()
-        as_count(n_saved, "n_saved")
-        as_count(n_steps, "n_steps")
-        as_count(burn_in, "burn_in", 0)
+        v = as_spikes(start, "start", self.n_neurons).dense()
+        n_saved, n_steps = as_count(n_saved, "n_saved"), as_count(n_steps, "n_steps")
+        burn_in = as_count(burn_in, "burn_in", 0)
         key = np.random.default_rng(random_state).integers(2**64, dtype=np.uint64)
-        couplings = np.ascontiguousarray(as_numbers(self.couplings, "couplings"))
-        fields = as_numbers(self.fields, "fields")
+        fields, couplings = self.fields, np.ascontiguousarray(self.couplings)
         _gibbs(fields, couplings, v, key, 0, burn_in * n_steps, False)
         out = np.empty((n_saved, *v.shape), dtype=np.uint8)
         for save in range(n_saved):
@@ -174,7 +186,7 @@ class Ising:
         >>> np.exp(log_p).tolist()
         [0.25, 0.25, 0.25, 0.25]
         """
-        n_neurons = len(self.fields)
+        n_neurons = self.n_neurons
         if n_neurons > _MOST_NEURONS_ENUMERATED:
             raise ValueError(
                 f"the model has {n_neurons} neurons, so 2^{n_neurons} states: enumerate at most "
@@ -198,7 +210,7 @@ class IsingPath:
 
     def log_weight_of_frames(self, spikes: Spikes) -> np.ndarray:
         """Log P(v) + log Z of every frame, (T,)."""
-        v = as_spikes(spikes, "v", len(self.ising.fields)).to_csr(np.float64)
+        v = as_spikes(spikes, "v", self.ising.n_neurons).to_csr(np.float64)
         pairs = (v @ self.ising.couplings + 2.0 * self.ising.fields).T
         return 0.5 * np.asarray(v.multiply(pairs.T).sum(axis=1)).ravel()
 

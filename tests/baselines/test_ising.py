@@ -10,6 +10,7 @@ from crbm_lite.baselines.glm import fit_glm
 from crbm_lite.baselines.graphical_lasso import graphical_lasso_couplings, sweep_alpha
 from crbm_lite.baselines.ising import Ising, fit_ising, sweep_ising_l2, symmetrised
 from crbm_lite.validation.comparison import compare_moments
+from crbm_lite.validation.frame_likelihood import log_likelihood
 from crbm_lite.validation.likelihood import left_out_nllh
 
 N = 12
@@ -163,6 +164,37 @@ def test_alpha_is_chosen_by_the_gaussian_likelihood_of_held_out_blocks(frames):
     y = (v[held_out] - mean) / sd
     log_p = multivariate_normal(np.zeros(6), covariance).logpdf(y).mean()
     np.testing.assert_allclose(sweep.scores[1, 1] - 3 * np.log(2 * np.pi), log_p, atol=1e-3)
+
+
+def test_fields_and_couplings_may_be_lists(truth):
+    lists = Ising(truth.fields.tolist(), truth.couplings.tolist())
+    assert lists.n_neurons == N
+    start = np.zeros((3, N))
+    np.testing.assert_array_equal(
+        lists.sample(start, 5, random_state=0), truth.sample(start, 5, random_state=0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "couplings", "message"),
+    [
+        ([np.nan, 0.0], np.zeros((2, 2)), "fields holds NaN or infinity"),
+        ([np.inf, 0.0], np.zeros((2, 2)), "fields holds NaN or infinity"),
+        ([0.0, 0.0], [[0.0, np.nan], [np.nan, 0.0]], "couplings holds NaN or infinity"),
+        ([[0.0], [0.0]], np.zeros((2, 2)), r"fields has shape \(2, 1\): give \(N,\)"),
+        (["a", "b"], np.zeros((2, 2)), "fields has dtype"),
+        ([], np.zeros((0, 0)), r"fields has shape \(0,\)"),
+        ([0.0, 0.0], 1.0, r"couplings has shape \(\): give \(2, 2\)"),
+    ],
+)
+def test_parameters_that_make_no_model(fields, couplings, message):
+    with pytest.raises(ValueError, match=message):
+        Ising(fields, couplings)
+
+
+def test_frames_of_other_neurons_are_named(truth):
+    with pytest.raises(ValueError, match="12 features"):
+        log_likelihood(truth, np.zeros((4, 5)))
 
 
 def test_bad_input_is_named(truth, frames):
