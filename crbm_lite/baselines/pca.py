@@ -19,9 +19,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from crbm_lite.baselines.tuning import Sweep, cross_validate
+from crbm_lite.checks.arguments import is_integer
 from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["Components", "fit_components", "sweep_components"]
+
+_NULL = 1e-7  # of the largest singular value, below which one is rounding: the solver takes roots
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +62,8 @@ def fit_components(
     ----------
     v : (T, N) array of 0/1, scipy.sparse matrix or Recording
     n_components : int
-        M, at most min(T, N).
+        M, at most min(T, N); for ICA at most the rank of the activity about its mean, as more
+        axes cannot be brought to unit variance.
     method : {"pca", "ica", "nmf"}
         "ica" is FastICA, "nmf" is non-negative matrix factorisation (default "pca").
     random_state : int
@@ -72,7 +76,8 @@ def fit_components(
     Raises
     ------
     ValueError
-        If `v` is not binary, `method` is unknown or `n_components` out of range.
+        If `v` is not binary, `method` is unknown or `n_components` out of range, or if no neuron
+        changes and the method is not "nmf".
 
     Examples
     --------
@@ -87,20 +92,25 @@ def fit_components(
     spikes = as_spikes(v)
     if method not in ("pca", "ica", "nmf"):
         raise ValueError(f"method is {method!r}: give 'pca', 'ica' or 'nmf'")
-    if not 1 <= n_components <= min(spikes.shape):
+    if not is_integer(n_components) or not 1 <= n_components <= min(spikes.shape):
         raise ValueError(
-            f"n_components is {n_components}: give 1 to {min(spikes.shape)} for "
+            f"n_components is {n_components!r}: give an integer from 1 to {min(spikes.shape)} for "
             f"{spikes.shape[0]} frames of {spikes.shape[1]} neurons"
         )
     x = spikes.to_csr(np.float64)  # stays sparse: most products are ten times shorter
     mean = spikes.activity()
     if method in ("pca", "ica"):
+        if np.isin(mean, (0.0, 1.0)).all():
+            raise ValueError("v has no neuron that changes: give frames that differ")
         # Lanczos steps find fewer components than there are; the case that is left is small or odd
         solver = "arpack" if n_components < min(spikes.shape) else "full"
         pca = PCA(n_components, svd_solver=solver, random_state=random_state)
         activity = pca.fit_transform(x if solver == "arpack" else x.toarray())
         loadings = pca.components_.T
     if method == "ica":  # whitening happens in the principal plane, where ICA remains
+        rank = int((pca.singular_values_ > _NULL * pca.singular_values_[0]).sum())
+        if rank < n_components:  # whitening would blow rounding up to unit variance
+            raise ValueError(f"n_components is {n_components}: v has rank {rank}, give 1 to {rank}")
         ica = FastICA(whiten="unit-variance", random_state=random_state, max_iter=1000, tol=1e-3)
         activity = ica.fit_transform(activity)
         loadings = loadings @ ica.mixing_
@@ -160,9 +170,11 @@ def sweep_components(
     if method not in ("pca", "nmf"):
         raise ValueError(f"method is {method!r}: give 'pca' (which also holds for ICA) or 'nmf'")
     most = spikes.n_neurons // 2
-    wrong = [m for m in n_components if not 1 <= m <= most]
+    wrong = [m for m in n_components if not is_integer(m) or not 1 <= m <= most]
     if wrong:
-        raise ValueError(f"n_components holds {wrong[0]}: give 1 to {most}, half of the neurons")
+        raise ValueError(
+            f"n_components holds {wrong[0]!r}: give integers from 1 to {most}, half of the neurons"
+        )
     halves = np.array_split(np.random.default_rng(random_state).permutation(spikes.n_neurons), 2)
 
     def score(fitted: object, held_out: object) -> list[float]:

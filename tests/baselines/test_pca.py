@@ -54,7 +54,44 @@ def test_all_components_reconstruct_exactly(v):
     )
 
 
+DAMAGE = {
+    "twins": lambda v: np.c_[v, v[:, :2]],
+    "a silent neuron": lambda v: np.c_[v, np.zeros((len(v), 1))],
+    "fewer frames": lambda v: v[:7],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("method", ["pca", "ica"])
+def test_up_to_the_rank_components_reconstruct_exactly(damage, method):
+    rng = np.random.default_rng(0)
+    v = DAMAGE[damage]((rng.random((400, 8)) < np.linspace(0.2, 0.5, 8)).astype(float))
+    rank = np.linalg.matrix_rank(v - v.mean(axis=0))
+    components = fit_components(v, rank, method)
+    np.testing.assert_allclose(
+        components.mean + components.activity @ components.loadings.T, v, atol=1e-9
+    )
+    np.testing.assert_allclose(np.linalg.norm(components.loadings, axis=0), 1.0)
+    for more in range(rank + 1, min(v.shape) + 1):
+        with pytest.raises(ValueError, match=f"n_components is {more}: v has rank {rank}, give 1"):
+            fit_components(v, more, "ica")
+
+
+@pytest.mark.parametrize("method", ["pca", "ica"])
+def test_frames_that_are_all_alike_have_no_components(method):
+    v = np.tile([1, 0, 1], (20, 1))
+    with pytest.raises(ValueError, match="v has no neuron that changes"):
+        fit_components(v, 2, method)
+    with pytest.raises(ValueError, match="v has no neuron that changes"):
+        sweep_components(v, (1,))
+
+
 def test_bad_arguments_are_named(v):
+    for wrong in (2.0, 2.5, "2", None, True):
+        with pytest.raises(ValueError, match=f"n_components is {wrong!r}: give an integer from 1"):
+            fit_components(v, wrong)
+        with pytest.raises(ValueError, match=f"n_components holds {wrong!r}: give integers from"):
+            sweep_components(v, [wrong])
     with pytest.raises(ValueError, match="n_components is 0"):
         fit_components(v, 0)
     with pytest.raises(ValueError, match="method is 'svd'"):
