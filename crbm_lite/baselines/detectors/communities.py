@@ -23,6 +23,7 @@ import scipy.sparse
 from crbm_lite.baselines.detectors.detection import (
     DetectedAssemblies,
     as_activity,
+    as_number_told,
     chance_correlation,
     event_raster,
     labels_by_silhouette,
@@ -30,6 +31,8 @@ from crbm_lite.baselines.detectors.detection import (
     numbers_to_try,
     standardised,
 )
+from crbm_lite.checks.arguments import as_count
+from crbm_lite.checks.sparse import as_sparse
 from crbm_lite.core.compilation import cached_njit
 from crbm_lite.measures import correlations_of_columns
 from crbm_lite.recordings.controls import shift_traces
@@ -108,7 +111,7 @@ def louvain_communities(
     True
     """
     rng = np.random.default_rng(random_state)
-    graph = scipy.sparse.csr_array(graph, dtype=np.float64)
+    graph = as_sparse(graph, "graph").astype(np.float64)  # a copy
     graph.setdiag(0.0)
     graph.eliminate_zeros()
     labels = np.arange(graph.shape[0])
@@ -148,6 +151,7 @@ def _cut(
     rng: np.random.Generator,
 ) -> DetectedAssemblies:
     """Communities of a graph: those of modularity, or at the resolution that gives so many."""
+    least = as_count(least, "least")
     sparse = scipy.sparse.csr_array(graph)
     if n_assemblies is None:
         return _of_labels(method, louvain_communities(sparse, 1.0, rng), graph, z, least)
@@ -188,6 +192,7 @@ def detect_by_louvain(
     >>> detect_by_louvain(v).members.sum(axis=0)
     array([8, 8, 8])
     """
+    n_assemblies = as_number_told(n_assemblies)
     rng, z = np.random.default_rng(random_state), standardised(as_activity(x))
     r = correlations_of_columns(z)
     graph = np.where(r > max(chance_correlation(z, _FALSE_EDGES / len(r), rng), 0.0), r, 0.0)
@@ -227,6 +232,7 @@ def detect_by_ising(
     """
     from crbm_lite.baselines.ising import fit_ising
 
+    n_assemblies = as_number_told(n_assemblies)
     rng, raster = np.random.default_rng(random_state), event_raster(x)
     varies = np.flatnonzero(np.ptp(raster, axis=0) > 0)
     graph = np.zeros((raster.shape[1],) * 2)
@@ -274,6 +280,7 @@ def detect_by_kmeans(
     >>> detect_by_kmeans(v, 3).members.sum(axis=0)
     array([8, 8, 8])
     """
+    n_assemblies = as_number_told(n_assemblies)
     rng, z = np.random.default_rng(random_state), standardised(as_activity(x))
     r = correlations_of_columns(z)
     grid = numbers_to_try(max(3, len(r) // 4))

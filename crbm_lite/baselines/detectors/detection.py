@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array
+from crbm_lite.checks.arguments import as_array, is_integer
 from crbm_lite.checks.sparse import as_dense
 from crbm_lite.measures import correlations_of_columns
 from crbm_lite.recordings.controls import shift_traces
@@ -26,6 +26,7 @@ from crbm_lite.recordings.controls import shift_traces
 __all__ = [
     "DetectedAssemblies",
     "as_activity",
+    "as_number_told",
     "candidate_frames",
     "chance_coactivity",
     "chance_correlation",
@@ -95,6 +96,28 @@ def as_activity(x: object, dtype: type = np.float64) -> np.ndarray:
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
         raise ValueError("x holds NaN, infinity or no numbers: give finite activity")
     return array.astype(dtype, copy=False)
+
+
+def as_number_told(n_assemblies: object, most: int | None = None) -> int | None:
+    """Return the number of assemblies that a detector is told to find, or None.
+
+    Raises
+    ------
+    ValueError
+        If it is neither None nor an integer of 1 or more, or it is above the most.
+
+    Examples
+    --------
+    >>> as_number_told(0)
+    Traceback (most recent call last):
+    ValueError: n_assemblies is 0: give an integer of 1 or more, or None
+    """
+    if n_assemblies is None:
+        return None
+    if is_integer(n_assemblies) and 1 <= n_assemblies <= (most or n_assemblies):
+        return int(n_assemblies)
+    wanted = f"an integer from 1 to {most}" if most else "an integer of 1 or more"
+    raise ValueError(f"n_assemblies is {n_assemblies!r}: give {wanted}, or None")
 
 
 def standardised(x: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ import numpy as np
 from crbm_lite.baselines.detectors.detection import (
     DetectedAssemblies,
     as_activity,
+    as_number_told,
     members_by_otsu,
 )
 
@@ -134,10 +135,9 @@ def detect_by_nmf(
     rng = np.random.default_rng(random_state)
     x = _nonnegative(as_activity(x))
     most = min(x.shape) // 2
+    n_assemblies = as_number_told(n_assemblies, min(x.shape))
     if n_assemblies is None:
         n_assemblies = _best_rank(x, most, rng)
-    elif not 1 <= n_assemblies <= min(x.shape):
-        raise ValueError(f"n_assemblies is {n_assemblies}: give 1 to {min(x.shape)}, or None")
     if not n_assemblies:
         empty = np.empty((x.shape[1], 0))
         return DetectedAssemblies("NMF", empty > 0, empty, np.empty((len(x), 0)))

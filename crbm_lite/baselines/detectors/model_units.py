@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from crbm_lite.assemblies.members import assemblies_of_weights
-from crbm_lite.baselines.detectors.detection import DetectedAssemblies
+from crbm_lite.baselines.detectors.detection import DetectedAssemblies, as_number_told
+from crbm_lite.checks.arguments import as_count
 
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
@@ -43,6 +45,8 @@ def assemblies_of_model(model: CRBM, v: object, least: int = 5) -> DetectedAssem
     >>> assemblies_of_model(model, np.eye(11)).members.sum(axis=0)
     array([6])
     """
+    least = as_count(least, "least")
+    check_is_fitted(model, "weights_")
     found = assemblies_of_weights(model.weights_)
     scores = found.members * np.abs(model.weights_[:, found.units]).astype(np.float64)
     activity = found.signs * model.mean_h_given_v(v)[:, found.units].astype(np.float64)
@@ -69,6 +73,6 @@ def detect_by_crbm(
     """
     from crbm_lite.model.model import CRBM
 
-    n_hidden = "auto" if n_assemblies is None else n_assemblies
+    n_hidden = as_number_told(n_assemblies) or "auto"
     model = CRBM(n_hidden=n_hidden, random_state=random_state, progress=False)
     return assemblies_of_model(model.fit(v), v)

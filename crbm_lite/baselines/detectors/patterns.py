@@ -34,6 +34,7 @@ from crbm_lite.baselines.detectors.communities import louvain_communities
 from crbm_lite.baselines.detectors.detection import (
     DetectedAssemblies,
     as_activity,
+    as_number_told,
     candidate_frames,
     event_raster,
     labels_by_silhouette,
@@ -165,7 +166,7 @@ def detect_by_sgc(
     Raises
     ------
     ValueError
-        If x is not finite numbers (T, N).
+        If x is not finite numbers (T, N), or `n_assemblies` is no integer of 1 or more.
 
     Examples
     --------
@@ -175,6 +176,7 @@ def detect_by_sgc(
     >>> detect_by_sgc(v).members.sum(axis=0)
     array([8, 8, 8])
     """
+    n_assemblies = as_number_told(n_assemblies)
     rng, raster = np.random.default_rng(random_state), event_raster(x)
     patterns = raster[candidate_frames(raster)].astype(np.float64)
     if len(patterns) < 2 * _LEAST_FRAMES:
@@ -227,6 +229,7 @@ def detect_by_core(
     >>> detect_by_core(v, 3).members.sum(axis=0)
     array([8, 8, 8])
     """
+    n_assemblies = as_number_told(n_assemblies)
     rng, raster = np.random.default_rng(random_state), event_raster(x)
     patterns = raster[candidate_frames(raster)].astype(np.float64)
     if len(patterns) < 2 * _LEAST_FRAMES:
@@ -281,6 +284,7 @@ def detect_by_svd(
     """
     from sklearn.metrics import roc_auc_score
 
+    n_assemblies = as_number_told(n_assemblies)
     rng, raster = np.random.default_rng(random_state), event_raster(x)
     patterns = raster[candidate_frames(raster, 0.99)].astype(np.float64)
     if len(patterns) < 2 * _LEAST_FRAMES:

@@ -33,6 +33,7 @@ import numpy as np
 from crbm_lite.baselines.detectors.detection import (
     DetectedAssemblies,
     as_activity,
+    as_number_told,
     mean_of_members,
     standardised,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "principal_axes",
 ]
 
+_NULL = 1e-10  # of the largest eigenvalue, below which one is rounding
 _NORMAL = 1e-10  # p of a Kolmogorov-Smirnov test above which a vector is held to be noise
 _FALLBACK_CUT = 2.0  # where the density of z-scored loadings has no minimum
 _MERGE = 0.6  # dot product of unit loadings from which two assemblies are one
@@ -114,8 +116,10 @@ def _significant_axes(
         raise ValueError(f"null is {null!r}: give 'shifts' or 'mp'")
     values, vectors = principal_axes(z)
     if n_assemblies is not None:
-        if not 1 <= n_assemblies <= len(values):
-            raise ValueError(f"n_assemblies is {n_assemblies}: give 1 to {len(values)}, or None")
+        rank = int((values > _NULL * values[0]).sum())  # axes beyond it are rounding
+        if not rank:
+            raise ValueError("x has no cell that changes: give activity that does")
+        n_assemblies = as_number_told(n_assemblies, rank)
         return values[:n_assemblies], vectors[:, :n_assemblies]
     if null == "mp":
         edge = (1 + np.sqrt(z.shape[1] / len(z))) ** 2 + margin
@@ -155,7 +159,7 @@ def detect_by_ica(
     ----------
     x : (T, N) array of 0/1 or traces, scipy.sparse matrix or Recording
     n_assemblies : int, optional
-        K; by default the eigenvalues above noise are counted.
+        K, at most the rank of the correlations; by default the eigenvalues above noise are counted.
     null : {"shifts", "mp"}
         What noise would reach: circular shifts (default) or Marchenko-Pastur.
     n_shifts : int
@@ -172,7 +176,8 @@ def detect_by_ica(
     Raises
     ------
     ValueError
-        If x is not finite numbers (T, N), `null` is unknown, or `n_assemblies` is out of range.
+        If x is not finite numbers (T, N), `null` is unknown, or `n_assemblies` is no integer or out
+        of range.
 
     Examples
     --------

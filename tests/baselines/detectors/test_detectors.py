@@ -4,12 +4,14 @@ from functools import partial
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import crbm_lite as cl
 from crbm_lite.assemblies.agreement import mean_shared
 from crbm_lite.baselines.detectors import (
     assemblies_of_model,
     detect_by_core,
+    detect_by_crbm,
     detect_by_ica,
     detect_by_ising,
     detect_by_kmeans,
@@ -19,6 +21,7 @@ from crbm_lite.baselines.detectors import (
     detect_by_sgc,
     detect_by_svd,
     detect_by_varimax,
+    louvain_communities,
 )
 from crbm_lite.recordings.controls import shift_traces
 
@@ -39,6 +42,7 @@ DETECTORS = {
 # Those whose number of assemblies is held against chance.
 WITH_SIGNIFICANCE = ("ICA-CS", "promax-CS", "NMF", "Louvain")
 SIZES = (6, 7, 8, 9)
+RNG_FRAMES = (np.random.default_rng(1).random((300, 12)) < 0.3).astype(int)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +123,47 @@ def test_a_sign_of_a_hidden_unit_is_an_assembly_if_it_is_strong_and_has_members(
     assert (found.scores >= 0).all() and found.scores.max(axis=0).tolist() == [2.0, 0.5, 1.0]
 
 
+@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("number", [0, -1, -3, 2.0, "2", True])
+def test_a_number_of_assemblies_that_is_none_is_named(name, number):
+    with pytest.raises(ValueError, match=f"n_assemblies is {number!r}: give an integer"):
+        DETECTORS[name](RNG_FRAMES, number)
+    with pytest.raises(ValueError, match=f"n_assemblies is {number!r}: give an integer"):
+        detect_by_crbm(RNG_FRAMES, number)
+
+
+ROTATIONS = [name for name in DETECTORS if name.startswith(("ICA", "promax", "varimax"))]
+
+
+@pytest.mark.parametrize("name", ROTATIONS)
+def test_no_more_rotated_axes_than_the_rank(name):
+    twins = np.repeat(RNG_FRAMES[:, :3], 4, axis=1)
+    found = DETECTORS[name](twins, 3)
+    if not name.startswith("promax"):  # which merges
+        scores = found.scores[::4]  # the axes are three, however they are turned
+        assert np.linalg.matrix_rank(scores, tol=1e-6) == 3
+    with pytest.raises(ValueError, match="n_assemblies is 4: give an integer from 1 to 3, or None"):
+        DETECTORS[name](twins, 4)
+    with pytest.raises(ValueError, match="x has no cell that changes"):
+        DETECTORS[name](np.zeros((50, 9)), 3)
+
+
+def test_the_graph_of_louvain_stays_and_entries_of_one_edge_add_up():
+    graph = scipy.sparse.csr_array(np.kron(np.eye(2), np.ones((3, 3))))
+    twice = scipy.sparse.csr_array(
+        (np.tile(graph.data / 2, 2), np.tile(graph.indices, 2), 2 * graph.indptr), graph.shape
+    )
+    twice.indices = np.concatenate([np.tile(row, 2) for row in np.split(graph.indices, 6)])
+    before = graph.toarray()
+    labels = louvain_communities(graph)
+    np.testing.assert_array_equal(graph.toarray(), before)
+    np.testing.assert_array_equal(louvain_communities(twice), labels)
+
+
 def test_wrong_input_is_named():
+    for detect in (detect_by_louvain, detect_by_ising):
+        with pytest.raises(ValueError, match="least is 0"):
+            detect(RNG_FRAMES, least=0)
     v = np.eye(20)
     for detect in (detect_by_ica, detect_by_promax, detect_by_varimax):
         with pytest.raises(ValueError, match="n_assemblies is 21"):
