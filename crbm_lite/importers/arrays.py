@@ -188,6 +188,9 @@ def recording_from_arrays(
     breaks = np.asarray(starts, dtype=np.int64)
     if rate_hz is None and "rate_hz" in found:
         rate_hz = _rate(found["rate_hz"], f"{path}: key {used['rate_hz']}")
+    one_frame_trials = len(starts) > 0 and len(values) == len(starts) + 1
+    if one_frame_trials and np.size(found.get("times_s")) == 1:
+        del found["times_s"]  # one time for all trials tells no rate
     if "times_s" in found and options.bin_s is None:
         times_where = f"{path}: key {used['times_s']}"
         times_s = _times_of_trials(np.asarray(found["times_s"]), len(values), starts)

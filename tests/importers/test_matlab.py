@@ -142,6 +142,17 @@ def test_three_axes_are_joined_along_the_one_that_counts_trials(form, tmp_path):
         import_numpy(tmp_path / "flat.npy", rate_hz=1.0, threshold=0.5, trial_axis=0)
 
 
+def test_one_time_for_trials_of_one_frame_tells_no_rate(tmp_path):
+    path = tmp_path / "trials.npz"
+    np.savez(path, spikes=TRACES[:, None, :], times_s=[0.0])
+    options = {"threshold": 0.5, "trial_axis": 0}
+    with pytest.raises(RecordingError, match=r"frame rate is unknown: pass rate_hz"):
+        import_numpy(path, **options)
+    found = import_numpy(path, rate_hz=2.5, **options)
+    assert found.rate_hz == 2.5
+    np.testing.assert_array_equal(found.discontinuities, np.arange(1, len(TRACES)))
+
+
 def test_names_that_are_numbers(write):
     recording = import_matlab(
         write(spikes=TRACES, names=np.array([[7.0, 9, 12]])), rate_hz=2.0, threshold=0
