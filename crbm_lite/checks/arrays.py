@@ -39,8 +39,7 @@ def read_only(array: np.ndarray) -> np.ndarray:
 def as_binary(values: object, name: str, dtype: type) -> np.ndarray:
     """Check values and return them as a read-only 2-D array of 0 and 1 of a one-byte dtype."""
     if scipy.sparse.issparse(values):
-        sparse = as_sparse(values, name).copy()
-        sparse.sum_duplicates()
+        sparse = as_sparse(values, name)
         if sparse.nnz:
             as_binary(sparse.data[None, :], name, np.uint8)
         values = sparse.astype(np.uint8).toarray()
@@ -187,7 +186,7 @@ def as_discontinuities(values: object, n_frames: int) -> np.ndarray:
 
 
 def as_indices(selection: object, n: int, name: str) -> np.ndarray:
-    """Turn indices, a mask or a slice into integer indices, checked against n."""
+    """Turn indices, a mask or a slice into int64 indices, checked against n."""
     if isinstance(selection, slice):
         index = np.arange(n)[selection]
     else:
@@ -203,17 +202,17 @@ def as_indices(selection: object, n: int, name: str) -> np.ndarray:
     if index.min() < 0 or index.max() >= n:
         bad = index.min() if index.min() < 0 else index.max()
         raise ValueError(f"{name} holds {bad}: expected indices in 0..{n - 1}")
-    return index
+    return index.astype(np.int64, copy=False)  # differences of unsigned ones would wrap
 
 
 def finite_weights(weights: np.ndarray, name: str = "weights") -> np.ndarray:
-    """Weights as an array; ValueError with `name` unless they are finite and (N, M)."""
+    """Weights as floats; ValueError with `name` unless they are finite and (N, M)."""
     weights = as_dense(weights, name)
     if weights.ndim != 2 or 0 in weights.shape:
         raise ValueError(f"{name} has shape {weights.shape}: give (N, M) weights, model.weights_")
     if weights.dtype.kind not in "fiub" or not np.isfinite(weights).all():
         raise ValueError(f"{name} holds NaN, infinity or no numbers: give finite (N, M) weights")
-    return weights
+    return weights if weights.dtype.kind == "f" else weights.astype(np.float64)
 
 
 def finite_places(coordinates: object, n_neurons: int) -> np.ndarray:
@@ -234,13 +233,14 @@ def region_members(labels: object, n_neurons: int) -> scipy.sparse.csr_array:
         raise ValueError("labels is None: give the (N, R) regions of the neurons")
     if not scipy.sparse.issparse(labels):
         labels = as_array(labels, "labels")
-        if labels.ndim != 2 or labels.dtype.kind not in "fiub" or np.isnan(labels).any():
-            raise ValueError(
-                f"labels has shape {labels.shape}: give (N, R) numbers, 1 where a neuron lies in a "
-                "region and 0 elsewhere"
-            )
-    member = as_sparse(labels, "labels").astype(bool)
+    wanted = "give (N, R) numbers, 1 where a neuron lies in a region and 0 elsewhere"
+    if labels.ndim != 2:
+        raise ValueError(f"labels has shape {labels.shape}: {wanted}")
+    if labels.dtype.kind not in "fiub":
+        raise ValueError(f"labels has dtype {labels.dtype}: {wanted}")
+    member = as_sparse(labels, "labels")
+    if np.isnan(member.data).any():
+        raise ValueError(f"labels holds NaN: {wanted}")
     if member.shape[0] != n_neurons:
         raise ValueError(f"labels has shape {member.shape}: expected ({n_neurons}, R)")
-    member.eliminate_zeros()
-    return member
+    return member.astype(bool)

@@ -1,4 +1,4 @@
-"""What a sparse matrix must be: indices that stay within it.
+"""What a sparse matrix must be: indices that stay within it, and one entry for each number not 0.
 
 No equations. scipy trusts the index arrays of a matrix, and wrong ones lead it out of the memory of
 the process. Sparse matrices of a user come in by `as_sparse`, which looks at every index first.
@@ -17,7 +17,10 @@ __all__ = ["as_dense", "as_sparse"]
 
 
 def as_sparse(values: object, name: str) -> scipy.sparse.csr_array:
-    """Return a matrix, dense or sparse, as a csr_array. It is not copied if it is one already.
+    """Return a matrix, dense or sparse, as a csr_array with one entry for each number not 0.
+
+    Entries of one place are added up, and stored zeros go, so that whoever reads the entries reads
+    the matrix. It is not copied if it is such an array already.
 
     Raises
     ------
@@ -40,7 +43,12 @@ def as_sparse(values: object, name: str) -> scipy.sparse.csr_array:
         raise ValueError(f"{name} is a damaged {values.format} matrix ({wrong}): make it anew")
     if hasattr(values, "data"):
         as_array(values.data, name)
-    return scipy.sparse.csr_array(values)
+    matrix = scipy.sparse.csr_array(values)
+    if not matrix.has_canonical_format or not np.asarray(matrix.data).all():
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+    return matrix
 
 
 def as_dense(values: object, name: str) -> np.ndarray:

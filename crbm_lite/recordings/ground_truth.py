@@ -74,6 +74,8 @@ class GroundTruth:
         base = as_numbers(self.base_logit, "base_logit")
         effects = as_sparse(self.effects, "effects").astype(np.float64)
         states = as_array(self.states, "states").astype(bool)
+        if not np.isfinite(effects.data).all():
+            raise ValueError("effects holds NaN or infinity: give finite effects")
         if effects.shape[0] != base.size:
             raise ValueError(
                 f"effects has {effects.shape[0]} rows but base_logit holds {base.size} neurons: "

@@ -21,10 +21,16 @@ from crbm_lite.assemblies.agreement import agreement, best_match_by_chance
 from crbm_lite.assemblies.dynamics import HiddenStates, hidden_states
 from crbm_lite.assemblies.export import export_csv, export_hdf5
 from crbm_lite.assemblies.matching import symmetric_pairs
-from crbm_lite.assemblies.members import compactness, embedding, strong_weights
+from crbm_lite.assemblies.members import (
+    assemblies_of_weights,
+    compactness,
+    embedding,
+    strong_weights,
+)
 from crbm_lite.assemblies.phase import phase_given_active
 from crbm_lite.baselines.tuning import Sweep
 from crbm_lite.checks.arguments import as_count
+from crbm_lite.checks.arrays import as_indices, finite_weights
 from crbm_lite.connectivity.regions import aggregate_regions, check_region_options
 from crbm_lite.core.spikes import spikes_given_bits
 from crbm_lite.importers.any_file import FORMATS, format_of
@@ -386,6 +392,25 @@ def test_what_is_no_number(call, name, value):
 )
 def test_what_is_no_count(call, name, value):
     clearly([f"{name} is {value!r}", f"{name} is -1"], call, value)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int8, np.uint64, bool])
+def test_weights_and_indices_of_any_integers(dtype):
+    """Negated and subtracted, numbers without a sign would wrap."""
+    for weights in (
+        np.ones((3, 1)),
+        np.array([[3, 0], [1, 2]]) if dtype is not bool else np.eye(2),
+    ):
+        found = assemblies_of_weights(weights.astype(dtype))
+        wanted = assemblies_of_weights(weights.astype(float))
+        np.testing.assert_array_equal(found.sizes, wanted.sizes)
+        np.testing.assert_array_equal(found.members, wanted.members)
+    assert finite_weights(np.ones((2, 2), dtype)).dtype == np.float64
+    if dtype is not bool:
+        clearly(
+            ["frames must increase"], Recording(V, 2.0).select_frames, np.array([9, 5, 3], dtype)
+        )
+        assert as_indices(np.array([2, 0], dtype), 3, "units").dtype == np.int64
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ from crbm_lite.importers.spike_times import recording_from_spike_times
 from crbm_lite.measures import correlations_of_columns, effective_number
 from crbm_lite.plotting.interactive.viewer import view_assemblies
 from crbm_lite.recordings.controls import independent_frames, shift_time
+from crbm_lite.recordings.ground_truth import GroundTruth
 from crbm_lite.theory.maximum_entropy import boltzmann, solve, with_pairs
 from crbm_lite.validation.anova import anova_type_ii
 from crbm_lite.validation.likelihood import left_out_nllh, nllh, nllh_given_probabilities
@@ -251,6 +252,56 @@ def test_a_damaged_sparse_matrix_is_refused(door, kind, damage):
 def test_a_sound_one_goes_in(door):
     enter, good = SPARSE_TOO[door]
     enter(scipy.sparse.csr_matrix(good))
+
+
+def entered_otherwise(good):
+    """The same matrix: in two halves, its zeros stored, the last column first."""
+    n_rows, n_columns = good.shape
+    data = np.repeat(good[:, ::-1] / 2, 2, axis=1).ravel()
+    columns = np.tile(np.repeat(np.arange(n_columns)[::-1], 2), n_rows)
+    return scipy.sparse.csr_array(
+        (data, columns, 2 * n_columns * np.arange(n_rows + 1)), good.shape
+    )
+
+
+def test_each_number_has_one_entry_and_the_matrix_given_stays():
+    odd = entered_otherwise(WEIGHTS)
+    parts = [x.copy() for x in (odd.data, odd.indices, odd.indptr)]
+    found, plain = as_sparse(odd, "x"), scipy.sparse.csr_array(WEIGHTS)
+    for name, before in zip(("data", "indices", "indptr"), parts, strict=True):
+        np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
+        np.testing.assert_array_equal(getattr(odd, name), before)
+    assert np.shares_memory(as_sparse(plain, "x").data, plain.data)
+
+
+@pytest.mark.parametrize("definition", ["signed_sum", "mean_absolute"])
+def test_how_labels_are_entered_does_not_matter(definition):
+    wanted = regional_occupancy(WEIGHTS, LABELS, definition)
+    odd = entered_otherwise(LABELS)
+    twice = scipy.sparse.csr_array(  # True and True make True
+        (np.ones(5, bool), [0, 0, 0, 1, 1], [0, 2, 3, 4, 5]), shape=(4, 2)
+    )
+    for labels in (odd, odd.tocsc(), twice):
+        np.testing.assert_array_equal(regional_occupancy(WEIGHTS, labels, definition), wanted)
+        np.testing.assert_array_equal(region_given_neuron(labels)[0], [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array])
+def test_labels_of_nan_are_named(form):
+    labels = form(np.where(LABELS, np.nan, 0.0))
+    with pytest.raises(ValueError, match="labels holds NaN: give"):
+        regional_occupancy(WEIGHTS, labels)
+
+
+def test_how_planted_effects_are_entered_does_not_matter():
+    effects = np.sign(WEIGHTS) * [1.0, -1.0]
+    effects[3] = 0.0
+    truth = GroundTruth(np.zeros(4), entered_otherwise(effects), np.eye(2), "ab", "cd")
+    np.testing.assert_array_equal(truth.membership, effects)
+    np.testing.assert_array_equal(truth.unassigned, [3])
+    effects[0, 0] = np.nan
+    with pytest.raises(ValueError, match="effects holds NaN"):
+        GroundTruth(np.zeros(4), scipy.sparse.csr_array(effects), np.eye(2), "ab", "cd")
 
 
 @pytest.mark.parametrize("kind", KINDS)
