@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from crbm_lite.baselines.tuning import Sweep, cross_validate
+from crbm_lite.checks.arguments import as_number
 from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["graphical_lasso_couplings", "sweep_alpha"]
@@ -35,7 +36,8 @@ def graphical_lasso_couplings(v: object, alpha: float = 0.01) -> np.ndarray:
     Raises
     ------
     ValueError
-        If `v` is not binary, or a neuron is constant and has no correlation.
+        If `v` is not binary or has one neuron, a neuron is constant and has no correlation, or
+        correlations are too nearly singular for `alpha`, as those of twins are.
 
     Examples
     --------
@@ -47,15 +49,33 @@ def graphical_lasso_couplings(v: object, alpha: float = 0.01) -> np.ndarray:
     >>> graphical_lasso_couplings(np.column_stack([first, second, third])).round(1)
     array([[0. , 0.5, 0. ], [0.5, 0. , 0.5], [0. , 0.5, 0. ]])
     """
-    from sklearn.covariance import graphical_lasso
-
     x = _standardised(v)[0]
-    _, precision = graphical_lasso(x.T @ x / len(x), alpha=alpha)
+    precision = _precision(x.T @ x / len(x), alpha)
     scale = np.sqrt(np.diag(precision))
     couplings = -precision / np.outer(scale, scale)
     couplings = 0.5 * (couplings + couplings.T)
     np.fill_diagonal(couplings, 0.0)
     return couplings
+
+
+def _precision(correlation: np.ndarray, alpha: float) -> np.ndarray:
+    """P of the module, the inverse correlation matrix under the penalty."""
+    from sklearn.covariance import graphical_lasso
+
+    alpha = as_number(alpha, "alpha", "the penalty, 0 to 1")
+    if alpha < 0:
+        raise ValueError(f"alpha is {alpha:g}: give the penalty, 0 to 1")
+    if len(correlation) < 2:
+        raise ValueError("v has 1 neuron: give two or more, a coupling takes a pair")
+    try:
+        if alpha == 0 and np.linalg.matrix_rank(correlation, hermitian=True) < len(correlation):
+            raise FloatingPointError  # the plain inverse does not say so
+        return graphical_lasso(correlation, alpha=alpha)[1]
+    except FloatingPointError:
+        raise ValueError(
+            f"alpha is {alpha:g}: the correlations of v are too nearly singular for it, give a "
+            "larger one, or leave out neurons that are alike"
+        ) from None
 
 
 def _standardised(v: object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,7 +114,8 @@ def sweep_alpha(
     Raises
     ------
     ValueError
-        If a neuron is constant in the fitted frames, or an argument is out of range.
+        If a neuron is constant in the fitted frames, correlations are too nearly singular, or an
+        argument is out of range.
 
     Examples
     --------
@@ -105,7 +126,6 @@ def sweep_alpha(
     >>> sweep_alpha(v, (0.01, 0.9)).best
     0.01
     """
-    from sklearn.covariance import graphical_lasso
 
     def score(fitted: object, held_out: object) -> list[float]:
         x, mean, sd = _standardised(fitted)
@@ -113,7 +133,7 @@ def sweep_alpha(
         fitted_correlation, held_out_moments = x.T @ x / len(x), y.T @ y / len(y)
         scores = []
         for value in alpha:
-            _, precision = graphical_lasso(fitted_correlation, alpha=value)
+            precision = _precision(fitted_correlation, value)
             log_det = np.linalg.slogdet(precision)[1]
             scores.append(0.5 * (log_det - np.sum(held_out_moments * precision)))
         return scores

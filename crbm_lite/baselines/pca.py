@@ -54,7 +54,7 @@ def fit_components(
     v: object,
     n_components: int,
     method: str = "pca",
-    random_state: int = 0,
+    random_state: int | np.random.Generator | None = 0,
 ) -> Components:
     """Fit PCA, ICA or NMF by scikit-learn and bring the loadings to unit norm.
 
@@ -66,7 +66,7 @@ def fit_components(
         axes cannot be brought to unit variance.
     method : {"pca", "ica", "nmf"}
         "ica" is FastICA, "nmf" is non-negative matrix factorisation (default "pca").
-    random_state : int
+    random_state : int, Generator or None
         Seed of the randomised solvers (default 0).
 
     Returns
@@ -97,6 +97,8 @@ def fit_components(
             f"n_components is {n_components!r}: give an integer from 1 to {min(spikes.shape)} for "
             f"{spikes.shape[0]} frames of {spikes.shape[1]} neurons"
         )
+    if not is_integer(random_state):  # scikit-learn knows no Generator
+        random_state = int(np.random.default_rng(random_state).integers(2**31))
     x = spikes.to_csr(np.float64)  # stays sparse: most products are ten times shorter
     mean = spikes.activity()
     if method in ("pca", "ica"):
@@ -131,7 +133,7 @@ def sweep_components(
     method: str = "pca",
     *,
     n_folds: int = 3,
-    random_state: int = 0,
+    random_state: int | np.random.Generator | None = 0,
 ) -> Sweep:
     """Choose the number of components by predicting one half of the neurons from the other.
 
@@ -145,7 +147,7 @@ def sweep_components(
         The numbers of "pca" also hold for ICA (default "pca").
     n_folds : int
         Blocks of frames, each held out once (default 3).
-    random_state : int
+    random_state : int, Generator or None
         Chooses the halves, and drives NMF (default 0).
 
     Returns

@@ -104,8 +104,9 @@ def cross_validate(
         raise ValueError("values is empty: give the candidates to try")
     if not is_integer(n_folds) or not 2 <= n_folds <= spikes.n_frames:
         raise ValueError(
-            f"n_folds is {n_folds}: give 2 to {spikes.n_frames}, at most one block per frame"
+            f"n_folds is {n_folds!r}: give 2 to {spikes.n_frames}, at most one block per frame"
         )
+    n_folds = int(n_folds)
     x = spikes.to_csr(np.float64)
     bounds = np.linspace(0, spikes.n_frames, n_folds + 1).round().astype(int)
     bounds = borders_at_jumps(bounds, getattr(train, "discontinuities", ()))

@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import expit
 
-from crbm_lite.checks.arguments import as_count, as_numbers
+from crbm_lite.checks.arguments import as_count, as_number, as_numbers
 from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["VAE", "fit_vae"]
@@ -162,7 +162,7 @@ class VAE:
         ValueError
             If `n_frames` is below 1.
         """
-        as_count(n_frames, "n_frames")
+        n_frames = as_count(n_frames, "n_frames")
         rng = np.random.default_rng(random_state)
         n_neurons, n_hidden = self.weights.shape
         out = np.empty((n_frames, n_neurons), dtype=np.uint8)
@@ -194,7 +194,7 @@ class VAE:
         ValueError
             If `v` is not binary or has another number of neurons, or `n_samples` is below 1.
         """
-        as_count(n_samples, "n_samples")
+        n_samples = as_count(n_samples, "n_samples")
         spikes = as_spikes(v, "v", len(self.fields))
         rng = np.random.default_rng(random_state)
         mean, log_variance = self.encode(spikes)
@@ -278,22 +278,23 @@ def fit_vae(
     (6, 2)
     """
     spikes = as_spikes(v)
-    as_count(n_hidden, "n_hidden")
-    as_count(n_updates, "n_updates")
-    as_count(batch_size, "batch_size")
-    if not (np.isfinite(l1) and l1 >= 0):
-        raise ValueError(f"l1 is {l1}: give lambda of 0 or more")
-    if len(learning_rate) != 2 or not all(np.isfinite(r) and r > 0 for r in learning_rate):
+    n_hidden, n_updates = as_count(n_hidden, "n_hidden"), as_count(n_updates, "n_updates")
+    batch_size = as_count(batch_size, "batch_size")
+    l1 = as_number(l1, "l1", "lambda of 0 or more")
+    if l1 < 0:
+        raise ValueError(f"l1 is {l1:g}: give lambda of 0 or more")
+    rates = as_numbers(learning_rate, "learning_rate")
+    if rates.shape != (2,) or not (np.isfinite(rates) & (rates > 0)).all():
         raise ValueError(f"learning_rate is {learning_rate}: give two positive rates, first, last")
     from crbm_lite.baselines.vae_network import train_network
 
     arrays = train_network(
         spikes.dense(),
         n_hidden,
-        float(l1),
+        l1,
         n_updates,
         min(batch_size, spikes.n_frames),
-        learning_rate,
+        tuple(rates.tolist()),
         np.random.default_rng(random_state),
     )
-    return VAE(**arrays, l1=float(l1))
+    return VAE(**arrays, l1=l1)

@@ -22,6 +22,7 @@ import numpy as np
 import crbm_lite
 from crbm_lite.baselines.vae import VAE, fit_vae
 from crbm_lite.baselines.vae_network import keras_on_jax
+from crbm_lite.checks.arguments import as_count, as_number
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.files.source_code import source_digest
 from crbm_lite.files.whole import cache_folder, one_process_at_a_time, write_whole
@@ -79,9 +80,10 @@ def cached_vae(
     keras_on_jax()  # says what is missing before its version is asked for
     spikes = as_spikes(v)
     training = {
-        "n_hidden": int(n_hidden), "l1": float(l1), "n_updates": int(n_updates),
+        "n_hidden": as_count(n_hidden, "n_hidden"), "l1": as_number(l1, "l1", "lambda"),
+        "n_updates": as_count(n_updates, "n_updates"),
         "learning_rate": tuple(float(rate) for rate in learning_rate),
-        "random_state": int(random_state),
+        "random_state": as_count(random_state, "random_state", 0),
     }  # fmt: skip
     packages = [crbm_lite.__version__, *map(version, _PACKAGES)]
     run = (packages, source_digest(*_TRAINING_SOURCES), training, spikes.sha256())

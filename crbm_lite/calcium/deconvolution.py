@@ -71,7 +71,10 @@ class CalciumKernel:
     decay_s: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.rise_s < self.decay_s < math.inf:
+        for name in ("rise_s", "decay_s"):
+            number = as_number(getattr(self, name), name, "a time constant in s", positive=True)
+            object.__setattr__(self, name, number)
+        if not self.rise_s < self.decay_s:
             raise ValueError(
                 f"rise_s is {self.rise_s} and decay_s {self.decay_s}: give 0 < rise_s < decay_s"
             )
@@ -328,7 +331,7 @@ def infer_kernel(
     cuts = as_discontinuities(discontinuities, len(traces))
     if not isinstance(start, CalciumKernel):
         raise ValueError(f"start is {start!r}: give a CalciumKernel, for example GCAMP6S")
-    as_count(n_neurons, "n_neurons")
+    n_neurons = as_count(n_neurons, "n_neurons")
     noise = _noise_given_traces(np.array(traces.T, dtype=np.float64), cuts)
     varying = np.flatnonzero(noise > 0)
     if not varying.size:

@@ -14,7 +14,7 @@ import numpy as np
 
 from crbm_lite.checks.arguments import as_array, as_number, as_numbers, as_rate_hz
 from crbm_lite.checks.arrays import as_discontinuities
-from crbm_lite.recordings.files import Recording
+from crbm_lite.recordings.recording import Recording, as_recordings
 
 __all__ = [
     "FilteredRecordings",
@@ -113,8 +113,9 @@ def delta_f_over_f(
     fluorescence = as_finite_traces(fluorescence, "fluorescence")
     window_s = as_number(window_s, "window_s", "the length of the window", positive=True)
     window = max(1, round(window_s * as_rate_hz(rate_hz)))
+    quantile = as_number(quantile, "quantile", "a number from 0 to 1")
     if not 0 <= quantile <= 1:
-        raise ValueError(f"quantile is {quantile}: give a number from 0 to 1")
+        raise ValueError(f"quantile is {quantile:g}: give a number from 0 to 1")
     n_frames, n_neurons = fluorescence.shape
     cuts = as_discontinuities(discontinuities, n_frames)
     background = as_numbers(background, "background")
@@ -260,8 +261,8 @@ def filter_recordings(
             0                1    0.5000  kept
             1                0    0.0100  removed: below 0.02
     """
-    if not len(recordings):
-        raise ValueError("recordings is empty: give at least one")
+    recordings = as_recordings(recordings)
+    min_activity = as_number(min_activity, "min_activity", "spikes per neuron and frame")
     kept, kept_index, n_unlabelled, activities = [], [], [], []
     for i, recording in enumerate(recordings):
         labels = recording.labels

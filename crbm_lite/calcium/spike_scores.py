@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_array
+from crbm_lite.checks.arguments import as_array, as_count
 
 __all__ = ["SpikeScore", "score_spikes"]
 
@@ -48,7 +48,7 @@ def score_spikes(true: np.ndarray, found: np.ndarray, tolerance: int = 0) -> Spi
     Raises
     ------
     ValueError
-        If the shapes differ or the tolerance is negative.
+        If the shapes differ, or the tolerance is no integer of 0 or more.
 
     Examples
     --------
@@ -60,8 +60,7 @@ def score_spikes(true: np.ndarray, found: np.ndarray, tolerance: int = 0) -> Spi
     true, found = as_array(true, "true") > 0, as_array(found, "found") > 0
     if true.ndim != 2 or true.shape != found.shape:
         raise ValueError(f"true has shape {true.shape}, found {found.shape}: give (T, N) both")
-    if tolerance < 0:
-        raise ValueError(f"tolerance is {tolerance}: give 0 or more frames")
+    tolerance = as_count(tolerance, "tolerance", 0)
     near_true, near_found = (
         maximum_filter1d(x, 2 * tolerance + 1, axis=0, mode="constant") for x in (true, found)
     )

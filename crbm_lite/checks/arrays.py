@@ -175,7 +175,10 @@ def as_discontinuities(values: object, n_frames: int) -> np.ndarray:
     if array.size == 0:
         return np.zeros(0, dtype=np.int64)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise ValueError("discontinuities must be a list of frame indices")
+        raise ValueError(
+            f"discontinuities has shape {array.shape}, dtype {array.dtype}: give a list of frame "
+            "indices"
+        )
     array = np.unique(array).astype(np.int64)
     if array[0] < 1 or array[-1] >= n_frames:
         raise ValueError(
@@ -198,7 +201,10 @@ def as_indices(selection: object, n: int, name: str) -> np.ndarray:
     if index.size == 0:
         raise ValueError(f"{name} selects nothing: give at least one")
     if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
-        raise ValueError(f"{name} must be integer indices, a mask or a slice")
+        raise ValueError(
+            f"{name} has shape {index.shape}, dtype {index.dtype}: give integer indices, a mask or "
+            "a slice"
+        )
     if index.min() < 0 or index.max() >= n:
         bad = index.min() if index.min() < 0 else index.max()
         raise ValueError(f"{name} holds {bad}: expected indices in 0..{n - 1}")

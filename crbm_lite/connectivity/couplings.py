@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from crbm_lite.checks.arguments import as_number
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.core.spikes import as_spikes, spikes_of_model
 
@@ -212,6 +213,8 @@ def kept_by_weight_spread(
     >>> [float(m.weights_.max()) for m in kept_by_weight_spread(small)]
     [0.1]
     """
+    low = as_number(low, "low", "the least std(w)")
+    high = as_number(high, "high", "the largest std(w)")
     if not low < high:
         raise ValueError(f"low is {low} and high {high}: give a low below the high")
     models = tuple(models)
@@ -240,7 +243,8 @@ def factor_of_models(models: Sequence[CRBM], v: object) -> tuple[np.ndarray, np.
     Raises
     ------
     ValueError
-        If there is no model, or they have different numbers of neurons.
+        If there is no model, they have different numbers of neurons, or v has other neurons or
+        another order of them.
 
     Examples
     --------
@@ -257,8 +261,7 @@ def factor_of_models(models: Sequence[CRBM], v: object) -> tuple[np.ndarray, np.
     sizes = {m.n_features_in_ for m in models}
     if len(sizes) > 1:
         raise ValueError(f"models have {sorted(sizes)} neurons: give models of the same neurons")
-    spikes = as_spikes(v, n_neurons=sizes.pop())
-    variances = [mean_conditional_variance(m, spikes) / len(models) for m in models]
+    variances = [mean_conditional_variance(m, v) / len(models) for m in models]
     return np.concatenate([m.weights_ for m in models], axis=1), np.concatenate(variances)
 
 

@@ -167,8 +167,8 @@ def perturb(
     >>> bool(response.change[1] > 0.3)
     True
     """
-    as_count(n_chains, "n_chains", 2)  # a standard error takes two, and a sample of each
-    as_count(n_samples, "n_samples", n_chains)
+    n_chains = as_count(n_chains, "n_chains", 2)  # a standard error takes two, and a sample of each
+    n_samples = as_count(n_samples, "n_samples", n_chains)
     rest = condition(model, neurons, hidden)
     rng = np.random.default_rng(random_state)
     n_saves = n_samples // n_chains

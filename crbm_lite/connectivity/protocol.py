@@ -24,6 +24,7 @@ from crbm_lite.connectivity.regions import (
     region_given_neuron,
 )
 from crbm_lite.connectivity.structure import average_connectivity, check_missing
+from crbm_lite.recordings.recording import as_recordings
 
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
@@ -110,10 +111,8 @@ def connectivity_of_animals(
     >>> result.n_kept, result.average.shape
     ((5,), (20, 20))
     """
-    recordings = tuple(recordings)
-    as_count(n_repeats, "n_repeats")
-    if not recordings:
-        raise ValueError("recordings is empty: give one or more")
+    recordings = as_recordings(recordings)
+    n_repeats = as_count(n_repeats, "n_repeats")
     for k, recording in enumerate(recordings):
         if recording.labels is None:
             raise ValueError(f"recordings[{k}] has no labels: give one with the regions of neurons")

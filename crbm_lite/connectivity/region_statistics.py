@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_count, as_numbers
 from crbm_lite.connectivity.region_matrices import as_squares
 
 __all__ = [
@@ -34,7 +34,7 @@ def region_pairs(n_regions: int, *, within: bool = True) -> tuple[np.ndarray, np
     >>> region_pairs(2, within=False)
     (array([0]), array([1]))
     """
-    return np.triu_indices(n_regions, 0 if within else 1)
+    return np.triu_indices(as_count(n_regions, "n_regions", 0), 0 if within else 1)
 
 
 @dataclass(frozen=True)

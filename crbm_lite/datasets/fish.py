@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crbm_lite.checks.arguments import is_integer
+from crbm_lite.checks.arguments import as_number, is_integer
 from crbm_lite.datasets.atlas import load_atlas
 from crbm_lite.datasets.atlas_volume import load_atlas_volume
 from crbm_lite.datasets.fish_members import draw_members, effects_given_members
@@ -85,12 +85,15 @@ def simulate_fish(
     Traceback (most recent call last):
     ValueError: k is 9: give a fish of the paper, 1 to 8
     """
-    if k not in range(1, 9):
-        raise ValueError(f"k is {k}: give a fish of the paper, 1 to 8")
+    if not is_integer(k) or not 1 <= k <= 8:
+        raise ValueError(f"k is {k!r}: give a fish of the paper, 1 to 8")
+    scale = as_number(scale, "scale", "a share of the neurons, 0.01 to 1")
     if not 0.01 <= scale <= 1:
         raise ValueError(f"scale is {scale}: give a share of the neurons, 0.01 to 1")
-    if minutes is not None and not minutes > 0:
-        raise ValueError(f"minutes is {minutes}: give a length above 0")
+    if minutes is not None:
+        minutes = as_number(minutes, "minutes", "the length", positive=True)
+    if activity is not None:
+        activity = as_number(activity, "activity", "spikes per frame")
     if activity is not None and not 0 < activity < 1:
         raise ValueError(f"activity is {activity}: give spikes per frame between 0 and 1")
     seed = random_state

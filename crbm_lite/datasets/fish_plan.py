@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
+from crbm_lite.checks.arguments import is_integer
 from crbm_lite.datasets.atlas import Atlas
 from crbm_lite.datasets.atlas_volume import MIDLINE_UM, AtlasVolume
 
@@ -104,8 +105,8 @@ def plan_fish(atlas: Atlas, volume: AtlasVolume, n_assemblies: int = 200) -> lis
     ValueError
         If n_assemblies is out of range.
     """
-    if not 30 <= n_assemblies <= 200:
-        raise ValueError(f"n_assemblies is {n_assemblies}: give 30 to 200")
+    if not is_integer(n_assemblies) or not 30 <= n_assemblies <= 200:
+        raise ValueError(f"n_assemblies is {n_assemblies!r}: give 30 to 200")
     rng = np.random.default_rng(_SEED)
     ground = _survey(atlas, volume, rng)
     plans = [*_special(ground), *_tiles(ground, rng)]

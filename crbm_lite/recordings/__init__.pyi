@@ -12,6 +12,7 @@ from .layouts import write_native as write_native
 from .layouts import write_published as write_published
 from .recording import Recording as Recording
 from .recording import as_recording as as_recording
+from .recording import as_recordings as as_recordings
 from .splits import Split as Split
 from .splits import borders_at_jumps as borders_at_jumps
 from .splits import split_recording as split_recording

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_count, as_numbers
+from crbm_lite.checks.arguments import as_array, as_count, as_numbers
 from crbm_lite.checks.arrays import as_discontinuities
 from crbm_lite.core.spikes import as_spikes
 
@@ -52,9 +52,9 @@ def independent_frames(
     [[0, 1], [0, 1], [0, 1], [0, 1]]
     """
     activity = as_numbers(activity, "activity")
-    if activity.ndim != 1 or not ((activity >= 0) & (activity <= 1)).all():
+    if activity.ndim != 1 or not activity.size or not ((activity >= 0) & (activity <= 1)).all():
         raise ValueError("activity is no list of probabilities: give one in [0, 1] per neuron")
-    as_count(n_frames, "n_frames")
+    n_frames = as_count(n_frames, "n_frames")
     rng = np.random.default_rng(random_state)
     size = max(1, _CHUNK_BYTES // (8 * len(activity)))
     chunks = [
@@ -131,11 +131,19 @@ def shift_traces(
     -------
     (T, N) array of the same dtype
 
+    Raises
+    ------
+    ValueError
+        If there are no frames, or the traces are not (T, N).
+
     Examples
     --------
     >>> shift_traces(np.array([[0.5], [2.0]]), random_state=0).sum()
     np.float64(2.5)
     """
+    traces = as_array(traces, "traces")
+    if traces.ndim != 2 or not len(traces):
+        raise ValueError(f"traces has shape {traces.shape}: give (T, N), time first")
     n_frames, n_neurons = traces.shape
     shift = np.random.default_rng(random_state).integers(n_frames, size=n_neurons)
     shifted = np.empty_like(traces)

@@ -10,7 +10,7 @@ read-only view of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,7 +28,7 @@ from crbm_lite.checks.arrays import (
 )
 from crbm_lite.recordings.ground_truth import GroundTruth
 
-__all__ = ["Recording", "as_recording"]
+__all__ = ["Recording", "as_recording", "as_recordings"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -246,3 +246,25 @@ def as_recording(value: object) -> Recording:
         f"recording is a {type(value).__name__}: give a Recording, such as "
         "Recording(spikes, rate_hz)"
     )
+
+
+def as_recordings(values: object) -> tuple[Recording, ...]:
+    """Return one or more recordings as a tuple; ValueError for one that is in no list.
+
+    Examples
+    --------
+    >>> as_recordings(Recording(np.eye(3), rate_hz=2.0))
+    Traceback (most recent call last):
+    ValueError: recordings is a Recording: give a list of Recording
+    """
+    if not isinstance(values, Iterable):
+        raise ValueError(f"recordings is a {type(values).__name__}: give a list of Recording")
+    recordings = tuple(values)
+    if not recordings:
+        raise ValueError("recordings is empty: give one or more")
+    for k, recording in enumerate(recordings):
+        if not isinstance(recording, Recording):
+            raise ValueError(
+                f"recordings[{k}] is a {type(recording).__name__}: give a list of Recording"
+            )
+    return recordings

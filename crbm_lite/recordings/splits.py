@@ -130,12 +130,13 @@ def split_recording(
     """
     spikes = as_spikes(recording, "recording").to_csr(np.int32)
     n_frames, n_all = spikes.shape
-    as_count(n_segments, "n_segments", 2)
+    n_segments = as_count(n_segments, "n_segments", 2)
     if not is_integer(n_test) or not 1 <= n_test < n_segments:
         raise ValueError(
             f"n_test is {n_test} of {n_segments} segments: give 1 to "
             f"{n_segments - 1}, so that train and test both have frames"
         )
+    index, n_test = int(index) if is_integer(index) else index, int(n_test)
     n_choices = comb(n_segments, n_test)
     if n_choices > _MOST_CHOICES:
         raise ValueError(
@@ -152,14 +153,14 @@ def split_recording(
             "longer or use fewer segments"
         )
     neurons = None
+    n_neurons = None if n_neurons is None else as_count(n_neurons, "n_neurons", 2)
     if n_neurons is not None and n_neurons < n_all:
         rng = np.random.default_rng(random_state)
-        neurons = np.sort(rng.choice(n_all, size=max(n_neurons, 0), replace=False))
+        neurons = np.sort(rng.choice(n_all, size=n_neurons, replace=False))
         spikes = spikes[:, neurons]
     if spikes.shape[1] < 2:
         raise ValueError(
-            f"{'recording' if neurons is None else 'n_neurons'} leaves "
-            f"{spikes.shape[1]} neurons: the score needs pairs, at least 2"
+            f"recording has {spikes.shape[1]} neurons: give two or more, the score needs pairs"
         )
 
     bounds = np.append(np.arange(n_segments) * (n_frames // n_segments), n_frames)
@@ -175,7 +176,7 @@ def split_recording(
     return Split(
         train_frames=np.flatnonzero(~frame_is_test),
         test_frames=np.flatnonzero(frame_is_test),
-        index=int(index),
+        index=index,
         test_segments=tuple(int(s) for s in choices[taken]),
         bounds=bounds,
         choices=choices[order],

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_count
+from crbm_lite.checks.arguments import as_count, as_number
 from crbm_lite.recordings.recording import Recording
 
 __all__ = ["CyclicAssemblies", "simulate_cyclic_assemblies"]
@@ -98,14 +98,12 @@ def simulate_cyclic_assemblies(
            [ 0.7,  0. , -0.7],
            [ 0. ,  0.7,  0. ]])
     """
-    numbers = {
-        "n_runs": (n_runs, 1), "run_frames": (run_frames, 2), "lag_frames": (lag_frames, 1),
-        "n_assemblies": (n_assemblies, 3), "assembly_size": (assembly_size, 1),
-    }  # fmt: skip
-    for name, (value, least) in numbers.items():
-        as_count(value, name, least)
-    if not 0 < max_rate < np.inf:
-        raise ValueError(f"max_rate is {max_rate!r}: give a positive number")
+    n_runs, run_frames = as_count(n_runs, "n_runs"), as_count(run_frames, "run_frames", 2)
+    lag_frames = as_count(lag_frames, "lag_frames")
+    n_assemblies = as_count(n_assemblies, "n_assemblies", 3)
+    assembly_size = as_count(assembly_size, "assembly_size")
+    coupling = as_number(coupling, "coupling", "the strength")
+    max_rate = as_number(max_rate, "max_rate", "spikes per frame", positive=True)
     rng = np.random.default_rng(random_state)
     onward = coupling * np.roll(np.eye(n_assemblies), 1, axis=0)
     couplings = onward - onward.T

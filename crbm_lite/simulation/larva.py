@@ -20,6 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
+from crbm_lite.checks.arguments import as_count
+
 __all__ = [
     "REGION_NAMES",
     "AssemblyPlan",
@@ -217,8 +219,7 @@ def plan_assemblies(
     >>> len(plan), sorted({p.kind for p in plan})
     (24, ['antiphasic', 'compact', 'dispersed', 'spanning', 'tile'])
     """
-    if n_assemblies < 8:
-        raise ValueError(f"n_assemblies is {n_assemblies}: the template has at least 8, give more")
+    n_assemblies = as_count(n_assemblies, "n_assemblies", 8)
     plans = []
     artr = np.array([[MIDLINE_UM + 35, 340, 95]])
     for name in ("anterior_hindbrain_left", "anterior_hindbrain_right"):

@@ -23,7 +23,14 @@ import numpy as np
 import scipy.sparse
 from scipy.signal import lfilter
 
-from crbm_lite.checks.arguments import as_array
+from crbm_lite.checks.arguments import (
+    as_array,
+    as_count,
+    as_flag,
+    as_number,
+    as_rate_hz,
+    is_integer,
+)
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.ground_truth import GroundTruth
 from crbm_lite.simulation.larva import (
@@ -47,7 +54,7 @@ def simulate_recording(
     n_neurons: int = 2000,
     n_frames: int = 4000,
     rate_hz: float = 2.5,
-    random_state: int | np.random.Generator = 0,
+    random_state: int | np.random.Generator | None = 0,
     *,
     animal: int = 0,
     n_assemblies: int | None = None,
@@ -63,9 +70,9 @@ def simulate_recording(
     n_neurons, n_frames : int
     rate_hz : float
         Frames per second.
-    random_state : int or numpy.random.Generator
-        Seed of the template. The same int gives the same template, and the same recording if the
-        other arguments are the same too.
+    random_state : int, numpy.random.Generator or None
+        Seed of the template; None draws one that differs every time. The same int gives the same
+        template, and the same recording if the other arguments are the same too.
     animal : int
         Which animal of the template to simulate. Animals share regions and assemblies; each has
         its own neurons and dynamics.
@@ -103,22 +110,26 @@ def simulate_recording(
     >>> other.truth.names == recording.truth.names
     True
     """
-    if n_neurons < 200:
-        raise ValueError(f"n_neurons is {n_neurons}: give at least 200 for twenty regions")
-    if n_frames < 1:
-        raise ValueError(f"n_frames is {n_frames}: give a positive integer")
+    n_neurons = as_count(n_neurons, "n_neurons", 200)  # for twenty regions
+    n_frames, animal = as_count(n_frames, "n_frames"), as_count(animal, "animal", 0)
+    rate_hz = as_rate_hz(rate_hz)
     if not 0.5 <= rate_hz <= 100:
-        raise ValueError(f"rate_hz is {rate_hz}: give 0.5 to 100, for which the dynamics are meant")
-    if animal < 0:
-        raise ValueError(f"animal is {animal}: give 0, 1, 2, ...")
+        raise ValueError(
+            f"rate_hz is {rate_hz:g}: give 0.5 to 100, for which the dynamics are meant"
+        )
+    background_fraction = as_number(background_fraction, "background_fraction", "a fraction")
+    activity = as_number(activity, "activity", "a fraction between 0 and 1")
+    dff, projecting = as_flag(dff, "dff"), as_flag(projecting, "projecting")
     if not 0 <= background_fraction < 1:
         raise ValueError(f"background_fraction is {background_fraction}: give 0 <= x < 1")
     if not 0 < activity < 1:
         raise ValueError(f"activity is {activity}: give a fraction between 0 and 1")
     if n_assemblies is None:
         n_assemblies = max(8, round(24 * (n_neurons / 2000) ** 0.7))
-    if isinstance(random_state, np.random.Generator):
-        random_state = int(random_state.integers(2**63))
+    n_assemblies = as_count(n_assemblies, "n_assemblies")
+    if not is_integer(random_state):
+        random_state = int(np.random.default_rng(random_state).integers(2**63))
+    random_state = int(random_state)
 
     template_rng = np.random.default_rng([random_state, 0])
     structure = plant_structure(template_rng)
@@ -201,7 +212,9 @@ def calcium_traces(
     >>> int(trace.argmax()), bool(trace[1] > trace[5] > trace[20] > 0)
     (1, True)
     """
-    if not 0 < rise_s < decay_s:
+    rate_hz, rise_s = as_rate_hz(rate_hz), as_number(rise_s, "rise_s", "seconds", positive=True)
+    decay_s = as_number(decay_s, "decay_s", "seconds", positive=True)
+    if not rise_s < decay_s:
         raise ValueError(f"rise_s is {rise_s} and decay_s {decay_s}: give 0 < rise_s < decay_s")
     rng = np.random.default_rng(random_state)
     spikes = as_array(spikes, "spikes")

@@ -12,7 +12,14 @@ import scipy.sparse
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import (
+    as_count,
+    as_flag,
+    as_number,
+    as_numbers,
+    as_rate_hz,
+    is_integer,
+)
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.ground_truth import GroundTruth
 
@@ -246,31 +253,31 @@ def plant_recording(
     >>> bool(0.04 < recording.activity.mean() < 0.05)
     True
     """
-    for name, value in (
-        ("n_neurons", n_neurons),
-        ("n_assemblies", n_assemblies),
-        ("n_frames", n_frames),
-    ):
-        if value < 1:
-            raise ValueError(f"{name} is {value}: give a positive integer")
+    n_neurons, n_frames = as_count(n_neurons, "n_neurons"), as_count(n_frames, "n_frames")
+    n_assemblies = as_count(n_assemblies, "n_assemblies")
+    n_unassigned = as_count(n_unassigned, "n_unassigned", 0)
     n_candidates = n_neurons - n_unassigned
     low, high = size_range
-    if n_unassigned < 0 or not 1 <= low <= high <= n_candidates:
+    if not (is_integer(low) and is_integer(high) and 1 <= low <= high <= n_candidates):
         raise ValueError(
             f"size_range is {size_range} with n_unassigned = {n_unassigned}: give sizes in "
             f"1..{n_candidates}, the neurons left"
         )
     if not 0 < activity_range[0] <= activity_range[1] < 1:
         raise ValueError(f"activity_range is {activity_range}: give 0 < low <= high < 1")
-    if not rate_hz > 0:
-        raise ValueError(f"rate_hz is {rate_hz}: give a positive number")
+    rate_hz = as_rate_hz(rate_hz)
+    active_s = as_number(active_s, "active_s", "seconds")
+    inactive_s = as_number(inactive_s, "inactive_s", "seconds")
     for name, value in (("active_s", active_s), ("inactive_s", inactive_s)):
         if not value * rate_hz >= 1:
             raise ValueError(f"{name} is {value}: give at least {1 / rate_hz:g} s, one frame")
+    overlap = None if overlap is None else as_number(overlap, "overlap", "a share from 0 to 1")
     if not (overlap is None or 0 <= overlap <= 1):
         raise ValueError(f"overlap is {overlap}: give a share from 0 to 1, or None")
+    antiphasic = as_flag(antiphasic, "antiphasic")
     if antiphasic and n_assemblies < 2:
         raise ValueError(f"n_assemblies is {n_assemblies}: an antiphasic pair needs two")
+    base_sd = as_number(base_sd, "base_sd", "the standard deviation at rest")
     rng = np.random.default_rng(random_state)
 
     candidates = rng.permutation(n_neurons)[:n_candidates]

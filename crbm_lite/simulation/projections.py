@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_numbers
+from crbm_lite.checks.arguments import as_count, as_numbers
 from crbm_lite.simulation.larva import REGION_NAMES, AssemblyPlan, draw_dwell_times, sample_inside
 
 __all__ = ["draw_excitability", "plan_projections"]
@@ -59,8 +59,7 @@ def plan_projections(
     >>> plan.kind, REGION_NAMES[plan.regions[0]], plan.shares[0]
     ('projecting', 'telencephalon_left', 0.35)
     """
-    if n_assemblies < 1:
-        raise ValueError(f"n_assemblies is {n_assemblies}: give a positive integer")
+    n_assemblies = as_count(n_assemblies, "n_assemblies")
     structure = as_numbers(structure, "structure")
     n_regions = len(REGION_NAMES)
     if structure.shape != (n_regions, n_regions) or not (structure > 0).any():

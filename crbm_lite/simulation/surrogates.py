@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from crbm_lite.checks.arguments import as_count, as_number
+
 __all__ = ["CalciumSurrogate", "draw_layout", "hexagonal_grid", "simulate_surrogate"]
 
 _REACH = 0.5  # a cell is a member if a point lies within this distance of it
@@ -236,10 +238,15 @@ def simulate_surrogate(
     >>> simulate_surrogate(5, 3, duration_s=120.0)
     CalciumSurrogate(240 frames x 91 cells, 2 Hz, 3 assemblies)
     """
-    for name, value in (("degree", degree), ("n_assemblies", n_assemblies), ("step_s", step_s),
-                        ("half_life_s", half_life_s), ("saturation", saturation)):  # fmt: skip
-        if not value > 0:
-            raise ValueError(f"{name} is {value}: give a positive number")
+    degree, n_assemblies = as_count(degree, "degree"), as_count(n_assemblies, "n_assemblies")
+    step_s = as_number(step_s, "step_s", "the length of a step", positive=True)
+    half_life_s = as_number(half_life_s, "half_life_s", "that of the calcium", positive=True)
+    if saturation != math.inf:
+        saturation = as_number(saturation, "saturation", "K", positive=True)
+    duration_s = as_number(duration_s, "duration_s", "the length in seconds")
+    noise_sd = as_number(noise_sd, "noise_sd", "0 or more")
+    event_s = as_number(event_s, "event_s", "0 or more")
+    event_rate_hz = as_number(event_rate_hz, "event_rate_hz", "0 or more")
     if noise_sd < 0 or event_s < 0 or not 0 <= event_rate_hz * step_s <= 1:
         raise ValueError(
             f"noise_sd, event_s and event_rate_hz are {noise_sd}, {event_s} and {event_rate_hz}: "

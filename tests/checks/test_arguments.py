@@ -28,11 +28,24 @@ from crbm_lite.assemblies.members import (
     strong_weights,
 )
 from crbm_lite.assemblies.phase import phase_given_active
-from crbm_lite.baselines.tuning import Sweep
+from crbm_lite.baselines.detectors.rotations import largest_shifted_eigenvalue
+from crbm_lite.baselines.glm import fit_glm
+from crbm_lite.baselines.graphical_lasso import graphical_lasso_couplings
+from crbm_lite.baselines.ising import Ising
+from crbm_lite.baselines.pca import fit_components
+from crbm_lite.baselines.tuning import Sweep, cross_validate
+from crbm_lite.baselines.vae import fit_vae
+from crbm_lite.calcium.deconvolution import CalciumKernel
+from crbm_lite.calcium.preprocessing import delta_f_over_f, filter_recordings
+from crbm_lite.calcium.spike_scores import score_spikes
 from crbm_lite.checks.arguments import as_count
 from crbm_lite.checks.arrays import as_indices, finite_weights
+from crbm_lite.connectivity.couplings import kept_by_weight_spread
+from crbm_lite.connectivity.protocol import connectivity_of_animals
 from crbm_lite.connectivity.regions import aggregate_regions, check_region_options
 from crbm_lite.core.spikes import spikes_given_bits
+from crbm_lite.datasets.fish import simulate_fish
+from crbm_lite.datasets.fish_plan import plan_fish
 from crbm_lite.importers.any_file import FORMATS, format_of
 from crbm_lite.importers.binning import bin_spike_times
 from crbm_lite.importers.spike_times import recording_from_spike_times
@@ -40,7 +53,13 @@ from crbm_lite.inspection.advice import advise, suggested_l1
 from crbm_lite.plotting.interactive.video import save_video
 from crbm_lite.plotting.interactive.viewer import view_assemblies
 from crbm_lite.plotting.interactive.viewer_page import save_page
+from crbm_lite.recordings.controls import independent_frames, shift_traces
+from crbm_lite.recordings.splits import split_recording
 from crbm_lite.simulation.cyclic import simulate_cyclic_assemblies
+from crbm_lite.simulation.larva import plan_assemblies
+from crbm_lite.simulation.larva_recording import calcium_traces, simulate_recording
+from crbm_lite.simulation.planted import plant_recording
+from crbm_lite.simulation.surrogates import simulate_surrogate
 from crbm_lite.temporal.controls import reversed_in_time, shuffled_in_blocks
 from crbm_lite.temporal.dwell import states_with_hysteresis
 from crbm_lite.temporal.equilibrium import draw_equilibrium
@@ -59,6 +78,9 @@ from tests.importers import sample_files as samples
 NAN, INF = np.nan, np.inf
 V = samples.SPIKES
 N = V.shape[1]
+RNG = np.random.default_rng(0)
+LONG = (RNG.random((1300, 5)) < 0.3).astype(np.uint8)
+SQUARE = np.ones((20, 20))
 CRYPTIC = ("NoneType'", "object is not", "has no attribute", "not supported", "argument must be a",
            "could not convert", "inhomogeneous", "(TypeError)", "(AttributeError)")  # fmt: skip
 
@@ -375,23 +397,120 @@ def test_what_is_no_number(call, name, value):
         (lambda n: embedding(np.eye(3), at_least=-1 if n == 0 else n), "at_least"),
         (lambda n: validate(ONE_UNIT, V, V, n_scatter=-1 if n == 0 else n), "n_scatter"),
         (lambda n: compare_moments(V, V, V, n_scatter=-1 if n == 0 else n), "n_scatter"),
-    ],
-    ids=[
-        "checkpoint",
-        "phase",
-        "cyclic",
-        "regions",
-        "count",
-        "suggested_l1",
-        "chance",
-        "lags",
-        "embedding",
-        "validate",
-        "moments",
+        (lambda n: plant_recording(n_neurons=n), "n_neurons"),
+        (lambda n: plant_recording(n_frames=n), "n_frames"),
+        (lambda n: plant_recording(n_assemblies=n), "n_assemblies"),
+        (lambda n: simulate_recording(n), "n_neurons"),
+        (lambda n: simulate_recording(200, n), "n_frames"),
+        (lambda n: simulate_surrogate(n), "degree"),
+        (lambda n: fit_components(V, n), "n_components"),
+        (lambda n: cross_validate(V, (1,), lambda a, b: [0.0], n), "n_folds"),
+        (lambda n: split_recording(V, n_neurons=4 if n is None else n, n_segments=n), "n_segments"),
+        (lambda n: independent_frames([0.5], n), "n_frames"),
+        (lambda n: fit_vae(V, n, 0.1), "n_hidden"),
+        (lambda n: plan_assemblies(n, SQUARE, RNG), "n_assemblies"),
+        (lambda n: plan_fish(None, None, n), "n_assemblies"),
+        (lambda n: largest_shifted_eigenvalue(V - 0.5, RNG, n), "n_shifts"),
     ],
 )
 def test_what_is_no_count(call, name, value):
     clearly([f"{name} is {value!r}", f"{name} is -1"], call, value)
+
+
+@pytest.mark.parametrize("value", [1, -1, 2.5, "3", True, NAN])
+def test_what_is_no_subsample(value):
+    clearly([f"n_neurons is {value!r}"], split_recording, V, n_neurons=value)
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, "3", None, True])
+def test_what_is_no_tolerance(value):
+    clearly([f"tolerance is {value!r}"], score_spikes, V, V, value)
+
+
+def same(first, second):
+    """Whether two results hold the same numbers."""
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(getattr(a, "spikes", a), getattr(b, "spikes", b))
+
+
+@pytest.mark.parametrize("integer", [np.int8, np.uint8, np.int64])
+def test_counts_of_few_bits_do_not_overflow(integer):
+    """120 + 120 and 120 times 120 are beyond one byte."""
+    n, ten = integer(120), integer(10)
+    same(split_recording(LONG, n_segments=ten).bounds, split_recording(LONG).bounds)
+    made = [plant_recording(k, 4, (20, 30), k, m) for k, m in ((n, ten), (120, 10))]
+    same(made[:1], made[1:])
+    runs = [simulate_cyclic_assemblies(2, k, 1, 3, 4, random_state=0) for k in (n, 120)]
+    same([runs[0].recording], [runs[1].recording])
+    same(independent_frames([0.5], n, 0).toarray(), independent_frames([0.5], 120, 0).toarray())
+    ising = Ising([-1.0, 0.0], np.zeros((2, 2)))
+    start = np.zeros((1, 2))
+    args = [{"n_saved": k, "n_steps": j, "burn_in": k} for k, j in ((n, ten), (120, 10))]
+    same(*(ising.sample(start, **a, random_state=0) for a in args))
+
+
+@pytest.mark.parametrize("value", ["a", None, NAN, INF, [1.0, 2.0]])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x: fit_glm(V, x), "l2"),
+        (lambda x: fit_glm(V, 1.0, tol=x), "tol"),
+        (lambda x: graphical_lasso_couplings(V, x), "alpha"),
+        (lambda x: fit_vae(V, 2, x), "l1"),
+        (lambda x: kept_by_weight_spread([], x), "low"),
+        (lambda x: kept_by_weight_spread([], 0.0, x), "high"),
+        (lambda x: delta_f_over_f(np.ones((9, 2)), 2.0, quantile=x), "quantile"),
+        (lambda x: filter_recordings([Recording(V, 2.0)], x), "min_activity"),
+        (lambda x: CalciumKernel(x, 1.0), "rise_s"),
+        (lambda x: CalciumKernel(1.0, x), "decay_s"),
+        (lambda x: calcium_traces(V, 2.0, rise_s=x), "rise_s"),
+        (lambda x: plant_recording(rate_hz=x), "rate_hz"),
+        (lambda x: plant_recording(active_s=x), "active_s"),
+        (lambda x: plant_recording(base_sd=x), "base_sd"),
+        (lambda x: simulate_recording(200, 9, x), "rate_hz"),
+        (lambda x: simulate_recording(200, 9, activity=x), "activity"),
+        (lambda x: simulate_cyclic_assemblies(coupling=x), "coupling"),
+        (lambda x: simulate_cyclic_assemblies(max_rate=x), "max_rate"),
+        (lambda x: simulate_surrogate(step_s=x), "step_s"),
+        (lambda x: simulate_fish(1, scale=x), "scale"),
+    ],
+)
+def test_what_is_no_number(call, name, value):
+    clearly([f"{name} is {value!r}"], call, value)
+
+
+@pytest.mark.parametrize("seed", [None, np.random.default_rng(0)], ids=["None", "Generator"])
+def test_seeds_that_are_no_integers(seed):
+    assert simulate_recording(200, 20, random_state=seed).n_frames == 20
+    assert fit_components(V, 2, "nmf", random_state=seed).loadings.shape == (N, 2)
+
+
+@pytest.mark.parametrize("call", [filter_recordings, lambda x: connectivity_of_animals(CRBM(), x)])
+def test_what_is_no_list_of_recordings(call):
+    clearly(["recordings is a Recording: give a list"], call, Recording(V, 2.0))
+    clearly(["recordings is a NoneType: give a list"], call, None)
+    clearly(["recordings[1] is a ndarray: give a list"], call, [Recording(V, 2.0), V])
+    clearly(["recordings is empty: give one"], call, [])
+
+
+def test_correlations_that_the_graphical_lasso_cannot_take():
+    twins = np.c_[V, V[:, 0]]
+    for alpha in (0, 1e-9):
+        clearly([f"alpha is {alpha:g}: the correlations of v are"], graphical_lasso_couplings,
+                twins, alpha)  # fmt: skip
+    clearly(["alpha is -1: give"], graphical_lasso_couplings, V, -1)
+    clearly(["v has 1 neuron: give two"], graphical_lasso_couplings, V[:, :1])
+
+
+@pytest.mark.parametrize("traces", [[1.0, 2.0], np.empty((0, 2))])
+def test_what_are_no_traces(traces):
+    clearly(["traces has shape"], shift_traces, traces)
+    assert shift_traces([[1.0], [2.0]], 0).sum() == 3.0
+
+
+def test_what_are_no_probabilities_and_no_frames():
+    clearly(["activity is no list"], independent_frames, [], 3)
+    clearly(["dtype float64: give a list of frame"], Recording, V, 2.0, discontinuities=[3.0])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int8, np.uint64, bool])

@@ -130,7 +130,7 @@ SPIKES = RECORDING.spikes
 BAD = {
     "too few frames": ((SPIKES[:9],), {}, "9 frames for n_segments = 10"),
     "one neuron": ((SPIKES[:, :1],), {}, "leaves 1 neurons"),
-    "subsample of one": ((SPIKES,), {"n_neurons": 1}, "n_neurons leaves 1 neurons"),
+    "subsample of one": ((SPIKES,), {"n_neurons": 1}, "n_neurons is 1: give an integer of 2"),
     "no test segment": ((SPIKES,), {"n_test": 0}, "n_test is 0"),
     "no train segment": ((SPIKES,), {"n_test": 10}, "n_test is 10"),
     "rank": ((SPIKES,), {"index": 120}, "index is 120"),

@@ -190,7 +190,7 @@ class TestPlanted:
             ({"n_neurons": 0}, "n_neurons is 0"),
             ({"n_assemblies": 0}, "n_assemblies is 0"),
             ({"n_frames": 0}, "n_frames is 0"),
-            ({"n_unassigned": -1}, "n_unassigned = -1"),
+            ({"n_unassigned": -1}, "n_unassigned is -1"),
             ({"size_range": (80, 1701)}, r"1\.\.1700"),
             ({"size_range": (90, 80)}, "size_range is"),
             ({"size_range": (0, 80)}, "size_range is"),

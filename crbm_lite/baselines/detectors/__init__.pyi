@@ -4,6 +4,7 @@ from .communities import detect_by_louvain as detect_by_louvain
 from .communities import louvain_communities as louvain_communities
 from .detection import DetectedAssemblies as DetectedAssemblies
 from .detection import as_activity as as_activity
+from .detection import as_number_told as as_number_told
 from .detection import candidate_frames as candidate_frames
 from .detection import chance_coactivity as chance_coactivity
 from .detection import chance_correlation as chance_correlation

@@ -37,6 +37,7 @@ from crbm_lite.baselines.detectors.detection import (
     mean_of_members,
     standardised,
 )
+from crbm_lite.checks.arguments import as_count
 from crbm_lite.recordings.controls import shift_traces
 from crbm_lite.training.linear_units import varimax
 
@@ -93,6 +94,7 @@ def largest_shifted_eigenvalue(
 
     if not z.any():  # no cell varies
         return 0.0
+    n_shifts = as_count(n_shifts, "n_shifts")
     z = np.asarray(z, dtype=np.float32, order="F")  # a cell's course in one piece, to be shifted
     largest = []
     for _ in range(n_shifts):
