@@ -113,7 +113,7 @@ BAD = {
     "names short": ({"names": list("abc")}, "names has 3 rows"),
     "jump at 0": ({"discontinuities": [0]}, "discontinuities holds 0"),
     "jump after the end": ({"discontinuities": [30]}, "discontinuities holds 30"),
-    "jump at a half": ({"discontinuities": [1.5]}, "discontinuities must be"),
+    "jump at a half": ({"discontinuities": [1.5]}, "dtype float64: give a list of frame"),
     "dff of another shape": ({"dff": np.zeros((8, 30))}, "dff has shape"),
     "truth of another recording": (
         {"truth": plant_recording(9, 1, size_range=(2, 3), n_frames=30, n_unassigned=1).truth},

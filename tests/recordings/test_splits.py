@@ -129,7 +129,7 @@ def test_train_and_test_remember_where_segments_are_joined():
 SPIKES = RECORDING.spikes
 BAD = {
     "too few frames": ((SPIKES[:9],), {}, "9 frames for n_segments = 10"),
-    "one neuron": ((SPIKES[:, :1],), {}, "leaves 1 neurons"),
+    "one neuron": ((SPIKES[:, :1],), {}, "recording has 1 neurons: give two"),
     "subsample of one": ((SPIKES,), {"n_neurons": 1}, "n_neurons is 1: give an integer of 2"),
     "no test segment": ((SPIKES,), {"n_test": 0}, "n_test is 0"),
     "no train segment": ((SPIKES,), {"n_test": 10}, "n_test is 10"),
