@@ -475,7 +475,7 @@ def test_counts_of_few_bits_do_not_overflow(integer):
         (lambda x: simulate_fish(1, scale=x), "scale"),
     ],
 )
-def test_what_is_no_number(call, name, value):
+def test_what_is_no_number_for_a_simulation_or_a_baseline(call, name, value):
     clearly([f"{name} is {value!r}"], call, value)
 
 
