@@ -243,8 +243,7 @@ def factor_of_models(models: Sequence[CRBM], v: object) -> tuple[np.ndarray, np.
     Raises
     ------
     ValueError
-        If there is no model, they have different numbers of neurons, or v has other neurons or
-        another order of them.
+        If there is no model, or they have different numbers of neurons.
 
     Examples
     --------
@@ -261,7 +260,8 @@ def factor_of_models(models: Sequence[CRBM], v: object) -> tuple[np.ndarray, np.
     sizes = {m.n_features_in_ for m in models}
     if len(sizes) > 1:
         raise ValueError(f"models have {sorted(sizes)} neurons: give models of the same neurons")
-    variances = [mean_conditional_variance(m, v) / len(models) for m in models]
+    spikes = as_spikes(v, n_neurons=sizes.pop())
+    variances = [mean_conditional_variance(m, spikes) / len(models) for m in models]
     return np.concatenate([m.weights_ for m in models], axis=1), np.concatenate(variances)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from crbm_lite import CRBM, Recording
+from crbm_lite import CRBM
 from crbm_lite.connectivity.couplings import (
     coupling,
     coupling_given_v,
@@ -270,12 +270,3 @@ def test_rule_of_the_weights_spread():
         factor_of_models([CRBM()], frames())
     with pytest.raises(ValueError, match="models is empty"):
         factor_of_models([], frames())
-
-
-def test_frames_of_the_models_neurons_in_another_order_are_refused():
-    model = machine()
-    recording = Recording(frames(), 2.0, names=[f"n{i}" for i in range(N)])
-    model._set_names(np.array(recording.names, dtype=object))
-    factor_of_models([model], recording)
-    with pytest.raises(ValueError, match="names"):
-        factor_of_models([model], recording.select_neurons(np.arange(N)[::-1]))
