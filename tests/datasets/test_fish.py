@@ -79,7 +79,7 @@ def test_fewer_assemblies_are_the_first_of_the_plan(small):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"minutes": 0.0}, "minutes is 0.0: give a length above 0"),
+        ({"minutes": 0.0}, "minutes is 0.0: give the length, a positive number"),
         ({"activity": 1.0}, "activity is 1.0: give spikes per frame between 0 and 1"),
         ({"n_assemblies": 0}, "n_assemblies is 0: give 30 to 200"),
     ],
