@@ -56,13 +56,15 @@ def main(*words: str, seed: int = 0) -> None:
     )  # fmt: skip
     with command.timed() as fit:
         model.fit(train)
-    print(model.report_ or "", flush=True)
-    history, alive = model.history_, (model.weights_ != 0).any(axis=0)
+    report = getattr(model, "report_", None)  # settings by hand leave nothing to search
+    if report is not None:
+        print(report, flush=True)
+    n_searched = 0 if report is None else int(report.n_updates.sum())
     membership = np.asarray(test.truth.membership, dtype=float)
     figures = {
         "neurons": N, "frames": T, "training frames": train.n_frames, "assemblies": K,
-        "hidden units": int(alive.sum()), "l1": model.l1_, "backend": backend,
-        "updates": int(history.update[-1] + sum(model.report_.n_updates if model.report_ else ())),
+        "hidden units": model.certificate_.n_units_alive, "l1": model.l1_, "backend": backend,
+        "updates": int(model.history_.update[-1]) + n_searched,
         "threads": numba.get_num_threads(),
         "seconds": round(fit.wall_s), "cpu seconds": round(fit.cpu_s),
         "verdict": model.verdict_,
@@ -75,11 +77,11 @@ def main(*words: str, seed: int = 0) -> None:
     }  # fmt: skip
     print(json.dumps(figures, indent=1), flush=True)
     if figures["density"] <= _DENSE:
-        report = cl.validate(model, train, test, random_state=0)
+        validation = cl.validate(model, train, test, random_state=0)
         for name in STATISTICS:
-            figures[f"nRMSE {name}"] = round(float(getattr(report, name).nrmse), 3)
-        figures["r of vv"] = round(float(report.vv.pearson_r), 3)
-        print(report.table(), flush=True)
+            figures[f"nRMSE {name}"] = round(float(getattr(validation, name).nrmse), 3)
+        figures["r of vv"] = round(float(validation.vv.pearson_r), 3)
+        print(validation.table(), flush=True)
     if backend == "numba":
         part = f"{'by hand' if by_hand else 'CRBM()'}, seed {seed}"
         stored.keep(RESULTS, "planted" if planted else "larva", {part: figures})
