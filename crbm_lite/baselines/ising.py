@@ -23,7 +23,7 @@ from scipy.special import logsumexp
 
 from crbm_lite.baselines.glm import GLM, fit_glm, fit_path, logistic_given_others
 from crbm_lite.baselines.tuning import Sweep, cross_validate
-from crbm_lite.checks.arguments import as_count, as_numbers
+from crbm_lite.checks.arguments import as_count, as_generator, as_numbers
 from crbm_lite.core.compilation import items_of, parallel_njit
 from crbm_lite.core.random_numbers import uniform01
 from crbm_lite.core.spikes import Spikes, as_spikes
@@ -148,7 +148,7 @@ class Ising:
         v = as_spikes(start, "start", self.n_neurons).dense()
         n_saved, n_steps = as_count(n_saved, "n_saved"), as_count(n_steps, "n_steps")
         burn_in = as_count(burn_in, "burn_in", 0)
-        key = np.random.default_rng(random_state).integers(2**64, dtype=np.uint64)
+        key = as_generator(random_state).integers(2**64, dtype=np.uint64)
         fields, couplings = self.fields, np.ascontiguousarray(self.couplings)
         _gibbs(fields, couplings, v, key, 0, burn_in * n_steps, False)
         out = np.empty((n_saved, *v.shape), dtype=np.uint8)

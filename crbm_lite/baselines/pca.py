@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from crbm_lite.baselines.tuning import Sweep, cross_validate
-from crbm_lite.checks.arguments import is_integer
+from crbm_lite.checks.arguments import as_generator, is_integer
 from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["Components", "fit_components", "sweep_components"]
@@ -97,8 +97,9 @@ def fit_components(
             f"n_components is {n_components!r}: give an integer from 1 to {min(spikes.shape)} for "
             f"{spikes.shape[0]} frames of {spikes.shape[1]} neurons"
         )
-    if not is_integer(random_state):  # scikit-learn knows no Generator
-        random_state = int(np.random.default_rng(random_state).integers(2**31))
+    rng = as_generator(random_state)
+    if not is_integer(random_state) or random_state >= 2**32:  # what scikit-learn does not know
+        random_state = int(rng.integers(2**31))
     x = spikes.to_csr(np.float64)  # stays sparse: most products are ten times shorter
     mean = spikes.activity()
     if method in ("pca", "ica"):
@@ -177,7 +178,7 @@ def sweep_components(
         raise ValueError(
             f"n_components holds {wrong[0]!r}: give integers from 1 to {most}, half of the neurons"
         )
-    halves = np.array_split(np.random.default_rng(random_state).permutation(spikes.n_neurons), 2)
+    halves = np.array_split(as_generator(random_state).permutation(spikes.n_neurons), 2)
 
     def score(fitted: object, held_out: object) -> list[float]:
         y = held_out.toarray()

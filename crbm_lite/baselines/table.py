@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crbm_lite.baselines.independent import fit_independent
+from crbm_lite.checks.arguments import as_generator
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.recordings.controls import independent_frames, shift_time
 from crbm_lite.validation.comparison import STATISTICS, MomentScores, compare_moments
@@ -139,7 +140,7 @@ def floor_rows(
     >>> [row.method for row in floor_rows(v[:100], v[100:])]
     ['independent', 'shifted time']
     """
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     spikes, test = as_spikes(train, "train"), as_spikes(test, "test")
     activity = spikes.activity()
     # A Recording, not only its spikes, so that the shift knows where time jumps.

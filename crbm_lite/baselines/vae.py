@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import expit
 
-from crbm_lite.checks.arguments import as_count, as_number, as_numbers
+from crbm_lite.checks.arguments import as_count, as_generator, as_number, as_numbers
 from crbm_lite.core.spikes import as_spikes
 
 __all__ = ["VAE", "fit_vae"]
@@ -163,7 +163,7 @@ class VAE:
             If `n_frames` is below 1.
         """
         n_frames = as_count(n_frames, "n_frames")
-        rng = np.random.default_rng(random_state)
+        rng = as_generator(random_state)
         n_neurons, n_hidden = self.weights.shape
         out = np.empty((n_frames, n_neurons), dtype=np.uint8)
         size = max(1, _CHUNK_BYTES // (4 * n_neurons))
@@ -196,7 +196,7 @@ class VAE:
         """
         n_samples = as_count(n_samples, "n_samples")
         spikes = as_spikes(v, "v", len(self.fields))
-        rng = np.random.default_rng(random_state)
+        rng = as_generator(random_state)
         mean, log_variance = self.encode(spikes)
         total = -0.5 * (np.exp(log_variance) + mean**2 - 1.0 - log_variance).sum(dtype=np.float64)
         size = max(1, _CHUNK_BYTES // (4 * spikes.n_neurons))
@@ -295,6 +295,6 @@ def fit_vae(
         n_updates,
         min(batch_size, spikes.n_frames),
         tuple(rates.tolist()),
-        np.random.default_rng(random_state),
+        as_generator(random_state),
     )
     return VAE(**arrays, l1=l1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from crbm_lite.baselines.tuning import Sweep, cross_validate
 from crbm_lite.baselines.vae import VAE, fit_vae
+from crbm_lite.checks.arguments import as_generator
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.validation.comparison import compare_moments
 from crbm_lite.validation.likelihood import left_out_nllh, nllh
@@ -117,7 +118,7 @@ def validate_vae(
     >>> report.n_generated, report.hh.n_entries
     (500, 1)
     """
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     train, test = (as_spikes(x, n, len(vae.fields)) for x, n in ((train, "train"), (test, "test")))
     used = vae.connected(threshold)
     if used.sum() < 2:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from crbm_lite.checks.arguments import as_count, as_numbers
+from crbm_lite.checks.arguments import as_count, as_generator, as_numbers
 from crbm_lite.checks.arrays import as_indices
 from crbm_lite.connectivity.regions import region_given_neuron
 
@@ -170,7 +170,7 @@ def perturb(
     n_chains = as_count(n_chains, "n_chains", 2)  # a standard error takes two, and a sample of each
     n_samples = as_count(n_samples, "n_samples", n_chains)
     rest = condition(model, neurons, hidden)
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     n_saves = n_samples // n_chains
     free = np.ones(model.n_features_in_, bool)
     free[list(neurons or ())] = False

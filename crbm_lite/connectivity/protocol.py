@@ -113,6 +113,7 @@ def connectivity_of_animals(
     """
     recordings = as_recordings(recordings)
     n_repeats = as_count(n_repeats, "n_repeats")
+    random_state = as_count(random_state, "random_state", 0)
     for k, recording in enumerate(recordings):
         if recording.labels is None:
             raise ValueError(f"recordings[{k}] has no labels: give one with the regions of neurons")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_number, is_integer
+from crbm_lite.checks.arguments import as_generator, as_number, is_integer
 from crbm_lite.datasets.atlas import load_atlas
 from crbm_lite.datasets.atlas_volume import load_atlas_volume
 from crbm_lite.datasets.fish_members import draw_members, effects_given_members
@@ -96,9 +96,8 @@ def simulate_fish(
         activity = as_number(activity, "activity", "spikes per frame")
     if activity is not None and not 0 < activity < 1:
         raise ValueError(f"activity is {activity}: give spikes per frame between 0 and 1")
-    seed = random_state
-    if not is_integer(seed):
-        seed = int(np.random.default_rng(random_state).integers(2**63))
+    rng = as_generator(random_state)
+    seed = int(random_state if is_integer(random_state) else rng.integers(2**63))
     atlas, volume = load_atlas(), load_atlas_volume()
     rng = np.random.default_rng([seed, k])
     rate_hz, n_frames = _RATE_HZ[k - 1], _N_FRAMES[k - 1]

@@ -27,6 +27,7 @@ from crbm_lite.assemblies.members import (
     embedding,
     regional_occupancy,
 )
+from crbm_lite.checks.arguments import as_generator
 from crbm_lite.connectivity.region_statistics import compare, log_normality, region_pairs
 from crbm_lite.connectivity.regions import aggregate_regions, region_connectivity
 from crbm_lite.recordings.recording import Recording
@@ -129,7 +130,7 @@ def fish_targets(recording: Recording, random_state: int = 0) -> tuple[Target, .
     truth = getattr(recording, "truth", None)
     if truth is None or truth.structure is None or recording.labels is None:
         raise ValueError("recording has no truth, structure or labels: give one of simulate_fish")
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     return (
         *_of_recording(recording),
         *_of_members(recording, rng),

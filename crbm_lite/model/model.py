@@ -51,8 +51,8 @@ from crbm_lite.training.certificate import Certificate, explanation
 from crbm_lite.training.hidden_term import HiddenTerm
 from crbm_lite.training.hyperparameters import (
     HyperparameterError,
-    check_sampling,
     check_trainable,
+    checked_sampling,
     checked_schedule,
     chosen_by_evidence,
     hyperparameters_as_json,
@@ -362,10 +362,6 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         from tqdm.auto import tqdm
 
         as_flag(resume, "resume")
-        try:
-            as_flag(self.progress, "progress")
-        except ValueError as error:
-            raise HyperparameterError(str(error)) from None
         schedule = checked_schedule(self)
         spikes = as_spikes(v)
         check_trainable(spikes, self.batch_size)
@@ -751,11 +747,10 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         True
         """
         units = self.units
-        check_sampling(n_samples, n_chains, n_steps, burn_in)
+        n_samples, n_chains, n_steps, burn_in = checked_sampling(
+            n_samples, n_chains, n_steps, burn_in
+        )
         rng = as_generator(random_state)
-        # Products of small integers of numpy, such as burn_in * n_steps, would overflow.
-        n_samples, n_steps, burn_in = int(n_samples), int(n_steps), int(burn_in)
-        n_chains = min(int(n_chains), n_samples)
         if start is None:
             start = self._starting_frames(n_chains, rng)
         first = self._spikes(start, "start")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_array, as_count, as_numbers
+from crbm_lite.checks.arguments import as_array, as_count, as_generator, as_numbers
 from crbm_lite.checks.arrays import as_discontinuities
 from crbm_lite.core.spikes import as_spikes
 
@@ -55,7 +55,7 @@ def independent_frames(
     if activity.ndim != 1 or not activity.size or not ((activity >= 0) & (activity <= 1)).all():
         raise ValueError("activity is no list of probabilities: give one in [0, 1] per neuron")
     n_frames = as_count(n_frames, "n_frames")
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     size = max(1, _CHUNK_BYTES // (8 * len(activity)))
     chunks = [
         scipy.sparse.csr_array(
@@ -99,7 +99,7 @@ def shift_time(
     [1, 1]
     """
     spikes = as_spikes(v)
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     if discontinuities is None:
         discontinuities = getattr(v, "discontinuities", ())
     cuts = as_discontinuities(discontinuities, spikes.n_frames)
@@ -145,7 +145,7 @@ def shift_traces(
     if traces.ndim != 2 or not len(traces):
         raise ValueError(f"traces has shape {traces.shape}: give (T, N), time first")
     n_frames, n_neurons = traces.shape
-    shift = np.random.default_rng(random_state).integers(n_frames, size=n_neurons)
+    shift = as_generator(random_state).integers(n_frames, size=n_neurons)
     shifted = np.empty_like(traces)
     for i, k in enumerate(shift):
         shifted[k:, i], shifted[:k, i] = traces[: n_frames - k, i], traces[n_frames - k :, i]

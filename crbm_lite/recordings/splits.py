@@ -34,7 +34,7 @@ from math import comb
 import numpy as np
 import scipy.sparse
 
-from crbm_lite.checks.arguments import as_count, is_integer
+from crbm_lite.checks.arguments import as_count, as_generator, is_integer
 from crbm_lite.core.spikes import Spikes, as_spikes
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.recording import as_recording
@@ -155,7 +155,7 @@ def split_recording(
     neurons = None
     n_neurons = None if n_neurons is None else as_count(n_neurons, "n_neurons", 2)
     if n_neurons is not None and n_neurons < n_all:
-        rng = np.random.default_rng(random_state)
+        rng = as_generator(random_state)
         neurons = np.sort(rng.choice(n_all, size=n_neurons, replace=False))
         spikes = spikes[:, neurons]
     if spikes.shape[1] < 2:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crbm_lite.checks.arguments import as_count, as_number
+from crbm_lite.checks.arguments import as_count, as_generator, as_number
 from crbm_lite.recordings.recording import Recording
 
 __all__ = ["CyclicAssemblies", "simulate_cyclic_assemblies"]
@@ -104,7 +104,7 @@ def simulate_cyclic_assemblies(
     assembly_size = as_count(assembly_size, "assembly_size")
     coupling = as_number(coupling, "coupling", "the strength")
     max_rate = as_number(max_rate, "max_rate", "spikes per frame", positive=True)
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     onward = coupling * np.roll(np.eye(n_assemblies), 1, axis=0)
     couplings = onward - onward.T
     n_frames = _SETTLING + run_frames

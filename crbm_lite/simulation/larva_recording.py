@@ -27,6 +27,7 @@ from crbm_lite.checks.arguments import (
     as_array,
     as_count,
     as_flag,
+    as_generator,
     as_number,
     as_rate_hz,
     is_integer,
@@ -127,9 +128,8 @@ def simulate_recording(
     if n_assemblies is None:
         n_assemblies = max(8, round(24 * (n_neurons / 2000) ** 0.7))
     n_assemblies = as_count(n_assemblies, "n_assemblies")
-    if not is_integer(random_state):
-        random_state = int(np.random.default_rng(random_state).integers(2**63))
-    random_state = int(random_state)
+    rng = as_generator(random_state)
+    random_state = int(random_state if is_integer(random_state) else rng.integers(2**63))
 
     template_rng = np.random.default_rng([random_state, 0])
     structure = plant_structure(template_rng)
@@ -216,7 +216,7 @@ def calcium_traces(
     decay_s = as_number(decay_s, "decay_s", "seconds", positive=True)
     if not rise_s < decay_s:
         raise ValueError(f"rise_s is {rise_s} and decay_s {decay_s}: give 0 < rise_s < decay_s")
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     spikes = as_array(spikes, "spikes")
     peak_s = np.log(decay_s / rise_s) * rise_s * decay_s / (decay_s - rise_s)
     peak = np.exp(-peak_s / decay_s) - np.exp(-peak_s / rise_s)

@@ -15,6 +15,7 @@ from scipy.special import expit
 from crbm_lite.checks.arguments import (
     as_count,
     as_flag,
+    as_generator,
     as_number,
     as_numbers,
     as_rate_hz,
@@ -278,7 +279,7 @@ def plant_recording(
     if antiphasic and n_assemblies < 2:
         raise ValueError(f"n_assemblies is {n_assemblies}: an antiphasic pair needs two")
     base_sd = as_number(base_sd, "base_sd", "the standard deviation at rest")
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
 
     candidates = rng.permutation(n_neurons)[:n_candidates]
     sizes = rng.integers(low, high + 1, size=n_assemblies)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from crbm_lite.checks.arguments import as_count, as_number
+from crbm_lite.checks.arguments import as_count, as_generator, as_number
 
 __all__ = ["CalciumSurrogate", "draw_layout", "hexagonal_grid", "simulate_surrogate"]
 
@@ -256,7 +256,7 @@ def simulate_surrogate(
     n_frames = round(duration_s / step_s)
     if n_frames < 2:
         raise ValueError(f"duration_s is {duration_s}: give at least {2 * step_s:g} s")
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     positions = hexagonal_grid(degree)
     members = draw_layout(
         positions, n_assemblies, rng, n_points=n_points, sd_range=sd_range, size_range=size_range,

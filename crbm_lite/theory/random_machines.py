@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crbm_lite.assemblies.dynamics import n_active
+from crbm_lite.checks.arguments import as_generator
 from crbm_lite.measures import effective_number
 from crbm_lite.model.model import CRBM
 
@@ -125,7 +126,7 @@ def random_rbm(
     for name, value in (("threshold", threshold), ("norm_spread", norm_spread)):
         if not 0 <= value < math.inf:
             raise ValueError(f"{name} is {value}: give 0 or a positive number")
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     signs = rng.choice([-1.0, 1.0], size=(n_neurons, n_hidden))
     signs[rng.random(signs.shape) >= density] = 0.0
     empty = ~signs.any(axis=0)
@@ -188,7 +189,7 @@ def sample_phase(
     n_hidden = model.weights_.shape[1]
     if not 0 <= n_on <= n_hidden:
         raise ValueError(f"n_on is {n_on}: give 0 to {n_hidden}, the number of hidden units")
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     mean_input = model.weights_.sum(axis=0) / 2
     largest = np.abs(model.weights_).sum(axis=0) / 2
     start_h = np.zeros((n_chains, n_hidden))

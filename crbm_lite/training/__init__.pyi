@@ -24,8 +24,8 @@ from .hyperparameters import BACKENDS as BACKENDS
 from .hyperparameters import HyperparameterError as HyperparameterError
 from .hyperparameters import Schedule as Schedule
 from .hyperparameters import SpikesWarning as SpikesWarning
-from .hyperparameters import check_sampling as check_sampling
 from .hyperparameters import check_trainable as check_trainable
+from .hyperparameters import checked_sampling as checked_sampling
 from .hyperparameters import checked_schedule as checked_schedule
 from .hyperparameters import chosen_by_evidence as chosen_by_evidence
 from .hyperparameters import hyperparameters_as_json as hyperparameters_as_json
@@ -63,6 +63,7 @@ from .parameters import Parameters as Parameters
 from .parameters import TrainedParameters as TrainedParameters
 from .parameters import initial_chains as initial_chains
 from .parameters import initial_parameters as initial_parameters
+from .parameters import without_units_of_one_neuron as without_units_of_one_neuron
 from .resume import FoundRun as FoundRun
 from .resume import find_run as find_run
 from .run import TrainingResult as TrainingResult

@@ -29,7 +29,7 @@ import numpy as np
 
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import tiles
-from crbm_lite.training.data_side import GAIN, DataMeans, Tolerances
+from crbm_lite.training.data_side import SLOPE, DataMeans, Tolerances
 from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.pair_covariances import missing_pattern, share_of_covariance
 from crbm_lite.training.parameters import LEAST_SIZE, TrainedParameters
@@ -210,8 +210,8 @@ def _noise(
     of_weights = model.weight_noise(weights, centre)[0]
     by_unit = [
         _over(of_weights[None], tolerances.weights[None]),
-        _over(of_unit[GAIN:], tolerances.unit[GAIN:]),
-        _over(of_unit[:GAIN], tolerances.unit[:GAIN]),
+        _over(of_unit[SLOPE:], tolerances.unit[SLOPE:]),
+        _over(of_unit[:SLOPE], tolerances.unit[:SLOPE]),
     ]
     return np.stack(by_unit), float(_over(of_v, tolerances.fields))
 
@@ -268,13 +268,13 @@ def certify(
         count += on.sum(axis=0)
         n_zero += (~on).sum(axis=0)
     slope = data.unit - model.unit - kappa * data.variance_slope
-    slope[GAIN] -= l1_nonzero * size
+    slope[SLOPE] -= l1_nonzero * size
     each = np.maximum(count, 1)
     judged = np.stack(
         [
             _over(np.sqrt(full / each)[None], tolerances.weights[None]),
-            _over(slope[GAIN:], tolerances.unit[GAIN:]),
-            _over(slope[:GAIN], tolerances.unit[:GAIN]),
+            _over(slope[SLOPE:], tolerances.unit[SLOPE:]),
+            _over(slope[:SLOPE], tolerances.unit[:SLOPE]),
             # a refit keeps zeros whatever their gradient
             _over(np.sqrt(excess / each)[None], tolerances.weights[None]) * (l1_nonzero == l1),
             _over((data.variance - 1.0)[None], tolerances.variance[None]),

@@ -35,7 +35,7 @@ _N_BLOCKS = 20
 # beyond these a potential is at its bound, where its slope need not vanish
 _FREE_ASYMMETRY = 0.9
 _FREE_LOG_GAMMA = np.log(1.05 * LEAST_GAMMA)
-GAIN = 4  # row of the statistics of a unit; those before are the potential's
+SLOPE = 4  # row of the statistics of a unit; those before are the potential's
 
 
 def slopes_in_potential(out: np.ndarray) -> np.ndarray:
@@ -82,8 +82,8 @@ class UnitCoordinates:
         altogether better than their single slopes do.
         """
         slopes = gradient_in_coordinates(self.coordinates, slopes_in_potential(out))
-        gain = (inputs - self.offset) * (out[kernels.MEAN] - self.mean_h)
-        return np.concatenate([slopes, gain[None]])
+        slope = (inputs - self.offset) * (out[kernels.MEAN] - self.mean_h)
+        return np.concatenate([slopes, slope[None]])
 
 
 @dataclass(frozen=True)
@@ -153,15 +153,15 @@ class DataMeans:
             extra = np.stack([h, square, inputs - at.offset])
             sums += np.tensordot(in_block, np.concatenate([unit, extra]), (1, 1))
             squares += np.square(unit).sum(axis=1)
-            slopes[:GAIN] += out[kernels.VAR_GAMMA_PLUS :].sum(axis=1)
-            slopes[GAIN] += ((inputs - at.offset) * out[kernels.VAR_I]).sum(axis=0)
+            slopes[:SLOPE] += out[kernels.VAR_GAMMA_PLUS :].sum(axis=1)
+            slopes[SLOPE] += ((inputs - at.offset) * out[kernels.VAR_I]).sum(axis=0)
         total = sums.sum(axis=0) / spikes.n_frames
         self.unit, self.h_mean = total[:5], total[5]
         self.variance = total[6] - self.h_mean**2
-        slopes[:GAIN] = gradient_in_coordinates(at.coordinates, slopes[:GAIN])
+        slopes[:SLOPE] = gradient_in_coordinates(at.coordinates, slopes[:SLOPE])
         self.variance_slope = slopes / spikes.n_frames
         # the mean of h is one of the data's numbers, too
-        sums[:, GAIN] -= self.h_mean * sums[:, 7]
+        sums[:, SLOPE] -= self.h_mean * sums[:, 7]
         sums[:, 6] -= 2.0 * self.h_mean * sums[:, 5]
         error = self._standard_error(sums)
         self._by_neuron = self._transposed_blocks(spikes, n)
@@ -220,7 +220,7 @@ class DataMeans:
             power += np.where(on, covariance**2, 0.0).sum(axis=0)
         count = np.maximum(count, 1)
         spread = np.sqrt(np.maximum(squares / self._n_frames - self.unit**2, 0.0))
-        spread[GAIN] = np.abs(self.unit[GAIN])
+        spread[SLOPE] = np.abs(self.unit[SLOPE])
         unit = _tolerated(error[:5], spread)
         unit[ETA, np.abs(self.at.coordinates[ETA]) > _FREE_ASYMMETRY] = np.inf
         unit[LOG_GAMMA, self.at.coordinates[LOG_GAMMA] < _FREE_LOG_GAMMA] = np.inf

@@ -33,7 +33,7 @@ from crbm_lite.core.sample_visible import padded_chains, sample_v_given_h
 from crbm_lite.core.spikes import Spikes, tiles
 from crbm_lite.training import update_kernels as kernels
 from crbm_lite.training.coordinates import gradient_in_coordinates
-from crbm_lite.training.data_side import GAIN, DataMeans, Tolerances, slopes_in_potential
+from crbm_lite.training.data_side import SLOPE, DataMeans, Tolerances, slopes_in_potential
 from crbm_lite.training.parameters import TrainedParameters
 
 __all__ = ["HiddenTerm", "MixedMeans", "joined_batch"]
@@ -217,7 +217,7 @@ class MixedMeans:
     def _free(self, tolerances: Tolerances) -> Tolerances:
         unit = tolerances.unit.copy()
         if self._term.holds_potential:
-            unit[:GAIN] = np.inf
+            unit[:SLOPE] = np.inf
         free = np.full_like(tolerances.variance, np.inf)
         return Tolerances(tolerances.weights, unit, tolerances.fields, free)
 

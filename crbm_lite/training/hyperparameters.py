@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crbm_lite.checks.arguments import is_integer
+from crbm_lite.checks.arguments import as_flag, as_generator, is_integer
 from crbm_lite.core.spikes import Spikes, SpikesError
 
 __all__ = [
@@ -23,8 +23,8 @@ __all__ = [
     "HyperparameterError",
     "Schedule",
     "SpikesWarning",
-    "check_sampling",
     "check_trainable",
+    "checked_sampling",
     "checked_schedule",
     "chosen_by_evidence",
     "hyperparameters_as_json",
@@ -185,13 +185,11 @@ def checked_schedule(estimator: object) -> Schedule:
             "init is 'nmf', which only a search tries: give 'pca' or 'random', or leave n_hidden, "
             'l1 or n_updates "auto"'
         )
-    seed = getattr(estimator, "random_state", None)
     try:
-        np.random.default_rng(seed)
-    except (TypeError, ValueError) as error:
-        raise HyperparameterError(
-            f"random_state is {seed!r}: give an integer, a numpy.random.Generator or None"
-        ) from error
+        as_flag(estimator.progress, "progress")
+        as_generator(estimator.random_state)
+    except ValueError as error:
+        raise HyperparameterError(str(error)) from error
     del values["n_hidden"]
     return Schedule(**values)
 
@@ -258,12 +256,21 @@ def run_hyperparameters(parameters: Mapping[str, object]) -> dict[str, object]:
     return {name: x for name, x in plain.items() if name not in _WITHOUT_EFFECT}
 
 
-def check_sampling(n_samples: int, n_chains: int, n_steps: int, burn_in: int) -> None:
-    """Check the arguments of ``CRBM.sample``, or raise a HyperparameterError."""
-    for name, value, least in (
-        ("n_samples", n_samples, 1),
-        ("n_chains", n_chains, 1),
-        ("n_steps", n_steps, 1),
-        ("burn_in", burn_in, 0),
-    ):
-        _check_integer(name, value, least)
+def checked_sampling(
+    n_samples: int, n_chains: int, n_steps: int, burn_in: int
+) -> tuple[int, int, int, int]:
+    """Return the arguments of ``CRBM.sample``, or raise a HyperparameterError.
+
+    Products of small integers of numpy would overflow, so they become Python's. There are no more
+    chains than samples.
+
+    Examples
+    --------
+    >>> checked_sampling(100, np.uint8(200), np.uint8(20), 100)
+    (100, 100, 20, 100)
+    """
+    _check_integer("n_samples", n_samples, 1)
+    _check_integer("n_chains", n_chains, 1)
+    _check_integer("n_steps", n_steps, 1)
+    _check_integer("burn_in", burn_in, 0)
+    return int(n_samples), min(int(n_chains), int(n_samples)), int(n_steps), int(burn_in)

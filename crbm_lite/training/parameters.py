@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ __all__ = [
     "TrainedParameters",
     "initial_chains",
     "initial_parameters",
+    "without_units_of_one_neuron",
 ]
 
 LEAST_SIZE = 1e-3  # sum |w| of a hidden unit that is alive
@@ -87,6 +88,33 @@ class TrainedParameters:
     fields: np.ndarray
     potential: np.ndarray
     mean_h: np.ndarray
+
+
+def without_units_of_one_neuron(parameters: TrainedParameters) -> TrainedParameters:
+    r"""Give what a hidden unit does to its only neuron to that neuron's field.
+
+    With h integrated out, a unit of one weight w shifts the field of its neuron by
+    :math:`\Gamma(w) - \Gamma(0)` and does nothing else, so P(v) stays as it is. Left as they are,
+    weight and field would make up for each other, and neither has an optimum.
+
+    Examples
+    --------
+    >>> gaussian = np.array([[1.0], [1.0], [0.0], [0.0]])  # Gamma(I) = I^2 / 2
+    >>> weights = np.array([[2.0], [0.0]], np.float32)
+    >>> given = TrainedParameters(weights, np.zeros(2), gaussian, np.zeros(1))
+    >>> without_units_of_one_neuron(given).fields.round(3).tolist()
+    [2.0, 0.0]
+    """
+    units = np.flatnonzero(np.count_nonzero(parameters.weights, axis=0) == 1)
+    if not len(units):
+        return parameters
+    weights, fields = parameters.weights.copy(), parameters.fields.copy()
+    neurons = np.abs(weights[:, units]).argmax(axis=0)
+    w = weights[neurons, units].astype(np.float64)[None]
+    cumulant = DReLU(*parameters.potential[:, units]).cumulant
+    np.add.at(fields, neurons, (cumulant(w) - cumulant(np.zeros_like(w)))[0])
+    weights[:, units] = 0.0
+    return replace(parameters, weights=weights, fields=fields)
 
 
 def initial_parameters(start: Start, spikes: Spikes, centre: np.ndarray) -> Parameters:

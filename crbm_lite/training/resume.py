@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from crbm_lite.checks.arguments import as_generator
 from crbm_lite.core.spikes import Spikes
 from crbm_lite.training.checkpoint import CheckpointFile, refuse_other_run, run_identity
 
@@ -83,7 +84,7 @@ def find_run(
     with nullcontext() if file is None else file.held():
         identity, state = _found(wanted, file, resume, interrupted)
         if "seed" not in identity:
-            generator = np.random.default_rng(hyperparameters["random_state"])
+            generator = as_generator(hyperparameters["random_state"])
             identity = identity | {"seed": int(generator.integers(2**63))}
         save = None if file is None else partial(file.try_write, identity)
         yield FoundRun(identity, identity["seed"], state, save)

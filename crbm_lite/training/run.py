@@ -26,7 +26,7 @@ from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.interruption import StopRequest, stop_request
 from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.monitors import TRIAL_UPDATES, History, MonitoredRun, Save, Trainer
-from crbm_lite.training.parameters import TrainedParameters
+from crbm_lite.training.parameters import TrainedParameters, without_units_of_one_neuron
 from crbm_lite.training.search.choice import Choice, Stage, choose
 from crbm_lite.training.search.report import SearchReport
 from crbm_lite.training.search.stage_end import StageEnd, end_of_stage, stage_ends_of, state_of
@@ -164,7 +164,7 @@ def train(
             float(spikes.activity().mean()), progress, stop, _saving(save, ends), save_every
         )
         if is_empty:
-            sampled = _sampled(task, *_ended("no structure", _first_trainer(task)))
+            sampled = _sampled(task, *_ended(task, "no structure", _first_trainer(task)))
         else:
             sampled = _updates_and_samples(task, run, state, ends)
         return _result(task, run, sampled, report, "l1" in auto)
@@ -313,14 +313,21 @@ def _updates(
         how = run.train(trainer)
         left = run.state(trainer) if how == "interrupted" else None
     run.forget_snapshot()
-    return _ended(how, trainer, left)
+    return _ended(task, how, trainer, left)
 
 
 def _ended(
-    how: str, trainer: Trainer, state: dict[str, np.ndarray] | None = None
+    task: TrainingTask, how: str, trainer: Trainer, state: dict[str, np.ndarray] | None = None
 ) -> tuple[_End, GibbsChains]:
-    """Take from a trainer what is needed after it."""
+    """Take from a trainer what is needed after it.
+
+    Units of one neuron go, but for those of a run with values of h among its data.
+    """
     parameters, chains = trainer.finish()
+    if how == "finished" and task.hidden is None:
+        parameters = without_units_of_one_neuron(parameters)
+        chains.set_weights(parameters.weights)
+        chains.update_inputs()
     return _End(how, parameters, chains.spikes(), state), chains
 
 

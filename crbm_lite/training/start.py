@@ -50,10 +50,8 @@ _RANDOM_WEIGHT = 0.01  # standard deviation of the weights of units that start a
 _RANDOM_RAMP = 300  # updates over which lambda comes after a random start
 _FIELD_RATE_FACTOR = 5.0  # after a warm start
 _N_CONTEXTS, _N_VALUES = 100, 200  # frames and values of h, over which a density is normalised
-_AT_ONCE, _LARGEST_EXPONENT = (
-    4,
-    85.0,
-)  # neurons whose terms are multiplied: e^(2 * 4 * 85) is finite
+_LARGEST_EXPONENT = 85.0
+_AT_ONCE = 4  # neurons whose terms are multiplied: e^(2 * 4 * 85) is finite
 _LEAST_GAMMA, _LARGEST_GAMMA = 0.2, 300.0
 
 

@@ -28,6 +28,7 @@ from crbm_lite.assemblies.members import (
     strong_weights,
 )
 from crbm_lite.assemblies.phase import phase_given_active
+from crbm_lite.baselines import detectors
 from crbm_lite.baselines.detectors.rotations import largest_shifted_eigenvalue
 from crbm_lite.baselines.glm import fit_glm
 from crbm_lite.baselines.graphical_lasso import graphical_lasso_couplings
@@ -53,7 +54,7 @@ from crbm_lite.inspection.advice import advise, suggested_l1
 from crbm_lite.plotting.interactive.video import save_video
 from crbm_lite.plotting.interactive.viewer import view_assemblies
 from crbm_lite.plotting.interactive.viewer_page import save_page
-from crbm_lite.recordings.controls import independent_frames, shift_traces
+from crbm_lite.recordings.controls import independent_frames, shift_time, shift_traces
 from crbm_lite.recordings.splits import split_recording
 from crbm_lite.simulation.cyclic import simulate_cyclic_assemblies
 from crbm_lite.simulation.larva import plan_assemblies
@@ -271,6 +272,10 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
 ONE_UNIT = CRBM.from_parameters(np.ones((N, 1)), -np.ones(N), [1], [1], [0], [0])
 TRACES = np.random.default_rng(0).normal(size=(50, 2))
 RAN = Recording(V, 2.0)
+DETECTORS = (
+    "ica", "varimax", "promax", "sgc", "core", "svd", "nmf", "louvain", "ising", "kmeans", "crbm",
+)  # fmt: skip
+LABELLED = Recording(V, 2.0, labels=np.ones((N, 1), bool), label_names=("a",))
 SEEDED = {  # what takes a seed or a generator
     "sample": lambda seed: ONE_UNIT.sample(3, random_state=seed),
     "log_partition": lambda seed: ONE_UNIT.log_partition("ais", random_state=seed),
@@ -286,6 +291,21 @@ SEEDED = {  # what takes a seed or a generator
     "draw_equilibrium": lambda seed: draw_equilibrium(ONE_UNIT, 4, seed),
     "shuffled_in_blocks": lambda seed: shuffled_in_blocks(RAN, random_state=seed),
     "TemporalCRBM": lambda seed: TemporalCRBM(ONE_UNIT, random_state=seed).fit(RAN),
+    "CRBM": lambda seed: CRBM(random_state=seed).fit(V),
+    "fit_components": lambda seed: fit_components(V, 2, random_state=seed),
+    "independent_frames": lambda seed: independent_frames([0.5], 3, random_state=seed),
+    "shift_time": lambda seed: shift_time(V, random_state=seed),
+    "shift_traces": lambda seed: shift_traces(TRACES, random_state=seed),
+    "plant_recording": lambda seed: plant_recording(random_state=seed),
+    "simulate_recording": lambda seed: simulate_recording(random_state=seed),
+    "simulate_fish": lambda seed: simulate_fish(1, scale=0.01, random_state=seed),
+    "simulate_cyclic_assemblies": lambda seed: simulate_cyclic_assemblies(random_state=seed),
+    **{
+        f"detect_by_{name}": lambda seed, name=name: getattr(detectors, f"detect_by_{name}")(
+            V, 2, random_state=seed
+        )
+        for name in DETECTORS
+    },
 }
 
 
@@ -306,8 +326,11 @@ def never_trained(model, frames):
     [
         lambda seed: hidden_states(TRACES, seed),
         lambda seed: stability_selection(V, CRBM(), 2, fit=never_trained, random_state=seed),
+        lambda seed: connectivity_of_animals(
+            CRBM(), [LABELLED], fit=never_trained, random_state=seed
+        ),
     ],
-    ids=["hidden_states", "stability_selection"],
+    ids=["hidden_states", "stability_selection", "connectivity_of_animals"],
 )
 def test_what_is_no_whole_number_where_a_seed_must_be_one(call, seed):
     clearly(["random_state is ", "give an integer of 0 or more"], call, seed)

@@ -12,7 +12,7 @@ from crbm_lite.core.spikes import as_spikes
 from crbm_lite.model.model import CRBM
 from crbm_lite.training.checkpoint import CheckpointError
 from crbm_lite.training.coordinates import coordinates_given_potential, gradient_in_coordinates
-from crbm_lite.training.data_side import GAIN
+from crbm_lite.training.data_side import SLOPE
 from crbm_lite.training.hidden_term import HiddenTerm, MixedMeans
 from crbm_lite.training.hyperparameters import HyperparameterError, Schedule
 from crbm_lite.training.pair_covariances import co_active, missing_pattern
@@ -105,9 +105,9 @@ def test_slopes_of_the_certificate_are_finite_differences_of_the_objective(probl
     slope = finite_difference(lambda u: objective(v, h, weights, fields, u), potential)
     slope = gradient_in_coordinates(coordinates_given_potential(potential, data.at.offset), slope)
     unit = data.unit - in_model[2]
-    np.testing.assert_allclose(unit[:GAIN], slope, atol=1e-6)
-    np.testing.assert_allclose(unit[GAIN], (weights * expected).sum(axis=0), atol=1e-6)
-    assert np.isinf(data.tolerances.unit[:GAIN]).all() == holds
+    np.testing.assert_allclose(unit[:SLOPE], slope, atol=1e-6)
+    np.testing.assert_allclose(unit[SLOPE], (weights * expected).sum(axis=0), atol=1e-6)
+    assert np.isinf(data.tolerances.unit[:SLOPE]).all() == holds
     assert np.isinf(data.tolerances.variance).all()
 
 

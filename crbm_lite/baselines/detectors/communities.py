@@ -31,7 +31,7 @@ from crbm_lite.baselines.detectors.detection import (
     numbers_to_try,
     standardised,
 )
-from crbm_lite.checks.arguments import as_count
+from crbm_lite.checks.arguments import as_count, as_generator
 from crbm_lite.checks.sparse import as_sparse
 from crbm_lite.core.compilation import cached_njit
 from crbm_lite.measures import correlations_of_columns
@@ -110,7 +110,7 @@ def louvain_communities(
     >>> bool(labels[0] == labels[2] != labels[3] == labels[5])
     True
     """
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     graph = as_sparse(graph, "graph").astype(np.float64)  # a copy
     graph.setdiag(0.0)
     graph.eliminate_zeros()
@@ -193,7 +193,7 @@ def detect_by_louvain(
     array([8, 8, 8])
     """
     n_assemblies = as_number_told(n_assemblies)
-    rng, z = np.random.default_rng(random_state), standardised(as_activity(x))
+    rng, z = as_generator(random_state), standardised(as_activity(x))
     r = correlations_of_columns(z)
     graph = np.where(r > max(chance_correlation(z, _FALSE_EDGES / len(r), rng), 0.0), r, 0.0)
     np.fill_diagonal(graph, 0.0)
@@ -233,7 +233,7 @@ def detect_by_ising(
     from crbm_lite.baselines.ising import fit_ising
 
     n_assemblies = as_number_told(n_assemblies)
-    rng, raster = np.random.default_rng(random_state), event_raster(x)
+    rng, raster = as_generator(random_state), event_raster(x)
     varies = np.flatnonzero(np.ptp(raster, axis=0) > 0)
     graph = np.zeros((raster.shape[1],) * 2)
     if varies.size > 1:
@@ -281,7 +281,7 @@ def detect_by_kmeans(
     array([8, 8, 8])
     """
     n_assemblies = as_number_told(n_assemblies)
-    rng, z = np.random.default_rng(random_state), standardised(as_activity(x))
+    rng, z = as_generator(random_state), standardised(as_activity(x))
     r = correlations_of_columns(z)
     grid = numbers_to_try(max(3, len(r) // 4))
     numbers = grid if n_assemblies is None else [min(n_assemblies + 1, len(r))]

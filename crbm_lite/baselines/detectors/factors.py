@@ -22,6 +22,7 @@ from crbm_lite.baselines.detectors.detection import (
     as_number_told,
     members_by_otsu,
 )
+from crbm_lite.checks.arguments import as_generator
 
 __all__ = ["detect_by_nmf", "predicted_given_rank"]
 
@@ -132,7 +133,7 @@ def detect_by_nmf(
     >>> detect_by_nmf(v, 3).members.sum(axis=0)
     array([8, 8, 8])
     """
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     x = _nonnegative(as_activity(x))
     most = min(x.shape) // 2
     n_assemblies = as_number_told(n_assemblies, min(x.shape))

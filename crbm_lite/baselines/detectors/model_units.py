@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from crbm_lite.assemblies.members import assemblies_of_weights
 from crbm_lite.baselines.detectors.detection import DetectedAssemblies, as_number_told
 from crbm_lite.checks.arguments import as_count
+from crbm_lite.core.spikes import spikes_of_model
 
 if TYPE_CHECKING:
     from crbm_lite.model.model import CRBM
@@ -46,10 +46,10 @@ def assemblies_of_model(model: CRBM, v: object, least: int = 5) -> DetectedAssem
     array([6])
     """
     least = as_count(least, "least")
-    check_is_fitted(model, "weights_")
+    spikes = spikes_of_model(model, v)
     found = assemblies_of_weights(model.weights_)
     scores = found.members * np.abs(model.weights_[:, found.units]).astype(np.float64)
-    activity = found.signs * model.mean_h_given_v(v)[:, found.units].astype(np.float64)
+    activity = found.signs * model.mean_h_given_v(spikes)[:, found.units].astype(np.float64)
     detected = DetectedAssemblies("cRBM", found.members, scores, activity)
     return detected.select(found.sizes >= least)
 

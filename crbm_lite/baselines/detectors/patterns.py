@@ -42,6 +42,7 @@ from crbm_lite.baselines.detectors.detection import (
     numbers_to_try,
     standardised,
 )
+from crbm_lite.checks.arguments import as_generator
 from crbm_lite.measures import correlations_of_columns
 
 __all__ = ["detect_by_core", "detect_by_sgc", "detect_by_svd", "similarity_graph"]
@@ -177,7 +178,7 @@ def detect_by_sgc(
     array([8, 8, 8])
     """
     n_assemblies = as_number_told(n_assemblies)
-    rng, raster = np.random.default_rng(random_state), event_raster(x)
+    rng, raster = as_generator(random_state), event_raster(x)
     patterns = raster[candidate_frames(raster)].astype(np.float64)
     if len(patterns) < 2 * _LEAST_FRAMES:
         return _assemblies("SGC", x, [], [])
@@ -230,7 +231,7 @@ def detect_by_core(
     array([8, 8, 8])
     """
     n_assemblies = as_number_told(n_assemblies)
-    rng, raster = np.random.default_rng(random_state), event_raster(x)
+    rng, raster = as_generator(random_state), event_raster(x)
     patterns = raster[candidate_frames(raster)].astype(np.float64)
     if len(patterns) < 2 * _LEAST_FRAMES:
         return _assemblies("CORE", x, [], [])
@@ -285,7 +286,7 @@ def detect_by_svd(
     from sklearn.metrics import roc_auc_score
 
     n_assemblies = as_number_told(n_assemblies)
-    rng, raster = np.random.default_rng(random_state), event_raster(x)
+    rng, raster = as_generator(random_state), event_raster(x)
     patterns = raster[candidate_frames(raster, 0.99)].astype(np.float64)
     if len(patterns) < 2 * _LEAST_FRAMES:
         return _assemblies("SVD", x, [], [])

@@ -37,7 +37,7 @@ from crbm_lite.baselines.detectors.detection import (
     mean_of_members,
     standardised,
 )
-from crbm_lite.checks.arguments import as_count
+from crbm_lite.checks.arguments import as_count, as_generator
 from crbm_lite.recordings.controls import shift_traces
 from crbm_lite.training.linear_units import varimax
 
@@ -192,7 +192,7 @@ def detect_by_ica(
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
 
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     z = standardised(as_activity(x))
     values, axes = _significant_axes(z, n_assemblies, null, n_shifts, 0.0, rng)
     if axes.shape[1] > 1:
@@ -237,7 +237,7 @@ def detect_by_varimax(
     >>> detect_by_varimax(v).n_assemblies
     3
     """
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     z = standardised(as_activity(x))
     values, axes = _significant_axes(z, n_assemblies, null, n_shifts, 0.0, rng)
     loadings = axes * np.sqrt(values)
@@ -281,7 +281,7 @@ def detect_by_promax(
     >>> detect_by_promax(v).members.sum(axis=0)
     array([8, 8, 8])
     """
-    rng = np.random.default_rng(random_state)
+    rng = as_generator(random_state)
     z = standardised(as_activity(x))
     margin = z.shape[1] ** (-2 / 3)
     values, axes = _significant_axes(z, n_assemblies, null, n_shifts, margin, rng)
