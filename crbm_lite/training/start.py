@@ -124,7 +124,9 @@ def balance_fields(
     return fields
 
 
-def fit_potentials(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def fit_potentials(
+    h: np.ndarray, fields: np.ndarray, weights: np.ndarray, n_given: int = 0
+) -> np.ndarray:
     """Fit the dReLUs of units to their values over the data by maximum pseudo-likelihood.
 
     The neurons are summed out. The densities are normalised at a hundred frames, spread evenly.
@@ -134,10 +136,12 @@ def fit_potentials(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np
     h : ndarray, shape (T, M)
     fields : ndarray, shape (N,)
     weights : ndarray, shape (N, M)
+    n_given : int, default 0
+        Units at the beginning that have a potential, so that only their values count.
 
     Returns
     -------
-    ndarray, shape (4, M)
+    ndarray, shape (4, M - n_given)
         gamma_plus, gamma_minus, theta_plus, theta_minus, uncentred.
 
     Examples
@@ -152,14 +156,15 @@ def fit_potentials(h: np.ndarray, fields: np.ndarray, weights: np.ndarray) -> np
     with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums
         for tile in tiles(len(weights)):
             fields_then[tile] = fields[tile, None] + weights[tile] @ contexts.T
-    potentials = np.empty((4, h.shape[1]))
-    for mu, values in enumerate(h.T):
+    potentials = []
+    for mu in range(n_given, h.shape[1]):
+        values = h[:, mu]
         grid = np.linspace(min(values.min() * 1.5, -3.0), max(values.max() * 1.5, 3.0), _N_VALUES)
         reached = np.flatnonzero(weights[:, mu])
         w = weights[reached, mu, None]
         log_base = _log_base(fields_then[reached] - w * contexts[:, mu], w * grid)
-        potentials[:, mu] = _fit_potential(values, grid, log_base)
-    return potentials
+        potentials.append(_fit_potential(values, grid, log_base))
+    return np.array(potentials).reshape(-1, 4).T
 
 
 def _log_base(a: np.ndarray, wh: np.ndarray) -> np.ndarray:
