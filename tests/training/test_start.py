@@ -98,3 +98,13 @@ def test_units_that_share_neurons_do_not_switch_each_other_on():
     chains.set_spikes(spikes.dense(rng.integers(spikes.n_frames, size=50)))
     chains.step(60, start.weights, start.fields.astype(np.float32), tuple(start.potential))
     assert spikes.activity().mean() < 0.05 and 0.02 < chains.spikes().mean() < 0.2  # not 0.9
+
+
+def test_units_that_are_given_count_as_others_do():
+    """The potentials of the other units are the same as if all were fitted."""
+    rng = np.random.default_rng(0)
+    h, weights = rng.normal(size=(300, 3)), rng.normal(size=(20, 3)) * (rng.random((20, 3)) < 0.4)
+    fields = np.full(20, -1.0)
+    fitted = fit_potentials(h, fields, weights)
+    np.testing.assert_array_equal(fit_potentials(h, fields, weights, n_given=2), fitted[:, 2:])
+    assert fit_potentials(h, fields, weights, n_given=3).shape == (4, 0)

@@ -43,6 +43,11 @@ class Candidate:
         return max(self.trials, key=lambda t: _rank(t.end))
 
     @property
+    def last_end(self) -> StageEnd:
+        """The end under the last penalty, without a refit."""
+        return next(trial.end for trial in reversed(self.trials) if not trial.is_refit)
+
+    @property
     def gain_now(self) -> float:
         """The gain under the last penalty, with a refit or without."""
         l1 = self.trials[-1].l1

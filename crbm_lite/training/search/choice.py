@@ -15,19 +15,20 @@ The evidence is the gain over independent neurons on validation blocks
    noise. It is left behind where it has gained far less than the best, or diverges, and after three
    penalties only the best two go on, and the second only while it is close to the best. Before a
    start gains more than chance does, all go on.
-4. *Refit.* A penalty that leaves out chance weights shrinks the others, too, and most where
+4. *Births.* Before each smaller penalty, units of what the model leaves over join the start
+   (`crbm_lite.training.search.residual_units`), once it has gained more than chance does.
+5. *Refit.* A penalty that leaves out chance weights shrinks the others, too, and most where
    neurons are seldom active. So the weights that each penalty has left are fitted without it beside
    the path, as long as that brings more (the relaxed lasso of Meinshausen 2007).
-5. *Joining.* After two penalties, the units of the best start and those of the others that are
+6. *Joining.* After two penalties, the units of the best start and those of the others that are
    unlike all of them compete as one more start. Starts that are far behind give none.
-6. *Penalty.* The start wins whose best model gains most; of those that are as good, the one whose
+7. *Penalty.* The start wins whose best model gains most; of those that are as good, the one whose
    model has the fewest units. Of its path, the sparsest model is taken that is as good as the best
    one. As good means within one standard error, and within 1 % of the gain. Errors are those of
    differences, paired by blocks.
-7. *Births.* That model is trained on. Where it loses by that, that of the next larger penalty is
-   trained on in its place. Then units of what the model leaves over join it
-   (`crbm_lite.training.search.residual_units`), as long as that gains.
-8. *Length.* It is trained on for longer and longer rounds, until one brings less than 1 %.
+8. *Length.* That model is trained on in rounds, as one more penalty of the same size, until a round
+   brings less than 0.5 %. Where the first round loses by that, the model of the next larger penalty
+   is trained on in its place.
 9. *End.* The training ends with all frames.
 
 After the path, all units jump, whatever they need to mix. Gibbs sampling alone may never leave the
@@ -65,12 +66,11 @@ from crbm_lite.training.search.candidates import (
 )
 from crbm_lite.training.search.grown_units import grown_courses
 from crbm_lite.training.search.report import SearchLog, SearchReport, reasons_for
-from crbm_lite.training.search.residual_units import residual_courses
+from crbm_lite.training.search.residual_units import start_with_residual_units
 from crbm_lite.training.search.stage_end import (
     SIGNIFICANT,
     StageEnd,
     joined_start,
-    start_with_units,
 )
 from crbm_lite.training.search.validation_blocks import (
     ValidationBlocks,
@@ -92,14 +92,13 @@ _SELDOM_REACHED = 2  # penalties at the end of the path
 _STAGE_UPDATES = 500
 _REFIT_UPDATES, _USUAL_REFITS = 300, 3  # refits of a start
 _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
-_ROUNDS = (1000, 2000, 4000)  # updates after the path, while they gain
+_ROUND_UPDATES, _MOST_ROUNDS = 1000, 7  # after the path, while they gain
 _LAST_UPDATES = 3000  # with all frames
-_MOST_BIRTHS = 3  # times that units of residuals join
-_LEAST_OF_BIRTHS = 0.0025  # of the gain, that such units must bring
+_MOST_BORN = 60  # units of residuals that join at once
 _JUMP_EVERY = 6  # Gibbs steps after the path
-_LEAST_RISE = 0.01  # of the gain: a round that brings less is the last one
+_LEAST_RISE = 0.005  # of the gain: a round that brings less is the last one
 # of the best gain, for a start to go on after the first penalty, the second, and each later one
-_LEAST_SHARES = (-np.inf, 0.75, 0.98)
+_LEAST_SHARES = (0.65, 0.9, 0.98)
 _JOINED_AFTER = 2  # penalties
 _GO_ON, _GO_ON_FROM = 2, 3  # starts that go on at most, after so many penalties
 _MOST_COMPONENTS = 300
@@ -189,7 +188,7 @@ def choose(
     candidates = _candidates(blocks.training, n_hidden, path[0], init, refit is None, rng, log)
 
     n_last = n_updates or _LAST_UPDATES
-    n_rounds = 0 if n_updates else _ROUNDS[0]
+    n_rounds = 0 if n_updates else _ROUND_UPDATES
 
     def tried(
         name: str, start: Start, penalty: float, n: int, n_later: int, *,
@@ -217,6 +216,11 @@ def choose(
             candidate.trials.append(refitted)
             candidate.may_refit = refitted.end.mean_gain > end.end.mean_gain
 
+    def with_births(start: Start, end: StageEnd, penalty: float) -> Start:
+        if n_hidden is not None:
+            return start
+        return start_with_residual_units(blocks.training, start, end, penalty, _MOST_BORN, rng)
+
     going = list(candidates)
     for k, penalty in enumerate(path):
         for j, candidate in enumerate(going):
@@ -238,6 +242,9 @@ def choose(
             going = sorted(going, key=lambda c: -c.gain_now)[:_GO_ON]
         if not going:
             break
+        for candidate in going:
+            if candidate.has_shown_structure():
+                candidate.start = with_births(candidate.start, candidate.last_end, penalty)
     winner, best = best_candidate(candidates), best_end(candidates)
     if not best.shows_structure():
         log.reasons.append(
@@ -258,25 +265,19 @@ def choose(
 
     schedule = _with_jumps(schedule)
 
-    def longer(trial: Trial, n: int) -> Trial:
-        start = start_after(trial)
-        return tried(winner.name, start, trial.l1, n, n_last, is_refit=trial.is_refit)
-
-    def with_births(trial: Trial) -> Round:
-        start = _start_with_births(blocks.training, trial, winner.first.field_rate_factor, rng)
-        if start is None:
-            return trial, trial
-        n_more = _ROUNDS[0] + n_last
-        born = tried("units of residuals", start, trial.l1, _STAGE_UPDATES, n_more)
-        grown = longer(replace(born, is_refit=trial.is_refit), _ROUNDS[0])
-        return born, max(born, grown, key=lambda trial: trial.end.mean_gain)
+    def longer(trial: Trial) -> Trial:
+        start = with_births(start_after(trial), trial.end, trial.l1)
+        more = tried(winner.name, start, trial.l1, _ROUND_UPDATES, n_last)
+        if not trial.is_refit:
+            return more
+        start = start_after(more)
+        refitted = tried(winner.name, start, trial.l1, _REFIT_UPDATES, n_last, is_refit=True)
+        return max(more, refitted, key=lambda trial: trial.end.mean_gain)
 
     if n_updates is None:
         last_round = _lasting(winner.up_to(chosen), longer)
         if last_round[1].l1 > chosen.l1:
             log.reasons.append(f"trained on, lambda = {last_round[1].l1:.2g} gains more")
-        if n_hidden is None:
-            last_round = _grown(last_round, with_births, log)
         chosen = _longest(last_round, longer)
     start = start_after(chosen)
     share = float(chosen.is_refit) if refit is None else refit
@@ -300,7 +301,7 @@ def _not_behind(going: list[Candidate], share: float) -> list[Candidate]:
     return [candidate for candidate in going if candidate.gain_now >= share * most]
 
 
-def _lasting(trials: list[Trial], longer: Callable[[Trial, int], Trial]) -> Round:
+def _lasting(trials: list[Trial], longer: Callable[[Trial], Trial]) -> Round:
     """Train the last of some trials on, or one before it where that loses; return the best round.
 
     A penalty that is too small is good for as long as chance weights have not grown. Where all
@@ -308,54 +309,20 @@ def _lasting(trials: list[Trial], longer: Callable[[Trial, int], Trial]) -> Roun
     """
     rounds: list[Round] = []
     for trial in reversed(trials):
-        rounds.append((trial, longer(trial, _ROUNDS[0])))
+        rounds.append((trial, longer(trial)))
         if not is_better(*(trial.end for trial in rounds[-1])):
             break
     rounds = [r for r in rounds if np.isfinite(r[1].end.mean_gain)] or [(trials[-1], trials[-1])]
     return max(rounds, key=lambda r: r[1].end.mean_gain if r[1].end.n_alive else -np.inf)
 
 
-def _grown(last_round: Round, with_births: Callable[[Trial], Round], log: SearchLog) -> Round:
-    """Let units be born of what the model leaves over, again and again while that gains."""
-    for _ in range(_MOST_BIRTHS):
-        former, after_births = last_round[1].end, with_births(last_round[1])
-        end = after_births[1].end
-        if not is_better(end, former, _LEAST_OF_BIRTHS):
-            break
-        last_round = after_births
-        log.reasons.append(
-            f"units of what the model left over joined it: {former.n_alive} units gained "
-            f"{former.mean_gain:.3f}, {end.n_alive} gain {end.mean_gain:.3f}"
-        )
-    return last_round
-
-
-def _start_with_births(
-    spikes: Spikes, trial: Trial, field_rate_factor: float, rng: np.random.Generator
-) -> Start | None:
-    """Let units of the residuals join a model; None where those have no components.
-
-    A model that diverged has no residuals: its parameters may be NaN.
-    """
-    end = trial.end
-    if not np.isfinite(end.mean_gain):
-        return None
-    model = end.weights.toarray(), end.fields, end.potential
-    courses = residual_courses(spikes, *model, _SPARE[1], rng)
-    if not courses.shape[1]:
-        return None
-    units = linear_units_given_courses(spikes, courses, trial.l1)
-    more = start_given_units(spikes, units, courses.shape[1], rng)
-    return start_with_units(end, more, field_rate_factor)
-
-
-def _longest(last_round: Round, longer: Callable[[Trial, int], Trial]) -> Trial:
-    """Train a trial on, for longer and longer rounds, as long as the last one brought enough."""
+def _longest(last_round: Round, longer: Callable[[Trial], Trial]) -> Trial:
+    """Train a trial on, round after round, as long as the last one brought enough."""
     before, trial = last_round
-    for n in _ROUNDS[1:]:
+    for _ in range(_MOST_ROUNDS - 1):
         if not is_better(trial.end, before.end, _LEAST_RISE):
             break
-        before, trial = trial, longer(trial, n)
+        before, trial = trial, longer(trial)
         if trial.end.mean_gain <= before.end.mean_gain or not trial.end.n_alive:
             return before
     return trial
@@ -431,9 +398,7 @@ def _joined(going: list[Candidate]) -> Candidate | None:
     ranked = sorted((c for c in going if c.gain_now > 0.0), key=lambda c: -c.gain_now)
     if len(ranked) < 2:
         return None
-    best, *others = (
-        next(trial.end for trial in reversed(c.trials) if not trial.is_refit) for c in ranked
-    )
+    best, *others = (c.last_end for c in ranked)
     start = joined_start(best, others, ranked[0].first.field_rate_factor)
     may_refit = any(c.may_refit for c in ranked)
     return start and Candidate("all starts", start, start, [], may_refit)
@@ -460,7 +425,7 @@ def expected_updates(n_neurons: int, n_units: int) -> int:
     """
     n_starts = 1 if _has_many_weights(n_neurons, n_units) else 3
     n_on_path = (_PATH_LENGTH - _SELDOM_REACHED) * _STAGE_UPDATES + _USUAL_REFITS * _REFIT_UPDATES
-    return n_starts * n_on_path + _ROUNDS[0] + _LAST_UPDATES
+    return n_starts * n_on_path + _ROUND_UPDATES + _LAST_UPDATES
 
 
 def _has_many_weights(n_neurons: int, n_units: int) -> bool:

@@ -11,51 +11,54 @@ are assemblies that no hidden unit stands for. The mean of h would not do, since
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from scipy.sparse.linalg import svds
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.spikes import Spikes, evenly_spread, tiles
-from crbm_lite.training.linear_units import leading_subspace, rotated_courses
+from crbm_lite.training.linear_units import (
+    cubimax,
+    is_unlike,
+    linear_units_given_courses,
+    varimax,
+)
+from crbm_lite.training.search.stage_end import StageEnd
+from crbm_lite.training.start import Start, balance_fields, fit_potentials
 
-__all__ = ["residual_courses"]
+__all__ = ["residual_courses", "start_with_residual_units"]
 
 _MOST_ENTRIES = 50_000_000  # of the residuals, 200 MB; of more, some neurons stand for all
 _N_FLIPPED = 4  # draws of all signs, for the edge of the noise
-_BLOCK, _POWER_ITERATIONS = 20, 40  # what is left over is near the noise
+_TOLERANCE = 0.01  # of the singular values; they come out more exactly by far
 
 
-class _Residuals:
-    """Standardised residuals Z (T, n), as `rotated_courses` needs them; ``rng`` draws signs."""
+def _leading_components(
+    z: np.ndarray, n_most: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find singular values and left vectors of Z (T, n), from the largest on: (k,) and (T, k)."""
+    most = min(z.shape) - 1  # ARPACK finds no more
+    if most < 1 or not z.any():
+        return np.empty(0), np.empty((len(z), 0), np.float32)
+    begin = rng.standard_normal(min(z.shape), dtype=np.float32)
+    times, singular, _ = svds(z, min(n_most, most), v0=begin, tol=_TOLERANCE)
+    return singular[::-1], times[:, ::-1]
 
-    n_iterations = _POWER_ITERATIONS
 
-    def __init__(self, z: np.ndarray, rng: np.random.Generator) -> None:
-        self.shape, self._z, self._rng = z.shape, z, rng
+def _n_above_noise(z: np.ndarray, singular: np.ndarray, rng: np.random.Generator) -> int:
+    """Count the singular values above those of residuals with random signs.
 
-    def dot(self, x: np.ndarray) -> np.ndarray:
-        return self._z @ x
-
-    def transposed_dot(self, y: np.ndarray) -> np.ndarray:
-        return self._z.T @ y
-
-    def n_above_noise(self, singular: np.ndarray) -> int:
-        """Count the components above those of residuals with random signs.
-
-        Residuals differ in size from frame to frame, so no edge is known by formula. Signs that are
-        flipped at random keep all sizes (Hong, Sheng & Dobriban 2020).
-        """
-        of_noise = [self._flipped()._largest_singular() for _ in range(_N_FLIPPED)]
-        return int((singular > max(of_noise)).sum())
-
-    def _flipped(self) -> _Residuals:
-        flip = self._rng.integers(2, size=self.shape, dtype=np.uint8).astype(bool)
-        return _Residuals(np.where(flip, -self._z, self._z), self._rng)
-
-    def _largest_singular(self) -> float:
-        projected = self.transposed_dot(leading_subspace(self, _BLOCK, self._rng))
-        return float(np.linalg.svd(projected, compute_uv=False)[0])
+    Residuals differ in size from frame to frame, so no edge is known by formula. Signs that are
+    flipped at random keep all sizes (Hong, Sheng & Dobriban 2020).
+    """
+    edge = 0.0
+    for _ in range(_N_FLIPPED):
+        flip = rng.integers(2, size=z.shape, dtype=np.uint8).astype(bool)
+        edge = max([edge, *_leading_components(np.where(flip, -z, z), 1, rng)[0]])
+    return int((singular > edge).sum())
 
 
 def _standardised_residuals(
@@ -111,4 +114,45 @@ def residual_courses(
         z = _standardised_residuals(
             spikes.of_neurons(neurons), h, weights[neurons], fields[neurons]
         )
-    return rotated_courses(_Residuals(z, rng), n_most, rng)
+        singular, times = _leading_components(z, n_most, rng)
+        times = times[:, : _n_above_noise(z, singular, rng)]
+        rotate = cubimax if len(neurons) > n_frames else varimax
+        rotation = rotate(z.T @ times).astype(np.float32)
+        return times @ rotation * np.sqrt(np.float32(n_frames))
+
+
+def start_with_residual_units(
+    spikes: Spikes, start: Start, end: StageEnd, l1: float, n_most: int, rng: np.random.Generator
+) -> Start:
+    """Let units of what a model leaves over join the start that goes on from it.
+
+    A penalty leaves a part of every assembly over, so units that are like one of the start are left
+    out. The potentials of the others are fitted given the values that the units at hand have in the
+    same frames, and the fields give in by what the new units add to the activity.
+
+    Parameters
+    ----------
+    spikes : Spikes
+    start : Start
+    end : StageEnd
+        The model.
+    l1 : float
+        Penalty lambda: smaller covariances of a neuron with a unit give no weight.
+    n_most : int
+        How many units to add at most; there may be none.
+    rng : numpy.random.Generator
+    """
+    model = end.weights.toarray(), end.fields, end.potential
+    courses = residual_courses(spikes, *model, n_most, rng)
+    units = linear_units_given_courses(spikes, courses, l1)
+    is_new = is_unlike(units.rise, start.weights)
+    if not is_new.any():
+        return start
+    h_given = DReLU(*start.potential).sample(spikes.inputs(start.weights), rng)
+    h = np.hstack([h_given, units.h[:, is_new]])
+    weights = np.hstack([start.weights, units.rise[:, is_new]])
+    fields = start.fields + balance_fields(spikes, weights, h)
+    fields -= balance_fields(spikes, start.weights, h_given)
+    born = fit_potentials(h, fields, weights, n_given=h_given.shape[1])
+    potential = np.hstack([start.potential, born])
+    return replace(start, weights=weights, fields=fields, potential=potential)

@@ -20,7 +20,6 @@ __all__ = [
     "end_of_stage",
     "joined_start",
     "stage_ends_of",
-    "start_with_units",
     "state_of",
 ]
 
@@ -96,11 +95,6 @@ class StageEnd:
             weights, self.fields, potential, first.field_rate_factor, n_linear_units=n_given,
             frames=self.frames,
         )  # fmt: skip
-
-
-def start_with_units(end: StageEnd, more: Start, field_rate_factor: float) -> Start:
-    """Return the start of a training of the live units of an end and the units of `more`."""
-    return _with_more(end.start(field_rate_factor, all_units=False), more, slice(None))
 
 
 def _with_more(start: Start, more: Start, units: slice | np.ndarray) -> Start:

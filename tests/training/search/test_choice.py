@@ -127,13 +127,26 @@ def test_a_refit_is_tried_as_long_as_it_gains_and_is_the_end_if_it_gains_most():
         return of.get(stage.schedule.l1, 2.9) + noise
 
     choice, stages = chosen(gain_of, n_updates=None, refit=None)
-    path = [s for s in stages if s.schedule.n_updates < 1000]
+    path, (longer, refit) = stages[:5], stages[5:]
     assert [s.schedule.refit for s in path] == [0.0, 1.0, 0.0, 1.0, 0.0]
     assert [s.schedule.l1 for s in path] == [penalties[k] for k in (0, 0, 1, 1, 2)]
-    assert {s.schedule.refit for s in stages if s.schedule.n_updates >= 1000} == {1.0}
+    assert (longer.schedule.n_updates, longer.schedule.refit) == (1000, 0.0)
+    assert (refit.schedule.n_updates, refit.schedule.refit) == (300, 1.0)
+    assert longer.schedule.l1 == refit.schedule.l1 == penalties[0]
     assert (choice.report.chosen_l1, choice.report.chosen_refit) == (penalties[0], True)
     assert choice.last.schedule.refit == 1.0
     assert choice.report.is_refit.tolist()[:5] == [bool(s.schedule.refit) for s in path]
+
+
+def test_after_a_longer_training_the_penalty_may_gain_more_than_its_refit():
+    def gain_of(stage):
+        gain = 2.0 if stage.schedule.refit else 1.0 if stage.schedule.n_updates < 1000 else 3.0
+        return gain + 0.01 * np.arange(8)
+
+    choice, stages = chosen(gain_of, n_updates=None, refit=None)
+    rounds = [s.schedule.refit for s in stages if s.schedule.jump_every != "auto"]
+    assert rounds == [0.0, 1.0, 0.0]  # from then on without a refit
+    assert not choice.report.chosen_refit and choice.last.schedule.refit == 0.0
 
 
 def test_the_path_goes_on_from_the_model_with_the_penalty_and_not_from_its_refit():
@@ -194,41 +207,72 @@ def test_the_best_start_wins_and_one_that_diverges_or_lags_is_left_behind():
     choice, stages = search_of_all_starts(lambda name, k: of[name])
     assert choice.report.chosen_start == "rotated components"
     assert stages.count("nonnegative") == 1  # it diverged
-    assert stages.count("random") == 2  # far behind after two stages
+    assert stages.count("random") == 1  # far behind
     assert choice.last.schedule.n_updates == 7
 
 
-@pytest.mark.parametrize(("n_good", "n_tried"), [(0, 1), (2, 3), (9, 3)])
-def test_units_of_what_a_model_leaves_over_join_it_while_that_gains(n_good, n_tried):
-    """The models of the stages have two units, and the recording four assemblies."""
-    births = []
+def births_of_a_search(monkeypatch, gain_of, **given):
+    """The models whose residuals a search looked at, and the starts of its stages by name.
 
-    def gain_of(name, k):
-        births.extend([name] * (name == "units"))
-        return {"rotated": 3.0, "units": 3.0}.get(name, 1.0) + 0.5 * min(len(births), n_good)
+    Each time one unit of weights 9 joins the start.
+    """
+    looked_at, starts = [], []
 
-    choice, stages = search_of_all_starts(gain_of, n_updates=None)
-    assert stages.count("units") == n_tried
-    joined = [reason for reason in choice.report.reasons if "left over" in reason]
-    assert len(joined) == min(n_good, n_tried)
-    first = stages.index("units")
-    assert stages[first - 1 : first + 2] == ["rotated", "units", "rotated"]
-    gained = choice.report.gain[stages.index("units") - 1 :]
-    assert gained.max() == pytest.approx(3.035 + 0.5 * min(n_good, n_tried))
+    def one_unit_more(spikes, start, end, l1, n_most, rng):
+        looked_at.append((round(end.mean_gain, 2), l1))
+        weights = np.hstack([start.weights, np.full((len(start.weights), 1), 9.0, np.float32)])
+        potential = np.hstack([start.potential, np.ones((4, 1))])
+        return Start(weights, start.fields, potential, 1.0, n_linear_units=start.n_linear_units)
+
+    monkeypatch.setattr(search, "start_with_residual_units", one_unit_more)
+
+    def train_stage(stage, blocks):
+        starts.append(stage)
+        gain = gain_of(len(starts), stage) + 0.001 * np.arange(8)
+        return end(gain, n_hidden=stage.start.weights.shape[1])
+
+    wanted = {"n_hidden": None, "init": "random", "seed": 0, "refit": 0.0, "n_updates": 7}
+    schedule = checked_schedule(cl.CRBM())
+    choice = choose(as_spikes(V), schedule, train_stage=train_stage, l1=None, **wanted | given)
+    return looked_at, starts, choice
 
 
-def test_a_model_that_diverged_bears_no_units():
-    lost = end(np.full(8, -np.inf))
-    lost.weights.data[:] = np.nan
-    start = search._start_with_births(
-        as_spikes(V), Trial(0.01, False, lost), 1.0, np.random.default_rng(0)
+def has_born_unit(stage):
+    return bool((stage.start.weights[:, -1] == 9.0).all())
+
+
+def test_units_of_what_a_model_leaves_over_join_before_the_next_penalty(monkeypatch):
+    """A start is asked for them once it has shown structure, and while its path goes on."""
+    gains = [-1.0, 1.0, 2.0, 3.0, 2.0]
+    looked_at, stages, _ = births_of_a_search(monkeypatch, lambda n, stage: gains[n - 1])
+    penalties = search._penalties(as_spikes(V))
+    assert looked_at == [(1.0, penalties[1]), (2.0, penalties[2]), (3.0, penalties[3])]
+    assert [has_born_unit(stage) for stage in stages] == [False, False, True, True, True]
+
+
+def test_the_residuals_are_those_of_the_model_with_the_penalty(monkeypatch):
+    """The path goes on from it, and not from its refit."""
+    looked_at, _, _ = births_of_a_search(
+        monkeypatch, lambda n, stage: 5.0 + stage.schedule.refit, refit=None
     )
-    assert start is None
+    assert looked_at and {gain for gain, _ in looked_at} == {5.0}
 
 
-def test_where_the_units_are_given_none_is_born():
-    _, stages = search_of_all_starts(lambda name, k: 2.0, n_updates=None, n_hidden=5)
-    assert "units" not in stages
+def test_such_units_join_before_every_longer_training_but_not_the_last(monkeypatch):
+    def gain_of(n, stage):
+        return 1.0 + 0.1 * min(n, 5)
+
+    _, stages, choice = births_of_a_search(monkeypatch, gain_of, n_updates=None)
+    rounds = [stage for stage in stages if stage.schedule.n_updates == 1000]
+    assert rounds and all(has_born_unit(stage) for stage in rounds)
+    assert not has_born_unit(choice.last)
+
+
+def test_where_the_units_are_given_none_is_born(monkeypatch):
+    looked_at, stages, _ = births_of_a_search(
+        monkeypatch, lambda n, stage: 1.0, n_hidden=5, n_updates=None
+    )
+    assert stages and not looked_at
 
 
 def candidate(name, gain, n_alive):
@@ -330,20 +374,35 @@ def test_a_gain_in_every_block_is_structure_though_one_block_gains_most_of_it():
 
 
 @pytest.mark.parametrize(
-    ("rises", "lengths"),
+    ("rises", "n_rounds"),
     [
-        ({1000: 0.1, 2000: 0.2, 4000: 0.2}, [1000, 2000, 4000]),
-        ({1000: 0.1, 2000: 0.105, 4000: 0.2}, [1000, 2000]),
-        ({1000: 0.005, 2000: 0.2, 4000: 0.2}, [1000]),
+        ([0.1, 0.1, 0.1, 0.003, 0.1], 4),
+        ([0.003, 0.1], 1),
+        ([0.1, -0.1, 0.1], 2),
+        ([0.1] * 9, 7),
     ],
+    ids=["less", "less at once", "a loss", "the most"],
 )
-def test_the_length_grows_until_a_round_brings_less_than_a_hundredth(rises, lengths):
+def test_rounds_go_on_until_one_brings_less_than_half_a_hundredth(rises, n_rounds):
     def gain_of(stage):
-        return 1.0 + rises.get(stage.schedule.n_updates, 0.0) + 0.001 * np.arange(8)
+        rounds.append(stage.schedule.n_updates == 1000)
+        return 1.0 + sum(rises[: sum(rounds)]) + 0.001 * np.arange(8)
 
-    choice, stages = chosen(gain_of, n_updates=None)
-    assert [s.schedule.n_updates for s in stages if s.schedule.n_updates >= 1000] == lengths
-    assert choice.report.n_updates.tolist()[-len(lengths) :] == lengths
+    rounds = []
+    chosen(gain_of, n_updates=None)
+    assert sum(rounds) == n_rounds
+
+
+def test_a_round_that_loses_is_not_taken():
+    """The model of the round before has two units, and that which loses has one."""
+    of_round = iter([(2.0, 2), (1.5, 1)])
+
+    def gain_of(stage):
+        gain, n_alive = next(of_round) if stage.schedule.n_updates == 1000 else (1.0, 3)
+        return end(gain + 0.001 * np.arange(8), n_alive)
+
+    choice, _ = chosen(gain_of, n_updates=None)
+    assert choice.last.start.weights.any(axis=0).sum() == 2
 
 
 def test_after_the_path_all_units_jump_unless_the_steps_between_jumps_are_given():
@@ -370,7 +429,7 @@ def test_where_a_longer_training_loses_a_larger_penalty_is_trained_on():
 
     choice, stages = chosen(gain_of, n_updates=None)
     rounds = [(s.schedule.l1, s.schedule.n_updates) for s in stages if s.schedule.n_updates >= 1000]
-    assert rounds == [(penalties[2], 1000), (penalties[1], 1000), (penalties[1], 2000)]
+    assert rounds == [(penalties[2], 1000), (penalties[1], 1000), (penalties[1], 1000)]
     assert choice.report.chosen_l1 == choice.last.schedule.l1 == penalties[1]
 
 
@@ -464,7 +523,8 @@ def test_the_units_of_all_starts_compete_from_the_second_penalty_on(
     monkeypatch.setattr(search, "joined_start", lambda end, others, factor: end.start(factor, True))
     of = {"nonnegative": 2.9, "random": 1.0, "rotated": 3.0, "all": of_all}
     choice, stages = search_of_all_starts(lambda name, k: of[name] + 0.1 * k)
-    assert stages.index("all") > 5 and stages.count("all") == n_tried
+    assert stages[:3] == ["rotated", "nonnegative", "random"]
+    assert stages[3:6] == ["rotated", "nonnegative", "all"] and stages.count("all") == n_tried
     assert choice.report.chosen_start.split()[0] == winner
 
 
@@ -480,7 +540,8 @@ def test_the_ends_of_stages_survive_being_written():
 @pytest.fixture
 def short(monkeypatch):
     """A search of short stages."""
-    for name, value in (("_STAGE_UPDATES", 60), ("_ROUNDS", (80,)), ("_LAST_UPDATES", 80)):
+    lengths = {"_STAGE_UPDATES": 60, "_ROUND_UPDATES": 80, "_LAST_UPDATES": 80, "_MOST_ROUNDS": 1}
+    for name, value in lengths.items():
         monkeypatch.setattr(search, name, value)
 
 

@@ -7,7 +7,13 @@ from scipy.special import expit
 
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.training.search.residual_units import residual_courses
+from crbm_lite.training.parameters import TrainedParameters
+from crbm_lite.training.search.residual_units import (
+    residual_courses,
+    start_with_residual_units,
+)
+from crbm_lite.training.search.stage_end import end_of_stage
+from crbm_lite.training.start import Start
 
 N, M, T = 120, 3, 4000
 
@@ -59,3 +65,54 @@ def test_some_neurons_stand_for_all_of_a_large_recording(truth, monkeypatch):
     h = DReLU(*potential).mean(spikes.inputs(weights))
     assert courses.shape == (T, M)
     assert np.abs(np.corrcoef(courses.T, h.T)[:M, M:]).max(axis=0).min() > 0.7
+
+
+def lacking_one(truth, lacking=0):
+    """The start and the end of a model without one of the true units."""
+    spikes, weights, fields, potential = truth
+    kept = np.arange(M) != lacking
+    p = spikes.activity()
+    without = np.where(weights[:, lacking] != 0, np.log(p / (1 - p)), fields)
+    model = weights[:, kept].astype(np.float32), without, potential[:, kept]
+    parameters = TrainedParameters(*model, np.zeros(M - 1))
+    return Start(*model, 5.0), end_of_stage(parameters, np.zeros((5, N), np.uint8), np.ones(8))
+
+
+def test_the_unit_that_a_model_lacks_joins_its_start(truth):
+    spikes, weights, *_ = truth
+    start, model = lacking_one(truth)
+    born = start_with_residual_units(spikes, start, model, 0.01, 10, np.random.default_rng(2))
+    assert born.weights.shape == (N, M) and born.weights.dtype == np.float32
+    np.testing.assert_array_equal(born.weights[:, :2], start.weights)
+    np.testing.assert_array_equal(born.potential[:, :2], start.potential)
+    assert np.corrcoef(born.weights[:, 2], weights[:, 0])[0, 1] > 0.99
+    # the neurons without the unit keep their fields, and the others keep their activity
+    np.testing.assert_allclose(born.fields[40:], start.fields[40:], atol=1e-8)
+    h = DReLU(*born.potential).sample(spikes.inputs(born.weights), np.random.default_rng(3))
+    activity = expit(born.fields + h @ born.weights.T).mean(axis=0)
+    np.testing.assert_allclose(activity, spikes.activity(), atol=0.02)
+    assert np.std(h[:, 2]) == pytest.approx(1.0, abs=0.1)  # its dReLU is that of its course
+
+
+def test_a_unit_like_one_that_the_start_has_does_not_join(truth):
+    """The start has the unit that the model lacks, as one that died and begins again."""
+    spikes, weights, fields, potential = truth
+    start = Start(weights.astype(np.float32), fields, potential, 5.0)
+    rng = np.random.default_rng(2)
+    assert start_with_residual_units(spikes, start, lacking_one(truth)[1], 0.01, 10, rng) is start
+
+
+def test_where_nothing_is_left_over_the_start_stays_as_it_is(truth):
+    spikes, weights, fields, potential = truth
+    parameters = TrainedParameters(weights.astype(np.float32), fields, potential, np.zeros(M))
+    model = end_of_stage(parameters, np.zeros((5, N), np.uint8), np.ones(8))
+    start = Start(parameters.weights, fields, potential, 5.0)
+    rng = np.random.default_rng(2)
+    assert start_with_residual_units(spikes, start, model, 0.01, 10, rng) is start
+
+
+def test_one_neuron_leaves_nothing_over(truth):
+    """There are no pairs, and no component that could be told from noise."""
+    spikes = truth[0].take_neurons(np.arange(1))
+    model = np.zeros((1, 1)), np.full(1, -2.0), np.array([[1.0], [1.0], [0.0], [0.0]])
+    assert residual_courses(spikes, *model, 10, np.random.default_rng(2)).shape == (T, 0)
