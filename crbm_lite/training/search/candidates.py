@@ -26,13 +26,14 @@ class Trial:
 
 @dataclass
 class Candidate:
-    """A start on its way along the path of penalties."""
+    """A start on its way along the path of penalties; units of residuals are born to it."""
 
     name: str
     first: Start
     start: Start
     trials: list[Trial]
     may_refit: bool
+    n_born: int = 0
 
     @property
     def best(self) -> Trial:

@@ -96,6 +96,7 @@ _ROUND_UPDATES, _MOST_ROUNDS = 1000, 7  # after the path, while they gain
 _LAST_UPDATES = 3000  # with all frames
 _MOST_BORN = 60  # units of residuals that join at once
 _JUMP_EVERY = 6  # Gibbs steps after the path
+_SELDOM_JUMP_EVERY = 24  # of a model with many weights, where jumps cost as much as all else
 _LEAST_RISE = 0.005  # of the gain: a round that brings less is the last one
 # of the best gain, for a start to go on after the first penalty, the second, and each later one
 _LEAST_SHARES = (0.65, 0.9, 0.98)
@@ -216,10 +217,12 @@ def choose(
             candidate.trials.append(refitted)
             candidate.may_refit = refitted.end.mean_gain > end.end.mean_gain
 
-    def with_births(start: Start, end: StageEnd, penalty: float) -> Start:
+    def with_births(candidate: Candidate, start: Start, end: StageEnd, penalty: float) -> Start:
         if n_hidden is not None:
             return start
-        return start_with_residual_units(blocks.training, start, end, penalty, _MOST_BORN, rng)
+        born = start_with_residual_units(blocks.training, start, end, penalty, _MOST_BORN, rng)
+        candidate.n_born += born.weights.shape[1] - start.weights.shape[1]
+        return born
 
     going = list(candidates)
     for k, penalty in enumerate(path):
@@ -244,7 +247,9 @@ def choose(
             break
         for candidate in going:
             if candidate.has_shown_structure():
-                candidate.start = with_births(candidate.start, candidate.last_end, penalty)
+                candidate.start = with_births(
+                    candidate, candidate.start, candidate.last_end, penalty
+                )
     winner, best = best_candidate(candidates), best_end(candidates)
     if not best.shows_structure():
         log.reasons.append(
@@ -263,10 +268,10 @@ def choose(
     def start_after(trial: Trial) -> Start:
         return trial.end.start(winner.first.field_rate_factor, n_hidden is not None)
 
-    schedule = _with_jumps(schedule)
+    schedule = _with_jumps(schedule, _has_many_weights(*winner.first.weights.shape))
 
     def longer(trial: Trial) -> Trial:
-        start = with_births(start_after(trial), trial.end, trial.l1)
+        start = with_births(winner, start_after(trial), trial.end, trial.l1)
         more = tried(winner.name, start, trial.l1, _ROUND_UPDATES, n_last)
         if not trial.is_refit:
             return more
@@ -279,6 +284,10 @@ def choose(
         if last_round[1].l1 > chosen.l1:
             log.reasons.append(f"trained on, lambda = {last_round[1].l1:.2g} gains more")
         chosen = _longest(last_round, longer)
+    if winner.n_born:
+        log.reasons.append(
+            f"{winner.n_born} units of what its models left over joined it on the way"
+        )
     start = start_after(chosen)
     share = float(chosen.is_refit) if refit is None else refit
     last = Stage(
@@ -334,9 +343,11 @@ def _of_length(
     return replace(schedule, n_updates=n_updates, l1=l1, ramp=ramp, refit=refit)
 
 
-def _with_jumps(schedule: Schedule) -> Schedule:
+def _with_jumps(schedule: Schedule, has_many_weights: bool) -> Schedule:
     """Let all units jump where the sampler was to choose."""
-    return replace(schedule, jump_every=_JUMP_EVERY) if schedule.jump_every == "auto" else schedule
+    if schedule.jump_every != "auto":
+        return schedule
+    return replace(schedule, jump_every=_SELDOM_JUMP_EVERY if has_many_weights else _JUMP_EVERY)
 
 
 def _penalties(spikes: Spikes) -> list[float]:

@@ -33,6 +33,9 @@ __all__ = ["residual_courses", "start_with_residual_units"]
 
 _MOST_ENTRIES = 50_000_000  # of the residuals, 200 MB; of more, some neurons stand for all
 _N_FLIPPED = 4  # draws of all signs, for the edge of the noise
+_N_REFINED = 2  # times that courses are taken anew from members
+_MEMBER = 4.0  # standard errors of a correlation, from which a neuron is a member
+_SAME_COURSE = 0.8  # correlation of two time courses
 _TOLERANCE = 0.01  # of the singular values; they come out more exactly by far
 
 
@@ -59,6 +62,27 @@ def _n_above_noise(z: np.ndarray, singular: np.ndarray, rng: np.random.Generator
         flip = rng.integers(2, size=z.shape, dtype=np.uint8).astype(bool)
         edge = max([edge, *_leading_components(np.where(flip, -z, z), 1, rng)[0]])
     return int((singular > edge).sum())
+
+
+def _courses_of_members(z: np.ndarray, courses: np.ndarray) -> np.ndarray:
+    """Take time courses (T, k) anew, from the residuals of those neurons alone that follow them.
+
+    A component has the noise of all neurons, and its members are few.
+    """
+    r = z.T @ courses / np.float32(len(z))
+    r[np.abs(r) < _MEMBER / np.sqrt(len(z))] = 0.0
+    courses = z @ r
+    sd = courses.std(axis=0)
+    return courses[:, sd > 0] / sd[sd > 0]
+
+
+def _is_unlike_those_before(courses: np.ndarray) -> np.ndarray:
+    """Say which time courses (T, k) are not those of another that comes before them."""
+    r = np.abs(courses.T @ courses / np.float32(len(courses)))
+    is_unlike = np.ones(len(r), bool)
+    for k in range(1, len(r)):
+        is_unlike[k] = r[k, :k][is_unlike[:k]].max(initial=0.0) < _SAME_COURSE
+    return is_unlike
 
 
 def _standardised_residuals(
@@ -117,8 +141,10 @@ def residual_courses(
         singular, times = _leading_components(z, n_most, rng)
         times = times[:, : _n_above_noise(z, singular, rng)]
         rotate = cubimax if len(neurons) > n_frames else varimax
-        rotation = rotate(z.T @ times).astype(np.float32)
-        return times @ rotation * np.sqrt(np.float32(n_frames))
+        courses = times @ rotate(z.T @ times).astype(np.float32) * np.sqrt(np.float32(n_frames))
+        for _ in range(_N_REFINED):
+            courses = _courses_of_members(z, courses)
+    return courses[:, _is_unlike_those_before(courses)]
 
 
 def start_with_residual_units(

@@ -244,10 +244,11 @@ def has_born_unit(stage):
 def test_units_of_what_a_model_leaves_over_join_before_the_next_penalty(monkeypatch):
     """A start is asked for them once it has shown structure, and while its path goes on."""
     gains = [-1.0, 1.0, 2.0, 3.0, 2.0]
-    looked_at, stages, _ = births_of_a_search(monkeypatch, lambda n, stage: gains[n - 1])
+    looked_at, stages, choice = births_of_a_search(monkeypatch, lambda n, stage: gains[n - 1])
     penalties = search._penalties(as_spikes(V))
     assert looked_at == [(1.0, penalties[1]), (2.0, penalties[2]), (3.0, penalties[3])]
     assert [has_born_unit(stage) for stage in stages] == [False, False, True, True, True]
+    assert "3 units of what its models left over joined it on the way" in choice.report.reasons
 
 
 def test_the_residuals_are_those_of_the_model_with_the_penalty(monkeypatch):
@@ -414,7 +415,10 @@ def test_after_the_path_all_units_jump_unless_the_steps_between_jumps_are_given(
     assert [s.schedule.jump_every == "auto" for s in stages] == on_path and not all(on_path)
     assert isinstance(choice.last.schedule.jump_every, int)
     given = checked_schedule(cl.CRBM(jump_every=0))
-    assert search._with_jumps(given) == given
+    assert search._with_jumps(given, False) == given
+    auto = checked_schedule(cl.CRBM())
+    few, many = (search._with_jumps(auto, x).jump_every for x in (False, True))
+    assert few < many
 
 
 def test_where_a_longer_training_loses_a_larger_penalty_is_trained_on():
