@@ -14,13 +14,13 @@ from .report import SearchLog as SearchLog
 from .report import SearchReport as SearchReport
 from .report import reasons_for as reasons_for
 from .residual_units import residual_courses as residual_courses
+from .residual_units import start_with_residual_units as start_with_residual_units
 from .stage_end import MANY_BLOCKS as MANY_BLOCKS
 from .stage_end import SIGNIFICANT as SIGNIFICANT
 from .stage_end import StageEnd as StageEnd
 from .stage_end import end_of_stage as end_of_stage
 from .stage_end import joined_start as joined_start
 from .stage_end import stage_ends_of as stage_ends_of
-from .stage_end import start_with_units as start_with_units
 from .stage_end import state_of as state_of
 from .validation_blocks import ValidationBlocks as ValidationBlocks
 from .validation_blocks import standard_error as standard_error
