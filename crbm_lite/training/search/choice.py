@@ -243,7 +243,7 @@ def choose(
         ]  # fmt: skip
         if k + 1 >= _GO_ON_FROM and _some_show_structure(going):
             going = sorted(going, key=lambda c: -c.gain_now)[:_GO_ON]
-        if not going:
+        if not going or k + 1 == len(path):
             break
         for candidate in going:
             if candidate.has_shown_structure():
@@ -286,7 +286,8 @@ def choose(
         chosen = _longest(last_round, longer)
     if winner.n_born:
         log.reasons.append(
-            f"{winner.n_born} units of what its models left over joined it on the way"
+            f"{winner.n_born} units of what its models left over joined it on the way, and may have "
+            "died since"
         )
     start = start_after(chosen)
     share = float(chosen.is_refit) if refit is None else refit
