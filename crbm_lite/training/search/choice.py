@@ -286,8 +286,8 @@ def choose(
         chosen = _longest(last_round, longer)
     if winner.n_born:
         log.reasons.append(
-            f"{winner.n_born} units of what its models left over joined it on the way, and may have "
-            "died since"
+            f"{winner.n_born} units of what its models left over joined it on the way, and may "
+            "have died since"
         )
     start = start_after(chosen)
     share = float(chosen.is_refit) if refit is None else refit
