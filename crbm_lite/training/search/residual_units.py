@@ -32,7 +32,7 @@ from crbm_lite.training.start import Start, balance_fields, fit_potentials
 __all__ = ["residual_courses", "start_with_residual_units"]
 
 _MOST_ENTRIES = 50_000_000  # of the residuals, 200 MB; of more, some neurons stand for all
-_N_FLIPPED = 4  # draws of all signs, for the edge of the noise
+_N_DRAWS = 3  # of residuals that neurons do not share, for the edge of the noise
 _N_REFINED = 2  # times that courses are taken anew from members
 _MEMBER = 4.0  # standard errors of a correlation, from which a neuron is a member
 _SAME_COURSE = 0.8  # correlation of two time courses
@@ -52,16 +52,30 @@ def _leading_components(
 
 
 def _n_above_noise(z: np.ndarray, singular: np.ndarray, rng: np.random.Generator) -> int:
-    """Count the singular values above those of residuals with random signs.
+    """Count the singular values above those of residuals that neurons do not share.
 
-    Residuals differ in size from frame to frame, so no edge is known by formula. Signs that are
-    flipped at random keep all sizes (Hong, Sheng & Dobriban 2020).
+    Residuals differ in size from frame to frame, and those of a neuron outlast a frame, so no edge
+    is known by formula. Signs that are flipped at random keep all sizes (Hong, Sheng & Dobriban
+    2020). Neurons that are shifted in time, each around the recording by itself, keep how long
+    their residuals last. The larger edge counts.
     """
     edge = 0.0
-    for _ in range(_N_FLIPPED):
-        flip = rng.integers(2, size=z.shape, dtype=np.uint8).astype(bool)
-        edge = max([edge, *_leading_components(np.where(flip, -z, z), 1, rng)[0]])
+    for without_sharing in (_flipped, _shifted):
+        for _ in range(_N_DRAWS):
+            edge = max([edge, *_leading_components(without_sharing(z, rng), 1, rng)[0]])
     return int((singular > edge).sum())
+
+
+def _flipped(z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.where(rng.integers(2, size=z.shape, dtype=np.uint8).astype(bool), -z, z)
+
+
+def _shifted(z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    begin = rng.integers(len(z), size=z.shape[1])
+    shifted = np.empty_like(z)
+    for i, k in enumerate(begin):
+        shifted[:, i] = np.roll(z[:, i], k)
+    return shifted
 
 
 def _courses_of_members(z: np.ndarray, courses: np.ndarray) -> np.ndarray:
