@@ -57,12 +57,15 @@ def _n_above_noise(z: np.ndarray, singular: np.ndarray, rng: np.random.Generator
     Residuals differ in size from frame to frame, and those of a neuron outlast a frame, so no edge
     is known by formula. Signs that are flipped at random keep all sizes (Hong, Sheng & Dobriban
     2020). Neurons that are shifted in time, each around the recording by itself, keep how long
-    their residuals last. The larger edge counts.
+    their residuals last. The larger edge counts. It is the largest value of some draws and as much
+    more as they differ, since one more draw of noise is the largest of n + 1 once in n + 1 times.
     """
     edge = 0.0
     for without_sharing in (_flipped, _shifted):
-        for _ in range(_N_DRAWS):
-            edge = max([edge, *_leading_components(without_sharing(z, rng), 1, rng)[0]])
+        draws = (without_sharing(z, rng) for _ in range(_N_DRAWS))  # one at a time: they are large
+        largest = np.concatenate([_leading_components(draw, 1, rng)[0] for draw in draws])
+        if len(largest):
+            edge = max(edge, 2.0 * largest.max() - largest.min())
     return int((singular > edge).sum())
 
 
