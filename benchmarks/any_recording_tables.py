@@ -8,7 +8,7 @@ run of `CRBM()` is older than the code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from statistics import median
 
 from benchmarks import command, stored
@@ -72,15 +72,21 @@ def rows_of_assemblies(results: dict) -> Iterator[tuple[str, ...]]:
         )  # fmt: skip
 
 
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _table(name: str, rows: Iterable[tuple[str, ...]]) -> str:
+    head = HEADS[name]
+    return _row(head) + "|" + "---|" * len(head) + "\n" + "".join(map(_row, rows))
+
+
 def tables() -> str:
     """Write both tables in Markdown."""
     results = stored.read(RESULTS)
-    both = []
-    for name, rows in (("gain", rows_of_gain), ("assemblies", rows_of_assemblies)):
-        lines = [HEADS[name], ["---"] * len(HEADS[name]), *rows(results)]
-        both.append("".join("|" + "|".join(f" {x} " if x != "---" else x for x in line) + "|\n"
-                            for line in lines))  # fmt: skip
-    return "\n".join(both)
+    return "\n".join(
+        [_table("gain", rows_of_gain(results)), _table("assemblies", rows_of_assemblies(results))]
+    )
 
 
 def main() -> None:

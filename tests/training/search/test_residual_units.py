@@ -8,16 +8,8 @@ from scipy.special import expit
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training.parameters import TrainedParameters
-from crbm_lite.training.search.residual_units import (
-    _courses_of_members as of_members,
-)
-from crbm_lite.training.search.residual_units import (
-    _is_unlike_those_before as is_unlike_those_before,
-)
-from crbm_lite.training.search.residual_units import (
-    residual_courses,
-    start_with_residual_units,
-)
+from crbm_lite.training.search import residual_units as residuals
+from crbm_lite.training.search.residual_units import residual_courses, start_with_residual_units
 from crbm_lite.training.search.stage_end import end_of_stage
 from crbm_lite.training.start import Start
 
@@ -149,8 +141,8 @@ def test_courses_taken_from_their_members_alone_have_less_noise():
     """The mean of 40 members would have a correlation of 1 / sqrt(1 + 1 / (40 * 0.3^2))."""
     course, z, noisy = noisy_course_and_residuals()
     best = (1.0 + 1.0 / (40 * 0.3**2)) ** -0.5
-    (once,) = of_members(z, noisy[:, None]).T
-    (twice,) = of_members(z, of_members(z, noisy[:, None])).T
+    (once,) = residuals._courses_of_members(z, noisy[:, None]).T
+    (twice,) = residuals._courses_of_members(z, residuals._courses_of_members(z, noisy[:, None])).T
     r = [np.corrcoef(course, x)[0, 1] for x in (noisy, once, twice)]
     assert r[0] < 0.7 and r[1] > best - 0.02 and r[2] > best - 0.01
     assert twice.std() == pytest.approx(1.0, abs=1e-4)
@@ -159,7 +151,7 @@ def test_courses_taken_from_their_members_alone_have_less_noise():
 def test_a_course_that_no_neuron_follows_is_left_out():
     _, z, noisy = noisy_course_and_residuals()
     noise = np.random.default_rng(1).standard_normal((len(z), 1)).astype(np.float32)
-    found = of_members(z[:, 40:80], np.hstack([noise, noisy[:, None]]))
+    found = residuals._courses_of_members(z[:, 40:80], np.hstack([noise, noisy[:, None]]))
     assert found.shape == (len(z), 0)
 
 
@@ -167,4 +159,4 @@ def test_of_two_courses_that_are_one_the_first_is_kept():
     rng = np.random.default_rng(0)
     a, b, more = rng.standard_normal((3, 2000))
     courses = np.stack([a, 0.9 * a + 0.436 * more, b, -a, 0.5 * a + 0.866 * b], axis=1)
-    assert is_unlike_those_before(courses).tolist() == [True, False, True, False, False]
+    assert residuals._is_unlike_those_before(courses).tolist() == [True, False, True, False, False]
