@@ -90,7 +90,7 @@ TABLES = {
     ),
     "benchmarks/advice.csv": _origin(
         "advice", "recordings N + T, trainings 0", "crbm_lite/inspection/advice.py",
-        "benchmarks/planted.py", words=("measure",), searches=True,
+        "benchmarks/planted.py", words=("measure",),
     ),
     "benchmarks/results/certificates.json": _origin(
         "certificates", "recordings and trainings by seed", "crbm_lite/baselines/independent.py",

@@ -10,6 +10,7 @@ from .choice import choose as choose
 from .choice import expected_updates as expected_updates
 from .choice import units_to_begin_with as units_to_begin_with
 from .grown_units import grown_courses as grown_courses
+from .member_courses import courses_of_members as courses_of_members
 from .report import SearchLog as SearchLog
 from .report import SearchReport as SearchReport
 from .report import reasons_for as reasons_for

@@ -6,8 +6,9 @@ The evidence is the gain over independent neurons on validation blocks
 1. *Units.* There are as many as principal components above the noise and as many again, at least
    10 and at most 60, so that some are to spare. Units that the data do not need lose their weights.
    Above a million weights none are to spare, since those that begin at random are dense.
-2. *Starts.* Rotated components with the assemblies that grow from single neurons besides them,
-   nonnegative factors, and small random weights compete.
+2. *Starts.* Rotated components, their courses taken anew from their members
+   (`crbm_lite.training.search.member_courses`), with the assemblies that grow from single neurons
+   besides them, nonnegative factors, and small random weights compete.
 3. *Path.* Each start is trained along a path of penalties from large to small, and each penalty
    goes on from the model of the one before (Friedman, Hastie & Tibshirani 2010). A large penalty
    lets only strong assemblies form; a smaller one lets them grow, and units of the start that died
@@ -26,10 +27,13 @@ The evidence is the gain over independent neurons on validation blocks
    model has the fewest units. Of its path, the sparsest model is taken that is as good as the best
    one. As good means within one standard error, and within 1 % of the gain. Errors are those of
    differences, paired by blocks.
-8. *Length.* That model is trained on in rounds, as one more penalty of the same size, until a round
-   brings less than 0.5 %. Where the first round loses by that, the model of the next larger penalty
-   is trained on in its place.
-9. *End.* The training ends with all frames.
+8. *Way back.* The units of that model, among them those that were born late, are trained under the
+   next larger penalty, too. While that is as good, it is taken: it has fewer chance weights.
+9. *Length.* That model is trained on in rounds, as one more penalty of the same size, until a round
+   brings less than 0.5 %. Where the first round loses by that, the model that comes before it is
+   trained on in its place.
+10. *End.* The training ends with all frames, and with as long a refit as was tried if that gained
+   more.
 
 After the path, all units jump, whatever they need to mix. Gibbs sampling alone may never leave the
 data's states for others that a model has, and then neither training nor certificate sees those.
@@ -62,9 +66,11 @@ from crbm_lite.training.search.candidates import (
     Trial,
     best_candidate,
     best_end,
+    is_as_good,
     is_better,
 )
 from crbm_lite.training.search.grown_units import grown_courses
+from crbm_lite.training.search.member_courses import courses_of_members
 from crbm_lite.training.search.report import SearchLog, SearchReport, reasons_for
 from crbm_lite.training.search.residual_units import start_with_residual_units
 from crbm_lite.training.search.stage_end import (
@@ -268,20 +274,36 @@ def choose(
     def start_after(trial: Trial) -> Start:
         return trial.end.start(winner.first.field_rate_factor, n_hidden is not None)
 
-    schedule = _with_jumps(schedule, _has_many_weights(*winner.first.weights.shape))
+    def trained_on(trial: Trial, start: Start, penalty: float, n: int, n_later: int) -> Trial:
+        more = tried(winner.name, start, penalty, n, n_later)
+        if not trial.is_refit:
+            return more
+        refitted = tried(
+            winner.name, start_after(more), penalty, _REFIT_UPDATES, n_later, is_refit=True
+        )  # fmt: skip
+        return max(more, refitted, key=lambda trial: trial.end.mean_gain)
+
+    def under_larger_penalty(trial: Trial) -> Trial | None:
+        larger = [penalty for penalty in path if penalty > trial.l1]
+        if not larger:
+            return None
+        n_later = n_rounds + n_last
+        return trained_on(trial, start_after(trial), larger[-1], _STAGE_UPDATES, n_later)
 
     def longer(trial: Trial) -> Trial:
         start = with_births(winner, start_after(trial), trial.end, trial.l1)
-        more = tried(winner.name, start, trial.l1, _ROUND_UPDATES, n_last)
-        if not trial.is_refit:
-            return more
-        start = start_after(more)
-        refitted = tried(winner.name, start, trial.l1, _REFIT_UPDATES, n_last, is_refit=True)
-        return max(more, refitted, key=lambda trial: trial.end.mean_gain)
+        return trained_on(trial, start, trial.l1, _ROUND_UPDATES, n_last)
 
+    trials = _with_way_back(winner.up_to(chosen), best, under_larger_penalty)
+    if trials[-1].l1 > chosen.l1:
+        log.reasons.append(
+            f"with its units, the larger lambda = {trials[-1].l1:.2g} is as good and sparser"
+        )
+    chosen = trials[-1]
+    schedule = _with_jumps(schedule, _has_many_weights(*winner.first.weights.shape))
     if n_updates is None:
-        last_round = _lasting(winner.up_to(chosen), longer)
-        if last_round[1].l1 > chosen.l1:
+        last_round = _lasting(trials, longer)
+        if last_round[1].l1 != chosen.l1:
             log.reasons.append(f"trained on, lambda = {last_round[1].l1:.2g} gains more")
         chosen = _longest(last_round, longer)
     if winner.n_born:
@@ -290,7 +312,8 @@ def choose(
             "have died since"
         )
     start = start_after(chosen)
-    share = float(chosen.is_refit) if refit is None else refit
+    # as long as the one that was tried: without the penalty, a longer one learns noise
+    share = chosen.is_refit * min(_REFIT_UPDATES / n_last, 1.0) if refit is None else refit
     last = Stage(
         f"all frames, lambda {chosen.l1:.2g}", spikes, start,
         _of_length(schedule, n_last, chosen.l1, refit=share), n_last,
@@ -309,6 +332,21 @@ def _not_behind(going: list[Candidate], share: float) -> list[Candidate]:
     if not _some_show_structure(going) or most <= 0.0:
         return going
     return [candidate for candidate in going if candidate.gain_now >= share * most]
+
+
+def _with_way_back(
+    trials: list[Trial], best: StageEnd, under_larger_penalty: Callable[[Trial], Trial | None]
+) -> list[Trial]:
+    """Go back from the last of some trials to larger penalties, while those are as good as `best`.
+
+    Units that joined late, or died under a large penalty when they were few and poor, live under it
+    now, and chance weights do not.
+    """
+    trials = list(trials)
+    while (back := under_larger_penalty(trials[-1])) and is_as_good(back.end, best):
+        trials.append(back)
+        best = max(best, back.end, key=lambda end: end.mean_gain)
+    return trials
 
 
 def _lasting(trials: list[Trial], longer: Callable[[Trial], Trial]) -> Round:
@@ -370,19 +408,22 @@ def _candidates(
     """Make the starts that compete."""
     n_most = min(n_hidden or _MOST_COMPONENTS, _MOST_COMPONENTS)
     courses = rotated_components(spikes, n_most, rng)
+    n_components = courses.shape[1]
     linear = linear_units_given_courses(spikes, courses, l1)
+    linear = linear_units_given_courses(spikes, courses_of_members(spikes, linear.rise), l1)
+    n_rotated = linear.h.shape[1]
     if init == "auto":
         seeds = np.flatnonzero(~linear.rise.any(axis=1))
         grown = grown_courses(spikes, seeds, n_most, rng)
         more = linear_units_given_courses(spikes, grown, l1)
         linear = joined_units(linear, more, n_most)
-    n_components, n_linear = courses.shape[1], linear.h.shape[1]
+    n_linear = linear.h.shape[1]
     n_units = n_hidden or units_to_begin_with(n_linear)
     many_weights = _has_many_weights(spikes.n_neurons, n_units)
     if many_weights:
         n_units = n_hidden or n_linear or n_units
     log.reasons.append(
-        f"{n_components} components stand above the noise, and {n_linear - n_components} more "
+        f"{n_components} components stand above the noise, and {n_linear - n_rotated} more "
         f"assemblies grow from single neurons; trained with {n_units} hidden units"
     )
     found = []
@@ -393,7 +434,7 @@ def _candidates(
 
     dear = len(spikes.neurons) * n_units > _DEAREST_FACTORS
     if init in ("auto", "pca"):
-        name = "rotated and grown" if n_linear > n_components else "rotated components"
+        name = "rotated and grown" if n_linear > n_rotated else "rotated components"
         add(name, start_given_units(spikes, linear, n_units, rng))
     if init == "nmf" or (init == "auto" and not (many_weights or dear)):
         n_factors = min(n_units, *spikes.shape)
