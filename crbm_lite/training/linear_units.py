@@ -2,9 +2,10 @@ r"""Assemblies that a linear method can see: sparse-rotated principal components
 
 The principal components of the standardised spikes above the noise edge (Marchenko & Pastur 1967)
 are rotated to sparse loadings (varimax, Kaiser 1958). Each rotated component has a time course h(t)
-of unit variance. With more neurons than frames both change: signal begins at the edge of the noise
-that the components leave, and the rotation gives all components equal weight (`cubimax`), since
-varimax would add up assemblies in its largest columns.
+of unit variance, which is then taken anew from the neurons that follow it
+(`crbm_lite.training.member_courses`). With more neurons than frames the components change: signal
+begins at the edge of the noise that they leave, and the rotation gives all of them equal weight
+(`cubimax`), since varimax would add up assemblies in its largest columns.
 
 How much a neuron follows a unit is the rise of its log-odds from the frames in which the unit is
 off to those in which it is on, divided by the rise of h. It is set to zero where the covariance of
@@ -23,6 +24,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from crbm_lite.core.spikes import Spikes, SpikesByNeuron, tiles, weight_sums
+from crbm_lite.training.member_courses import courses_of_members
 
 __all__ = [
     "LinearUnits",
@@ -33,6 +35,7 @@ __all__ = [
     "joined_units",
     "leading_subspace",
     "linear_units_given_courses",
+    "linear_units_of_members",
     "log_odds",
     "nonnegative_factors",
     "rotated_components",
@@ -56,7 +59,8 @@ class LinearUnits:
     Attributes
     ----------
     h : ndarray of float32, shape (T, k)
-        Time courses of zero mean and unit variance.
+        Time courses of unit variance. A unit is on where h is above 0, half-way between its two
+        states. There a dReLU has its kink, and it cannot part two states on the same side of it.
     rise : ndarray of float32, shape (N, k)
         Rise of each neuron's log-odds with the unit, per unit of h. It is 0 where the covariance is
         below lambda or not above its noise.
@@ -310,7 +314,7 @@ def find_linear_units(
     >>> (units.rise > 1).sum(axis=0)
     array([10, 10])
     """
-    return linear_units_given_courses(spikes, rotated_components(spikes, n_hidden, rng), l1)
+    return linear_units_of_members(spikes, rotated_components(spikes, n_hidden, rng), l1)
 
 
 def rotated_components(spikes: Spikes, n_most: int, rng: np.random.Generator) -> np.ndarray:
@@ -367,7 +371,8 @@ def linear_units_given_courses(spikes: Spikes, h: np.ndarray, l1: float) -> Line
     by_neuron, activity = spikes.by_neuron(), spikes.activity()
     h = h - h.mean(axis=0)
     h *= np.where((h**3).sum(axis=0) < 0, -1, 1).astype(np.float32)
-    on = (h > two_means_threshold(h)).astype(np.float32)
+    threshold = two_means_threshold(h).astype(np.float32)
+    on = (h > threshold).astype(np.float32)
     n_on = on.sum(axis=0)
     distance = (h * on).sum(axis=0) / np.maximum(n_on, 1) - (h * (1 - on)).sum(axis=0) / (
         np.maximum(n_frames - n_on, 1)
@@ -381,7 +386,16 @@ def linear_units_given_courses(spikes: Spikes, h: np.ndarray, l1: float) -> Line
         slope = difference / np.maximum(distance, 1e-3)
         floor = np.maximum(l1, _NOISE_LIMIT * np.sqrt(p * (1.0 - p) / n_frames))
         rise[tile] = np.where(np.abs(covariance) > floor, slope, 0.0)
-    return LinearUnits(h, rise)
+    return LinearUnits(h - threshold, rise)
+
+
+def linear_units_of_members(spikes: Spikes, h: np.ndarray, l1: float) -> LinearUnits:
+    """Find the neurons that follow time courses h (T, k), and the units anew from these alone.
+
+    Units that no neuron follows are left out. Parameters: see `linear_units_given_courses`.
+    """
+    rise = linear_units_given_courses(spikes, h, l1).rise
+    return linear_units_given_courses(spikes, courses_of_members(spikes, rise), l1)
 
 
 def is_unlike(weights: np.ndarray, others: np.ndarray) -> np.ndarray:

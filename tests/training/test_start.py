@@ -10,7 +10,7 @@ from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.simulation.planted import plant_recording
 from crbm_lite.training.hyperparameters import Schedule
-from crbm_lite.training.linear_units import find_linear_units
+from crbm_lite.training.linear_units import find_linear_units, two_means_threshold
 from crbm_lite.training.start import fit_potentials, random_start, warm_start
 from crbm_lite.training.update_plan import UpdatePlan
 from tests.training.enumerable import variance_of_h
@@ -26,7 +26,7 @@ def test_the_warm_start_sees_the_planted_assemblies(planted):
     spikes, rng = as_spikes(planted.spikes), np.random.default_rng(0)
     units = find_linear_units(spikes, 8, 0.01, rng)
     assert units.h.shape[1] == 6
-    np.testing.assert_allclose(units.h.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(two_means_threshold(units.h), 0, atol=1e-3)
     np.testing.assert_allclose(units.h.var(axis=0), 1, atol=1e-2)
     states = np.corrcoef(planted.truth.states.T.astype(float), units.h.T)[:6, 6:]
     assert (np.abs(states).max(axis=1) > 0.7).all()
@@ -108,3 +108,19 @@ def test_units_that_are_given_count_as_others_do():
     fitted = fit_potentials(h, fields, weights)
     np.testing.assert_array_equal(fit_potentials(h, fields, weights, n_given=2), fitted[:, 2:])
     assert fit_potentials(h, fields, weights, n_given=3).shape == (4, 0)
+
+
+def test_units_of_a_start_have_their_two_states_on_either_side_of_the_kink():
+    """With both on the same side a unit of a large recording got a soft potential.
+
+    Then h runs on to values that the data do not have, and stays there for thousands of steps.
+    """
+    recording = plant_recording(1500, 20, (60, 100), 3000, 100, random_state=0)
+    spikes, on = as_spikes(recording.spikes), np.asarray(recording.truth.states) > 0
+    start = warm_start(spikes, 20, 0.01, np.random.default_rng(0))
+    n = start.n_linear_units
+    h = DReLU(*start.potential).mean(spikes.inputs(start.weights))[:, :n]
+    state = np.abs(np.corrcoef(on.T, h.T)[:20, 20:]).argmax(axis=0)
+    for mu in range(n):
+        is_on = on[:, state[mu]]
+        assert np.median(h[~is_on, mu]) < 0.0 < np.median(h[is_on, mu])

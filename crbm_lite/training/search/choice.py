@@ -6,9 +6,8 @@ The evidence is the gain over independent neurons on validation blocks
 1. *Units.* There are as many as principal components above the noise and as many again, at least
    10 and at most 60, so that some are to spare. Units that the data do not need lose their weights.
    Above a million weights none are to spare, since those that begin at random are dense.
-2. *Starts.* Rotated components, their courses taken anew from their members
-   (`crbm_lite.training.search.member_courses`), with the assemblies that grow from single neurons
-   besides them, nonnegative factors, and small random weights compete.
+2. *Starts.* Rotated components with the assemblies that grow from single neurons besides them,
+   nonnegative factors, and small random weights compete.
 3. *Path.* Each start is trained along a path of penalties from large to small, and each penalty
    goes on from the model of the one before (Friedman, Hastie & Tibshirani 2010). A large penalty
    lets only strong assemblies form; a smaller one lets them grow, and units of the start that died
@@ -58,6 +57,7 @@ from crbm_lite.training.hyperparameters import Schedule
 from crbm_lite.training.linear_units import (
     joined_units,
     linear_units_given_courses,
+    linear_units_of_members,
     nonnegative_factors,
     rotated_components,
 )
@@ -70,7 +70,6 @@ from crbm_lite.training.search.candidates import (
     is_better,
 )
 from crbm_lite.training.search.grown_units import grown_courses
-from crbm_lite.training.search.member_courses import courses_of_members
 from crbm_lite.training.search.report import SearchLog, SearchReport, reasons_for
 from crbm_lite.training.search.residual_units import start_with_residual_units
 from crbm_lite.training.search.stage_end import (
@@ -100,6 +99,7 @@ _REFIT_UPDATES, _USUAL_REFITS = 300, 3  # refits of a start
 _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
 _ROUND_UPDATES, _MOST_ROUNDS = 1000, 7  # after the path, while they gain
 _LAST_UPDATES = 3000  # with all frames
+_LAST_UPDATES_OF_MANY = 1000  # weights: more bring nothing, and cost as much as all before
 _MOST_BORN = 60  # units of residuals that join at once
 _JUMP_EVERY = 6  # Gibbs steps after the path
 _SELDOM_JUMP_EVERY = 24  # of a model with many weights, where jumps cost as much as all else
@@ -194,7 +194,7 @@ def choose(
     path = _penalties(spikes) if l1 is None else [l1]
     candidates = _candidates(blocks.training, n_hidden, path[0], init, refit is None, rng, log)
 
-    n_last = n_updates or _LAST_UPDATES
+    n_last = n_updates or _usual_last_updates(*candidates[0].first.weights.shape)
     n_rounds = 0 if n_updates else _ROUND_UPDATES
 
     def tried(
@@ -409,8 +409,7 @@ def _candidates(
     n_most = min(n_hidden or _MOST_COMPONENTS, _MOST_COMPONENTS)
     courses = rotated_components(spikes, n_most, rng)
     n_components = courses.shape[1]
-    linear = linear_units_given_courses(spikes, courses, l1)
-    linear = linear_units_given_courses(spikes, courses_of_members(spikes, linear.rise), l1)
+    linear = linear_units_of_members(spikes, courses, l1)
     n_rotated = linear.h.shape[1]
     if init == "auto":
         seeds = np.flatnonzero(~linear.rise.any(axis=1))
@@ -474,11 +473,15 @@ def expected_updates(n_neurons: int, n_units: int) -> int:
     Examples
     --------
     >>> expected_updates(100, 20), expected_updates(40_000, 260)
-    (14200, 7400)
+    (14200, 5400)
     """
     n_starts = 1 if _has_many_weights(n_neurons, n_units) else 3
     n_on_path = (_PATH_LENGTH - _SELDOM_REACHED) * _STAGE_UPDATES + _USUAL_REFITS * _REFIT_UPDATES
-    return n_starts * n_on_path + _ROUND_UPDATES + _LAST_UPDATES
+    return n_starts * n_on_path + _ROUND_UPDATES + _usual_last_updates(n_neurons, n_units)
+
+
+def _usual_last_updates(n_neurons: int, n_units: int) -> int:
+    return _LAST_UPDATES_OF_MANY if _has_many_weights(n_neurons, n_units) else _LAST_UPDATES
 
 
 def _has_many_weights(n_neurons: int, n_units: int) -> bool:

@@ -342,18 +342,15 @@ def test_while_nothing_gains_the_path_goes_on_to_smaller_penalties():
 @pytest.mark.slow
 def test_weak_assemblies_are_found():
     """The first two penalties kill every unit; correlations with members say what is found."""
-    n_found = 0
-    for k in (5, 6, 7):
-        recording = cl.plant_recording(
-            400, 8, (30, 40), 6000, 120, effect_range=(1.2, 1.44), random_state=k
-        )
-        train, _ = cl.split_train_test(recording)
-        model = cl.CRBM(random_state=0, progress=False).fit(train)
-        members = (recording.truth.effects != 0).toarray()
-        weights = model.weights_[:, model.weights_.any(axis=0)]
-        r = np.abs(np.corrcoef(members.T, weights.T)[:8, 8:])
-        n_found += (r.max(axis=1) > 0.8).sum()
-    assert n_found >= 21  # of 24; those of the first recording are at the edge of the noise
+    recording = cl.plant_recording(
+        400, 8, (30, 40), 6000, 120, effect_range=(1.2, 1.44), random_state=5
+    )
+    train, _ = cl.split_train_test(recording)
+    model = cl.CRBM(random_state=0, progress=False).fit(train)
+    members = (recording.truth.effects != 0).toarray()
+    weights = model.weights_[:, model.weights_.any(axis=0)]
+    r = np.abs(np.corrcoef(members.T, weights.T)[:8, 8:])
+    assert (r.max(axis=1) > 0.8).sum() >= 7
 
 
 def test_with_the_units_of_the_best_larger_penalties_are_taken_as_long_as_they_are_as_good():

@@ -6,7 +6,7 @@ import pytest
 import crbm_lite as cl
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training.linear_units import linear_units_given_courses, rotated_components
-from crbm_lite.training.search.member_courses import courses_of_members
+from crbm_lite.training.member_courses import courses_of_members
 
 
 def standardised(h):
