@@ -10,7 +10,15 @@ from crbm_lite.training.search.stage_end import StageEnd
 from crbm_lite.training.search.validation_blocks import standard_error
 from crbm_lite.training.start import Start
 
-__all__ = ["Candidate", "Trial", "best_candidate", "best_end", "is_as_good", "is_better"]
+__all__ = [
+    "Candidate",
+    "Trial",
+    "best_candidate",
+    "best_end",
+    "is_as_good",
+    "is_better",
+    "is_nearly",
+]
 
 _MOST_LOST = 0.01  # of the gain, for a sparser model or fewer units
 
@@ -58,15 +66,19 @@ class Candidate:
         """Say whether any of its models gained more than chance does."""
         return any(trial.end.shows_structure() for trial in self.trials)
 
-    def has_peaked(self) -> bool:
+    def has_peaked(self, is_dear: bool = False) -> bool:
         """Say whether the last penalty lost, or the last two gained no more than noise.
 
-        Before it has shown structure there is no peak: weak assemblies come later.
+        Of a dear model, it is enough that the last one gained little. Before a start has shown
+        structure there is no peak: weak assemblies come later.
         """
         path = [trial.end for trial in self.trials if not trial.is_refit]
         if len(path) < 2 or not self.has_shown_structure():
             return False
         *former, last = path
+        before = max(t.end.mean_gain for t in self.trials if t.l1 != self.trials[-1].l1)
+        if is_dear and is_nearly(before, self.gain_now):
+            return True
         if is_better(max(former, key=lambda end: end.mean_gain), last):
             return True
         former = max(path[:-2], key=lambda end: end.mean_gain, default=last)
@@ -104,8 +116,13 @@ def is_as_good(end: StageEnd, best: StageEnd) -> bool:
     if not (np.isfinite(end.mean_gain) and np.isfinite(best.mean_gain)):
         return False
     difference = best.gain - end.gain
-    most_lost = max(_MOST_LOST * best.mean_gain, 0.0)
-    return bool(difference.mean() <= min(standard_error(difference), most_lost))
+    is_noise = difference.mean() <= standard_error(difference)
+    return bool(is_noise and is_nearly(end.mean_gain, best.mean_gain))
+
+
+def is_nearly(gain: float, most: float) -> bool:
+    """Say whether a gain is at most ``_MOST_LOST`` less than another."""
+    return gain >= most - max(_MOST_LOST * most, 0.0)
 
 
 def best_end(candidates: list[Candidate]) -> StageEnd:

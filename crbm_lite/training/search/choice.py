@@ -12,7 +12,7 @@ The evidence is the gain over independent neurons on validation blocks
    goes on from the model of the one before (Friedman, Hastie & Tibshirani 2010). A large penalty
    lets only strong assemblies form; a smaller one lets them grow, and units of the start that died
    under the larger one begin again. A start ends where a penalty loses, or two gain no more than
-   noise. It is left behind where it has gained far less than the best, or diverges, and after three
+   noise, and above a million weights where one gains less than 1 %. It is left behind where it has gained far less than the best, or diverges, and after three
    penalties only the best two go on, and the second only while it is close to the best. Before a
    start gains more than chance does, all go on.
 4. *Births.* Before each smaller penalty, units of what the model leaves over join the start
@@ -27,7 +27,8 @@ The evidence is the gain over independent neurons on validation blocks
    one. As good means within one standard error, and within 1 % of the gain. Errors are those of
    differences, paired by blocks.
 8. *Way back.* The units of that model, among them those that were born late, are trained under the
-   next larger penalty, too. While that is as good, it is taken: it has fewer chance weights.
+   next larger penalty, too. While that gains within 1 % as much, it is taken: it has fewer chance
+   weights.
 9. *Length.* That model is trained on in rounds, as one more penalty of the same size, until a round
    brings less than 0.5 %. Where the first round loses by that, the model that comes before it is
    trained on in its place.
@@ -66,8 +67,8 @@ from crbm_lite.training.search.candidates import (
     Trial,
     best_candidate,
     best_end,
-    is_as_good,
     is_better,
+    is_nearly,
 )
 from crbm_lite.training.search.grown_units import grown_courses
 from crbm_lite.training.search.report import SearchLog, SearchReport, reasons_for
@@ -194,6 +195,7 @@ def choose(
     path = _penalties(spikes) if l1 is None else [l1]
     candidates = _candidates(blocks.training, n_hidden, path[0], init, refit is None, rng, log)
 
+    many_weights = _has_many_weights(*candidates[0].first.weights.shape)
     n_last = n_updates or _usual_last_updates(*candidates[0].first.weights.shape)
     n_rounds = 0 if n_updates else _ROUND_UPDATES
 
@@ -245,7 +247,7 @@ def choose(
             going.append(joined)
         going = [
             c for c in _not_behind(going, share)
-            if np.isfinite(c.gain_now) and not c.has_peaked()
+            if np.isfinite(c.gain_now) and not c.has_peaked(many_weights)
         ]  # fmt: skip
         if k + 1 >= _GO_ON_FROM and _some_show_structure(going):
             going = sorted(going, key=lambda c: -c.gain_now)[:_GO_ON]
@@ -297,10 +299,10 @@ def choose(
     trials = _with_way_back(winner.up_to(chosen), best, under_larger_penalty)
     if trials[-1].l1 > chosen.l1:
         log.reasons.append(
-            f"with its units, the larger lambda = {trials[-1].l1:.2g} is as good and sparser"
+            f"with its units, the larger lambda = {trials[-1].l1:.2g} gains nearly as much"
         )
     chosen = trials[-1]
-    schedule = _with_jumps(schedule, _has_many_weights(*winner.first.weights.shape))
+    schedule = _with_jumps(schedule, many_weights)
     if n_updates is None:
         last_round = _lasting(trials, longer)
         if last_round[1].l1 != chosen.l1:
@@ -337,15 +339,16 @@ def _not_behind(going: list[Candidate], share: float) -> list[Candidate]:
 def _with_way_back(
     trials: list[Trial], best: StageEnd, under_larger_penalty: Callable[[Trial], Trial | None]
 ) -> list[Trial]:
-    """Go back from the last of some trials to larger penalties, while those are as good as `best`.
+    """Go back from the last of some trials to larger penalties, while those gain nearly as much.
 
     Units that joined late, or died under a large penalty when they were few and poor, live under it
-    now, and chance weights do not.
+    now, and chance weights do not. Those have not grown yet under a small penalty, so that it looks
+    better than it is.
     """
-    trials = list(trials)
-    while (back := under_larger_penalty(trials[-1])) and is_as_good(back.end, best):
+    trials, most = list(trials), best.mean_gain
+    while (back := under_larger_penalty(trials[-1])) and is_nearly(back.end.mean_gain, most):
         trials.append(back)
-        best = max(best, back.end, key=lambda end: end.mean_gain)
+        most = max(most, back.end.mean_gain)
     return trials
 
 
