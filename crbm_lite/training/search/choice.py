@@ -12,9 +12,10 @@ The evidence is the gain over independent neurons on validation blocks
    goes on from the model of the one before (Friedman, Hastie & Tibshirani 2010). A large penalty
    lets only strong assemblies form; a smaller one lets them grow, and units of the start that died
    under the larger one begin again. A start ends where a penalty loses, or two gain no more than
-   noise, and above a million weights where one gains less than 1 %. It is left behind where it has gained far less than the best, or diverges, and after three
-   penalties only the best two go on, and the second only while it is close to the best. Before a
-   start gains more than chance does, all go on.
+   noise, and above a million weights where one gains less than 1 %. It is left behind where it has
+   gained far less than the best, or diverges. After three penalties only the best two go on, and
+   the second only while it is close to the best. Before a start gains more than chance does, all
+   go on.
 4. *Births.* Before each smaller penalty, units of what the model leaves over join the start
    (`crbm_lite.training.search.residual_units`), once it has gained more than chance does.
 5. *Refit.* A penalty that leaves out chance weights shrinks the others, too, and most where
