@@ -68,6 +68,7 @@ def main(*words: str, seed: int = 0) -> None:
         "threads": numba.get_num_threads(),
         "seconds": round(fit.wall_s), "cpu seconds": round(fit.cpu_s),
         "verdict": model.verdict_,
+        "why": [*model.certificate_.failed, *model.certificate_.undetermined],
         "recovered": recovered(model.weights_, membership),
         "density": round(float((model.weights_ != 0).mean()), 4),
         "nLLH": round(nllh(model, test).median, 4),
