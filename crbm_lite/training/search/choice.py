@@ -28,16 +28,17 @@ The evidence is the gain over independent neurons on validation blocks
    one. As good means within one standard error, and within 1 % of the gain. Errors are those of
    differences, paired by blocks.
 8. *Way back.* The units of that model, among them those that were born late, are trained under the
-   next larger penalty, too. While that gains within 1 % as much, it is taken: it has fewer chance
-   weights.
+   next larger penalty, too. While that is as good, it is taken: it has fewer chance weights. Above
+   a million weights it may gain 1 % less.
 9. *Length.* That model is trained on in rounds, as one more penalty of the same size, until a round
    brings less than 0.5 %. Where the first round loses by that, the model that comes before it is
    trained on in its place.
 10. *End.* The training ends with all frames, and with as long a refit as was tried if that gained
    more.
 
-After the path, all units jump, whatever they need to mix. Gibbs sampling alone may never leave the
-data's states for others that a model has, and then neither training nor certificate sees those.
+After the path, all units jump, whatever they need to mix, and above a million weights from the
+beginning. Gibbs sampling alone may never leave the data's states for others that a model has, and
+then neither training nor certificate sees those.
 
 Where no model gains more than three standard errors, or in every block, the neurons share nothing
 that is to be seen beyond noise, and the model is that of independent neurons.
@@ -68,6 +69,7 @@ from crbm_lite.training.search.candidates import (
     Trial,
     best_candidate,
     best_end,
+    is_as_good,
     is_better,
     is_nearly,
 )
@@ -101,10 +103,11 @@ _REFIT_UPDATES, _USUAL_REFITS = 300, 3  # refits of a start
 _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
 _ROUND_UPDATES, _MOST_ROUNDS = 1000, 7  # after the path, while they gain
 _LAST_UPDATES = 3000  # with all frames
-_LAST_UPDATES_OF_MANY = 1000  # weights: more bring nothing, and cost as much as all before
+_LAST_UPDATES_OF_MANY = 2000  # weights
 _MOST_BORN = 60  # units of residuals that join at once
 _JUMP_EVERY = 6  # Gibbs steps after the path
-_SELDOM_JUMP_EVERY = 24  # of a model with many weights, where jumps cost as much as all else
+# of a model with many weights, where jumps cost as much as all else: in the search, and at its end
+_SELDOM_JUMP_EVERY, _LAST_JUMP_EVERY = 24, 12
 _LEAST_RISE = 0.005  # of the gain: a round that brings less is the last one
 # of the best gain, for a start to go on after the first penalty, the second, and each later one
 _LEAST_SHARES = (0.65, 0.9, 0.98)
@@ -197,6 +200,9 @@ def choose(
     candidates = _candidates(blocks.training, n_hidden, path[0], init, refit is None, rng, log)
 
     many_weights = _has_many_weights(*candidates[0].first.weights.shape)
+    if many_weights:
+        last_schedule = _with_jumps(schedule, _LAST_JUMP_EVERY)
+        schedule = _with_jumps(schedule, _SELDOM_JUMP_EVERY)
     n_last = n_updates or _usual_last_updates(*candidates[0].first.weights.shape)
     n_rounds = 0 if n_updates else _ROUND_UPDATES
 
@@ -297,13 +303,14 @@ def choose(
         start = with_births(winner, start_after(trial), trial.end, trial.l1)
         return trained_on(trial, start, trial.l1, _ROUND_UPDATES, n_last)
 
-    trials = _with_way_back(winner.up_to(chosen), best, under_larger_penalty)
+    trials = _with_way_back(winner.up_to(chosen), best, under_larger_penalty, many_weights)
     if trials[-1].l1 > chosen.l1:
         log.reasons.append(
             f"with its units, the larger lambda = {trials[-1].l1:.2g} gains nearly as much"
         )
     chosen = trials[-1]
-    schedule = _with_jumps(schedule, many_weights)
+    if not many_weights:
+        schedule = last_schedule = _with_jumps(schedule, _JUMP_EVERY)
     if n_updates is None:
         last_round = _lasting(trials, longer)
         if last_round[1].l1 != chosen.l1:
@@ -319,7 +326,7 @@ def choose(
     share = chosen.is_refit * min(_REFIT_UPDATES / n_last, 1.0) if refit is None else refit
     last = Stage(
         f"all frames, lambda {chosen.l1:.2g}", spikes, start,
-        _of_length(schedule, n_last, chosen.l1, refit=share), n_last,
+        _of_length(last_schedule, n_last, chosen.l1, refit=share), n_last,
     )  # fmt: skip
     report = log.report(winner.name, chosen.l1, chosen.is_refit, start.weights.shape[1])
     return Choice(last, report, is_empty=False)
@@ -338,18 +345,23 @@ def _not_behind(going: list[Candidate], share: float) -> list[Candidate]:
 
 
 def _with_way_back(
-    trials: list[Trial], best: StageEnd, under_larger_penalty: Callable[[Trial], Trial | None]
+    trials: list[Trial],
+    best: StageEnd,
+    under_larger_penalty: Callable[[Trial], Trial | None],
+    is_dear: bool,
 ) -> list[Trial]:
-    """Go back from the last of some trials to larger penalties, while those gain nearly as much.
+    """Go back from the last of some trials to larger penalties, while those are as good as `best`.
 
     Units that joined late, or died under a large penalty when they were few and poor, live under it
-    now, and chance weights do not. Those have not grown yet under a small penalty, so that it looks
-    better than it is.
+    now, and chance weights do not. Of a dear model a larger penalty may cost a little more: under a
+    small one chance weights have not grown yet, so that it looks better than it is.
     """
-    trials, most = list(trials), best.mean_gain
-    while (back := under_larger_penalty(trials[-1])) and is_nearly(back.end.mean_gain, most):
+    trials = list(trials)
+    while (back := under_larger_penalty(trials[-1])) and (
+        is_as_good(back.end, best) or (is_dear and is_nearly(back.end.mean_gain, best.mean_gain))
+    ):
         trials.append(back)
-        most = max(most, back.end.mean_gain)
+        best = max(best, back.end, key=lambda end: end.mean_gain)
     return trials
 
 
@@ -386,11 +398,9 @@ def _of_length(
     return replace(schedule, n_updates=n_updates, l1=l1, ramp=ramp, refit=refit)
 
 
-def _with_jumps(schedule: Schedule, has_many_weights: bool) -> Schedule:
+def _with_jumps(schedule: Schedule, jump_every: int) -> Schedule:
     """Let all units jump where the sampler was to choose."""
-    if schedule.jump_every != "auto":
-        return schedule
-    return replace(schedule, jump_every=_SELDOM_JUMP_EVERY if has_many_weights else _JUMP_EVERY)
+    return replace(schedule, jump_every=jump_every) if schedule.jump_every == "auto" else schedule
 
 
 def _penalties(spikes: Spikes) -> list[float]:
@@ -477,7 +487,7 @@ def expected_updates(n_neurons: int, n_units: int) -> int:
     Examples
     --------
     >>> expected_updates(100, 20), expected_updates(40_000, 260)
-    (14200, 5400)
+    (14200, 6400)
     """
     n_starts = 1 if _has_many_weights(n_neurons, n_units) else 3
     n_on_path = (_PATH_LENGTH - _SELDOM_REACHED) * _STAGE_UPDATES + _USUAL_REFITS * _REFIT_UPDATES
