@@ -59,8 +59,7 @@ class LinearUnits:
     Attributes
     ----------
     h : ndarray of float32, shape (T, k)
-        Time courses of unit variance. A unit is on where h is above 0, half-way between its two
-        states. There a dReLU has its kink, and it cannot part two states on the same side of it.
+        Time courses of zero mean and unit variance.
     rise : ndarray of float32, shape (N, k)
         Rise of each neuron's log-odds with the unit, per unit of h. It is 0 where the covariance is
         below lambda or not above its noise.
@@ -371,8 +370,7 @@ def linear_units_given_courses(spikes: Spikes, h: np.ndarray, l1: float) -> Line
     by_neuron, activity = spikes.by_neuron(), spikes.activity()
     h = h - h.mean(axis=0)
     h *= np.where((h**3).sum(axis=0) < 0, -1, 1).astype(np.float32)
-    threshold = two_means_threshold(h).astype(np.float32)
-    on = (h > threshold).astype(np.float32)
+    on = (h > two_means_threshold(h)).astype(np.float32)
     n_on = on.sum(axis=0)
     distance = (h * on).sum(axis=0) / np.maximum(n_on, 1) - (h * (1 - on)).sum(axis=0) / (
         np.maximum(n_frames - n_on, 1)
@@ -386,7 +384,7 @@ def linear_units_given_courses(spikes: Spikes, h: np.ndarray, l1: float) -> Line
         slope = difference / np.maximum(distance, 1e-3)
         floor = np.maximum(l1, _NOISE_LIMIT * np.sqrt(p * (1.0 - p) / n_frames))
         rise[tile] = np.where(np.abs(covariance) > floor, slope, 0.0)
-    return LinearUnits(h - threshold, rise)
+    return LinearUnits(h, rise)
 
 
 def linear_units_of_members(spikes: Spikes, h: np.ndarray, l1: float) -> LinearUnits:

@@ -29,11 +29,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 from threadpoolctl import threadpool_limits
 
 from crbm_lite.core.spikes import Spikes, evenly_spread, tiles, weight_sums
-from crbm_lite.training.linear_units import LinearUnits, find_linear_units, log_odds
+from crbm_lite.training.linear_units import (
+    LinearUnits,
+    find_linear_units,
+    log_odds,
+    two_means_threshold,
+)
 
 __all__ = [
     "Start",
@@ -53,6 +58,7 @@ _N_CONTEXTS, _N_VALUES = 100, 200  # frames and values of h, over which a densit
 _LARGEST_EXPONENT = 85.0
 _AT_ONCE = 4  # neurons whose terms are multiplied: e^(2 * 4 * 85) is finite
 _LEAST_GAMMA, _LARGEST_GAMMA = 0.2, 300.0
+_CLEAR = 0.1  # nats per frame: graded courses of retinas fit better by more, noisy ones by less
 
 
 @dataclass(frozen=True)
@@ -126,10 +132,14 @@ def balance_fields(
 
 def fit_potentials(
     h: np.ndarray, fields: np.ndarray, weights: np.ndarray, n_given: int = 0
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Fit the dReLUs of units to their values over the data by maximum pseudo-likelihood.
 
     The neurons are summed out. The densities are normalised at a hundred frames, spread evenly.
+
+    A dReLU can part two states on either side of its kink, and not two on the same side. So the
+    kink lies half-way between the two states of h. It stays at h = 0 where that is more likely by
+    far, since h is graded there; a course with much noise hardly tells.
 
     Parameters
     ----------
@@ -141,30 +151,40 @@ def fit_potentials(
 
     Returns
     -------
-    ndarray, shape (4, M - n_given)
-        gamma_plus, gamma_minus, theta_plus, theta_minus, uncentred.
+    potential : ndarray, shape (4, M - n_given)
+        gamma_plus, gamma_minus, theta_plus, theta_minus, uncentred, of h less its kink.
+    kinks : ndarray, shape (M - n_given,)
+        Where the kinks lie. The same model has h less its kink, and fields that are larger by the
+        weights times the kinks.
 
     Examples
     --------
     >>> from scipy.stats import norm
     >>> h = norm.ppf(np.linspace(0.0005, 0.9995, 1000))  # a standard Gaussian, without neurons
-    >>> fit_potentials(h[:, None], np.empty(0), np.empty((0, 1))).round(1).ravel() + 0.0
-    array([1., 1., 0., 0.])
+    >>> potential, kinks = fit_potentials(h[:, None], np.empty(0), np.empty((0, 1)))
+    >>> potential.round(1).ravel() + 0.0, kinks.round(1) + 0.0
+    (array([1., 1., 0., 0.]), array([0.]))
     """
     contexts = h[evenly_spread(len(h), _N_CONTEXTS)]
     fields_then = np.empty((len(weights), len(contexts)))  # a_i + w_imu h_mu
     with threadpool_limits(1, "blas"):  # the number of BLAS threads may change sums
         for tile in tiles(len(weights)):
             fields_then[tile] = fields[tile, None] + weights[tile] @ contexts.T
-    potentials = []
+    potentials, kinks = [], []
     for mu in range(n_given, h.shape[1]):
         values = h[:, mu]
         grid = np.linspace(min(values.min() * 1.5, -3.0), max(values.max() * 1.5, 3.0), _N_VALUES)
         reached = np.flatnonzero(weights[:, mu])
         w = weights[reached, mu, None]
         log_base = _log_base(fields_then[reached] - w * contexts[:, mu], w * grid)
-        potentials.append(_fit_potential(values, grid, log_base))
-    return np.array(potentials).reshape(-1, 4).T
+        between = two_means_threshold(values[:, None])[0]
+        at_zero, at_kink = (
+            _fit_potential(values - kink, grid - kink, log_base) for kink in (0.0, between)
+        )
+        is_graded = at_zero.fun < at_kink.fun - _CLEAR
+        potentials.append(at_zero.x if is_graded else at_kink.x)
+        kinks.append(0.0 if is_graded else between)
+    return np.array(potentials).reshape(-1, 4).T, np.array(kinks)
 
 
 def _log_base(a: np.ndarray, wh: np.ndarray) -> np.ndarray:
@@ -179,8 +199,11 @@ def _log_base(a: np.ndarray, wh: np.ndarray) -> np.ndarray:
     return out
 
 
-def _fit_potential(h: np.ndarray, grid: np.ndarray, log_base: np.ndarray) -> np.ndarray:
-    """Fit one dReLU (4,) to values h (T,), given log densities without it (contexts, values)."""
+def _fit_potential(h: np.ndarray, grid: np.ndarray, log_base: np.ndarray) -> OptimizeResult:
+    """Fit one dReLU to values h (T,), given log densities without it (contexts, values).
+
+    ``x`` is the dReLU (4,), and ``fun`` minus the log-likelihood of a value.
+    """
     moments = _potential_statistics(h).mean(axis=1)
     statistics = _potential_statistics(grid)
 
@@ -193,7 +216,7 @@ def _fit_potential(h: np.ndarray, grid: np.ndarray, log_base: np.ndarray) -> np.
         return float((top + np.log(z)).mean() + x @ moments), moments - statistics @ mean_p
 
     bounds = [(_LEAST_GAMMA, _LARGEST_GAMMA)] * 2 + [(None, None)] * 2
-    return minimize(objective, [5.0, 5.0, 0.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds).x
+    return minimize(objective, [5.0, 5.0, 0.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds)
 
 
 def _potential_statistics(h: np.ndarray) -> np.ndarray:
@@ -254,5 +277,6 @@ def start_given_units(
     weights, potential = start.weights, start.potential
     weights[:, :n_units] = units.rise
     fields = balance_fields(spikes, units.rise, units.h)
-    potential[:, :n_units] = fit_potentials(units.h, fields, units.rise)
+    potential[:, :n_units], kinks = fit_potentials(units.h, fields, units.rise)
+    fields += units.rise @ kinks
     return Start(weights, fields, potential, _FIELD_RATE_FACTOR, n_linear_units=n_units)

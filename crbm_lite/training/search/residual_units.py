@@ -196,6 +196,7 @@ def start_with_residual_units(
     weights = np.hstack([start.weights, units.rise[:, is_new]])
     fields = start.fields + balance_fields(spikes, weights, h)
     fields -= balance_fields(spikes, start.weights, h_given)
-    born = fit_potentials(h, fields, weights, n_given=h_given.shape[1])
+    born, kinks = fit_potentials(h, fields, weights, n_given=h_given.shape[1])
+    fields += weights[:, h_given.shape[1] :] @ kinks
     potential = np.hstack([start.potential, born])
     return replace(start, weights=weights, fields=fields, potential=potential)
