@@ -34,7 +34,7 @@ The evidence is the gain over independent neurons on validation blocks
    brings less than 0.5 %. Where the first round loses by that, the model that comes before it is
    trained on in its place.
 10. *End.* The training ends with all frames, and with as long a refit as was tried if that gained
-   more.
+    more.
 
 After the path, all units jump, whatever they need to mix, and above a million weights from the
 beginning. Gibbs sampling alone may never leave the data's states for others that a model has, and
