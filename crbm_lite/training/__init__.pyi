@@ -40,12 +40,14 @@ from .linear_units import is_unlike as is_unlike
 from .linear_units import joined_units as joined_units
 from .linear_units import leading_subspace as leading_subspace
 from .linear_units import linear_units_given_courses as linear_units_given_courses
+from .linear_units import linear_units_of_members as linear_units_of_members
 from .linear_units import log_odds as log_odds
 from .linear_units import nonnegative_factors as nonnegative_factors
 from .linear_units import rotated_components as rotated_components
 from .linear_units import rotated_courses as rotated_courses
 from .linear_units import two_means_threshold as two_means_threshold
 from .linear_units import varimax as varimax
+from .member_courses import courses_of_members as courses_of_members
 from .model_side import ModelMeans as ModelMeans
 from .model_side import chain_contrasts as chain_contrasts
 from .model_side import mixing_time as mixing_time

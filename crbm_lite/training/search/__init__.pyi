@@ -4,13 +4,13 @@ from .candidates import best_candidate as best_candidate
 from .candidates import best_end as best_end
 from .candidates import is_as_good as is_as_good
 from .candidates import is_better as is_better
+from .candidates import is_nearly as is_nearly
 from .choice import Choice as Choice
 from .choice import Stage as Stage
 from .choice import choose as choose
 from .choice import expected_updates as expected_updates
 from .choice import units_to_begin_with as units_to_begin_with
 from .grown_units import grown_courses as grown_courses
-from .member_courses import courses_of_members as courses_of_members
 from .report import SearchLog as SearchLog
 from .report import SearchReport as SearchReport
 from .report import reasons_for as reasons_for
