@@ -116,8 +116,8 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     refit : float or "auto", default "auto"
         The share of the updates, at the end, that fit the weights which are left by then without a
         penalty, while zeros stay zeros. This relaxed lasso (Meinshausen 2007) takes out the bias of
-        the penalty. The paper has no refit. "auto" ends the last training with one, as long as
-        those of the search, where `l1` is "auto" and they predict better; otherwise it is 0.
+        the penalty. The paper has no refit. "auto" means 0.5 where `l1` is "auto" and the search
+        shows that a refit predicts better; otherwise it is 0.
     average_from : float, default 0.5
         The share of the updates after which the parameters are averaged. The model is their mean,
         which takes out the swings of the last parameters around the optimum. 1 means the last

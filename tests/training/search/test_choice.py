@@ -141,8 +141,20 @@ def test_a_refit_is_tried_as_long_as_it_gains_and_is_the_end_if_it_gains_most():
     assert (refit.schedule.n_updates, refit.schedule.refit) == (300, 1.0)
     assert longer.schedule.l1 == refit.schedule.l1 == penalties[0]
     assert (choice.report.chosen_l1, choice.report.chosen_refit) == (penalties[0], True)
-    assert choice.last.schedule.refit == 300 / 3000
+    assert choice.last.schedule.refit == 0.5
     assert choice.report.is_refit.tolist()[:5] == [bool(s.schedule.refit) for s in path]
+
+
+def test_the_last_refit_makes_as_many_steps_as_one_that_is_tried():
+    """A step is as long as the learning rate, which decays."""
+
+    def n_steps(n_updates, share):
+        schedule = search._of_length(checked_schedule(cl.CRBM()), n_updates, 0.01)
+        first = round((1.0 - share) * n_updates)
+        return sum(schedule.learning_rate_at(k) for k in range(first, n_updates))
+
+    tried = n_steps(search._REFIT_UPDATES, 1.0)
+    assert n_steps(search._LAST_UPDATES, search._LAST_REFIT) == pytest.approx(tried, rel=0.1)
 
 
 def test_after_a_longer_training_the_penalty_may_gain_more_than_its_refit():
