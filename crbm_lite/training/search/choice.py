@@ -33,7 +33,7 @@ The evidence is the gain over independent neurons on validation blocks
 9. *Length.* That model is trained on in rounds, as one more penalty of the same size, until a round
    brings less than 0.5 %. Where the first round loses by that, the model that comes before it is
    trained on in its place.
-10. *End.* The training ends with all frames, and its later half is a refit if that gained more.
+10. *End.* The training ends with all frames. Its later half is a refit if that gained more.
 
 After the path, all units jump, whatever they need to mix, and above a million weights from the
 beginning. Gibbs sampling alone may never leave the data's states for others that a model has, and
@@ -99,8 +99,8 @@ _FIRST_PENALTY, _PATH_FACTOR, _PATH_LENGTH = 0.1, 0.5, 7  # the first in sqrt(p 
 _SELDOM_REACHED = 2  # penalties at the end of the path
 _STAGE_UPDATES = 500
 _REFIT_UPDATES, _USUAL_REFITS = 300, 3  # refits of a start
-# share of the last training: there the learning rate has decayed, so that half of 3,000 updates make
-# as many steps as a refit that was tried. Without the penalty, a longer one learns noise
+# share of the last training. The learning rate has decayed there, so half of 3,000 updates make as
+# many steps as a refit that was tried. Without the penalty, a longer one learns noise
 _LAST_REFIT = 0.5
 _FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
 _ROUND_UPDATES, _MOST_ROUNDS = 1000, 7  # after the path, while they gain
