@@ -41,7 +41,7 @@ from crbm_lite.measures import centred_columns
 from crbm_lite.recordings.controls import shift_time
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.recording import as_recording
-from crbm_lite.training.search.choice import expected_updates, units_to_begin_with
+from crbm_lite.training.search.rules import expected_updates, units_to_begin_with
 
 __all__ = [
     "Advice",

@@ -18,8 +18,10 @@ import numpy as np
 from scipy.linalg import hadamard
 from threadpoolctl import threadpool_limits
 
+from crbm_lite.core.compilation import items_of, parallel_njit
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import tiles
+from crbm_lite.core.vector_code import SPARE_PLACES, nonzero_places
 from crbm_lite.training import update_kernels as kernels
 from crbm_lite.training.data_side import UnitCoordinates
 from crbm_lite.training.pair_covariances import chosen_neurons, co_active
@@ -75,6 +77,35 @@ def mixing_time(share: np.ndarray, n_samples: int) -> np.ndarray:
     return n_samples * np.interp(share, x * (1.0 + 0.5 * x * np.expm1(-2.0 / x)), x)
 
 
+@parallel_njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+def _add_spikes(thread, v, n_chains, h, signs, counts, sums, contrasts):
+    """Add what the spikes of one sample of the chains give, neuron by neuron.
+
+    Parameters
+    ----------
+    v : uint8 (N, padded chains)
+    n_chains : int
+    h : float32 (chains, M)
+    signs : float32 (K, chains)
+        Contrasts; neuron i has that of number i modulo K.
+    counts : int64 (N, groups)
+        Spikes by groups of chains.
+    sums, contrasts : float32 (N, M)
+        Sums over spikes of h, and of h times the neuron's contrast.
+    """
+    n_hidden, n_groups = h.shape[1], counts.shape[1]
+    active = np.empty(v.shape[1] + SPARE_PLACES, np.int64)
+    for i in items_of(thread, v.shape[0]):
+        total, contrast, sign = sums[i], contrasts[i], signs[i % signs.shape[0]]
+        for k in range(nonzero_places(v[i : i + 1], n_chains, active)):
+            chain = active[k]
+            counts[i, chain % n_groups] += 1
+            h_row, s = h[chain], sign[chain]
+            for mu in range(n_hidden):
+                total[mu] += h_row[mu]
+                contrast[mu] += s * h_row[mu]
+
+
 class ModelMeans:
     """Average what chains generate, and find the noise of the averages.
 
@@ -86,13 +117,11 @@ class ModelMeans:
 
     Attributes
     ----------
-    vh, vh_contrast : ndarray of float32, shape (N, M)
-        <v (h - mean)>, and one contrast of it.
-    h, v : ndarray, shapes (M,) and (N,)
-        <h - mean> and <v>.
+    h : ndarray, shape (M,)
+        <h - mean>.
     unit : ndarray, shape (5, M)
         Means of `UnitCoordinates.statistics`.
-    h_contrasts, v_contrasts, unit_contrasts : ndarray, shapes (K, M), (K, N), (K, 5, M)
+    h_contrasts, unit_contrasts : ndarray, shapes (K, M), (K, 5, M)
         Contrasts of these.
     neurons : ndarray of int, shape (n,)
         Some neurons whose pairs are looked at.
@@ -111,11 +140,12 @@ class ModelMeans:
     ) -> None:
         self.contrasts, self._coordinates = chain_contrasts(n_chains), coordinates
         n_contrasts = len(self.contrasts)
-        self.vh = np.zeros((n_neurons, n_hidden), np.float32)
-        self.vh_contrast = np.zeros((n_neurons, n_hidden), np.float32)
-        self.h, self.v, self.unit = np.zeros(n_hidden), np.zeros(n_neurons), np.zeros((5, n_hidden))
+        self._signs = self.contrasts.astype(np.float32)
+        # sums of v by group of chains, of v (h - mean), and of this times one contrast
+        self._counts = np.zeros((n_neurons, n_contrasts + 1), np.int64)
+        self._vh, self._vh_contrast = np.zeros((2, n_neurons, n_hidden), np.float32)
+        self.h, self.unit = np.zeros(n_hidden), np.zeros((5, n_hidden))
         self.h_contrasts = np.zeros((n_contrasts, n_hidden))
-        self.v_contrasts = np.zeros((n_contrasts, n_neurons))
         self.unit_contrasts = np.zeros((n_contrasts, 5, n_hidden))
         self.neurons = chosen_neurons(n_neurons)
         self.co_active = np.zeros((len(self.neurons), len(self.neurons)), np.float32)
@@ -141,15 +171,21 @@ class ModelMeans:
         self.unit += share * (unit.mean(axis=1) - self.unit)
         of_unit = np.tensordot(self.contrasts, unit, (1, 1))
         self.unit_contrasts += share * (of_unit - self.unit_contrasts)
-        h, share = h.astype(np.float32), np.float32(share)
-        signs = self.contrasts.astype(np.float32)
-        for tile in tiles(len(self.vh)):
-            v = chains.v[tile, :n].astype(np.float32)
-            self.v[tile] += share * (v.mean(axis=1) - self.v[tile])
-            self.v_contrasts[:, tile] += share * (signs @ v.T - self.v_contrasts[:, tile])
-            self.vh[tile] += share * (v @ h / np.float32(n) - self.vh[tile])
-            v *= signs[self._contrast_of(tile)]
-            self.vh_contrast[tile] += share * (v @ h - self.vh_contrast[tile])
+        _add_spikes(
+            chains.v, n, h.astype(np.float32), self._signs,
+            self._counts, self._vh, self._vh_contrast,
+        )  # fmt: skip
+
+    @property
+    def v(self) -> np.ndarray:
+        """<v>, (N,)."""
+        return self._counts.sum(axis=1) / max(self.n_samples, 1)
+
+    @property
+    def v_contrasts(self) -> np.ndarray:
+        """Contrasts of <v>, (K, N)."""
+        of_groups = self.contrasts[:, : self._counts.shape[1]]
+        return of_groups @ self._counts.T / max(self.n_saved, 1)
 
     def _contrast_of(self, neurons: slice) -> np.ndarray:
         """Number of the contrast that is kept for the weights of each neuron."""
@@ -158,8 +194,8 @@ class ModelMeans:
     def covariances(self, tile: slice, activity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return <(v - activity)(h - mean)> of some neurons, and a contrast of it."""
         p = activity[tile, None]
-        contrast = self.vh_contrast[tile] - p * self.h_contrasts[self._contrast_of(tile)]
-        return self.vh[tile] - p * self.h, contrast
+        vh, contrast = self._vh[tile] / self.n_samples, self._vh_contrast[tile] / self.n_saved
+        return vh - p * self.h, contrast - p * self.h_contrasts[self._contrast_of(tile)]
 
     def weight_noise(
         self, weights: np.ndarray, activity: np.ndarray

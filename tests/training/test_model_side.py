@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from crbm_lite.training.model_side import chain_contrasts, mixing_time
+from crbm_lite.core.drelu import DReLU
+from crbm_lite.core.gibbs import GibbsChains
+from crbm_lite.training.data_side import UnitCoordinates
+from crbm_lite.training.model_side import ModelMeans, chain_contrasts, mixing_time
+from crbm_lite.training.parameters import TrainedParameters
 
 
 @pytest.mark.parametrize("n_chains", [2, 7, 16, 50, 300])
@@ -35,3 +39,34 @@ def test_mixing_time_of_autoregressive_chains(memory):
 
 def test_chains_that_never_move_take_longer_than_any_sampling():
     assert mixing_time(np.array([1.0]), 60)[0] > 100 * 60
+
+
+@pytest.mark.parametrize("n_chains", [2, 21, 70])
+def test_means_and_contrasts_are_those_of_all_samples(n_chains):
+    rng = np.random.default_rng(0)
+    weights = rng.normal(0, 0.5, (90, 7)).astype(np.float32)
+    potential = np.tile([[1.0], [2.0], [0.1], [-0.1]], 7)
+    fields, centre = rng.normal(-1, 1, 90), rng.random(90)
+    parameters = TrainedParameters(weights, fields, potential, rng.normal(0, 0.1, 7))
+    at = UnitCoordinates(parameters, centre)
+    chains = GibbsChains(90, 7, n_chains, seed=1)
+    chains.set_weights(weights)
+    chains.set_spikes((rng.random((n_chains, 90)) < 0.3).astype(np.uint8))
+    means, v, h = ModelMeans(90, 7, n_chains, at), [], []
+    for _ in range(4):
+        chains.step(2, weights, fields.astype(np.float32), potential)
+        means.add(chains, 2)
+        v.append(chains.spikes().astype(float))
+        h.append(DReLU(*potential).mean(v[-1] @ weights) - parameters.mean_h)
+    v, h = np.array(v), np.array(h)  # (samples, chains, N or M)
+    k = chain_contrasts(n_chains)
+    np.testing.assert_allclose(means.v, v.mean(axis=(0, 1)))
+    np.testing.assert_allclose(means.v_contrasts, k @ v.mean(axis=0), atol=1e-12)
+    some = slice(20, 60)
+    found, contrast = means.covariances(some, centre)
+    centred = (v - centre)[:, :, some]
+    wanted = np.einsum("sci,scm->im", centred, h) / (4 * n_chains)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    of_neuron = k[np.arange(20, 60) % len(k)]
+    wanted = np.einsum("sci,scm,ic->im", centred, h, of_neuron) / 4
+    np.testing.assert_allclose(contrast, wanted, rtol=1e-5, atol=1e-5)

@@ -66,18 +66,18 @@ class Candidate:
         """Say whether any of its models gained more than chance does."""
         return any(trial.end.shows_structure() for trial in self.trials)
 
-    def has_peaked(self, is_dear: bool = False) -> bool:
+    def has_peaked(self, little: float = 0.0) -> bool:
         """Say whether the last penalty lost, or the last two gained no more than noise.
 
-        Of a dear model, it is enough that the last one gained little. Before a start has shown
-        structure there is no peak: weak assemblies come later.
+        It is enough that the last one gained no more than ``little`` of the gain, if that is not 0.
+        Before a start has shown structure there is no peak: weak assemblies come later.
         """
         path = [trial.end for trial in self.trials if not trial.is_refit]
         if len(path) < 2 or not self.has_shown_structure():
             return False
         *former, last = path
         before = max(t.end.mean_gain for t in self.trials if t.l1 != self.trials[-1].l1)
-        if is_dear and is_nearly(before, self.gain_now):
+        if little and is_nearly(before, self.gain_now, little):
             return True
         if is_better(max(former, key=lambda end: end.mean_gain), last):
             return True
@@ -120,9 +120,9 @@ def is_as_good(end: StageEnd, best: StageEnd) -> bool:
     return bool(is_noise and is_nearly(end.mean_gain, best.mean_gain))
 
 
-def is_nearly(gain: float, most: float) -> bool:
-    """Say whether a gain is at most ``_MOST_LOST`` less than another."""
-    return gain >= most - max(_MOST_LOST * most, 0.0)
+def is_nearly(gain: float, most: float, little: float = _MOST_LOST) -> bool:
+    """Say whether a gain is less than another by ``little`` of it at most."""
+    return gain >= most - max(little * most, 0.0)
 
 
 def best_end(candidates: list[Candidate]) -> StageEnd:

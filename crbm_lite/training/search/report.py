@@ -87,8 +87,10 @@ class SearchLog:
         )  # fmt: skip
 
 
-def reasons_for(candidates: list[Candidate], winner: Candidate, chosen: Trial) -> list[str]:
-    """Say why a trial of the winner was chosen."""
+def reasons_for(
+    candidates: list[Candidate], winner: Candidate, chosen: Trial, path: list[float]
+) -> list[str]:
+    """Say why a trial of the winner was chosen, given the path of penalties."""
     ranked = sorted(candidates, key=lambda c: -c.best.end.mean_gain)
     gains = ", ".join(f"{c.name} {c.best.end.mean_gain:.3f}" for c in ranked)
     reasons = [f"best gains in nats per frame: {gains}"]
@@ -102,7 +104,6 @@ def reasons_for(candidates: list[Candidate], winner: Candidate, chosen: Trial) -
         )
     if chosen.is_refit:
         reasons.append("the weights that this penalty left gain more without it, so it ends there")
-    penalties = [trial.l1 for trial in winner.trials]
-    if best.l1 == penalties[-1] and len(set(penalties)) > 1:
+    if best.l1 == path[-1] and len(path) > 1:
         reasons.append("the gain was still rising at the smallest penalty tried")
     return reasons

@@ -1,5 +1,6 @@
 """The search for M, lambda, start and length: what it decides, and what it finds."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training.hyperparameters import HyperparameterError, checked_schedule
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.search import choice as search
+from crbm_lite.training.search import rules, starts
 from crbm_lite.training.search.candidates import (
     Candidate,
     Trial,
@@ -29,6 +31,10 @@ from crbm_lite.training.start import Start
 
 N, M = 30, 4
 V = (np.random.default_rng(0).random((200, N)) < 0.2).astype(np.uint8)
+
+
+def path_of(v):
+    return rules.penalties(float(as_spikes(v).activity().mean()))
 
 
 def end(gain, n_alive=2, n_hidden=M, n_neurons=N):
@@ -79,7 +85,7 @@ def test_the_path_goes_from_large_to_small_penalties_and_stops_where_they_gain_n
         k = penalties.index(stage.schedule.l1)
         return by_number[k] + noise
 
-    penalties = search._penalties(as_spikes(V))
+    penalties = path_of(V)
     choice, stages = chosen(gain_of)
     *tried, back = [stage.schedule.l1 for stage in stages]
     assert tried == penalties[:n_tried]
@@ -95,7 +101,7 @@ def test_a_loss_that_may_be_chance_does_not_end_the_path():
         k = penalties.index(stage.schedule.l1)
         return [1.0, 2.0, 3.0, 2.95, 3.5, 2.0, 2.0][k] + alternating * (k == 3)
 
-    penalties = search._penalties(as_spikes(V))
+    penalties = path_of(V)
     assert chosen(gain_of)[0].report.chosen_l1 == penalties[4]
 
 
@@ -105,7 +111,7 @@ def test_the_sparsest_model_that_is_as_good_as_the_best_is_taken():
     With the noise, .9 % less is as good, and 4 % less is not.
     """
     blocks = np.linspace(1.0, 8.0, 8)  # blocks differ by far more than models
-    penalties = search._penalties(as_spikes(V))
+    penalties = path_of(V)
     alternating = 0.8 * (-1.0) ** np.arange(8)
 
     def surely(stage):
@@ -125,7 +131,7 @@ def test_the_sparsest_model_that_is_as_good_as_the_best_is_taken():
 def test_a_refit_is_tried_as_long_as_it_gains_and_is_the_end_if_it_gains_most():
     """Without the penalty the first model is the best, and the second worse than with it."""
     noise = 0.01 * np.arange(8)
-    penalties = search._penalties(as_spikes(V))
+    penalties = path_of(V)
     refitted = {penalties[0]: 5.0, penalties[1]: 2.5}
     given = {penalties[0]: 2.0, penalties[1]: 3.0}
 
@@ -153,8 +159,10 @@ def test_the_last_refit_makes_as_many_steps_as_one_that_is_tried():
         first = round((1.0 - share) * n_updates)
         return sum(schedule.learning_rate_at(k) for k in range(first, n_updates))
 
-    tried = n_steps(search._REFIT_UPDATES, 1.0)
-    assert n_steps(search._LAST_UPDATES, search._LAST_REFIT) == pytest.approx(tried, rel=0.1)
+    tried = n_steps(rules.REFIT_UPDATES, 1.0)
+    assert n_steps(rules.rules_for(*as_spikes(V).shape).n_last, rules.LAST_REFIT) == pytest.approx(
+        tried, rel=0.1
+    )
 
 
 def test_after_a_longer_training_the_penalty_may_gain_more_than_its_refit():
@@ -211,7 +219,7 @@ def search_of_all_starts(gain_of, refit=0.0, n_updates=7, **given):
 @pytest.mark.parametrize(("most_weights", "has_spare_units"), [(0, False), (10**6, True)])
 def test_a_large_model_has_no_units_to_spare(most_weights, has_spare_units, monkeypatch):
     """Units that begin at random are dense, and lambda has to come slowly for them."""
-    monkeypatch.setattr(search, "_DEAREST_RIVALS", most_weights)
+    monkeypatch.setattr(rules, "_MANY_WEIGHTS", most_weights)
     recording = cl.plant_recording(100, 5, (20, 22), 1000, 0, random_state=0)
     stages = []
 
@@ -273,7 +281,7 @@ def test_units_of_what_a_model_leaves_over_join_before_the_next_penalty(monkeypa
     """A start is asked for them once it has shown structure, and while its path goes on."""
     gains = [-1.0, 1.0, 2.0, 3.0, 2.0]
     looked_at, stages, choice = births_of_a_search(monkeypatch, lambda n, stage: gains[n - 1])
-    penalties = search._penalties(as_spikes(V))
+    penalties = path_of(V)
     assert looked_at == [(1.0, penalties[1]), (2.0, penalties[2]), (3.0, penalties[3])]
     assert [has_born_unit(stage) for stage in stages] == [False, False, True, True, True]
     assert any(reason.startswith("3 units of what") for reason in choice.report.reasons)
@@ -368,7 +376,7 @@ def test_weak_assemblies_are_found():
 def test_with_the_units_of_the_best_larger_penalties_are_taken_as_long_as_they_are_as_good():
     """The fifth of six gains most; again, the fourth and third gain as much, the second less."""
     gains = iter([1.0, 2.0, 3.0, 4.0, 5.0, 4.0, 5.0, 5.1, 5.0])
-    penalties = search._penalties(as_spikes(V))
+    penalties = path_of(V)
     choice, stages = chosen(lambda stage: next(gains) + 0.001 * np.arange(8))
     assert [stage.schedule.l1 for stage in stages[:6]] == penalties[:6]
     assert [stage.schedule.l1 for stage in stages[6:]] == [penalties[k] for k in (3, 2, 1)]
@@ -381,7 +389,7 @@ def test_a_refit_is_tried_under_the_larger_penalty_too_where_one_is_the_best():
         k, refit = penalties.index(stage.schedule.l1), stage.schedule.refit
         return [1.0, 2.0, 1.0][k] + refit + 0.001 * np.arange(8)
 
-    penalties = search._penalties(as_spikes(V))
+    penalties = path_of(V)
     choice, stages = chosen(gain_of, refit=None)
     back, refit = stages[-2:]
     assert back.schedule.l1 == refit.schedule.l1 == penalties[0]
@@ -391,7 +399,7 @@ def test_a_refit_is_tried_under_the_larger_penalty_too_where_one_is_the_best():
 
 def test_a_sure_gain_is_structure_where_a_larger_one_may_be_chance():
     """The smaller penalty gains 0.5 on average, and loses in two of eight blocks."""
-    penalties = search._penalties(as_spikes(V))
+    penalties = path_of(V)
     sure, unsure = 0.3 + 0.01 * np.arange(8), np.array([-0.2, -0.2, 0.2, 0.2, 1.0, 1.0, 1.0, 1.0])
     assert not end(unsure).shows_structure()
     of = {penalties[0]: sure, penalties[1]: unsure}
@@ -402,7 +410,7 @@ def test_a_sure_gain_is_structure_where_a_larger_one_may_be_chance():
 
 def test_starts_that_lose_or_are_far_behind_give_no_units_to_the_joined_start(monkeypatch):
     """Without units of another start there is nothing to join."""
-    monkeypatch.setattr(search, "joined_start", lambda end, others, factor: end.start(factor, True))
+    monkeypatch.setattr(starts, "joined_start", lambda end, others, factor: end.start(factor, True))
     for least, joins in ((2.9, True), (1.0, False), (-9.0, False)):
         gains = {"rotated": 3.0, "nonnegative": least}
         _, stages = search_of_all_starts(lambda name, k, of=gains: of.get(name, -9.0))
@@ -474,15 +482,12 @@ def test_after_the_path_all_units_jump_unless_the_steps_between_jumps_are_given(
     assert [s.schedule.jump_every == "auto" for s in stages] == on_path and not all(on_path)
     assert isinstance(choice.last.schedule.jump_every, int)
     given = checked_schedule(cl.CRBM(jump_every=0))
-    assert search._with_jumps(given, False) == given
-    auto = checked_schedule(cl.CRBM())
-    few, many = (search._with_jumps(auto, x).jump_every for x in (False, True))
-    assert few < many
+    assert rules.with_jumps(given, 6) == given
 
 
 def test_where_a_longer_training_loses_a_larger_penalty_is_trained_on():
     """The third penalty is the best after 500 updates, and the second after 1,500."""
-    penalties = search._penalties(as_spikes(V))
+    penalties = path_of(V)
     early = dict(zip(penalties, [1.0, 2.0, 3.0, 1.0, 1.0, 1.0, 1.0], strict=True))
     late = {penalties[1]: 2.5, penalties[2]: 2.2}
 
@@ -498,7 +503,7 @@ def test_where_a_longer_training_loses_a_larger_penalty_is_trained_on():
 
 def diverging_when_longer(larger_too):
     """What stages gain where the rounds after the path diverge, under the third penalty or all."""
-    penalties = search._penalties(as_spikes(V))
+    penalties = path_of(V)
 
     def gain_of(stage):
         k = min(penalties.index(stage.schedule.l1), 2)
@@ -583,7 +588,7 @@ def test_the_units_of_all_starts_compete_from_the_second_penalty_on(
     monkeypatch, of_all, winner, n_tried
 ):
     """They win if they gain more. With as much as another, as by 3.1, more units do not win."""
-    monkeypatch.setattr(search, "joined_start", lambda end, others, factor: end.start(factor, True))
+    monkeypatch.setattr(starts, "joined_start", lambda end, others, factor: end.start(factor, True))
     of = {"nonnegative": 2.9, "random": 1.0, "rotated": 3.0, "all": of_all}
     choice, stages = search_of_all_starts(lambda name, k: of[name] + 0.1 * k)
     assert stages[:3] == ["rotated", "nonnegative", "random"]
@@ -603,9 +608,9 @@ def test_the_ends_of_stages_survive_being_written():
 @pytest.fixture
 def short(monkeypatch):
     """A search of short stages."""
-    lengths = {"_STAGE_UPDATES": 60, "_ROUND_UPDATES": 80, "_LAST_UPDATES": 80, "_MOST_ROUNDS": 1}
-    for name, value in lengths.items():
+    for name, value in {"STAGE_UPDATES": 60, "ROUND_UPDATES": 80, "MOST_ROUNDS": 1}.items():
         monkeypatch.setattr(search, name, value)
+    monkeypatch.setattr(rules, "_FEW", replace(rules._FEW, n_last=80))
 
 
 def test_planted_assemblies_are_found_without_a_setting(short):
