@@ -68,6 +68,7 @@ from crbm_lite.training.search.residual_units import start_with_residual_units
 from crbm_lite.training.search.rules import (
     FIRST_RAMP,
     LAST_REFIT,
+    LAST_UPDATES,
     MOST_ROUNDS,
     REFIT_UPDATES,
     ROUND_UPDATES,
@@ -178,7 +179,7 @@ def choose(
     )
     search = _Search(
         blocks, path, rules, with_jumps(schedule, rules.jump_every), n_hidden is not None,
-        n_rounds=0 if n_updates else ROUND_UPDATES, n_last=n_updates or rules.n_last,
+        n_rounds=0 if n_updates else ROUND_UPDATES, n_last=n_updates or LAST_UPDATES,
         rng=rng, log=log, train_stage=train_stage,
     )  # fmt: skip
     search.walk(candidates)
@@ -308,7 +309,8 @@ class _Search:
             start = self.start_after(candidate, trial)
             refitted = self._refitted(candidate.name, start, penalty, n_later)
             candidate.trials.append(refitted)
-            candidate.may_refit = refitted.end.mean_gain > trial.end.mean_gain
+            least = trial.end.mean_gain * (1.0 + self.rules.little)
+            candidate.may_refit = refitted.end.mean_gain > least
 
     def _trained_on(
         self, winner: Candidate, trial: Trial, start: Start, penalty: float, n: int, n_later: int

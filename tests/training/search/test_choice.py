@@ -1,6 +1,5 @@
 """The search for M, lambda, start and length: what it decides, and what it finds."""
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -160,9 +159,7 @@ def test_the_last_refit_makes_as_many_steps_as_one_that_is_tried():
         return sum(schedule.learning_rate_at(k) for k in range(first, n_updates))
 
     tried = n_steps(rules.REFIT_UPDATES, 1.0)
-    assert n_steps(rules.rules_for(*as_spikes(V).shape).n_last, rules.LAST_REFIT) == pytest.approx(
-        tried, rel=0.1
-    )
+    assert n_steps(rules.LAST_UPDATES, rules.LAST_REFIT) == pytest.approx(tried, rel=0.1)
 
 
 def test_after_a_longer_training_the_penalty_may_gain_more_than_its_refit():
@@ -608,9 +605,9 @@ def test_the_ends_of_stages_survive_being_written():
 @pytest.fixture
 def short(monkeypatch):
     """A search of short stages."""
-    for name, value in {"STAGE_UPDATES": 60, "ROUND_UPDATES": 80, "MOST_ROUNDS": 1}.items():
+    lengths = {"STAGE_UPDATES": 60, "ROUND_UPDATES": 80, "MOST_ROUNDS": 1, "LAST_UPDATES": 80}
+    for name, value in lengths.items():
         monkeypatch.setattr(search, name, value)
-    monkeypatch.setattr(rules, "_FEW", replace(rules._FEW, n_last=80))
 
 
 def test_planted_assemblies_are_found_without_a_setting(short):
