@@ -16,7 +16,6 @@ from .residual_units import residual_courses as residual_courses
 from .residual_units import start_with_residual_units as start_with_residual_units
 from .rules import FIRST_RAMP as FIRST_RAMP
 from .rules import LAST_REFIT as LAST_REFIT
-from .rules import LAST_UPDATES as LAST_UPDATES
 from .rules import MOST_ROUNDS as MOST_ROUNDS
 from .rules import REFIT_UPDATES as REFIT_UPDATES
 from .rules import ROUND_UPDATES as ROUND_UPDATES

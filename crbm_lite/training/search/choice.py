@@ -68,7 +68,6 @@ from crbm_lite.training.search.residual_units import start_with_residual_units
 from crbm_lite.training.search.rules import (
     FIRST_RAMP,
     LAST_REFIT,
-    LAST_UPDATES,
     MOST_ROUNDS,
     REFIT_UPDATES,
     ROUND_UPDATES,
@@ -179,7 +178,7 @@ def choose(
     )
     search = _Search(
         blocks, path, rules, with_jumps(schedule, rules.jump_every), n_hidden is not None,
-        n_rounds=0 if n_updates else ROUND_UPDATES, n_last=n_updates or LAST_UPDATES,
+        n_rounds=0 if n_updates else ROUND_UPDATES, n_last=n_updates or rules.n_last,
         rng=rng, log=log, train_stage=train_stage,
     )  # fmt: skip
     search.walk(candidates)
@@ -200,7 +199,10 @@ def choose(
         )
     start = search.start_after(winner, chosen)
     share = chosen.is_refit * LAST_REFIT if refit is None else refit
-    last_schedule = with_jumps(schedule, rules.jump_every_last)
+    last_rate = min(schedule.final_learning_rate, rules.final_learning_rate)
+    last_schedule = replace(
+        with_jumps(schedule, rules.jump_every_last), final_learning_rate=last_rate
+    )  # fmt: skip
     last = Stage(
         f"all frames, lambda {chosen.l1:.2g}", spikes, start,
         _of_length(last_schedule, search.n_last, chosen.l1, refit=share), search.n_last,

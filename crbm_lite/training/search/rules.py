@@ -3,11 +3,15 @@
 Above a million weights time decides. Then only components and grown units are tried, none are to
 spare (units that begin at random are dense), a penalty that gains less than 1 % ends the path, and
 a larger one may cost as much on the way back. All units jump from the beginning, but seldom:
-jumps cost as much there as all else.
+jumps cost as much there as all else. The learning rate ends lower: one step moves the weights of
+all members of a unit, and with hundreds of members that shifts how often it is on by more than
+chains can follow. Then the chains look like the data for as long as the steps go on, and not the
+model.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +21,6 @@ from crbm_lite.training.hyperparameters import Schedule
 __all__ = [
     "FIRST_RAMP",
     "LAST_REFIT",
-    "LAST_UPDATES",
     "MOST_ROUNDS",
     "REFIT_UPDATES",
     "ROUND_UPDATES",
@@ -34,7 +37,6 @@ _FIRST_PENALTY, _PATH_FACTOR, _PATH_LENGTH = 0.1, 0.5, 7  # the first in sqrt(p 
 _SELDOM_REACHED, _USUAL_REFITS = 2, 3  # penalties at the end of the path; refits of a start
 STAGE_UPDATES, REFIT_UPDATES = 500, 300
 ROUND_UPDATES, MOST_ROUNDS = 1000, 7  # after the path, while they gain
-LAST_UPDATES = 3000  # with all frames
 FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random units must live
 # share of the last training. The learning rate has decayed there, so half of 3,000 updates make as
 # many steps as a refit that was tried. Without the penalty, a longer one learns noise
@@ -57,6 +59,10 @@ class Rules:
         What hardly counts, as a share of the gain: a penalty that brings no more ends the path, a
         refit that brings no more is the last one tried on it, and a larger penalty may cost as much
         on the way back.
+    n_last : int
+        Updates with all frames.
+    final_learning_rate : float
+        Where their learning rate ends at most; infinite where it ends as given.
     jump_every, jump_every_later, jump_every_last : int or None
         Gibbs steps between jumps of all units on the path, after it, and with all frames; None
         where the sampler chooses.
@@ -65,13 +71,15 @@ class Rules:
     has_rivals: bool
     has_spare_units: bool
     little: float
+    n_last: int
+    final_learning_rate: float
     jump_every: int | None
     jump_every_later: int
     jump_every_last: int
 
 
-_FEW = Rules(True, True, 0.0, None, 6, 6)
-_MANY = Rules(False, False, 0.01, 24, 24, 12)
+_FEW = Rules(True, True, 0.0, 3000, math.inf, None, 6, 6)
+_MANY = Rules(False, False, 0.01, 2000, 1e-5, 24, 24, 12)
 
 
 def rules_for(n_neurons: int, n_units: int) -> Rules:
@@ -121,8 +129,9 @@ def expected_updates(n_neurons: int, n_units: int) -> int:
     Examples
     --------
     >>> expected_updates(100, 20), expected_updates(40_000, 260)
-    (14200, 7400)
+    (14200, 6400)
     """
-    n_starts = 3 if rules_for(n_neurons, n_units).has_rivals else 1
+    rules = rules_for(n_neurons, n_units)
+    n_starts = 3 if rules.has_rivals else 1
     n_on_path = (_PATH_LENGTH - _SELDOM_REACHED) * STAGE_UPDATES + _USUAL_REFITS * REFIT_UPDATES
-    return n_starts * n_on_path + ROUND_UPDATES + LAST_UPDATES
+    return n_starts * n_on_path + ROUND_UPDATES + rules.n_last
