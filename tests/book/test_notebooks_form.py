@@ -193,7 +193,7 @@ def defined_names(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler):
             yield node.name
         elif isinstance(node, ast.arg):
             yield node.arg
@@ -223,3 +223,16 @@ def test_code_to_copy_calls_nothing_that_is_not_there(path):
             tree = ast.parse(code)
             known |= set(defined_names(tree))
             assert set(called_names(tree)) <= known, code
+
+
+@every_chapter
+def test_cells_on_the_page_need_no_name_of_a_cell_that_is_not(path):
+    """A reader copies what is to be seen, in the order of the page."""
+    known = set(dir(builtins))
+    for cell in cells(path, "code"):
+        if "remove-cell" in cell.metadata.get("tags", []):
+            continue
+        tree = ast.parse(cell.source)
+        known |= set(defined_names(tree))
+        used = {x.id for x in ast.walk(tree) if isinstance(x, ast.Name)}
+        assert not used - known, f"{cell.id}: {used - known} are defined in removed cells"
