@@ -16,12 +16,14 @@ from __future__ import annotations
 import csv
 import json
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
@@ -53,40 +55,57 @@ _TEMPORAL = tuple(
 
 @dataclass(frozen=True)
 class Origin:
-    """How a table is made: the module and its words, the code that sets its numbers, the seeds."""
+    """How a table is made: the module and its words, the code that sets its numbers, the seeds.
+
+    Parts of some methods run less than all of that code. ``folders_of`` has theirs by the method,
+    which is the first word behind the slash in the name of a part.
+    """
 
     module: str
     words: tuple[str, ...]
     folders: tuple[str, ...]
     seeds: str
     without: tuple[str, ...] = ()
+    folders_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def command(self) -> str:
         """What a user types."""
         return " ".join(("python -m", f"benchmarks.{self.module}", *self.words))
 
-    def digest(self, root: Path = ROOT) -> str:
-        """The digest of the folders and of the benchmark."""
+    def digest(self, part: str = "", root: Path = ROOT) -> str:
+        """The digest of the folders that a part depends on, and of the benchmark."""
         benchmark = f"benchmarks/{self.module}"  # a folder, or a module
         benchmark += "" if (root / benchmark).is_dir() else ".py"
-        return source_digest(
-            *self.folders, benchmark, package=root, without=self.without, sentences=False
-        )
+        method = re.split("[ ,]", part.rpartition("/")[2])[0]
+        folders = self.folders_of.get(method, self.folders)
+        without = () if method in self.folders_of else self.without
+        return source_digest(*folders, benchmark, package=root, without=without, sentences=False)
+
+
+# What methods run that train no model; a rotation is taken from the starts of the cRBM.
+_RIVALS = (
+    *(f"crbm_lite/{name}" for name in ("core", "recordings", "simulation", "measures.py")),
+    "crbm_lite/training/linear_units.py", "crbm_lite/baselines", "benchmarks/planted_family.py",
+    *_SCORES,
+)  # fmt: skip
+_DETECTORS = (*_RIVALS, "crbm_lite/assemblies/agreement.py", "crbm_lite/calcium")
+_RIVALS_OF_ANY = (*_RIVALS, "crbm_lite/assemblies/matching.py", "benchmarks/rivals.py")
 
 
 def _origin(
-    module: str, seeds: str, *more: str, words: tuple[str, ...] = (), searches: bool = False
-) -> Origin:
+    module: str, seeds: str, *more: str, words: tuple[str, ...] = (), searches: bool = False,
+    folders_of: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Origin:  # fmt: skip
     without = () if searches else _SEARCH
-    return Origin(module, words, (*_TRAINING, *_SCORES, *more), seeds, without)
+    return Origin(module, words, (*_TRAINING, *_SCORES, *more), seeds, without, folders_of)
 
 
 TABLES = {
     "benchmarks/results/any_recording.json": _origin(
         "any_recording", "recordings fixed, splits 0, trainings 0", "crbm_lite/baselines",
         "benchmarks/planted_family.py", "benchmarks/rivals.py", "crbm_lite/assemblies/matching.py",
-        searches=True,
+        searches=True, folders_of=dict.fromkeys(("NMF", "ICA", "varimax"), _RIVALS_OF_ANY),
     ),
     "benchmarks/advice.csv": _origin(
         "advice", "recordings N + T, trainings 0", "crbm_lite/inspection/advice.py",
@@ -109,7 +128,11 @@ TABLES = {
     "benchmarks/results/detectors.json": _origin(
         "detectors", "recordings by their names, methods 0", "crbm_lite/baselines/detectors",
         "crbm_lite/assemblies/agreement.py", "crbm_lite/calcium", "benchmarks/planted_family.py",
-        searches=True,
+        searches=True, folders_of=dict.fromkeys(
+            ("SGC", "ICA-CS", "ICA-MP", "promax-CS", "promax-MP", "NMF", "varimax", "Louvain",
+             "k-means", "CORE", "SVD", "Ising", "FIM-X", "Rastermap", "published"),
+            _DETECTORS,
+        ),
     ),
     "benchmarks/results/jax_update.json": _origin("jax_update", "trainings 0 to 4"),
     "benchmarks/results/learning_curves.json": _origin(
@@ -220,13 +243,15 @@ def stamp(path: Path, *parts: str) -> None:
     if origin is None:
         return
     kept = {} if WHOLE in parts or BEGUN in parts else made(path).get("parts", {})
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
     now = {
-        "digest": origin.digest(),
-        "day": f"{datetime.now(UTC):%Y-%m-%d}",
-        "processor": processor(),
-        "seeds": origin.seeds,
-    }
-    says = {"command": origin.command, "parts": kept | dict.fromkeys(parts, now)}
+        part: {
+            "digest": origin.digest(part), "day": day, "processor": processor(),
+            "seeds": origin.seeds,
+        }
+        for part in parts
+    }  # fmt: skip
+    says = {"command": origin.command, "parts": kept | now}
     path.with_name(path.name + ".made.json").write_text(
         json.dumps(says, indent=1) + "\n", encoding="utf-8"
     )
@@ -236,7 +261,7 @@ def is_current(path: Path, part: str = WHOLE) -> bool:
     """Whether the present code has made a part of a table."""
     origin = TABLES.get(_name(path))
     found = made(path).get("parts", {}).get(part)
-    return bool(origin and path.exists() and found and found["digest"] == origin.digest())
+    return bool(origin and path.exists() and found and found["digest"] == origin.digest(part))
 
 
 def old_parts(path: Path) -> list[str]:

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks import stored
+from benchmarks.detectors import real
+from benchmarks.detectors.methods import METHODS
+from benchmarks.rivals import RIVALS
 from crbm_lite import CRBM
 from crbm_lite.files import source_code
 from crbm_lite.training import run
@@ -58,7 +61,7 @@ def repository(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True)
         shutil.copy(stored.Path(__file__).parents[2] / name, tmp_path / name)
     digest = stored.Origin.digest
-    monkeypatch.setattr(stored.Origin, "digest", lambda self: digest(self, tmp_path))
+    monkeypatch.setattr(stored.Origin, "digest", lambda self, part="": digest(self, part, tmp_path))
     stored.write(tmp_path / PLACE, {"ms": 1.0})
     return tmp_path
 
@@ -122,6 +125,31 @@ def test_parts_are_current_one_by_one(repository):
     stored.keep(path, "larva", {"vae": {}})
     assert stored.old_parts(path) == ["larva/glm"]
     assert stored.is_current(path, "larva/vae") and not stored.is_current(path)
+
+
+def test_a_part_is_as_old_as_the_code_that_its_method_runs(repository, monkeypatch):
+    """A rival does not run the code of the model, and the benchmark is run by all."""
+    of_all = ("crbm_lite/core",)
+    origin = stored.Origin("update", (), of_all, "0", folders_of={"NMF": ()})
+    monkeypatch.setitem(stored.TABLES, PLACE, origin)
+    path = repository / PLACE
+    (repository / f"{PLACE}.made.json").unlink()
+    stored.write(path, {}, "larva/NMF, seed 0", "larva/cRBM, seed 0")
+    for name, old in (
+        ("crbm_lite/core/drelu.py", ["larva/cRBM, seed 0"]),
+        ("benchmarks/update.py", ["larva/NMF, seed 0", "larva/cRBM, seed 0"]),
+    ):
+        with (repository / name).open("a") as stream:
+            stream.write("\nx = 1\n")
+        source_code.source_digest.cache_clear()
+        assert stored.old_parts(path) == old
+
+
+def test_every_method_of_a_benchmark_but_ours_is_a_rival():
+    of = stored.TABLES["benchmarks/results/detectors.json"].folders_of
+    assert set(of) == {*METHODS, real.PUBLISHED, "FIM-X", "Rastermap"} - {"cRBM"}
+    of = stored.TABLES["benchmarks/results/any_recording.json"].folders_of
+    assert set(of) == set(RIVALS)
 
 
 def test_a_csv_table_goes_on_with_the_rows_of_the_same_code(repository, monkeypatch):
