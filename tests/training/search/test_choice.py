@@ -164,8 +164,10 @@ def test_of_a_large_model_little_gains_end_the_path_and_the_refits(
         return np.linspace(1.0, 8.0, 8) * of_penalty * (1.005 if stage.schedule.refit else 1.0)
 
     choice, stages = chosen(gain_of, refit=None)
-    path = stages[: n_penalties + n_refits]
-    assert sorted({s.schedule.l1 for s in path}) == sorted(penalties[:n_penalties])
+    tried = [stage.schedule.l1 for stage in stages]
+    back = next(k for k in range(1, len(tried)) if tried[k] > tried[k - 1])  # the way back begins
+    path = stages[:back]
+    assert sorted(set(tried[:back])) == sorted(penalties[:n_penalties])
     assert sum(s.schedule.refit for s in path) == n_refits
     assert choice.report.chosen_l1 == (penalties[0] if is_large else penalties[-1])
     assert (choice.last.schedule.final_learning_rate < 1e-4) == is_large
