@@ -177,7 +177,7 @@ def test_what_the_present_code_has_measured_is_not_measured_again(tmp_path, monk
     assert calls[-1][1] == 1
     found = stored.read(benchmark.RESULTS)["small"]
     assert len(found) == len(calls)
-    monkeypatch.setattr(stored.Origin, "digest", lambda origin: "of other code")
+    monkeypatch.setattr(stored.Origin, "digest", lambda origin, part: "of other code")
     benchmark.Measurements("small", 1).run_by_hand()
     assert len(calls) == 2 * len(found)
 
