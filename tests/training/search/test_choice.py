@@ -504,6 +504,10 @@ def test_after_the_path_all_units_jump_unless_the_steps_between_jumps_are_given(
     assert isinstance(choice.last.schedule.jump_every, int)
     given = checked_schedule(cl.CRBM(jump_every=0))
     assert rules.with_jumps(given, 6) == given
+    auto, sizes = checked_schedule(cl.CRBM()), ((N, M), (10**6, 10))
+    later = [rules.rules_for(*size).jump_every_later for size in sizes]
+    few, many = (rules.with_jumps(auto, steps).jump_every for steps in later)
+    assert few < many
 
 
 def test_where_a_longer_training_loses_a_larger_penalty_is_trained_on():
