@@ -43,6 +43,7 @@ _SEARCH = ("crbm_lite/training/search",)
 _SCORES = tuple(
     f"crbm_lite/validation/{name}.py" for name in ("comparison", "likelihood", "moments", "nrmse")
 )
+_WHOLE_FRAMES = ("crbm_lite/baselines", "crbm_lite/validation/frame_likelihood.py")
 _GRID = tuple(f"crbm_lite/validation/{name}.py" for name in ("selection", "scales"))
 _TEMPORAL = tuple(
     f"crbm_lite/temporal/{name}.py"
@@ -140,8 +141,8 @@ TABLES = {
     ),
     "benchmarks/results/left_out.json": Origin("left_out", (), ("crbm_lite/core",), "0"),
     "benchmarks/results/like_for_like.json": _origin(
-        "like_for_like", "recording 0, trainings 0, annealing 0", "crbm_lite/baselines",
-        "crbm_lite/validation/frame_likelihood.py",
+        "like_for_like", "recording 0, trainings 0, annealing 0", *_WHOLE_FRAMES,
+        folders_of={"CRBM()": (*_TRAINING, *_SCORES, *_WHOLE_FRAMES)},  # with the search
     ),
     "benchmarks/results/page_load.json": Origin(
         "page_load", (), ("crbm_lite/plotting/interactive",), "0"

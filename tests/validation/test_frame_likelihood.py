@@ -223,6 +223,22 @@ def test_distinct_frames_with_more_than_the_whole_probability_are_refused():
         )
 
 
+def test_four_standard_errors_are_allowed_to_the_sum_of_all_probabilities():
+    model = machine(9, n_neurons=8)
+    states = all_states(8)
+    log_weight, spikes = -model.free_energy(states), frame_likelihood.as_spikes(states)
+    exact, error = model.log_partition("exact"), 0.01
+    for n_errors, is_accepted in ((3.9, True), (4.1, False)):
+        value = exact - n_errors * error  # an estimate that is too low by so many errors
+        log_z = LogPartition(value, error, value - 2 * error, value + 2 * error, 0.0)
+        try:
+            frame_likelihood._check_sum_of_probabilities(spikes, log_weight, log_z)
+        except LikelihoodRefused:
+            assert not is_accepted
+        else:
+            assert is_accepted
+
+
 @pytest.fixture(scope="module")
 def ising():
     rng = np.random.default_rng(2)
