@@ -15,6 +15,7 @@ results/like_for_like.json, row by row.
 from __future__ import annotations
 
 import warnings
+
 import numpy as np
 
 import crbm_lite as cl

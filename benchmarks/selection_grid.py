@@ -3,13 +3,15 @@
 python -m benchmarks.selection_grid [file]
 
 It trains sixty models on the training frames of the book's larva, less validation frames that are
-cut from them, and writes one line for each, all of it on the validation frames: the five nRMSE, the
-score, the left-out log-likelihood, the nLLH, and the sizes and time scales of the assemblies. The
-test frames are not looked at. An interrupted run goes on where it was.
+cut from them, and writes one line for each, all of it on the validation frames: the five nRMSE, nan
+where one has no scale, the score, the left-out log-likelihood, the nLLH, and the sizes and time
+scales of the assemblies. The test frames are not looked at. An interrupted run goes on where it
+was.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import crbm_lite as cl
@@ -45,8 +47,10 @@ def main(file: Path = FILE) -> None:
             model.set_params(n_hidden=run.n_hidden, l1=run.l1, random_state=run.seed)
             fitted = cached_fit(model, train, folder / "models")
             scales = model_scales(fitted, validation)
+            told = zip(run.nrmse, run.has_scale, strict=True)
+            nrmse = (x if says else math.nan for x, says in told)
             values = (
-                run.n_hidden, run.l1, run.seed, *run.nrmse, run.score, run.left_out_log_likelihood,
+                run.n_hidden, run.l1, run.seed, *nrmse, run.score, run.left_out_log_likelihood,
                 run.median_nllh, run.density, scales.n_assemblies, scales.size,
                 model_scales(fitted, validation, 0.01).size, scales.time_scale_s, run.verdict,
             )  # fmt: skip

@@ -40,6 +40,7 @@ from pathlib import Path
 import numpy as np
 
 from crbm_lite.checks.arguments import as_count, as_number, as_path
+from crbm_lite.files.source_code import source_digest
 from crbm_lite.files.whole import write_whole
 from crbm_lite.model.cache import cached_fit, model_key
 from crbm_lite.model.model import CRBM
@@ -51,6 +52,7 @@ from crbm_lite.validation.report import validate
 
 __all__ = ["GridSearch", "Run", "RunsFailed", "grid_search"]
 
+_SCORING = ("validation", "measures.py")  # the code, beside that of a training, that a run executes
 _QUANTITIES = ("score", "left_out_log_likelihood", "median_nllh", "density", "seconds")
 _RULES = {
     "left_out_log_likelihood": "left-out log-likelihood",
@@ -69,10 +71,12 @@ class Run:
         Name of the recording.
     n_hidden, l1, seed : int, float, int
         M, lambda and the seed of training and validation.
-    nrmse : tuple of 5 floats
-        Of v, h, vh, vv and hh.
+    nrmse, nrmse_error : tuple of 5 floats
+        Of v, h, vh, vv and hh, and its sampling error: how much other chains would change it.
+    has_scale : tuple of 5 bools
+        Whether each nRMSE has a scale (`crbm_lite.validation.comparison.StatisticScore`).
     score : float
-        Smallest of 1 - nRMSE; -inf where it is not defined.
+        Smallest of 1 - nRMSE among those with a scale; -inf where it is not defined.
     left_out_log_likelihood : float
         Mean over held-out frames and all neurons, in nats.
     median_nllh : float
@@ -89,6 +93,8 @@ class Run:
     l1: float
     seed: int
     nrmse: tuple[float, float, float, float, float]
+    nrmse_error: tuple[float, float, float, float, float]
+    has_scale: tuple[bool, bool, bool, bool, bool]
     score: float
     left_out_log_likelihood: float
     median_nllh: float
@@ -125,7 +131,8 @@ class GridSearch:
     def surface(self, quantity: str = "score") -> np.ndarray:
         """Take the median over seeds and recordings in every cell.
 
-        Of two middle values it is the worse one: the higher nRMSE, else the lower value.
+        Of two middle values it is the worse one: the higher nRMSE, else the lower value. An nRMSE
+        without a scale says nothing and is left out; a cell in which none has one is NaN.
 
         Parameters
         ----------
@@ -142,9 +149,11 @@ class GridSearch:
         ValueError
             If there is no such quantity.
         """
-        sign = 1.0  # of what is better
+        sign, told = 1.0, [True] * len(self.runs)  # the sign of what is better
         if quantity in STATISTICS:
-            values, sign = [run.nrmse[STATISTICS.index(quantity)] for run in self.runs], -1.0
+            place = STATISTICS.index(quantity)
+            values, sign = [run.nrmse[place] for run in self.runs], -1.0
+            told = [run.has_scale[place] for run in self.runs]
         elif quantity in _QUANTITIES:
             values = [getattr(run, quantity) for run in self.runs]
         else:
@@ -152,10 +161,12 @@ class GridSearch:
                 f"quantity is {quantity!r}: give one of {', '.join((*_QUANTITIES, *STATISTICS))}"
             )
         cells = {cell: [] for cell in product(self.n_hidden, self.l1)}
-        for run, value in zip(self.runs, values, strict=True):
-            cells[run.n_hidden, run.l1].append(sign * value)
+        for run, value, says in zip(self.runs, values, told, strict=True):
+            cells[run.n_hidden, run.l1] += [sign * value] if says else []
         # not the mean of two middle values, of which one may be infinite
-        medians = [sorted(x, key=_nan_first)[(len(x) - 1) // 2] for x in cells.values()]
+        medians = [
+            sorted(x, key=_nan_first)[(len(x) - 1) // 2] if x else np.nan for x in cells.values()
+        ]
         return sign * np.array(medians).reshape(len(self.n_hidden), len(self.l1))
 
     def best(self, by: str = "left_out_log_likelihood") -> tuple[int, float]:
@@ -184,7 +195,10 @@ class GridSearch:
         return self.n_hidden[row], self.l1[column]
 
     def table(self) -> str:
-        """Plain text of fixed width: one line per cell, then what each rule chooses."""
+        """Plain text of fixed width: one line per cell, then what each rule chooses.
+
+        A dash stands for an nRMSE without a scale in all runs of a cell.
+        """
         surfaces = [
             self.surface(q)
             for q in (*STATISTICS, "score", "left_out_log_likelihood", "median_nllh", "density")
@@ -195,7 +209,7 @@ class GridSearch:
         ]  # fmt: skip
         for i, j in product(range(len(self.n_hidden)), range(len(self.l1))):
             *nrmse, score, left_out, nllh, density = (s[i, j] for s in surfaces)
-            cells = "".join(f"{x:6.2f} " for x in nrmse)
+            cells = "".join(f"{'-':>6} " if np.isnan(x) else f"{x:6.2f} " for x in nrmse)
             lines.append(
                 f"{self.n_hidden[i]:>4} {self.l1[j]:>9g}       {cells} {score:6.2f} "
                 f"{left_out:9.5f} {nllh:5.2f} {density:7.2f}"
@@ -315,7 +329,8 @@ def grid_search(
             n_hidden=m, l1=float(lam), random_state=seed, progress=False
         )
         checked_schedule(run_model)
-        options = json.dumps([name, validation, model_key(run_model, test)], sort_keys=True)
+        what = [name, validation, model_key(run_model, test), source_digest(*_SCORING)]
+        options = json.dumps(what, sort_keys=True)
         key = hashlib.sha256((model_key(run_model, train) + options).encode()).hexdigest()
         jobs.append((folder / f"{key}.json", run_model, name, validation))
     missing = [job for job in jobs if _read_run(*job[:3]) is None]
@@ -427,12 +442,15 @@ def _compute_run(
     except Exception as error:
         _mark(path).unlink(missing_ok=True)
         return f"{_cell(model, name)}: {type(error).__name__}: {error}"
+    scores = [getattr(report, name) for name in STATISTICS]
     run = Run(
         recording=name,
         n_hidden=model.n_hidden,
         l1=model.l1,
         seed=model.random_state,
-        nrmse=tuple(float(getattr(report, x).nrmse) for x in STATISTICS),
+        nrmse=tuple(float(score.nrmse) for score in scores),
+        nrmse_error=tuple(float(score.nrmse_error) for score in scores),
+        has_scale=tuple(bool(score.n_entries and score.has_scale) for score in scores),
         score=report.score,
         left_out_log_likelihood=float(report.left_out.log_likelihood.mean()),
         median_nllh=float(report.nllh.median),
@@ -450,9 +468,13 @@ def _read_run(path: Path, model: CRBM, name: str) -> Run | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         run = Run(**values)
-        run = replace(run, nrmse=tuple(map(float, run.nrmse)))
+        run = replace(
+            run, nrmse=tuple(map(float, run.nrmse)), has_scale=tuple(map(bool, run.has_scale)),
+            nrmse_error=tuple(map(float, run.nrmse_error)),
+        )  # fmt: skip
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
     wanted = (name, model.n_hidden, model.l1, model.random_state)
-    whole = len(run.nrmse) == len(STATISTICS)
+    fives = {len(run.nrmse), len(run.nrmse_error), len(run.has_scale)}
+    whole = fives == {len(STATISTICS)}
     return run if whole and (run.recording, run.n_hidden, run.l1, run.seed) == wanted else None

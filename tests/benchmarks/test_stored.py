@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,6 +92,16 @@ def test_code_that_changes_makes_a_table_old_and_a_comment_does_not(repository, 
         assert old_tables() == old
 
 
+@pytest.mark.parametrize("name", stored.TABLES)
+def test_a_table_of_validated_models_depends_on_the_code_that_validates(name):
+    origin = stored.TABLES[name]
+    code = stored.ROOT / "benchmarks" / origin.module
+    files = code.glob("*.py") if code.is_dir() else [code.with_suffix(".py")]
+    text = "".join(file.read_text() for file in files)
+    if "cl.validate(" in text or "grid_search(" in text:
+        assert "crbm_lite/validation/report.py" in origin.folders
+
+
 def test_what_only_a_search_runs_makes_no_table_of_settings_by_hand_old(monkeypatch):
     """And such a table's training never gets there."""
     searches = {name for name, origin in stored.TABLES.items() if not origin.without}
@@ -112,6 +123,27 @@ def test_what_only_a_search_runs_makes_no_table_of_settings_by_hand_old(monkeypa
         CRBM(n_hidden=2, l1=0.01, n_updates=20, batch_size=20, random_state=0, progress=False).fit(
             v
         )
+
+
+def test_making_all_again_skips_what_is_current_and_goes_on_after_a_failure(
+    repository, monkeypatch, capsys
+):
+    run = []
+
+    def fail(words, **options):
+        run.append(words[-1])
+        return SimpleNamespace(returncode=1)
+
+    monkeypatch.setattr(stored.subprocess, "run", fail)
+    origin = stored.TABLES[PLACE]
+    for name in ("a", "b"):
+        monkeypatch.setitem(stored.TABLES, f"benchmarks/results/{name}.json", origin)
+    stored.write(repository / "benchmarks/results/a.json", {})
+    (repository / "benchmarks/results/a.json.made.json").write_text("{}")
+    with pytest.raises(SystemExit, match=r"not made: benchmarks/results/a.json, .*b.json"):
+        stored.main()
+    assert run == ["benchmarks.update"] * 2  # not PLACE, which was made now
+    assert f"{PLACE}: current" in capsys.readouterr().out
 
 
 def test_parts_are_current_one_by_one(repository):

@@ -29,8 +29,9 @@ SHORT = {"n_chains": 20, "n_saved": 3, "n_steps": 2, "burn_in": 2}
 
 
 def a_run(n_hidden, l1, seed, worst, nllh=0.1, left_out=-0.2):
-    nrmse, score = (worst, 0.0, 0.0, 0.0, 0.0), -math.inf if math.isnan(worst) else 1 - worst
-    return Run("r", n_hidden, l1, seed, nrmse, score, left_out, nllh, 0.5, "converged", 1.0)
+    score = -math.inf if math.isnan(worst) else 1 - worst
+    return Run("r", n_hidden, l1, seed, (worst, 0.0, 0.0, 0.0, 0.0), (0.01,) * 5, (True,) * 5,
+               score, left_out, nllh, 0.5, "converged", 1.0)  # fmt: skip
 
 
 def test_of_two_middle_values_the_worse_one_counts():
@@ -40,6 +41,28 @@ def test_of_two_middle_values_the_worse_one_counts():
     assert search.surface("left_out_log_likelihood") == -0.6
     unknown = GridSearch((runs[0], replace(runs[1], nrmse=(math.nan,) * 5)), (2,), (0.1,), 2)
     assert np.isnan(unknown.surface("v"))
+
+
+def test_an_nrmse_without_a_scale_says_nothing_in_surface_and_table():
+    told = a_run(2, 0.1, 0, 0.3)
+    untold = replace(told, seed=1, nrmse=(-25.8, 0.0, 0.0, 0.0, 0.0), has_scale=(False,) * 5)
+    search = GridSearch((told, untold, replace(untold, l1=0.2)), (2,), (0.1, 0.2), 3)
+    np.testing.assert_array_equal(search.surface("v"), [[0.3, np.nan]])
+    lines = search.table().splitlines()
+    assert lines[1].split()[2:4] == ["0.30", "0.00"]
+    assert lines[2].split()[2:7] == ["-"] * 5
+
+
+def test_other_code_that_scores_makes_another_run(tmp_path, monkeypatch):
+    arguments = (MODEL, RECORDING, [2], [0.01], [0], tmp_path)
+    grid_search(*arguments, validation=SHORT)
+    digest = selection.source_digest
+    monkeypatch.setattr(
+        selection,
+        "source_digest",
+        lambda *folders: digest(*folders) + "0" * ("validation" in folders),
+    )
+    assert grid_search(*arguments, validation=SHORT).n_computed == 1
 
 
 def test_the_best_cell_has_the_largest_median_over_seeds():
@@ -86,6 +109,9 @@ def test_a_run_is_a_fit_and_a_validation(tmp_path):
     report = validate(model, train, test, random_state=5, **SHORT)
     (run,) = search.runs
     assert run.nrmse == tuple(getattr(report, x).nrmse for x in ("v", "h", "vh", "vv", "hh"))
+    scores = [getattr(report, x) for x in ("v", "h", "vh", "vv", "hh")]
+    assert run.nrmse_error == tuple(x.nrmse_error for x in scores)
+    assert run.has_scale == tuple(x.has_scale for x in scores)
     assert run.score == report.score
     assert run.median_nllh == report.nllh.median
     assert run.left_out_log_likelihood == left_out_log_likelihood(model, test).mean()
