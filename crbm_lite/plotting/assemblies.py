@@ -129,8 +129,8 @@ def _pair(weights: np.ndarray) -> np.ndarray:
 def plot_stability(found: StabilitySelection, probability: float = 0.8) -> np.ndarray:
     """Draw which assemblies and which members are found again in halves of the frames.
 
-    On the left every run is a point: the correlation of a hidden unit with its match, units in the
-    order of their medians, and in grey the same on frames shifted in time. On the right is the
+    On the left every run is a point: the correlation of an assembly with its match, assemblies in
+    the order of their medians, and in grey the same on frames shifted in time. On the right is the
     membership probability of the members of all assemblies: the share of members that have at least
     that probability.
 
@@ -148,7 +148,7 @@ def plot_stability(found: StabilitySelection, probability: float = 0.8) -> np.nd
     Raises
     ------
     ValueError
-        If no hidden unit of the model has weights.
+        If the model has no assembly.
 
     Examples
     --------
@@ -161,10 +161,9 @@ def plot_stability(found: StabilitySelection, probability: float = 0.8) -> np.nd
     import matplotlib.pyplot as plt
 
     assemblies = found.assemblies
-    used = np.unique(assemblies.units)
-    if not used.size:
+    if not len(assemblies):
         raise ValueError("found has no hidden unit with weights: there is no assembly to draw")
-    order = used[np.argsort(-np.median(found.correlation[:, used], axis=0), kind="stable")]
+    order = np.argsort(-np.median(found.correlation, axis=0), kind="stable")
     with style_context():
         _, axes = plt.subplots(1, 2, figsize=(9, 3.2), width_ratios=(3, 2))
         kinds = ("shifted time", "0.7"), ("halves", PALETTE[0])
@@ -175,7 +174,7 @@ def plot_stability(found: StabilitySelection, probability: float = 0.8) -> np.nd
             axes[0].plot(place, correlation[:, order].ravel(), "o", ms=3, color=color, label=label)
         axes[0].axhline(found.min_correlation, color="black", ls="--", lw=0.8)
         axes[0].set(
-            xlabel="hidden unit, most stable first", ylabel="correlation with its match",
+            xlabel="assembly, most stable first", ylabel="correlation with its match",
             ylim=(-0.02, 1.02),
         )  # fmt: skip
         axes[0].legend(loc="best")
@@ -183,7 +182,7 @@ def plot_stability(found: StabilitySelection, probability: float = 0.8) -> np.nd
         for (label, color), share in zip(
             kinds, (found.null_membership, found.membership), strict=True
         ):
-            shares = np.sort(share[:, assemblies.units][assemblies.members])[::-1]
+            shares = np.sort(share[assemblies.members])[::-1]
             reached = np.arange(1, shares.size + 1) / shares.size
             axes[1].step(shares, reached, color=color, label=label)
         axes[1].axvline(probability, color="black", ls="--", lw=0.8)

@@ -6,12 +6,13 @@ next run: the two runs of a pair share no frame (Shah & Samworth 2013). The star
 made of its own frames, so they share no start either. Seeds that differ on the same frames are no
 evidence: they begin at the same rotated components.
 
-Each run's hidden units are matched with those of a model of all frames, and with them their
-assemblies (`crbm_lite.assemblies.members`). A unit is *found* in a run if the weights of the two
-correlate with at least `min_correlation`. Its probability is the share of runs in which it is
-found. A neuron's membership probability is the share of runs in which the unit is found and the
-neuron's weight is not 0. The stable members of an assembly are those of its members for whom that
-share is large.
+Each run's assemblies (`crbm_lite.assemblies.members`) are matched with those of a model of all
+frames by their weights, both sides of a unit by themselves: a unit with two sides holds two
+assemblies, of which one may be found and not the other. An assembly is *found* in a run if the
+weights of the two correlate with at least `min_correlation`. Its probability is the share of runs
+in which it is found. A neuron's membership probability is the share of runs in which the assembly
+is found and has the neuron as a member. The stable members of an assembly are those of its members
+for whom that share is large.
 
 The null is the same on frames in which every neuron is shifted in time by itself
 (`crbm_lite.recordings.controls.shift_time`): what is found there says nothing about assemblies.
@@ -19,9 +20,10 @@ The null is the same on frames in which every neuron is shifted in time by itsel
 Some neurons pass by chance. If members are those with a membership probability of at least
 :math:`\pi > 1/2`, the expected number of false ones is at most
 
-.. math:: \frac{q^2}{(2 \pi - 1)\, N M},
+.. math:: \frac{q^2}{(2 \pi - 1)\, N K},
 
-where q is the mean number of weights of a run that are not 0. This is Theorem 1 of Meinshausen &
+where q is the mean number of members of a run, over all of its assemblies, and K the number of
+assemblies of the model. This is Theorem 1 of Meinshausen &
 Buehlmann; it supposes that false members are exchangeable.
 """
 
@@ -56,38 +58,37 @@ class StabilitySelection:
     Attributes
     ----------
     weights : (N, M) float
-        Of the model of all frames, whose assemblies are asked for.
-    correlation : (n, M) float64
-        Absolute correlation of each hidden unit with its match in each run; NaN for units without
-        weights.
-    membership : (N, M) float64
-        Share of the runs in which the unit is found and the neuron has a weight in it.
-    n_weights : float
-        Mean number of weights of a run that are not 0.
-    null_correlation : (n_null, M) float64
+        Of the model of all frames, whose K `assemblies` are asked for.
+    correlation : (n, K) float64
+        Of each assembly's weights with those of its match in each run; 0 without a match.
+    membership : (N, K) float64
+        Share of the runs in which the assembly is found with the neuron among its members.
+    n_members : float
+        Mean number of members of a run, over all of its assemblies.
+    null_correlation : (n_null, K) float64
         As `correlation`, on frames shifted in time.
-    null_membership : (N, M) float64
+    null_membership : (N, K) float64
         As `membership`, on frames shifted in time.
     min_correlation : float
-        From here on a unit counts as found.
+        From here on an assembly counts as found.
     """
 
     weights: np.ndarray = field(repr=False)
     correlation: np.ndarray = field(repr=False)
     membership: np.ndarray = field(repr=False)
-    n_weights: float
+    n_members: float
     null_correlation: np.ndarray = field(repr=False)
     null_membership: np.ndarray = field(repr=False)
     min_correlation: float
 
     @property
     def probability(self) -> np.ndarray:
-        """Share of the runs in which each unit is found, (M,); NaN for units without weights."""
+        """Share of the runs in which each assembly is found, (K,); NaN without runs."""
         return _share_found(self.correlation, self.min_correlation)
 
     @property
     def null_probability(self) -> np.ndarray:
-        """The same on frames shifted in time, (M,)."""
+        """The same on frames shifted in time, (K,)."""
         return _share_found(self.null_correlation, self.min_correlation)
 
     @property
@@ -103,8 +104,7 @@ class StabilitySelection:
         probability : float
             Least membership probability of a stable member (default 0.8).
         """
-        found = self.assemblies
-        return found.members & (self.membership[:, found.units] >= probability)
+        return self.assemblies.members & (self.membership >= probability)
 
     def false_members(self, probability: float = 0.8) -> float:
         """Bound the expected number of false members among all stable ones (see the module).
@@ -129,7 +129,7 @@ class StabilitySelection:
         probability = as_number(probability, "probability", "more than 1/2")
         if not probability > 0.5:
             raise ValueError(f"probability is {probability}: give more than 1/2")
-        return self.n_weights**2 / ((2 * probability - 1) * self.weights.size)
+        return self.n_members**2 / ((2 * probability - 1) * max(self.membership.size, 1))
 
     def table(self, probability: float = 0.8) -> str:
         """Plain text, one line per assembly, the most stable first.
@@ -142,12 +142,11 @@ class StabilitySelection:
         lines = ["assembly   members  stable members  found in  median r  found in shifted time"]
         found, stable = self.assemblies, self.members(probability).sum(axis=0)
         median = np.median(self.correlation, axis=0)
-        for k in np.argsort(-self.probability[found.units], kind="stable"):
-            mu = found.units[k]
+        for k in np.argsort(-self.probability, kind="stable"):
             lines.append(
                 f"{found.names[k]:<10}{found.sizes[k]:>8,}{stable[k]:>16,}"
-                f"{self.probability[mu]:>10.0%}{median[mu]:>10.2f}"
-                f"{self.null_probability[mu]:>23.0%}"
+                f"{self.probability[k]:>10.0%}{median[k]:>10.2f}"
+                f"{self.null_probability[k]:>23.0%}"
             )
         return "\n".join(lines)
 
@@ -155,7 +154,7 @@ class StabilitySelection:
 def _share_found(correlation: np.ndarray, least: float) -> np.ndarray:
     if len(correlation) == 0:
         return np.full(correlation.shape[1], np.nan)
-    return np.where(np.isnan(correlation), np.nan, correlation >= least).mean(axis=0)
+    return (correlation >= least).mean(axis=0)
 
 
 def stability_selection(
@@ -258,16 +257,23 @@ def _halves(blocks: list[np.ndarray], n: int, rng: np.random.Generator) -> Itera
 def _match(
     weights: np.ndarray, runs: Iterator[np.ndarray], n: int, least: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Correlations (n, M), membership (N, M) and mean number of weights of n runs."""
-    used = (weights != 0).any(axis=0)
-    correlation = np.full((n, weights.shape[1]), np.nan)
-    correlation[:, used] = 0.0
-    count, n_weights = np.zeros(weights.shape), 0
+    """Correlations (n, K), membership (N, K) and mean number of members of n runs."""
+    of_whole = _sides(weights)
+    correlation = np.zeros((n, of_whole.shape[1]))
+    count, n_members = np.zeros(of_whole.shape), 0
     for k, run in enumerate(runs):
-        n_weights += np.count_nonzero(run)
-        match = match_assemblies(weights, run)
-        r = np.abs(match.correlation)
-        correlation[k, match.first] = np.where(used[match.first], r, np.nan)
-        again = (r >= least) & used[match.first]
-        count[:, match.first[again]] += run[:, match.second[again]] != 0
-    return correlation, count / max(n, 1), n_weights / max(n, 1)
+        sides = _sides(run)
+        n_members += np.count_nonzero(sides)
+        if 0 in (of_whole.shape[1], sides.shape[1]):  # one has lost all of its weights
+            continue
+        match = match_assemblies(of_whole, sides)
+        correlation[k, match.first] = match.correlation
+        again = match.correlation >= least
+        count[:, match.first[again]] += sides[:, match.second[again]] != 0
+    return correlation, count / max(n, 1), n_members / max(n, 1)
+
+
+def _sides(weights: np.ndarray) -> np.ndarray:
+    """The size of the weights of the members of every assembly, (N, K): its side of its unit."""
+    found = assemblies_of_weights(weights)
+    return np.abs(weights[:, found.units]) * found.members

@@ -86,8 +86,7 @@ def test_sizes_embedding_detectors_and_scales_agree(model, recording, expected):
 def test_stability_selection_agrees(expected):
     import matplotlib.pyplot as plt
 
-    r, found_always = np.ones((3, 5)), (W != 0).astype(float)
-    r[:, 4] = np.nan
+    r, found_always = np.ones((3, 5)), assemblies_of_weights(W).members.astype(float)
     found = StabilitySelection(W, r, found_always, 60.0, 0 * r, 0 * found_always, 0.5)
     assert sets(found.members()) == expected
     rows = [re.split(r"\s{2,}", line) for line in found.table().splitlines()[1:]]

@@ -87,11 +87,11 @@ def test_sparse_weights_are_drawn_too():
 
 
 def stability():
-    """Three assemblies, the middle one without weights; two runs, and one in shifted time."""
+    """Two assemblies, since the middle unit has no weights; two runs, and one in shifted time."""
     weights = np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 2.0], [0.0, 0.0, 2.0], [1.0, 0.0, 0.0]])
-    correlation = np.array([[0.2, np.nan, 0.9], [0.4, np.nan, 0.7]])
-    membership = np.array([[0.1, 0.0, 0.0], [0.5, 0.0, 1.0], [0.9, 0.0, 0.8], [0.2, 0.0, 0.0]])
-    null = np.array([[0.1, np.nan, 0.15]])
+    correlation = np.array([[0.2, 0.9], [0.4, 0.7]])
+    membership = np.array([[0.1, 0.0], [0.5, 1.0], [0.9, 0.8], [0.2, 0.0]])
+    null = np.array([[0.1, 0.15]])
     return StabilitySelection(weights, correlation, membership, 5.0, null, 0 * membership, 0.5)
 
 

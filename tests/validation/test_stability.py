@@ -36,16 +36,18 @@ def test_planted_assemblies_are_found_and_nothing_in_shifted_time(recording, fou
     truth = recording.truth.membership
     match = match_assemblies(truth, found.weights)
     assert (np.abs(match.correlation) > 0.8).all()
-    assert (found.probability[match.second] >= 7 / 8).all()
-    assert (np.nan_to_num(found.null_probability) == 0).all()
+    units = found.assemblies.units.tolist()
+    places = [units.index(unit) for unit in match.second]
+    assert (found.probability[places] >= 7 / 8).all()
+    assert (found.null_probability == 0).all()
     assert (found.null_membership == 0).all()
-    members, units = found.members(0.8), found.assemblies.units.tolist()
-    for planted, unit in zip(match.first, match.second):
+    members = found.members(0.8)
+    for planted, place in zip(match.first, places):
         is_member = truth[:, planted] != 0
-        assert members[is_member, units.index(unit)].mean() > 0.4
-        assert members[~is_member, units.index(unit)].mean() < 0.02
-        assert found.membership[is_member, unit].mean() > 0.75
-        assert found.membership[~is_member, unit].mean() < 0.15
+        assert members[is_member, place].mean() > 0.4
+        assert members[~is_member, place].mean() < 0.02
+        assert found.membership[is_member, place].mean() > 0.75
+        assert found.membership[~is_member, place].mean() < 0.15
     assert members.sum() > found.false_members(0.8) > 0
 
 
@@ -61,9 +63,10 @@ def test_an_assembly_of_half_of_the_recording_is_not_stable(recording):
     planted[loners] = 1.0
     match = match_assemblies(planted, found.weights)
     assert abs(match.correlation[0]) > 0.6
-    lasting = np.setdiff1d(np.flatnonzero(found.weights.any(axis=0)), match.second)
-    assert found.probability[match.second[0]] < found.probability[lasting].min()
-    assert found.null_correlation.shape == (0, 5)
+    is_of_a_part = found.assemblies.units == match.second[0]
+    assert found.probability[is_of_a_part].max() < found.probability[~is_of_a_part].min()
+    assert found.null_correlation.shape == (0, len(found.assemblies))
+    assert np.isnan(found.null_probability).all()
 
 
 def test_halves_are_blocks_and_pairs_share_no_frame(recording):
@@ -95,7 +98,7 @@ def test_halves_are_blocks_and_pairs_share_no_frame(recording):
     assert seeds == [0, 3, 4, 5, 6, 7]
     np.testing.assert_array_equal(found.probability, 1.0)
     np.testing.assert_array_equal(found.membership, np.eye(110, 5))
-    assert found.n_weights == 5
+    assert found.n_members == 5
 
 
 def test_trials_stay_whole_in_halves_and_in_shifted_frames():
@@ -119,6 +122,16 @@ def test_trials_stay_whole_in_halves_and_in_shifted_frames():
         assert (trial.sum(axis=0) == counts).all(axis=1).any()
 
 
+def of_given_runs(weights, *runs):
+    """The stability of a model in runs whose weights are given."""
+    model, given = clone(MODEL), iter(runs)
+    model.weights_ = weights
+    return stability_selection(
+        np.eye(40, len(weights)), model, len(runs), n_null=0,
+        fit=lambda model, frames: SimpleNamespace(weights_=next(given)),
+    )  # fmt: skip
+
+
 def test_counts_are_those_of_the_definition():
     """Runs that are given: the first has both assemblies, swapped and turned; the second one."""
     weights = np.zeros((8, 3))
@@ -128,24 +141,47 @@ def test_counts_are_those_of_the_definition():
     second = np.zeros((8, 3))
     second[:3, 1] = 3.0
     second[7, 0] = 1.0
-    runs = iter([first, second])
-
-    class Run:
-        def __init__(self, weights):
-            self.weights_ = weights
-
-    model = clone(MODEL)
-    model.weights_ = weights
-    found = stability_selection(
-        np.eye(40, 8), model, 2, n_null=0, fit=lambda model, frames: Run(next(runs))
-    )
-    np.testing.assert_array_equal(found.probability, [1.0, 0.5, np.nan])
-    expected = np.zeros((8, 3))
+    found = of_given_runs(weights, first, second)
+    np.testing.assert_array_equal(found.probability, [1.0, 0.5])
+    expected = np.zeros((8, 2))
     expected[:3, 0], expected[3, 0], expected[4:7, 1] = 1.0, 0.5, 0.5
     np.testing.assert_array_equal(found.membership, expected)
-    assert found.n_weights == (7 + 4) / 2
-    np.testing.assert_array_equal(found.members(0.6), expected[:, :2] > 0.6)
+    assert found.n_members == (7 + 4) / 2
+    np.testing.assert_array_equal(found.members(0.6), expected > 0.6)
     assert found.table().splitlines()[1].split() == ["HU", "0", "3", "3", "100%", "0.89", "nan%"]
+
+
+def test_a_side_of_a_unit_that_no_run_has_is_not_found():
+    weights = np.zeros((12, 1))
+    weights[:6, 0], weights[6:10, 0] = 1.0, -1.0
+    half = np.where(weights > 0, weights, 0.0)
+    found = of_given_runs(weights, half, half, -half)
+    assert found.assemblies.names == ("HU 0 (+)", "HU 0 (\u2212)")
+    np.testing.assert_array_equal(found.probability, [1.0, 0.0])
+    np.testing.assert_array_equal(found.members(), np.hstack([weights > 0, weights < -1]))
+    apart = np.hstack([half, weights - half])  # the two sides in two units, the second turned
+    turned = of_given_runs(weights, apart, -weights)
+    np.testing.assert_array_equal(turned.probability, [1.0, 1.0])
+    np.testing.assert_array_equal(turned.members(), np.hstack([weights > 0, weights < 0]))
+
+
+def test_a_neuron_with_the_other_sign_in_every_run_is_no_member():
+    weights, run = np.zeros((20, 1)), np.zeros((20, 1))
+    weights[:9, 0] = run[:8, 0] = 1.0
+    run[8, 0] = -1.0
+    found = of_given_runs(weights, run, run)
+    assert found.probability[0] == 1.0
+    np.testing.assert_array_equal(found.membership[:, 0], np.arange(20) < 8)
+
+
+def test_runs_that_lost_all_weights_find_nothing():
+    weights = np.zeros((8, 2))
+    weights[:3, 0] = 1.0
+    found = of_given_runs(weights, np.zeros((8, 2)), weights)
+    np.testing.assert_array_equal(found.probability, [0.5])
+    nothing = of_given_runs(0 * weights, weights, weights)
+    assert nothing.probability.shape == (0,) and nothing.false_members() > 0
+    assert len(nothing.table().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
