@@ -228,8 +228,10 @@ def substitutions(
 def verdict_of_test(test: dict, row: dict, numbers: dict[str, Number]) -> str:
     """Judge our number by the interval, ends included, and by the ceiling of the data.
 
-    A number of which only the sign counts must differ from 0 by more than twice its spread. Where
-    the ceiling lies outside of the interval nothing could have been inside: not comparable.
+    A number of which only the sign counts must differ from 0 by more than twice its spread, and
+    without a spread it is not judged. Nor is one that lies within twice its spread of an end of the
+    interval. Where the ceiling lies outside of the interval nothing could have been inside. All of
+    these are not comparable.
     """
     if test["kind"] == NOT_COMPARABLE:
         return NOT_COMPARABLE
@@ -240,9 +242,13 @@ def verdict_of_test(test: dict, row: dict, numbers: dict[str, Number]) -> str:
     accept = _accept(test, row)
     if accept in (ABOVE, BELOW):
         size = value if accept == ABOVE else -value
-        return SHOWS[test["kind"]] if size > 2 * (spread or 0.0) else FAILS
+        if spread is None:
+            return NOT_COMPARABLE
+        return SHOWS[test["kind"]] if size > 2 * spread else FAILS
     low, high = accept
     if ceiling is not None and not low <= ceiling <= high:
+        return NOT_COMPARABLE
+    if spread is not None and min(abs(value - low), abs(value - high)) < 2 * spread:
         return NOT_COMPARABLE
     return SHOWS[test["kind"]] if low <= value <= high else FAILS
 
@@ -261,13 +267,27 @@ def score(rows: dict[str, list[dict]], numbers: dict[str, Number]) -> str:
     every = [row for own in rows.values() for row in own]
     own = sum(any(test["kind"] == OWN for test in row["tests"]) for row in every)
     verdicts = Counter(verdict(row, numbers) for row in every)
-    listed = ", ".join(
-        f"*{name}* {verdicts[name]}" for name in (*VERDICTS, NOT_RUN) if verdicts[name]
-    )
+    *most, last = [
+        f"{count} {_said_of(name, count)}"
+        for name in (*VERDICTS, NOT_RUN)
+        if (count := verdicts[name])
+    ]
+    listed = f"{', '.join(most)} and {last}" if most else last
+    tested = f"{own or 'None'} of the {len(every)} sentences of the paper"
     return (
-        f"{own} of {len(every)} sentences of the paper were tested on the paper's own recordings "
-        f"with a cRBM. How often each verdict was given: {listed}"
+        f"{tested} {'was' if own < 2 else 'were'} tested on the paper's own recordings with a "
+        f"cRBM. Of all, {listed}"
     )
+
+
+def _said_of(name: str, count: int) -> str:
+    """A verdict as what is said of so many sentences: "holds on ...", "are mathematics"."""
+    if name == FAILS:
+        return name if count == 1 else "do not hold"
+    if name.startswith("holds "):
+        return name if count == 1 else f"hold{name.removeprefix('holds')}"
+    verb = "was" if name == NOT_RUN else "is"
+    return f"{verb if count == 1 else {'is': 'are', 'was': 'were'}[verb]} {name}"
 
 
 def ledger(
@@ -313,7 +333,7 @@ def _shown(test: dict, row: dict, numbers: dict[str, Number]) -> str:
     if not key and "spread" in test:
         words.append(str(test["spread"]))
     if "ceiling" in test:
-        words.append(f"ceiling {_link(test['ceiling'], numbers)}")
+        words.append(f"train-test agreement {_link(test['ceiling'], numbers)}")
     if others:
         words.append(f"then {', '.join(others)}")
     said = verdict_of_test(test, row, numbers)

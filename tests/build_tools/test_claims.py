@@ -151,6 +151,23 @@ def test_a_sign_must_be_clear_of_twice_the_spread(ours, spread, accept, holds):
     row = row_of({"spread": "the_spread"}, accept=accept)
     found = claims.verdict(row, numbers(f"ours = {ours}\nthe_spread = {spread}\n"))
     assert found == ("holds on another recording" if holds else "does not hold")
+    without = claims.verdict(row_of({}, accept=accept), numbers(f"ours = {ours}\n"))
+    assert without == "not comparable"
+
+
+@pytest.mark.parametrize(
+    ("ours", "spread", "expected"),
+    [
+        ("0.25", "0.02", "holds on another recording"),
+        ("0.25", "0.03", "not comparable"),
+        ("0.33", "0.02", "not comparable"),
+        ("0.33", "0.01", "does not hold"),
+        ("0.18", "0.02", "not comparable"),
+    ],
+)
+def test_a_number_within_twice_its_spread_of_an_end_is_not_judged(ours, spread, expected):
+    found = numbers(f"ours = {ours}\nthe_spread = {spread}\n")
+    assert claims.verdict(row_of({"spread": "the_spread"}), found) == expected
 
 
 @pytest.mark.parametrize(
@@ -191,15 +208,20 @@ def test_the_verdict_of_a_row_is_its_strongest_or_mixed(first, second, expected)
 def test_the_score_begins_with_the_paper_s_own_recordings():
     none = row_of({"kind": "not comparable", "ours": None})
     own = row_of({"kind": "paper's recording"})
-    for rows, begin in (([ROW, none], "0 of 2"), ([ROW, own, own], "2 of 3")):
+    for rows, begin in (([ROW, none], "None of the 2"), ([ROW, own], "1 of the 2")):
         said = claims.score({"one.yml": rows}, numbers())
         assert said.startswith(
-            f"{begin} sentences of the paper were tested on the paper's own recordings with a cRBM."
+            f"{begin} sentences of the paper was tested on the paper's own recordings with a cRBM."
         )
-    assert said.endswith(
-        "How often each verdict was given: *holds on the paper's recording* 2, "
-        "*holds on another recording* 1"
+    said = claims.score({"one.yml": [ROW, own, own, none, none]}, numbers())
+    assert said == (
+        "2 of the 5 sentences of the paper were tested on the paper's own recordings with a cRBM. "
+        "Of all, 2 hold on the paper's recording, 1 holds on another recording and 2 are not "
+        "comparable"
     )
+    fails = row_of({}, accept=[0.9, 1.0])
+    assert claims.score({"one.yml": [fails, fails]}, numbers()).endswith("Of all, 2 do not hold")
+    assert claims.score({"one.yml": [fails]}, numbers()).endswith("Of all, 1 does not hold")
 
 
 def test_the_ledger_links_the_chapter_and_gives_numbers_spread_and_reasons():

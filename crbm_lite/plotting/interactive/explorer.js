@@ -100,9 +100,9 @@ window.crbmExplorer ??= (() => {
     }
   }
 
-  function drawCells(root, panel, values, dark) {
+  function drawCells(root, panel, values, frameIndex, dark) {
     const [low, high] = panel.limits;
-    const [least, most] = panel.color_limits;
+    const [least, most] = panel.color_limits[frameIndex];
     // what there is most of stands out most, on either ground
     const colors = dark && !panel.signed ? [...panel.colors].reverse() : panel.colors;
     const { rows, columns } = panel;
@@ -120,7 +120,7 @@ window.crbmExplorer ??= (() => {
           root.append(svg("text", {
             x: x + size.width / 2, y: y + size.height / 2 + 4, "text-anchor": "middle",
             fill: bright ? "#000" : "#fff",
-          }, short(Math.round(100 * value) / 100)));
+          }, short(Math.round(1e4 * value) / 1e4)));
         }
       }
     }
@@ -153,7 +153,7 @@ window.crbmExplorer ??= (() => {
         const values = panel.steps.subarray(frameIndex * size, (frameIndex + 1) * size);
         const root = frame(panel);
         if (panel.kind === "lines") drawLines(root, panel, values, dark ? data.dark : data.light);
-        else drawCells(root, panel, values, dark);
+        else drawCells(root, panel, values, frameIndex, dark);
         return root;
       }));
       box.querySelector(".crbm-explorer-note").textContent = data.notes[frameIndex];

@@ -82,7 +82,7 @@ def _draw_lines(ax: Axes, panel: Lines, position: tuple[int, ...]) -> None:
 
 def _draw_cells(ax: Axes, panel: Cells, position: tuple[int, ...]) -> None:
     colors = diverging_colormap() if panel.signed else sequential_colormap()
-    low, high = panel.color_limits or panel.limits
+    low, high = panel.colors()[position]
     image = ax.imshow(
         panel.values[position], aspect="auto", vmin=low, vmax=high, cmap=colors,
         interpolation="nearest",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["lines_within", "panels_data", "panels_html"]
 
-_COLUMNS = "grid-template-columns:repeat(auto-fill,minmax(min(230px,100%),1fr))"
+_COLUMNS = "grid-template-columns:repeat(auto-fit,minmax(min(230px,100%),1fr))"
 # Lighter relatives of the palette's first colours, for a dark page.
 _ON_DARK = ("#56B4E9", "#FF8C3B", "#2EC99A", "#E3A6C6")
 
@@ -93,7 +93,7 @@ def _panel_data(panel: Lines | Cells) -> dict:
     if lines:
         return shared | {"x": np.round(panel.x, 4).tolist(), "x_texts": list(panel.x_texts)}
     names = {"x_texts": list(panel.columns), "y_texts": list(panel.rows)}
-    limits = list(panel.color_limits or panel.limits)
+    limits = panel.colors().reshape(-1, 2).tolist()
     colors = list(SIGNED if panel.signed else SEQUENTIAL)
     return shared | names | {"colors": colors, "signed": panel.signed, "color_limits": limits}
 

@@ -204,8 +204,8 @@ def selection_surface(
     n_hidden : sequence of R int
     l1 : sequence of C float
     surfaces : mapping of str to (R, C) float
-        By name; larger is better. Colours go from 0 to 1. Values that are not finite are left
-        empty.
+        By name; larger is better. Colours go from 0 to the largest value of a surface, and from
+        its smallest if none is above 0. Values that are not finite are left empty.
 
     Returns
     -------
@@ -239,9 +239,12 @@ def selection_surface(
         )
     values = np.stack(stack)[:, ::-1]  # the smallest M is drawn below, as in a diagram
     values[~np.isfinite(values)] = np.nan
+    least, most = np.nanmin(values, axis=(1, 2)), np.nanmax(values, axis=(1, 2))
+    least = np.where(most > 0, 0.0, least)
+    colors = np.stack([least, np.maximum(most, least + 1e-9)], axis=1)
     cells = Cells(
         "surface over M and λ", "λ", "M", tuple(f"{x:g}" for x in l1),
         tuple(str(m) for m in n_hidden[::-1]), values,
-        (min(0.0, float(np.nanmin(values))), max(1.0, float(np.nanmax(values)))), (0.0, 1.0),
+        (min(0.0, float(np.nanmin(values))), max(1e-9, float(np.nanmax(values)))), colors,
     )  # fmt: skip
     return Explorer((Control("Show", tuple(surfaces)),), (cells,), np.array(notes, dtype=object))

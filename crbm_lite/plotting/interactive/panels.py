@@ -77,9 +77,9 @@ class Cells:
         The axes of the controls come first; NaN stays empty.
     limits : (float, float)
         Limits of the values; symmetric around 0 for signed values.
-    color_limits : (float, float), optional
-        Limits of the colours if they are to be narrower: values beyond have the colour of the
-        limit.
+    color_limits : (..., 2) float, optional
+        Limits of the colours for every position of the controls, if they are to be others: values
+        beyond have the colour of the limit.
     """
 
     title: str
@@ -89,12 +89,18 @@ class Cells:
     rows: tuple[str, ...]
     values: np.ndarray = field(repr=False)
     limits: tuple[float, float]
-    color_limits: tuple[float, float] | None = None
+    color_limits: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def signed(self) -> bool:
         """Whether the colours diverge from 0."""
         return self.limits[0] == -self.limits[1]
+
+    def colors(self) -> np.ndarray:
+        """Limits of the colours for every position of the controls, (..., 2)."""
+        if self.color_limits is not None:
+            return self.color_limits
+        return np.broadcast_to(self.limits, (*self.values.shape[:-2], 2))
 
 
 @dataclass(frozen=True, eq=False)

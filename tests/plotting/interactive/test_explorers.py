@@ -97,8 +97,11 @@ def test_a_surface_shows_the_smallest_m_below_and_leaves_out_what_is_not_finite(
     assert explorer.notes[0] == "score: largest at M = 4, λ = 0.1, where it is 0.90"
     far = selection_surface([2], [0.01, 0.1], {"score": [[-7.0, 0.5]]})
     sent = panels_data(far)["panels"][0]  # one bad cell leaves the others their colours
-    assert sent["limits"] == [-7, 1] and sent["color_limits"] == [0, 1]
-    assert panels_data(small())["panels"][1]["color_limits"] == [-1, 1]
+    assert sent["limits"] == [-7, 0.5] and sent["color_limits"] == [[0, 0.5]]
+    assert panels_data(small())["panels"][1]["color_limits"][0] == [-1, 1]
+    losses = {"nats": [[-0.17, -0.15]], "share": [[0.2, 0.4]]}  # each has colours of its own
+    sent = panels_data(selection_surface([2], [0.01, 0.1], losses))["panels"][0]
+    assert sent["color_limits"] == [[-0.17, -0.15], [0, 0.4]]
     with pytest.raises(ValueError, match=r"shape \(1, 2\)"):
         selection_surface([2], [0.01, 0.1], {"score": [[1.0]]})
     with pytest.raises(ValueError, match="surfaces holds one without a finite value"):
