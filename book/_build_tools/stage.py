@@ -45,6 +45,7 @@ EXTENSIONS = (
     "page_cleanup",
     "page_foot",
     "paper_equations",
+    "rare_collections",
 )
 LOCAL_SCRIPTS = {
     "mathjax_path": "vendor/mathjax/tex-mml-chtml.js",
