@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+_NO_ROOM = "failed to map segment"  # what the loader says of a library that it cannot place
+
 
 def main() -> None:
     """Run `crbm_lite.cli.commands`; without the package click, say how to get it (exit code 2)."""
@@ -20,7 +22,9 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, ImportError) as error:
+        if isinstance(error, ImportError) and _NO_ROOM not in str(error):
+            raise
         print(
             f"Error: crbm-lite cannot start, perhaps for lack of memory: {error}", file=sys.stderr
         )

@@ -97,8 +97,9 @@ def _nllh(ax: Axes, part: dict) -> None:
         ("glm", "GLM", _GREY),
     ):
         _stairs(ax, part[f"{name}_histogram"], label, color, lw=1.5)
-        ax.axvline(part[f"{name}_median"], color=color, ls=":")
+        ax.axvline(part[f"{name}_median"], ymax=0.65, color=color, ls=":")
     ax.set(xlabel="nLLH", ylabel="share of neurons", title="dotted: medians")
+    ax.set_ylim(0, 1.5 * ax.get_ylim()[1])  # room for the legend
     ax.legend(loc="upper right")
 
 
@@ -183,11 +184,7 @@ def _colored(ax: Axes, part: dict) -> None:
 
 def _mirror(place: int) -> Callable[[Axes, dict], None]:
     def draw(ax: Axes, part: dict) -> None:
-        ax.scatter(part["drawn"]["x_um"], part["drawn"]["y_um"], s=1, color="0.88")
-        ax.set(aspect="equal", xlabel="x (µm)", ylabel="y (µm)")
-        if place >= len(part["pairs_drawn"]):
-            ax.set_title("no such pair")
-            return
+        _brain(ax, part)
         for side, color in zip(part["pairs_drawn"][place], PALETTE, strict=False):
             ax.scatter(side["x_um"], side["y_um"], s=6, color=color)
         ax.set_title(f"mirror pair, r = {part['pair_r'][place]:.2f}")
@@ -195,10 +192,30 @@ def _mirror(place: int) -> Callable[[Axes, dict], None]:
     return draw
 
 
+def _unit(place: int) -> Callable[[Axes, dict], None]:
+    def draw(ax: Axes, part: dict) -> None:
+        _brain(ax, part)
+        unit = np.array(part["drawn"]["unit"])
+        n_neurons = np.bincount(unit[unit >= 0], minlength=place + 1)
+        largest = np.argsort(-n_neurons, kind="stable")[place]
+        x, y = (np.array(part["drawn"][name])[unit == largest] for name in ("x_um", "y_um"))
+        ax.scatter(x, y, s=6, color=PALETTE[0])
+        ax.set_title(f"{len(x)} neurons of one unit")
+
+    return draw
+
+
+def _brain(ax: Axes, part: dict) -> None:
+    ax.scatter(part["drawn"]["x_um"], part["drawn"]["y_um"], s=1, color="0.88")
+    ax.set(aspect="equal", xlabel="x (µm)", ylabel="y (µm)")
+
+
 def figure_3(found: dict) -> Figure:
-    """Fig. 1C, and pairs of Fig. 3."""
-    pairs = [(f"3{letter}", "assemblies", _mirror(k)) for k, letter in enumerate("ABC")]
-    return _draw(found, [("1C", "assemblies", _colored), *pairs], 4, 5.0)
+    """Fig. 1C and 3: up to three mirror pairs, and single units in the place of those not found."""
+    n_pairs = min(len(found.get("assemblies", {}).get("pairs_drawn", [])), 3)
+    pairs = [(f"3{'ABC'[k]}", "assemblies", _mirror(k)) for k in range(n_pairs)]
+    single = [("3", "assemblies", _unit(k)) for k in range(3 - n_pairs)]
+    return _draw(found, [("1C", "assemblies", _colored), *pairs, *single], 2, 4.4)
 
 
 def _raster(ax: Axes, part: dict) -> None:
@@ -259,7 +276,7 @@ def _equations(ax: Axes, part: dict) -> None:
     eq17 = part["eq17"]
     ax.plot(eq17["exact"], eq17["approximate"], ".", color=COLOR_MODEL, ms=3)
     ax.axline((0, 0), slope=1, color=COLOR_DATA, lw=0.8, ls="--")
-    ax.set(xlabel="coupling, Eq. 16", ylabel="Eq. 17", title=f"r = {eq17['r']:.2f}")
+    ax.set(xlabel="coupling, Eq. 16", ylabel="coupling, Eq. 17", title=f"r = {eq17['r']:.2f}")
 
 
 def _log_couplings(ax: Axes, part: dict) -> None:
@@ -269,7 +286,7 @@ def _log_couplings(ax: Axes, part: dict) -> None:
     x = np.linspace(logs[0], logs[-1], 100)
     ax.plot(x, ndtr((x - mean) / sd), color=COLOR_DATA, ls="--", lw=0.8, label="log-normal")
     ax.set(xlabel="log10 |J| of two regions", ylabel="share below")
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower right")
 
 
 def _two_fish(ax: Axes, part: dict) -> None:
@@ -291,14 +308,14 @@ def _alike(ax: Axes, part: dict) -> None:
 
 
 def figure_5(found: dict) -> Figure:
-    """Fig. 5A-F; A to C are one panel."""
+    """Eq. 17 against Eq. 16, and Fig. 5D-F."""
     panels = [
-        ("A–C", "connectivity", _equations),
+        ("Eq. 17", "connectivity", _equations),
         ("D", "connectivity", _log_couplings),
         ("E", "animals", _two_fish),
         ("F", "animals", _alike),
     ]
-    return _draw(found, panels, 4)
+    return _draw(found, panels, 2)
 
 
 def _structure(ax: Axes, part: dict) -> None:
@@ -320,12 +337,13 @@ def _methods(ax: Axes, part: dict) -> None:
     of = part["of"]
     names = [_NAMES.get(name, name) for name in of]
     ax.barh(names, [x["structure_r_s_between"] or 0 for x in of.values()], color=COLOR_MODEL)
-    paper = {"crbm": 0.30, "correlation": 0.26, "covariance": 0.18, "ising": 0.06}
+    paper = {"crbm": 0.39, "correlation": 0.26, "covariance": 0.18, "ising": 0.06}
     shown = [(r, _NAMES.get(name, name)) for name, r in paper.items() if name in of]
     ax.plot(*zip(*shown, strict=True), "o", color=_PAPER)
+    ax.plot(0.30, _NAMES["crbm"], "o", color=_PAPER, mfc="none")  # without pairs within a region
     ax.axvline(0, color=COLOR_DATA, lw=0.8)
     ax.invert_yaxis()
-    ax.set(xlabel="$r_S$ with structure, between regions", title="dots: the paper")
+    ax.set(xlabel="$r_S$ with structure, between regions", title="dots: the paper; ring: see text")
 
 
 def figure_6(found: dict) -> Figure:

@@ -1,7 +1,8 @@
 """The paper's numbers beside those of the retrace, and what it means that they agree or not.
 
 The rows are in `numbers.yml`. A row says in which `figure` the paper has it, what the number is,
-the paper's value in words, and what is accepted. ``ours`` is where ours stands in a fish's results:
+the paper's value in words, what is accepted, and from how many fish on (``least_fish``) it is
+judged. ``ours`` is where ours stands in a fish's results:
 keys with dots between them, or the difference of two such places. Then come what agreement and
 disagreement mean and, if the simulation was made to show it, how (``made``): then agreement was
 never in doubt.
@@ -38,6 +39,11 @@ class Row:
         if self.ours is None or self.accept is None:
             return None
         return self.accept[0] <= self.ours <= self.accept[1]
+
+    @property
+    def shown(self) -> str:
+        """Our number as a text: from 10 on without decimals, else to two digits."""
+        return _text(self.ours)
 
     @property
     def sentence(self) -> str:
@@ -81,7 +87,7 @@ def rows_of(found: dict) -> list[Row]:
             str(row["figure"]),
             row["quantity"],
             row["paper"],
-            tuple(row["accept"]) if "accept" in row else None,
+            _accepted(row, found),
             number_at(found, row["ours"]),
             row["agrees"],
             row.get("differs", ""),
@@ -89,6 +95,12 @@ def rows_of(found: dict) -> list[Row]:
         )
         for row in read_rows()
     ]
+
+
+def _accepted(row: dict, found: dict) -> tuple[float, float] | None:
+    n_fish = len(found.get("animals", {}).get("fish", ()))
+    judged = "accept" in row and n_fish >= row.get("least_fish", 0)
+    return tuple(row["accept"]) if judged else None
 
 
 def table(rows: list[Row], *figures: str) -> str:
@@ -103,7 +115,7 @@ def table(rows: list[Row], *figures: str) -> str:
     for row in rows:
         if row.figure.startswith(figures):
             sign = {True: "✓", False: "✗", None: ""}[row.holds]
-            cells = (row.figure, row.quantity, row.paper, _text(row.ours), sign, row.sentence)
+            cells = (row.figure, row.quantity, row.paper, row.shown, sign, row.sentence)
             escaped = (cell.replace("|", "\\|") for cell in cells)
             lines.append(f"| {' | '.join(escaped)} |")
     return "\n".join(lines)

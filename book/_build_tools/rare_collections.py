@@ -1,7 +1,7 @@
-"""Collect garbage rarely while the pages are built, as a Sphinx extension: a third of the time less.
+"""Collect garbage rarely while the pages are built, as a Sphinx extension: a third less time.
 
-Sphinx keeps the trees of all pages. Python looks through them again and again for what nobody needs
-any more, and hardly finds anything.
+Sphinx keeps the trees of all pages, and Python looks through them again and again for objects that
+nobody needs any more. It hardly finds any.
 """
 
 import gc

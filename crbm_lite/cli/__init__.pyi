@@ -1,7 +1,6 @@
 from .commands import command_line as command_line
 from .commands import export as export
 from .commands import fetch as fetch
-from .commands import inspect as inspect
 from .commands import validate as validate
 from .commands import warm_up as warm_up
 from .exit import EXIT_CODES as EXIT_CODES
@@ -17,6 +16,14 @@ from .exit import say as say
 from .exit import write_report as write_report
 from .import_command import POSITIVE as POSITIVE
 from .import_command import import_file as import_file
+from .import_command import import_line as import_line
+from .import_command import imported_path as imported_path
 from .import_command import load as load
+from .inspect_command import inspect as inspect
 from .train_command import left_alone as left_alone
 from .train_command import train as train
+from .words import as_typed as as_typed
+from .words import settings_line as settings_line
+from .words import similar_assemblies as similar_assemblies
+from .words import similar_lines as similar_lines
+from .words import verdict_line as verdict_line

@@ -1,14 +1,14 @@
 """The command line: import, inspect, train, validate, export and fetch without a notebook.
 
 Every command is a few calls of the library. What goes wrong becomes one line on stderr and an exit
-code (`crbm_lite.cli.exit`). `crbm_lite.cli.import_command` brings foreign files in, and
-`crbm_lite.cli.train_command` trains. These four modules need the package click.
+code (`crbm_lite.cli.exit`). `crbm_lite.cli.import_command` brings foreign files in,
+`crbm_lite.cli.inspect_command` looks recordings over, and `crbm_lite.cli.train_command` trains.
+All of these need the package click.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -25,10 +25,13 @@ from crbm_lite.cli.exit import (
     say,
     write_report,
 )
-from crbm_lite.cli.import_command import POSITIVE, import_file, load
+from crbm_lite.cli.import_command import import_file, load
+from crbm_lite.cli.inspect_command import inspect
 from crbm_lite.cli.train_command import train
+from crbm_lite.cli.words import as_typed, settings_line, similar_lines
+from crbm_lite.inspection.findings import counted
 
-__all__ = ["command_line", "export", "fetch", "inspect", "validate", "warm_up"]
+__all__ = ["command_line", "export", "fetch", "validate", "warm_up"]
 
 _recording = click.argument("recording", type=FILE)
 
@@ -52,44 +55,15 @@ def command_line() -> None:
     """Train compositional restricted Boltzmann machines on neural recordings.
 
     A RECORDING is a file of `crbm-lite import` or crbm_lite.save_recording, one in the layout of
-    the published zebrafish recordings, or any other that needs no word on how to read it.
+    the published zebrafish recordings, or any other file that can be read without options.
 
     crbm-lite COMMAND --help shows the examples of a command.
     """
 
 
 command_line.add_command(import_file)
+command_line.add_command(inspect)
 command_line.add_command(train)
-
-
-@command_line.command(
-    epilog=examples(
-        "crbm-lite inspect larva.h5",
-        "crbm-lite inspect larva.h5 --no-cost --report findings.json",
-        "crbm-lite inspect mine.csv --rate-hz 2.5",
-    )
-)
-@_recording
-@click.option("--n-hidden", type=int, help="Number of hidden units M that you have in mind.")
-@click.option("--cost/--no-cost", default=True, help="Measure the expected minutes and memory.")
-@click.option("--rate-hz", type=POSITIVE, help="Frames per second, where the file has none.")
-@report_option
-def inspect(
-    recording: Path, n_hidden: int | None, cost: bool, rate_hz: float | None, report: Path | None
-) -> None:
-    """Look RECORDING over before training: findings, and what to do about them.
-
-    Exit code 4 if a problem is found.
-    """
-    from crbm_lite.inspection.report import check_recording
-
-    check_writable(report, recording)
-    found = check_recording(load(recording, rate_hz), n_hidden, measure_cost=cost)
-    if str(report) != "-":
-        say(str(found))
-    write_report(report, {"recording": str(recording), "worst": found.worst, **asdict(found)})
-    if found.worst == "problem":
-        raise Failed("a problem was found", 4)
 
 
 @command_line.command(
@@ -134,7 +108,8 @@ def validate(
     of = {name: getattr(scores, name) for name in STATISTICS}
     worst = scores.score
     if str(report) != "-":
-        say(scores.table())
+        say(as_typed(scores.table()))
+        say(f"the model: {settings_line(fitted)}")
     values = {
         "model": str(model), "recording": str(recording), "seed": seed, **sampling,
         "frames": scores.n_test, "score": worst, "median_nllh": scores.nllh.median,
@@ -190,7 +165,10 @@ def export(model: Path, recording: Path, output: Path, threshold: float, overwri
         names=data.names, coordinate_unit=data.coordinate_unit, threshold=threshold,
     )  # fmt: skip
     n_assemblies = len(assemblies_of_weights(weights, threshold))
-    say(f"{output}: {len(weights):,} neurons, {n_assemblies} assemblies")
+    n_neurons = counted(len(weights), "neuron")
+    say(f"{output}: {n_neurons}, {counted(n_assemblies, 'assembly', 'assemblies')}")
+    for line in similar_lines(weights, threshold):
+        say(f"  {line}")
 
 
 @command_line.command("warm-up", epilog=examples("crbm-lite warm-up"))
@@ -203,7 +181,8 @@ def warm_up() -> None:
     from crbm_lite.model.warm_up import warm_up as compile_kernels
 
     n, seconds = compile_kernels()
-    say(f"compiled {n} functions in {seconds:.0f} s" if n else "nothing was left to compile")
+    made = f"compiled {counted(n, 'function')} in {seconds:.0f} s"
+    say(made if n else "nothing was left to compile")
 
 
 @command_line.command(

@@ -33,9 +33,15 @@ from crbm_lite.cli.exit import (
     write_report,
 )
 from crbm_lite.cli.import_command import load
+from crbm_lite.cli.words import (
+    as_typed,
+    settings_line,
+    similar_assemblies,
+    similar_lines,
+    verdict_line,
+)
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.model.files import frames_of_model, write_model
-from crbm_lite.training.certificate import explanation
 from crbm_lite.training.checkpoint import FORMAT
 from crbm_lite.training.hyperparameters import BACKENDS, checked_schedule
 
@@ -139,8 +145,9 @@ def train(
     written on the way and deleted when MODEL is finished: after a crash the same command with
     --resume goes on to the same bits. Ctrl-C, SIGTERM or a closed terminal ends the update in hand
     and leaves MODEL as it is by then, and its checkpoint; a second Ctrl-C leaves the checkpoint
-    only. A run that is finished is not done again. Exit code 4 if the training has not converged:
-    MODEL is written all the same.
+    only. A run that is finished is not done again. The last line says which lambda the model has,
+    how many hidden units are in use, and whether they were refitted without penalty. Exit code 4 if
+    the training has not converged: MODEL is written all the same.
     """
     from crbm_lite.model.model import CRBM
     from crbm_lite.recordings.splits import split_train_test
@@ -197,11 +204,16 @@ def train(
         "density": np.mean(estimator.weights_ != 0), "certificate": asdict(certificate),
         "hyperparameters": estimator.get_params(), "warnings": told,
         "search": asdict(estimator.report_) if hasattr(estimator, "report_") else None,
+        "similar_assemblies": similar_assemblies(estimator.weights_),
     }  # fmt: skip
     ended = ":" if after else " is finished:"
     say(f"{model}{ended} {estimator.verdict_}{after}", err=str(report) == "-")
-    for reason in estimator.report_.reasons if hasattr(estimator, "report_") else ():
-        say(f"  {reason}", err=str(report) == "-")
+    is_chosen = hasattr(estimator, "report_")
+    lines = [as_typed(reason) for reason in estimator.report_.reasons] if is_chosen else []
+    lines += similar_lines(estimator.weights_)
+    lines.append(f"{'chosen' if is_chosen else 'set'}: {settings_line(estimator)}")
+    for line in lines:
+        say(f"  {line}", err=str(report) == "-")
     if estimator.verdict_ != "interrupted":
         for path in (checkpoint, former):
             path.unlink(missing_ok=True)
@@ -245,7 +257,7 @@ def _fit(
     told: dict[str, str] = {}
 
     def tell(message: Warning, *_: object, **__: object) -> None:
-        text = " ".join(str(message).split())
+        text = as_typed(" ".join(str(message).split()))
         kind = re.sub(r"[0-9.]+", "#", text)
         if kind not in told:  # a full disk is found full at every checkpoint of a night
             told[kind] = text
@@ -284,7 +296,7 @@ def _judge(model: crbm_lite.CRBM) -> None:
     if model.verdict_ == "interrupted":
         raise Failed("interrupted; go on with --resume", 130)
     if not model.converged_:
-        raise Failed(f"the verdict is {explanation(model.verdict_, model.certificate_)}", 4)
+        raise Failed(f"the verdict is {verdict_line(model)}", 4)
 
 
 @contextmanager

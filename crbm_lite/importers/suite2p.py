@@ -129,6 +129,8 @@ def import_suite2p(
         if traces == "F":
             values = _dff(plane, values, keep, raw.shape, rate_hz, neuropil)
             provenance["neuropil"] = neuropil
+        elif (plane / "F.npy").exists():
+            _check_way(values, path, given)
         positions, planes = _positions(plane / "stat.npy", n_rois)
         if len(set(planes)) > 1:
             positions = None
@@ -185,6 +187,17 @@ def _cells(path: Path, n_rois: int) -> np.ndarray:
     if keep.size == 0:
         raise RecordingError(f"{path} calls no ROI a cell: pass accepted_only=False to keep all")
     return keep
+
+
+def _check_way(values: np.ndarray, path: Path, given: CellOptions) -> None:
+    """Raise for events that nothing says how to binarise, where the fluorescence is there, too."""
+    named = given.threshold is not None or given.amplitude_fraction is not None
+    if not named and not ((values == 0) | (values == 1)).all():
+        raise RecordingError(
+            f"{path} holds events in arbitrary units, not only 0 and 1, and is never binarised "
+            "silently: pass traces='F', kernel='infer' for the fluorescence beside it, whose noise "
+            "can be told (the better way), or amplitude_fraction=0.5 for these events"
+        )
 
 
 def _without(keep: np.ndarray, left_out: tuple[str | int, ...], n_rois: int) -> np.ndarray:
@@ -244,8 +257,10 @@ def _dff(
     except NoBaselineError as error:
         rois = ", ".join(str(keep[i]) for i in error.neurons)
         raise RecordingError(
-            f"{plane / 'F.npy'} less {neuropil:g} Fneu: the baseline of suite2p's ROIs {rois} is "
-            f"not above 0, so they have no dF/F: pass leave_out=[{rois}], or a smaller neuropil"
+            f"{plane / 'F.npy'} less {neuropil:g} Fneu: the baseline of suite2p's ROI"
+            f"{'s' * (len(error.neurons) > 1)} {rois} is not above 0, so there is no dF/F. Such "
+            "ROIs are probably dead: without light, or darker than the neuropil around them. Pass "
+            f"leave_out=[{rois}], or a smaller neuropil"
         ) from error
     except ValueError as error:
         raise RecordingError(f"{plane / 'F.npy'} less {neuropil:g} Fneu: {error}") from error

@@ -15,5 +15,7 @@ from .findings import check_neurons as check_neurons
 from .findings import check_orientation as check_orientation
 from .findings import check_pairs as check_pairs
 from .findings import check_rate as check_rate
+from .findings import counted as counted
+from .findings import runs_of_frames as runs_of_frames
 from .report import RecordingReport as RecordingReport
 from .report import check_recording as check_recording

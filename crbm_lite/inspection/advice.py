@@ -16,14 +16,14 @@ where :math:`\rho_k` first falls below 0.05, and tau is the median over the comp
 **Length.** The rule comes from 213 short trainings on planted recordings of 100 to 3,000 neurons,
 500 to 4,000 frames and 1, 3 or 8 % activity (``python -m benchmarks.advice``). Where T is worth 170
 independent frames and neurons spike 50 times, there are as many components as assemblies. With 40
-spikes per neuron, at 1 % activity, 23 of 30 assemblies were found among 100 to 1,000 neurons, and
+spikes per neuron, at 1 % activity, 24 of 30 assemblies were found among 100 to 1,000 neurons, and
 20 of 20 among 3,000.
 
 **lambda by hand.** The penalty is held against covariances of neurons with hidden units of unit
 variance. Those of a member grow with its activity, and a tenth of the mean activity p is a small
 part of them. In T frames they are known to a standard error of :math:`\sqrt{p (1 - p) / T}`, and
-four of these are enough against noise. From 50 spikes per neuron on, `suggested_l1` reached nine
-tenths of the best nLLH or more in the same trainings.
+four of these are enough against noise. Where T suffices by the rule above, `suggested_l1` reached
+nine tenths of the best nLLH or more in the same trainings.
 
 **Cost.** `crbm_lite.inspection.cost` runs a few updates on these very spikes, with the units that
 the search begins with. The search makes some nine to sixteen thousand updates.

@@ -10,6 +10,11 @@ A finding is a problem only if a control does not show it too.
 - *rate*: frames that repeat the one before are a problem only if they come at fixed places, as they
   do after upsampling by k: then nothing ever changes in k - 1 of k frames. Where neurons shifted in
   time repeat as often, spikes are sparse or last long.
+- *artefacts*: frames in which more than half of the neurons are active. Deconvolution puts the
+  spikes of a jump at its first frame, so the rest of the event shows in the traces only. The event
+  lasts as long as the share of active neurons, or the median dF/F where there is one, stays above
+  half of its height over the median frame: its full width at half maximum. It also stays above what
+  19 of 20 frames have, or half of a small height would be an ordinary frame.
 - *drift*: a neuron drifts if its rates in the two halves differ by more than three standard errors,
   :math:`\mathrm{se}^2 = p (1 - p)\, \tau\, (1/T_1 + 1/T_2)`, where :math:`\tau` is the correlation
   time of components (`crbm_lite.inspection.advice`), or of single neurons where there are none.
@@ -37,7 +42,7 @@ from crbm_lite.recordings.splits import split_recording
 
 __all__ = [
     "Finding", "check_activity", "check_artefacts", "check_ceiling", "check_drift", "check_neurons",
-    "check_orientation", "check_pairs", "check_rate",
+    "check_orientation", "check_pairs", "check_rate", "counted", "runs_of_frames",
 ]  # fmt: skip
 
 _MIN_ACTIVITY = 0.02  # the paper's
@@ -45,6 +50,9 @@ _DEAD_SHARE, _DEAD_SPIKES, _DEAD_FACTOR = 0.2, 40, 3
 _DUPLICATE_SPIKES = 5  # fewer may agree by chance
 _N_CONTROLS = 8
 _LONGEST_PERIOD = 60  # of upsampling, in frames
+_ORDINARY = 0.95  # share of the frames that are ordinary
+_MOST_TRACES = 1000  # whose median is taken
+_MOST_RUNS = 5  # named in a text
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,10 @@ class Finding:
         The neurons concerned, numbered from 0, if it is about some of them.
     value : float
         The number behind it, NaN if there is none.
+    frames : tuple of int
+        The frames concerned, numbered from 0, if it is about some of them.
+    code : str
+        Python that does what `todo` says, where it is a line or two.
     """
 
     name: str
@@ -72,6 +84,32 @@ class Finding:
     todo: str = ""
     neurons: tuple[int, ...] = ()
     value: float = float("nan")
+    frames: tuple[int, ...] = ()
+    code: str = ""
+
+
+def counted(n: int, thing: str, things: str = "") -> str:
+    """Write a number with what it counts, in the singular or in the plural.
+
+    Examples
+    --------
+    >>> counted(1, "frame"), counted(1500, "frame"), counted(2, "assembly", "assemblies")
+    ('1 frame', '1,500 frames', '2 assemblies')
+    """
+    return f"{n:,} {thing if n == 1 else things or thing + 's'}"
+
+
+def runs_of_frames(frames: Sequence[int] | np.ndarray) -> list[tuple[int, int]]:
+    """Find the runs of successive frames, each as (first, last + 1).
+
+    Examples
+    --------
+    >>> runs_of_frames([4, 7, 8, 9])
+    [(4, 5), (7, 10)]
+    """
+    frames = np.asarray(frames)
+    parts = np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1)
+    return [(int(part[0]), int(part[-1]) + 1) for part in parts if part.size]
 
 
 def check_orientation(
@@ -109,7 +147,8 @@ def check_rate(recording: Recording, rng: np.random.Generator) -> Finding:
         period = _upsampling(recording, changes)
         if period is not None:
             used, length = period
-            which = f"every {length}-th frame" if used == 1 else f"{used} of {length} frames"
+            nth = {2: "second", 3: "third"}.get(length, f"{length}th")
+            which = f"every {nth} frame" if used == 1 else f"{used} of {length} frames"
             return Finding("rate", "problem", text, f"undo the upsampling: keep {which}")
         cuts = recording.discontinuities
         shifted = shifted_in_time(recording.spikes, rng, cuts)
@@ -148,28 +187,50 @@ def check_neurons(recording: Recording) -> list[Finding]:
     double = [i for i in enough if seen.setdefault(packed[i].tobytes(), i) != i]
     dead = _dead_neurons(spikes)
     return [
-        _about_neurons("silent", silent, names, "never spike", "every neuron spikes", drop),
-        _about_neurons("hyperactive", busy, names, "spike in more than half of the frames",
+        _about_neurons("silent", silent, names, ("never spikes", "never spike"),
+              "every neuron spikes", drop),
+        _about_neurons("hyperactive", busy, names,
+              ("spikes in more than half of the frames", "spike in more than half of the frames"),
               "none spikes in more than half of the frames",
               f"look at their traces; {drop} if the baseline is wrong"),
-        _about_neurons("duplicates", double, names, "have exactly the spikes of another neuron",
+        _about_neurons("duplicates", double, names,
+              ("has exactly the spikes of another neuron",
+               "have exactly the spikes of another neuron"),
               "no two neurons have the same spikes", "keep one of each: one cell was found twice"),
-        _about_neurons("dead", dead, names, "stop for a fifth of the recording or more",
+        _about_neurons("dead", dead, names,
+              ("stops for a fifth of the recording or more",
+               "stop for a fifth of the recording or more"),
               "no neuron stops for a fifth of the recording",
               f"channel lost or cell moved: {drop}, or cut the recording"),
     ]  # fmt: skip
 
 
 def check_artefacts(recording: Recording) -> Finding:
-    """Find frames in which far more neurons are active than otherwise."""
+    """Find frames in which far more neurons are active than otherwise, and what belongs to them.
+
+    The events are those of the module; they do not reach across discontinuities.
+    """
     share = recording.spikes.mean(axis=1, dtype=np.float64)
-    limit = min(max(0.5, 3 * float(np.quantile(share, 0.95))), 0.9)
-    frames = np.flatnonzero(share > limit)
-    if frames.size:
-        text = f"{frames.size} frames with more than {limit:.0%} of the neurons (first {frames[0]})"
-        todo = "movement or a light artefact? leave them out with recording.select_frames"
-        return Finding("artefacts", "look", text, todo, value=float(frames.size))
-    return Finding("artefacts", "ok", f"no frame with more than {limit:.0%} of the neurons")
+    limit = min(max(0.5, 3 * float(np.quantile(share, _ORDINARY))), 0.9)
+    found = np.flatnonzero(share > limit)
+    if not found.size:
+        return Finding("artefacts", "ok", f"no frame with more than {limit:.0%} of the neurons")
+    traces = _median_trace(recording)
+    belongs = _events(share, found, recording.discontinuities)
+    if traces is not None:
+        belongs |= _events(traces, found, recording.discontinuities)
+    frames = np.flatnonzero(belongs)
+    text = f"{counted(found.size, 'frame')} with more than {limit:.0%} of the neurons, "
+    text += _named_runs(runs_of_frames(found))
+    runs = runs_of_frames(frames)
+    if frames.size > found.size:
+        event = "event is" if len(runs) == 1 else f"{len(runs)} events are"
+        text += f"; the whole {event} {_named_runs(runs)}"
+    todo = "movement or a light artefact? leave these frames out"
+    return Finding(
+        "artefacts", "look", text, todo, value=float(frames.size),
+        frames=tuple(frames.tolist()), code=_without(runs, recording.n_frames),
+    )  # fmt: skip
 
 
 def check_drift(sample: Recording, tau_frames: float) -> Finding:
@@ -242,17 +303,62 @@ def check_pairs(sample: Recording, rng: np.random.Generator) -> Finding:
     return Finding("pairs", "ok", text, value=share)
 
 
+def _median_trace(recording: Recording) -> np.ndarray | None:
+    """The median dF/F of some neurons in each frame, (T,), if there are traces."""
+    if recording.dff is None:
+        return None
+    some = recording.dff[:, :: -(-recording.n_neurons // _MOST_TRACES)]
+    some = some[:, np.isfinite(some).all(axis=0)]
+    return np.median(some, axis=1).astype(np.float64) if some.shape[1] else None
+
+
+def _events(course: np.ndarray, found: np.ndarray, discontinuities: np.ndarray) -> np.ndarray:
+    """Which frames (T,) belong to the events of some frames that were found, these among them."""
+    usual, ordinary = float(np.median(course)), float(np.quantile(course, _ORDINARY))
+    bounds = np.concatenate([[0], discontinuities, [len(course)]])
+    belongs = np.zeros(len(course), dtype=bool)
+    for frame in found:
+        stretch = np.searchsorted(bounds, frame, side="right")
+        start, stop = bounds[stretch - 1], bounds[stretch]
+        above = course[start:stop] > max((usual + course[frame]) / 2, ordinary)
+        at = frame - start
+        first = at - int(np.argmin(np.append(above[:at][::-1], False)))
+        last = at + 1 + int(np.argmin(np.append(above[at + 1 :], False)))
+        belongs[start + first : start + last] = True
+    return belongs
+
+
+def _without(runs: list[tuple[int, int]], n_frames: int) -> str:
+    """Python that leaves runs of frames out, if they are not most of the recording."""
+    if 2 * sum(b - a for a, b in runs) >= n_frames:
+        return ""
+    frames = f"np.r_[{', '.join(f'{a}:{b}' if b - a > 1 else f'{a}' for a, b in runs)}]"
+    lines = []
+    if len(runs) > _MOST_RUNS:
+        lines, frames = ['frames = recording.check().finding("artefacts").frames'], "frames"
+    delete = f"np.delete(np.arange({n_frames}), {frames})"
+    return "\n".join([*lines, f"recording = recording.select_frames({delete})"])
+
+
+def _named_runs(runs: list[tuple[int, int]]) -> str:
+    """Name the first runs of frames: 1500 to 1504, 2210, ...."""
+    names = [f"{a} to {b - 1}" if b - a > 1 else f"{a}" for a, b in runs[:_MOST_RUNS]]
+    return ", ".join(names + ["..."] * (len(runs) > _MOST_RUNS))
+
+
 def _about_neurons(
-    name: str, neurons: object, names: Sequence[str] | None, wrong: str, fine: str, todo: str
-) -> Finding:
-    """Name the first five of them, by their names where they have any."""
+    name: str, neurons: object, names: Sequence[str] | None, wrong: tuple[str, str], fine: str,
+    todo: str,
+) -> Finding:  # fmt: skip
+    """Name the first five of them, by their names where they have any; `wrong` of one, of many."""
     neurons = tuple(int(i) for i in neurons)
     if not neurons:
         return Finding(name, "ok", fine, value=0.0)
     first = [str(i) if names is None else names[i] for i in neurons[:5]]
     first += ["..."] if len(neurons) > 5 else []
-    by = "numbers" if names is None else "names"
-    text = f"{len(neurons)} neurons {wrong} ({by} {', '.join(first)})"
+    by = ("number" if names is None else "name") + "s" * (len(neurons) > 1)
+    does = wrong[len(neurons) > 1]
+    text = f"{counted(len(neurons), 'neuron')} {does} ({by} {', '.join(first)})"
     return Finding(name, "look", text, todo, neurons, float(len(neurons)))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from crbm_lite.checks.arguments import as_generator
 from crbm_lite.inspection import findings as checks
 from crbm_lite.inspection.advice import Advice, advise
-from crbm_lite.inspection.findings import Finding
+from crbm_lite.inspection.findings import Finding, counted
 from crbm_lite.recordings.files import Recording
 from crbm_lite.recordings.recording import as_recording
 
@@ -61,6 +61,16 @@ class RecordingReport:
         raise ValueError(f"name is {name!r}: give a finding, one of {names}")
 
     def __str__(self) -> str:
+        return self.page()
+
+    def page(self, code: str | None = None) -> str:
+        """Write the page; ``print(report)`` shows the same.
+
+        Parameters
+        ----------
+        code : str, optional
+            The last line, what to type next; by default the suggested training in Python.
+        """
         lines = [self.title, ""]
         for f in self.findings:
             first, *rest = wrap(f.text, 75)
@@ -68,8 +78,10 @@ class RecordingReport:
             lines += [f"{'':<22}{line}" for line in rest]
             if f.todo:
                 lines += [f"{'':<22}{line}" for line in wrap(f"-> {f.todo}", 75)]
-        lines += ["", "a training that chooses for itself (crbm_lite.training.search):"]
-        return "\n".join([*lines, *(f"  {line}" for line in str(self.advice).splitlines())])
+            lines += [f"{'':<9}{line}" for line in f.code.splitlines()]  # not wrapped: to be copied
+        lines += ["", "a training that chooses for itself:"]
+        plan = str(self.advice).removesuffix(self.advice.code) + (code or self.advice.code)
+        return "\n".join([*lines, *(f"  {line}" for line in plan.splitlines())])
 
 
 def check_recording(
@@ -149,8 +161,9 @@ def _length(recording: Recording, advice: Advice) -> Finding:
     text = (
         f"T = {recording.n_frames} frames are worth {advice.n_independent:.0f} independent ones "
         f"(activity outlasts {advice.correlation_frames:.1f} frames), with "
-        f"{advice.spikes_per_neuron:.0f} spikes per neuron; {advice.n_components} components "
-        f"stand out from the noise{advice.sample_note}"
+        f"{advice.spikes_per_neuron:.0f} spikes per neuron; "
+        f"{counted(advice.n_components, 'component stands', 'components stand')} out from the "
+        f"noise{advice.sample_note}"
     )
     if not advice.is_long_enough:
         todo = "too short for all assemblies: take those that both halves of the recording show"

@@ -113,7 +113,7 @@ def region_matrix(
         )  # fmt: skip
     ticks = {
         "type": "category",  # names may look like numbers or dates
-        "tickfont": {"size": 9}, "automargin": True, "constrain": "domain", "showgrid": False,
+        "tickfont": {"size": 11}, "automargin": True, "constrain": "domain", "showgrid": False,
     }  # fmt: skip
     written = {"tickmode": "array", "tickvals": columns, "ticktext": short}
     figure.update_xaxes(tickangle=90, **written, **ticks)

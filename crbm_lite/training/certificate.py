@@ -47,13 +47,19 @@ __all__ = [
 STATISTICS = ("weights", "slope", "potential", "zeros", "Var(h)")
 ADVICE = {
     "converged": "validate the model",
-    "undetermined": "sample for longer, as the reasons say, or give the run more updates",
+    "undetermined": (
+        "give the run more updates (n_updates) or more Gibbs steps (n_gibbs): it may sample for "
+        "longer then, as the reasons ask"
+    ),
     "not converged": (
         "give the run more updates (n_updates) or more Gibbs steps (n_gibbs); where the model "
         "lacks covariances, more hidden units (n_hidden) or a smaller lambda (l1)"
     ),
     "collapsed": "take a smaller lambda (l1)",
-    "no structure": "look at the recording: check() says what may hide structure",
+    "no structure": (
+        "where you set lambda (l1), leave it out or take a smaller one; otherwise look "
+        "at the recording: check() says what may hide structure"
+    ),
     "diverged": "take a smaller learning_rate, or more Gibbs steps (n_gibbs)",
     "interrupted": "go on by the same call with resume=True",
 }
@@ -346,7 +352,7 @@ def _failed_residuals(found: Certificate) -> tuple[str, ...]:
         others = int(sure.any(axis=0).sum()) - 1
         failed.append(
             f"unit {unit} ({STATISTICS[row]}) is {ratios.max():.1f} times its tolerance from the "
-            f"optimum" + (f", and {others} more are beyond theirs" if others else "")
+            f"optimum" + (f"; other units beyond their tolerances: {others}" if others else "")
         )
     if _is_sure(found.residual_fields, found.noise_fields):
         failed.append(

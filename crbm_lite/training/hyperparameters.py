@@ -221,7 +221,7 @@ def check_trainable(spikes: Spikes, batch_size: int) -> None:
         if which.any():
             some = np.flatnonzero(which)[:5].tolist()
             warnings.warn(
-                f"{which.sum()} neurons {word} (first: {some}), so nothing can be learned about "
+                f"neurons that {word}: {which.sum()} (first: {some}). Nothing can be learned about "
                 "them: leave them out with recording.select_neurons",
                 SpikesWarning,
                 stacklevel=4,  # the caller of CRBM.fit or fit_from

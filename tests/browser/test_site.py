@@ -332,6 +332,11 @@ def test_equations_carry_the_papers_numbers(opened):
         ("suite2p", "start/your_recording.html"),
         ("how long", "start/your_recording.html"),
         ("not converged", "start/faq.html"),
+        ("baseline is not above 0", "start/faq.html"),
+        ("motion artifacts", "start/faq.html"),
+        ("jGCaMP8", "start/faq.html"),
+        ("methods section", "start/faq.html"),
+        ("ROI numbers", "start/faq.html"),
     ],
 )
 def test_search_finds_the_right_page_first_and_without_a_network(opened, asked, page):

@@ -95,7 +95,10 @@ def test_validate_scores_the_test_frames(trained, planted):
     assert report["nrmse_error"]["v"] == scores.v.nrmse_error
     assert report["median_left_out_nllh"] == scores.left_out.median
     table = run("validate", folder / "model.h5", folder / "larva.h5", *SHORT)
-    assert table.output.strip() == scores.table().strip()
+    words = table.output.replace("--n-", "n_")
+    assert words.startswith(scores.table()) and "(n_chains)" not in table.output
+    used = (model.weights_ != 0).any(axis=0).sum()
+    assert table.output.endswith(f"the model: lambda 0.005, {used} hidden units in use\n")
     strict = run("validate", folder / "model.h5", folder / "larva.h5", *SHORT, "--require", 9)
     assert strict.exit_code == 4 and "Note: " in strict.output and "below 9" in strict.output
     words = ("--n-chains", 40, "--n-steps", 3, "--report", "-")
@@ -147,6 +150,7 @@ def test_export_keeps_the_names_and_the_unit(folder, tmp_path):
 
 def test_inspect_shows_findings_and_reports_them(folder):
     result = run("inspect", "larva.h5", "--no-cost", "--report", "findings.json")
+    assert result.output.endswith("  crbm-lite train larva.h5 model.h5\n")
     report = json.loads((folder / "findings.json").read_text())
     assert report["worst"] in ("ok", "look") and result.exit_code == 0, result.output
     assert {"orientation", "silent"} <= {f["name"] for f in report["findings"]}
@@ -248,9 +252,11 @@ def test_a_model_that_has_not_converged_is_written_and_ends_with_four(folder):
     result = run("train", "larva.h5", "m.h5", *SMALL, "--l1", 0.9, "--quiet")
     assert result.exit_code == 4 and "Error" not in result.output
     assert re.search(
-        "Note: the verdict is 'collapsed': no hidden unit has weights. What to do: take a smaller",
+        "Note: the verdict is 'collapsed': no hidden unit has weights. What to do: take a smaller "
+        "lambda than --l1 0.9, or leave it out",
         result.output,
     )
+    assert "  set: no hidden unit in use" in result.output
     assert CRBM.load("m.h5").verdict_ == "collapsed"
 
 
@@ -260,8 +266,10 @@ def test_warnings_are_told_and_reported(folder, planted):
     save_recording("silent.h5", crbm_lite.Recording(v, rate_hz=2.0))
     words = ("silent.h5", "m.h5", *SMALL, "--n-updates", 5, "--quiet", "--report", "r.json")
     result = run("train", *words)
-    assert "Warning: 1 neurons never spike" in result.output
-    assert "1 neurons never spike" in json.loads((folder / "r.json").read_text())["warnings"][0]
+    assert "Warning: neurons that never spike: 1 (first: [3])" in result.output
+    assert "leave them out by crbm-lite import ... --leave-out" in result.output
+    warned = json.loads((folder / "r.json").read_text())["warnings"]
+    assert "neurons that never spike: 1" in warned[0]
 
 
 def test_a_model_of_other_frames_is_not_finished_and_its_scores_are_told(folder, planted):

@@ -38,6 +38,7 @@ def folder(tmp_path, monkeypatch):
     table = [f"{t / 2.5}\t" + "\t".join(map(str, v)) for t, v in enumerate(V)]
     Path("mine.tsv").write_text("\n".join(["t\ta\tb\tc\td", *table]))
     Path("spikes.csv").write_text(SPIKES)
+    Path("comma.csv").write_text('"a,b",c,d\n' + "1,0,1\n0,1,0\n" * 3)
     with h5py.File("mine.hdf", "w") as file:
         file["session/events"], file.attrs["format"] = V, "v2 of the laboratory"
     with h5py.File("results.hdf5", "w") as file:
@@ -83,6 +84,9 @@ CASES = [
     ("suite2p", "--traces F --kernel gcamp6f", {"traces": "F", "kernel": GCAMP6F}),
     ("suite2p", "--traces F --kernel infer --leave-out 1 --leave-out 4",
      {"traces": "F", "kernel": "infer", "leave_out": [1, 4]}),
+    ("suite2p", "--traces F --kernel infer --leave-out 0,1 --leave-out 4",
+     {"traces": "F", "kernel": "infer", "leave_out": [0, 1, 4]}),
+    ("comma.csv", "--leave-out a,b --rate-hz 2", {"leave_out": ["a,b"], "rate_hz": 2.0}),
 ]  # fmt: skip
 
 
@@ -227,7 +231,7 @@ def test_traces_are_answered_with_a_kernel(folder):
         ("mine.npz", "crbm-lite import mine.npz mine.h5 --key spikes=..."),
         ("mine.npy", "crbm-lite import mine.npy mine.h5 --rate-hz ..."),
         ("results.hdf5", "crbm-lite import results.hdf5 results.h5 --amplitude-fraction 0.5"),
-        ("suite2p", "crbm-lite import suite2p suite2p.h5 --amplitude-fraction 0.5"),
+        ("suite2p", "crbm-lite import suite2p suite2p.h5 --traces F --kernel infer\n"),
         ("spikes.csv", "crbm-lite import spikes.csv spikes.h5 --format spike_times"),
         ("my notes.doc", "crbm-lite import 'my notes.doc' 'my notes.h5' --format ..."),
     ],
@@ -246,6 +250,8 @@ def test_the_line_does_not_name_a_file_that_is_there(folder, monkeypatch):
     (folder / "mine.h5").touch()
     assert "import mine.npy mine_recording.h5 --rate-hz ..." in run("inspect", "mine.npy").output
     monkeypatch.chdir(folder / "suite2p" / "plane0")
+    assert "crbm-lite import . plane0.h5 --traces F" in run("inspect", ".").output
+    Path("F.npy").unlink()  # then only the events are left
     assert "crbm-lite import . plane0.h5 --amplitude" in run("inspect", ".").output
 
 
@@ -255,6 +261,86 @@ def test_messages_are_told_in_options():
     )
     told = "pass --rate-hz ..., --key rate_hz=..., --all-cells, --kernel gcamp6s; bin_s = 3"
     assert as_options(ValueError(text)) == told
+    text = "pass leave_out=[9, 43] or leave_out=['a', 'b'], such as crbm_lite.b.GCAMP6S or GCAMP6F"
+    told = "pass --leave-out 9,43 or --leave-out 'a' --leave-out 'b', such as gcamp6s or gcamp6f"
+    assert as_options(ValueError(text)) == told
+
+
+def test_the_message_on_traces_has_the_values_of_the_command_line(folder):
+    np.save("traces.npy", np.random.default_rng(0).normal(size=(T, N)))
+    result = run("inspect", "traces.npy", "--rate-hz", 2.5)
+    assert "or that of your indicator, such as gcamp6s; so type" in result.output
+
+
+def test_dead_rois_are_told_as_the_option_takes_them(folder):
+    for part in ("F", "Fneu"):
+        values = np.load(f"suite2p/plane0/{part}.npy")
+        values[[1, 3]] = 0.0
+        np.save(f"suite2p/plane0/{part}.npy", values)
+    words = ("import", "suite2p", "new.h5", "--traces", "F", "--kernel", "infer")
+    told = run(*words).output
+    assert "ROIs 1, 3 is not above 0" in told and "probably dead" in told
+    option = told.partition("Pass ")[2].partition(", or a smaller")[0]
+    assert option == "--leave-out 1,3"
+    assert run(*words, *option.split()).exit_code == 0
+    assert load_recording("new.h5").names == ("0", "2", "4")
+
+
+# ---------------------------------------------------------------------- frames left out
+
+
+@pytest.mark.parametrize(
+    ("words", "kept", "jumps"),
+    [
+        ("10:15", [*range(10), *range(15, T)], [10]),
+        ("3", [*range(3), *range(4, T)], [3]),
+        (":2,3, 50:", [2, *range(4, 50)], [1]),
+        ("10:15 --leave-out-frames 20:22,12:17", [*range(10), *range(17, 20), *range(22, T)],
+         [10, 13]),
+    ],
+)  # fmt: skip
+def test_frames_are_left_out_as_by_select_frames(folder, words, kept, jumps):
+    traces = np.random.default_rng(0).normal(size=(T, N))
+    own = crbm_lite.Recording(V, 2.5, dff=traces, discontinuities=[12])
+    save_recording("own.h5", own)
+    first, *more = words.split(" --")
+    more = [word for words in more for word in f"--{words}".split()]
+    result = run("import", "own.h5", "new.h5", "--leave-out-frames", first, *more)
+    assert result.exit_code == 0, result.output
+    found, wanted = load_recording("new.h5"), own.select_frames(kept)
+    np.testing.assert_array_equal(found.spikes, wanted.spikes)
+    np.testing.assert_array_equal(found.dff, wanted.dff)
+    np.testing.assert_array_equal(found.discontinuities, wanted.discontinuities)
+    assert set(jumps) <= set(found.discontinuities.tolist())
+    assert f"left out: {T - len(kept)} frame" in result.output
+    assert "frames left out" in found.provenance
+
+
+def test_frames_left_out_twice_are_both_told(folder):
+    run("import", "binary.npz", "a.h5", "--leave-out-frames", "10:12")
+    run("import", "a.h5", "b.h5", "--leave-out-frames", "0")
+    assert load_recording("b.h5").provenance["frames left out"] == "10:12, and of the rest 0:1"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("15:10", "--leave-out-frames 15:10: give A:B with A below B"),
+        ("10:10", "--leave-out-frames 10:10: give A:B with A below B"),
+        (f"{T}", f"the frames are 0 to {T - 1}"),
+        (f"50:{T + 1}", f"and B {T} at most"),
+        ("-3:5", "give frames such as 1500:1505"),
+        ("1:2:3", "give frames such as 1500:1505"),
+        ("a", "give frames such as 1500:1505"),
+        ("1,,2", "give frames such as 1500:1505"),
+        (":", "give frames such as 1500:1505"),
+        (":30,30:", f"names all {T} frames"),
+    ],
+)
+def test_impossible_frames_are_refused_and_leave_nothing(folder, words, message):
+    result = run("import", "binary.npz", "new.h5", "--leave-out-frames", words)
+    assert result.exit_code == 2 and message in result.output, result.output
+    assert not (folder / "new.h5").exists()
 
 
 def test_as_a_program_from_a_foreign_file_to_assemblies(folder):

@@ -108,9 +108,11 @@ class TestSuite2p:
             values[[1, 3]] = 0.0
             np.save(folder / f"plane0/{part}.npy", values)
         with pytest.raises(
-            RecordingError, match=r"F\.npy less 0.7 Fneu: .* ROIs 1, 3 is not above"
+            RecordingError, match=r"F\.npy less 0.7 Fneu: .* ROIs 1, 3 is not above 0.* dead"
         ):
             import_suite2p(folder, traces="F", kernel=KERNEL)
+        with pytest.raises(RecordingError, match="ROI 3 is not above 0"):
+            import_suite2p(folder, traces="F", kernel=KERNEL, leave_out=[1])
 
         for left_out in ([1, 3], ["1", "3"]):
             kept = import_suite2p(folder, traces="F", kernel=KERNEL, leave_out=left_out)
@@ -145,8 +147,18 @@ class TestSuite2p:
         assert abs(decay_s - KERNEL.decay_s) < 0.25  # of 300 frames of five cells
 
     def test_events_are_never_binarised_silently(self, folder):
-        with pytest.raises(RecordingError, match=r"spks\.npy holds .* never binarised silently"):
+        with pytest.raises(RecordingError, match=r"spks\.npy holds .* never binarised") as caught:
             import_suite2p(folder)
+        assert "pass traces='F', kernel='infer' for the fluorescence" in str(caught.value)
+        (folder / "plane0/F.npy").unlink()
+        with pytest.raises(RecordingError, match=r"spks\.npy holds .* never binarised") as caught:
+            import_suite2p(folder / "plane0")
+        assert "traces='F'" not in str(caught.value)
+
+    def test_events_of_0_and_1_need_no_word(self, folder):
+        path = folder / "plane0/spks.npy"
+        np.save(path, np.float32(np.load(path) > 0))
+        np.testing.assert_array_equal(import_suite2p(folder).spikes, (np.load(path) > 0).T)
 
     def test_combined_planes_lie_apart(self, tmp_path):
         """suite2p's combined adds the offset of a tile to med; the planes keep their own."""

@@ -63,15 +63,12 @@ def test_components_were_the_assemblies_and_all_were_found_where_t_sufficed(sugg
     )
 
 
-def test_suggested_lambda_came_near_the_best(suggested_rows):
-    spiking = [
-        (row, best)
-        for row, best in suggested_rows
-        if row["n_frames"] * row["activity"] >= rules.SPIKES_PER_NEURON
-    ]
-    assert len(spiking) >= 20
-    for row, best in spiking:
+def test_suggested_lambda_came_near_the_best_where_t_sufficed(suggested_rows):
+    long = [(row, best) for row, best in suggested_rows if is_long_enough(row)]
+    assert len(long) >= 6
+    for row, best in long:
         assert row["nllh"] > 0.9 * best, row
+    assert any(row["nllh"] < 0.5 * best for row, best in suggested_rows if not is_long_enough(row))
 
 
 def test_four_standard_errors_alone_are_too_much_for_sparse_recordings():
@@ -80,8 +77,8 @@ def test_four_standard_errors_alone_are_too_much_for_sparse_recordings():
     assert sizes == {100, 300, 1000, 3000}
     for n_neurons in sizes:
         nllh = {row["l1"]: row["nllh"] for row in sparse if row["n_neurons"] == n_neurons}
-        assert nllh[0.01] < 0.2 * max(nllh.values())
-        assert nllh[suggested_l1(4000, 0.01)] > 0.8 * max(nllh.values())
+        suggested = nllh[suggested_l1(4000, 0.01)]
+        assert suggested > 0.75 * max(nllh.values()) and nllh[0.01] < suggested / 4
 
 
 def test_shared_rhythm_of_single_neurons_is_no_signal():

@@ -43,8 +43,9 @@ def test_a_page_of_text(good):
     assert max(map(len, lines)) <= 100
     assert "look     silent       30 neurons never spike (numbers 0, 1, 2, 3, 4, ..." in text
     assert "-> leave them out with recording.select_neurons" in text
-    assert "cl.CRBM().fit(train)" in text
+    assert text.endswith("  cl.CRBM().fit(train)")
     assert "measured here" in text
+    assert check_recording(bad).page("type this\nand that").endswith("  type this\n  and that")
 
 
 def test_neurons_are_told_by_their_names(good):
@@ -54,6 +55,9 @@ def test_neurons_are_told_by_their_names(good):
     found = check(Recording(spikes, good.rate_hz, names=names)).finding("silent")
     assert found.text == "2 neurons never spike (names roi 8, roi 14)"
     assert found.neurons == (4, 7)
+    spikes[:, 7] = good.spikes[:, 7]
+    found = check(Recording(spikes, good.rate_hz, names=names)).finding("silent")
+    assert found.text == "1 neuron never spikes (name roi 8)"
 
 
 def test_swapped_axes(good):
@@ -167,8 +171,9 @@ def test_activity_against_the_threshold(good):
 @pytest.mark.parametrize(
     ("factor", "todo"),
     [
-        (2, "every 2-th frame"),
-        (3, "every 3-th frame"),
+        (2, "every second frame"),
+        (3, "every third frame"),
+        (5, "every 5th frame"),
         (2.5, "2 of 5 frames"),
         (5 / 3, "3 of 5 frames"),
     ],
@@ -235,7 +240,59 @@ def test_artefacts(good):
     flash = altered(good, lambda v: v.__setitem__(slice(700, 703), 1))
     found = check(flash).finding("artefacts")
     assert (found.level, found.value) == ("look", 3.0)
-    assert "first 700" in found.text
+    assert found.text == "3 frames with more than 64% of the neurons, 700 to 702"
+    assert found.frames == (700, 701, 702)
+    names = {"np": np, "recording": flash}
+    exec(found.code, names)  # what the page says to type
+    assert names["recording"].n_frames == good.n_frames - 3
+    assert names["recording"].discontinuities.tolist() == [700]
+    assert check(names["recording"]).finding("artefacts").level == "ok"
+    assert found.code in str(check(flash))  # in one line
+
+
+def test_a_single_artefact_is_told_in_the_singular(good):
+    found = check(altered(good, lambda v: v.__setitem__(1500, 1))).finding("artefacts")
+    assert found.text == "1 frame with more than 64% of the neurons, 1500"
+    assert "np.r_[1500]" in found.code
+
+
+def shaken(good, shares, traces=None, discontinuities=()):
+    """The recording with these shares of active neurons, and this dF/F, from frame 1500 on."""
+    rng = np.random.default_rng(0)
+    spikes = np.array(good.spikes)
+    dff = rng.normal(0.2, 0.1, spikes.shape).astype(np.float32)
+    for k, share in enumerate(shares):
+        spikes[1500 + k] = np.arange(good.n_neurons) < share * good.n_neurons
+    for k, height in enumerate(traces or ()):
+        dff[1500 + k] += height
+    return Recording(
+        spikes, good.rate_hz, dff=None if traces is None else dff, discontinuities=discontinuities
+    )
+
+
+def test_an_event_lasts_as_long_as_its_traces_are_above_half_of_their_height(good):
+    """Deconvolution puts the spikes of a jump of dF/F into its first frame."""
+    at_once, heights = (1.0, 0.3, 0.1, 0.1, 0.1), (1.7, 1.8, 1.7, 1.6, 1.5, 0.7)
+    found = check(shaken(good, at_once, heights)).finding("artefacts")
+    assert found.frames == tuple(range(1500, 1505)) and found.value == 5.0
+    assert found.text.endswith("of the neurons, 1500; the whole event is 1500 to 1504")
+    assert check(shaken(good, at_once)).finding("artefacts").frames == (1500,)
+    cut = check(shaken(good, at_once, heights, discontinuities=[1502])).finding("artefacts")
+    assert cut.frames == (1500, 1501)  # time jumps there
+
+
+def test_frames_with_half_as_many_active_neurons_belong_to_the_event(good):
+    found = check(shaken(good, (0.3, 0.75, 1.0, 0.75, 0.3))).finding("artefacts")
+    assert found.frames == (1501, 1502, 1503)
+    found = check(shaken(good, (0.3, 0.6, 1.0, 0.6, 0.3))).finding("artefacts")
+    assert found.frames == (1501, 1502, 1503)  # below the limit, above half of the height
+    assert found.text.endswith("of the neurons, 1502; the whole event is 1501 to 1503")
+
+
+def test_a_dip_of_the_traces_takes_no_ordinary_frames_along(good):
+    """Half of a height of nothing would be an ordinary frame."""
+    found = check(shaken(good, (1.0,), (0.02,))).finding("artefacts")
+    assert found.frames == (1500,)
 
 
 def test_artefacts_in_many_frames_do_not_raise_their_own_limit(good):
@@ -243,6 +300,17 @@ def test_artefacts_in_many_frames_do_not_raise_their_own_limit(good):
     shaken = altered(good, lambda v: v.__setitem__(frames, 1))
     found = check(shaken).finding("artefacts")
     assert (found.level, found.value) == ("look", frames.size)
+    assert found.frames == tuple(np.sort(frames))
+    assert found.text.count(",") == 6 and found.text.endswith(", ...")
+    names = {"np": np, "recording": shaken}
+    exec(found.code, names)
+    assert names["recording"].n_frames == good.n_frames - frames.size
+
+
+def test_there_is_no_word_on_leaving_most_of_a_recording_out():
+    always = Recording(np.ones((100, 40)), 2.5)
+    found = check(always).finding("artefacts")
+    assert (found.value, found.code) == (100.0, "")
 
 
 def test_drift_is_told_from_slow_states(good):

@@ -78,6 +78,9 @@ def view_assemblies(
 ) -> AssemblyViewer:
     """Show assemblies in their brain; hidden units without weights are left out.
 
+    The viewer shows itself as the last line of a notebook's cell. In a script or a console nothing
+    appears: ``view_assemblies(...).save("assemblies.html")`` writes a page for any browser.
+
     Parameters
     ----------
     weights : (N, M) float

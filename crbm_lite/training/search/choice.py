@@ -194,8 +194,8 @@ def choose(
         chosen = search.trained_longer(winner, trials)
     if winner.n_born:
         log.reasons.append(
-            f"{winner.n_born} units of what its models left over joined it on the way, and may "
-            "have died since"
+            f"units added from what the models left unexplained: {winner.n_born}; some may have "
+            "been removed again"
         )
     start = search.start_after(winner, chosen)
     share = chosen.is_refit * LAST_REFIT if refit is None else refit

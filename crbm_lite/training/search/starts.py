@@ -66,8 +66,9 @@ def competing_starts(
     if not rules.has_spare_units:
         n_units = n_hidden or n_linear or n_units
     log.reasons.append(
-        f"{n_components} components stand above the noise, and {n_linear - n_rotated} more "
-        f"assemblies grow from single neurons; trained with {n_units} hidden units"
+        f"components above the noise of the frames that the search trains on: {n_components} "
+        "(check() counts those of all frames); assemblies grown from single neurons besides: "
+        f"{n_linear - n_rotated}; hidden units at the start: {n_units}"
     )
     found = []
 

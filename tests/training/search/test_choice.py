@@ -646,7 +646,7 @@ def test_planted_assemblies_are_found_without_a_setting(short):
     assert (r.max(axis=1) > 0.8).all()
     assert model.report_.chosen_n_hidden == model.weights_.shape[1]
     assert model.l1_ == model.report_.chosen_l1 > 0
-    assert "components stand above the noise" in str(model.report_)
+    assert "components above the noise" in str(model.report_)
 
 
 def test_neurons_that_share_nothing_give_no_units_and_say_so(short):
