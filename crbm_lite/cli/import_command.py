@@ -315,6 +315,7 @@ def as_options(error: Exception) -> str:
     text = re.sub(r"leave_out=\[(.*?)\]", _leave_out, text)
     text = text.replace("header=True", "--header").replace("header=False", "--no-header")
     text = text.replace("clip_negative=True", "--clip-negative")
+    text = text.replace("a smaller neuropil", "a smaller --neuropil")
     text = re.sub(r"accepted_only=False|keep_unlabelled=True", "--all-cells", text)
     text = text.replace("traces='F', kernel=", "traces='F' kernel=")
     text = re.sub(r"kernel=[\w.]*(?=GCAMP6[SF])", "kernel=", text)

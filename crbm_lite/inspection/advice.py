@@ -232,7 +232,7 @@ class Advice:
         return f" of {_MOST_NEURONS:,} neurons" if self.is_lower_limit else ""
 
     def __str__(self) -> str:
-        chosen = "more than there are components; those that are not needed go"
+        chosen = "more than the number of components; unused units are removed"
         rows = [("M", f"{self.n_hidden}", chosen if self.n_hidden == "auto" else "as asked")]
         rows += [
             ("lambda", "auto", "chosen by frames that the training keeps back"),

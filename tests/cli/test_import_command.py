@@ -280,7 +280,7 @@ def test_dead_rois_are_told_as_the_option_takes_them(folder):
     words = ("import", "suite2p", "new.h5", "--traces", "F", "--kernel", "infer")
     told = run(*words).output
     assert "ROIs 1, 3 is not above 0" in told and "probably dead" in told
-    option = told.partition("Pass ")[2].partition(", or a smaller")[0]
+    option = told.partition("Pass ")[2].partition(", or a smaller --neuropil")[0]
     assert option == "--leave-out 1,3"
     assert run(*words, *option.split()).exit_code == 0
     assert load_recording("new.h5").names == ("0", "2", "4")
