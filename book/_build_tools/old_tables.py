@@ -29,7 +29,7 @@ def known_old(repository: Path = REPOSITORY) -> dict[str, tuple[str, str]]:
 def notes(text: str, old: dict[str, tuple[str, str]]) -> list[str]:
     """Return the sentence for every old table that a text uses."""
     return [
-        f"**Older than the code:** the table `{table}`. {reason}"
+        f"**Older than the code.** An older version made `{table}`, or parts of it. {reason}"
         for table, (benchmark, reason) in old.items()
         if Path(table).name in text or re.search(rf"{re.escape(benchmark)}\b", text)
     ]
