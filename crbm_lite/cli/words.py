@@ -119,10 +119,9 @@ def verdict_line(model: crbm_lite.CRBM) -> str:
     text = as_typed(explanation(model.verdict_, model.certificate_))
     if model.verdict_ not in ("no structure", "collapsed"):
         return text
-    why, _, todo = text.partition("What to do: ")
-    look = todo.partition("; otherwise ")[2] or todo
     if isinstance(model.l1, str):  # auto
-        return f"{why}What to do: {look}"
+        return text
+    why, _, look = text.partition("What to do: ")
     by_hand = f"take a smaller lambda than --l1 {model.l1:g}, or leave it out"
     if model.verdict_ == "no structure":
         by_hand += f"; if that does not help, {look}"

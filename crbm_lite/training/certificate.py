@@ -56,10 +56,7 @@ ADVICE = {
         "lacks covariances, more hidden units (n_hidden) or a smaller lambda (l1)"
     ),
     "collapsed": "take a smaller lambda (l1)",
-    "no structure": (
-        "where you set lambda (l1), leave it out or take a smaller one; otherwise look "
-        "at the recording: check() says what may hide structure"
-    ),
+    "no structure": "look at the recording: check() says what may hide structure",
     "diverged": "take a smaller learning_rate, or more Gibbs steps (n_gibbs)",
     "interrupted": "go on by the same call with resume=True",
 }
