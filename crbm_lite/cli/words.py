@@ -117,9 +117,8 @@ def verdict_line(model: crbm_lite.CRBM) -> str:
     A lambda that was set by hand is named where it may have taken all weights away.
     """
     text = as_typed(explanation(model.verdict_, model.certificate_))
-    if model.verdict_ not in ("no structure", "collapsed"):
-        return text
-    if isinstance(model.l1, str):  # auto
+    is_by_hand = not isinstance(model.l1, str)
+    if not is_by_hand or model.verdict_ not in ("no structure", "collapsed"):
         return text
     why, _, look = text.partition("What to do: ")
     by_hand = f"take a smaller lambda than --l1 {model.l1:g}, or leave it out"

@@ -11,6 +11,7 @@ from .binarisation import INFER as INFER
 from .binarisation import Binarised as Binarised
 from .binarisation import ToBinary as ToBinary
 from .binarisation import binarise as binarise
+from .binarisation import neither_0_nor_1 as neither_0_nor_1
 from .binning import BinnedSpikes as BinnedSpikes
 from .binning import as_bin_s as as_bin_s
 from .binning import bin_spike_times as bin_spike_times

@@ -24,7 +24,7 @@ from crbm_lite.files.errors import RecordingError
 if TYPE_CHECKING:
     from crbm_lite.calcium.deconvolution import CalciumKernel
 
-__all__ = ["INFER", "Binarised", "ToBinary", "binarise"]
+__all__ = ["INFER", "Binarised", "ToBinary", "binarise", "neither_0_nor_1"]
 
 INFER = "infer"  # the kernel that a recording's own traces have
 _SLIGHTLY = 0.1  # of the highest event
@@ -175,10 +175,21 @@ def _clipped(values: np.ndarray, where: str) -> np.ndarray:
     return np.maximum(values, 0)
 
 
-def _check_binary(values: np.ndarray, where: str) -> None:
-    rows = max(1, 2**22 // values.shape[1])  # tiles: no float or bool copy of the whole
+def neither_0_nor_1(values: np.ndarray) -> np.ndarray | None:
+    """Find the first values that are neither 0 nor 1; None if there are none.
+
+    Examples
+    --------
+    >>> neither_0_nor_1(np.array([[0.0, 1.0], [0.5, 2.0]]))
+    array([0.5, 2. ])
+    """
+    rows = max(1, 2**22 // max(values.shape[1], 1))  # tiles: no float or bool copy of the whole
     tiles = (values[start : start + rows] for start in range(0, len(values), rows))
-    other = next((x[(x != 0) & (x != 1)] for x in tiles if ((x != 0) & (x != 1)).any()), None)
+    return next((x[(x != 0) & (x != 1)] for x in tiles if ((x != 0) & (x != 1)).any()), None)
+
+
+def _check_binary(values: np.ndarray, where: str) -> None:
+    other = neither_0_nor_1(values)
     if other is None:
         return
     whole = values.dtype.kind in "iu" or bool((values == np.round(values)).all())

@@ -18,6 +18,7 @@ import numpy as np
 from crbm_lite.checks.arguments import as_number, as_path
 from crbm_lite.files.errors import RecordingError
 from crbm_lite.importers.arrays import errors_name
+from crbm_lite.importers.binarisation import neither_0_nor_1
 from crbm_lite.importers.cells import CellOptions, recording_of_cells
 from crbm_lite.importers.labels import as_left_out
 from crbm_lite.importers.numpy_file import load_npy
@@ -192,7 +193,7 @@ def _cells(path: Path, n_rois: int) -> np.ndarray:
 def _check_way(values: np.ndarray, path: Path, given: CellOptions) -> None:
     """Raise for events that nothing says how to binarise, where the fluorescence is there, too."""
     named = given.threshold is not None or given.amplitude_fraction is not None
-    if not named and not ((values == 0) | (values == 1)).all():
+    if not named and neither_0_nor_1(values) is not None:
         raise RecordingError(
             f"{path} holds events in arbitrary units, not only 0 and 1, and is never binarised "
             "silently: pass traces='F', kernel='infer' for the fluorescence beside it, whose noise "

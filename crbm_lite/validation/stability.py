@@ -23,8 +23,8 @@ Some neurons pass by chance. If members are those with a membership probability 
 .. math:: \frac{q^2}{(2 \pi - 1)\, N K},
 
 where q is the mean number of members of a run, over all of its assemblies, and K the number of
-assemblies of the model. This is Theorem 1 of Meinshausen &
-Buehlmann; it supposes that false members are exchangeable.
+assemblies of the model. This is Theorem 1 of Meinshausen & Buehlmann; it supposes that false
+members are exchangeable.
 """
 
 from __future__ import annotations

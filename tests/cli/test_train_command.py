@@ -24,13 +24,6 @@ SMALL = ["--n-hidden", "4", "--l1", "0.005", "--n-updates", "150", "--batch-size
 WORDS = ("train", "larva.h5", "m.h5", *SMALL, "--quiet")
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    save_recording("larva.h5", plant_recording(60, 3, (15, 25), 1000, 5, random_state=0))
-    return tmp_path
-
-
 def run(*words):
     return CliRunner().invoke(command_line, [str(word) for word in words])
 

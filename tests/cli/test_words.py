@@ -1,10 +1,8 @@
 """What the commands say of a model, and in which words."""
 
 import numpy as np
-import pytest
 from click.testing import CliRunner
 
-from crbm_lite import plant_recording, save_recording
 from crbm_lite.cli.commands import command_line
 from crbm_lite.cli.words import (
     as_typed,
@@ -15,13 +13,6 @@ from crbm_lite.cli.words import (
 from crbm_lite.model.model import CRBM
 from crbm_lite.training.certificate import ADVICE
 from crbm_lite.training.search.report import SearchReport
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    save_recording("larva.h5", plant_recording(60, 3, (15, 25), 1000, 5, random_state=0))
-    return tmp_path
 
 
 def run(*words):
