@@ -26,6 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.spikes import tiles
@@ -175,6 +176,10 @@ def rounds_within(n_steps: float) -> int:
     return max(int(n_steps - _BURN_IN) // (_N_SAVED * _THINNING), 1)
 
 
+_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")  # more may change sums
+
+
+@_one_blas_thread
 def sample_model(
     parameters: TrainedParameters, chains: GibbsChains, data: DataMeans, n_rounds: int = 1
 ) -> ModelMeans:
@@ -231,6 +236,7 @@ def _without(noise: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(x**2 - noise**2, 0.0))
 
 
+@_one_blas_thread
 def certify(
     parameters: TrainedParameters,
     data: DataMeans,

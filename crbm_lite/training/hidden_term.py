@@ -27,6 +27,7 @@ from hashlib import sha256
 import numpy as np
 import scipy.sparse
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.sample_visible import padded_chains, sample_v_given_h
@@ -237,6 +238,7 @@ class MixedMeans:
         """P(v_i = 1 | h) of some neurons for values of h, (T, neurons)."""
         return expit(h @ self._weights[neurons].T.astype(np.float64) + self._fields[neurons])
 
+    @threadpool_limits.wrap(limits=1, user_api="blas")  # BLAS threads may change sums
     def _given_h(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means of P(v|h), (N,), and of I h and I, (M,), over all values of h."""
         mean_p = np.empty(len(self._fields))

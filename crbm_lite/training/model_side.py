@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import hadamard
-from threadpoolctl import threadpool_limits
 
 from crbm_lite.core.compilation import items_of, parallel_njit
 from crbm_lite.core.gibbs import GibbsChains
@@ -153,7 +152,6 @@ class ModelMeans:
         self._h_square = np.zeros(n_hidden)
         self.n_saved = self.n_samples = self.n_steps = 0
 
-    @threadpool_limits.wrap(limits=1, user_api="blas")  # BLAS threads may change sums
     def add(self, chains: GibbsChains, n_steps: int) -> None:
         """Take the states of the chains, ``n_steps`` after the last ones, into the averages."""
         n, inputs, at = chains.n_chains, chains.inputs(), self._coordinates

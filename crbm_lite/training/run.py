@@ -27,7 +27,7 @@ from crbm_lite.training.interruption import StopRequest, stop_request
 from crbm_lite.training.model_side import ModelMeans
 from crbm_lite.training.monitors import TRIAL_UPDATES, History, MonitoredRun, Save, Trainer
 from crbm_lite.training.parameters import TrainedParameters, without_units_of_one_neuron
-from crbm_lite.training.search.choice import Choice, Stage, choose
+from crbm_lite.training.search.choice import Choice, Stage, choose, longer
 from crbm_lite.training.search.report import SearchReport
 from crbm_lite.training.search.stage_end import StageEnd, end_of_stage, stage_ends_of, state_of
 from crbm_lite.training.search.validation_blocks import ValidationBlocks
@@ -41,6 +41,7 @@ _CERTIFICATE_CHAINS = 2  # chains from data frames for every training chain; rar
 _LONG_RUN = 5000  # Gibbs steps
 _SAMPLING_FROM_START = 2  # times a training that goes on from a model: it is part of a longer run
 _COLLAPSED_WEIGHT = 1e-3
+_TRAINED_LONGER = ("not converged", "undetermined")  # verdicts after which more updates may help
 _SEARCH = "search/"  # what the names of a search begin with in a state
 
 MakeTrainer = Callable[[Spikes, Start, Schedule, np.random.Generator], Trainer]
@@ -150,24 +151,11 @@ def train(
     task = TrainingTask(
         spikes, n_hidden, schedule, init, seed, make_trainer, start, hidden, start is not None
     )
-    report, is_empty, ends = None, False, []
     with stop_request() as stop:
         if auto:
-            search = _Search(task, progress, stop, save, save_every, state)
-            try:
-                choice = search.choose(auto)
-            except _InterruptedSearch as interrupted:
-                return _result(interrupted.task, interrupted.run, interrupted.sampled)
-            ends, report, is_empty = search.ends, choice.report, choice.is_empty
-            task, state = search.task_of(choice.last), search.state_of_stage
-        run = MonitoredRun(
-            float(spikes.activity().mean()), progress, stop, _saving(save, ends), save_every
-        )
-        if is_empty:
-            sampled = _sampled(task, *_ended(task, "no structure", _first_trainer(task)))
-        else:
-            sampled = _updates_and_samples(task, run, state, ends)
-        return _result(task, run, sampled, report, "l1" in auto)
+            return _Search(task, progress, stop, save, save_every, state).train(auto)
+        run = MonitoredRun(float(spikes.activity().mean()), progress, stop, save, save_every)
+        return _result(task, run, _updates_and_samples(task, run, state))
 
 
 def _result(
@@ -260,19 +248,10 @@ def _trainer_of(backend: str) -> MakeTrainer:
 
 
 def _updates_and_samples(
-    task: TrainingTask,
-    run: MonitoredRun,
-    state: Mapping[str, np.ndarray] | None,
-    ends: list[StageEnd],
+    task: TrainingTask, run: MonitoredRun, state: Mapping[str, np.ndarray] | None
 ) -> _Sampled:
-    """Make the updates, then sample the model that they end with.
-
-    ``ends`` are those of the stages of a search before them.
-    """
-    end, chains = _updates(task, run, state)
-    if end.state is not None:
-        end = replace(end, state=end.state | _named(ends))
-    return _sampled(task, end, chains)
+    """Make the updates, then sample the model that they end with."""
+    return _sampled(task, *_updates(task, run, state))
 
 
 def _sampled(task: TrainingTask, end: _End, chains: GibbsChains) -> _Sampled:
@@ -402,11 +381,6 @@ class _Search:
     state : mapping or None
         What a search left: the ends of its stages, and the state of the stage under way.
 
-    Attributes
-    ----------
-    ends : list of StageEnd
-    state_of_stage : dict or None
-        The state of the stage under way, until that is restored.
     """
 
     def __init__(
@@ -422,11 +396,41 @@ class _Search:
         self._save, self._save_every = save, save_every
         state = state or {}
         n = len(_SEARCH)
-        self.ends = stage_ends_of({k[n:]: x for k, x in state.items() if k.startswith(_SEARCH)})
-        self.state_of_stage = {k: x for k, x in state.items() if not k.startswith(_SEARCH)} or None
+        self._ends = stage_ends_of({k[n:]: x for k, x in state.items() if k.startswith(_SEARCH)})
+        self._state_of_stage = (
+            {k: x for k, x in state.items() if not k.startswith(_SEARCH)} or None
+        )
         self._n_asked = 0
 
-    def choose(self, auto: Collection[str]) -> Choice:
+    def train(self, auto: Collection[str]) -> TrainingResult:
+        """Choose what is named; then train with all frames, and longer if that has not converged."""
+        try:
+            choice = self._choose(auto)
+        except _InterruptedSearch as interrupted:
+            return _result(interrupted.task, interrupted.run, interrupted.sampled)
+        result, last = None, choice.last
+        n_longer = len(self._ends) - self._n_asked
+        for end in self._ends[self._n_asked :]:
+            last = longer(last, end)
+        while True:
+            task, run = self._task_of(last), self._run_of(last)
+            if choice.is_empty:
+                end, chains = _ended(task, "no structure", _first_trainer(task))
+            else:
+                end, chains = self._updates(task, run)
+            before, result = result, _result(
+                task, run, _sampled(task, end, chains), _told(choice.report, last, n_longer),
+                "l1" in auto,
+            )  # fmt: skip
+            if before is not None and result.verdict == "diverged":
+                return before
+            if n_longer == choice.most_longer or result.verdict not in _TRAINED_LONGER:
+                return result
+            n_longer += 1
+            self._ends.append(end_of_stage(end.parameters, end.spikes, np.empty(0)))
+            last = longer(last, self._ends[-1])
+
+    def _choose(self, auto: Collection[str]) -> Choice:
         """Choose what is named; the rest is that of the task."""
         task, schedule = self._task, self._task.schedule
         return choose(
@@ -437,48 +441,63 @@ class _Search:
             refit=None if "refit" in auto else schedule.refit,
         )  # fmt: skip
 
-    def task_of(self, stage: Stage) -> TrainingTask:
+    def _task_of(self, stage: Stage) -> TrainingTask:
         """Make a task of a stage, and tell the progress bar."""
         bar = self._progress
         bar.total = bar.n + stage.n_expected
         bar.set_description_str(stage.what)
         # every stage has random numbers of its own, and so has the training after them
-        number = len(self.ends) + 1
+        number = len(self._ends) + 1
         seed = int(np.random.default_rng([self._task.seed, number]).integers(2**63))
         return replace(
             self._task, spikes=stage.spikes, schedule=stage.schedule, start=stage.start, seed=seed
         )
 
-    def _train(self, stage: Stage, blocks: ValidationBlocks) -> StageEnd:
-        self._n_asked += 1
-        if self._n_asked <= len(self.ends):
-            self._progress.update(stage.schedule.n_updates)
-            return self.ends[self._n_asked - 1]
-        task = self.task_of(stage)
+    def _run_of(self, stage: Stage) -> MonitoredRun:
+        """Make the run of a stage, which saves the ends of those before it with its state."""
+        save = self._save and (lambda state: self._save(state | _named(self._ends)))
         activity = float(stage.spikes.activity().mean())
-        save = _saving(self._save, self.ends)
-        run = MonitoredRun(activity, self._progress, self._stop, save, self._save_every)
-        state, self.state_of_stage = self.state_of_stage, None
+        return MonitoredRun(activity, self._progress, self._stop, save, self._save_every)
+
+    def _updates(self, task: TrainingTask, run: MonitoredRun) -> tuple[_End, GibbsChains]:
+        """Make the updates of a stage; an interrupted one leaves the ends of those before it."""
+        state, self._state_of_stage = self._state_of_stage, None
         end, chains = _updates(task, run, state)
         if end.how == "interrupted":
-            left = (end.state or {}) | _named(self.ends) or None
-            raise _InterruptedSearch(task, run, _sampled(task, replace(end, state=left), chains))
+            end = replace(end, state=(end.state or {}) | _named(self._ends) or None)
+        return end, chains
+
+    def _train(self, stage: Stage, blocks: ValidationBlocks) -> StageEnd:
+        self._n_asked += 1
+        if self._n_asked <= len(self._ends):
+            self._progress.update(stage.schedule.n_updates)
+            return self._ends[self._n_asked - 1]
+        task, run = self._task_of(stage), self._run_of(stage)
+        end, chains = self._updates(task, run)
+        if end.how == "interrupted":
+            raise _InterruptedSearch(task, run, _sampled(task, end, chains))
         if end.how == "finished":
             gain = blocks.gain(end.parameters)
         else:
             gain = np.full(len(blocks.blocks), -np.inf)
-        self.ends.append(end_of_stage(end.parameters, end.spikes, gain))
-        return self.ends[-1]
+        self._ends.append(end_of_stage(end.parameters, end.spikes, gain))
+        return self._ends[-1]
+
+
+def _told(report: SearchReport, last: Stage, n_longer: int) -> SearchReport:
+    """Let the report say how often the training with all frames went on."""
+    if not n_longer:
+        return report
+    reason = (
+        f"the training with all frames had not converged, so it went on {n_longer} "
+        f"{'time' if n_longer == 1 else 'times'}, at last with {last.schedule.n_gibbs} Gibbs steps"
+    )
+    return replace(report, reasons=(*report.reasons, reason))
 
 
 def _named(ends: list[StageEnd]) -> dict[str, np.ndarray]:
     """The ends of the stages of a search, as a state names them; nothing without a search."""
     return {f"{_SEARCH}{name}": x for name, x in state_of(ends).items()} if ends else {}
-
-
-def _saving(save: Save | None, ends: list[StageEnd]) -> Save | None:
-    """Let a run save the ends of a search with its state."""
-    return save and (lambda state: save(state | _named(ends)))
 
 
 def _flipped(parameters: TrainedParameters) -> tuple[np.ndarray, np.ndarray]:

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import crbm_lite as cl
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.reference import gradient, hidden_means, slope_in_coordinates
 from crbm_lite.core.spikes import as_spikes
+from crbm_lite.training import certificate
 from crbm_lite.training.certificate import ADVICE, STATISTICS, certify, explanation, sample_model
 from crbm_lite.training.coordinates import coordinates_given_potential
 from crbm_lite.training.data_side import DataMeans
@@ -224,6 +226,22 @@ def test_same_model_and_seed_give_the_same_certificate(best):
         certificate_of(*best, n_chains=200, n_rounds=2, seed=seed) for seed in (1, 1, 2)
     )
     assert repr(first) == repr(again) != repr(other)
+
+
+def test_sampling_and_certificate_multiply_with_one_blas_thread(best, monkeypatch):
+    """With more, sums are taken in another order, and the last bits depend on the machine."""
+    n_threads = []
+
+    def noise(*arguments):
+        pools = threadpool_info()
+        n_threads.extend(pool["num_threads"] for pool in pools if pool["user_api"] == "blas")
+        return noise_of(*arguments)
+
+    noise_of = certificate._noise
+    monkeypatch.setattr(certificate, "_noise", noise)
+    with threadpool_limits(2, "blas"):
+        certificate_of(*best, n_chains=50, n_rounds=2)
+    assert len(n_threads) >= 3 and {*n_threads} == {1}
 
 
 def test_chains_that_do_not_leave_their_start_are_not_trusted():

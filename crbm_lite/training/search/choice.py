@@ -31,6 +31,9 @@ The evidence is the gain over independent neurons on validation blocks
    brings less than 0.5 %. Where the first round loses by that, the model that comes before it is
    trained on in its place.
 10. *End.* The training ends with all frames. Its later half is a refit if that gained more.
+11. *Longer.* Where that training has not converged, it goes on from where it ended, as long again
+   and with four times as many Gibbs steps. Chains that mix slowly leave noise in the parameters,
+   and only more samples of them take it out.
 
 After the path, all units jump, whatever they need to mix. Gibbs sampling alone may never leave the
 data's states for others that a model has, and then neither training nor certificate sees those.
@@ -68,6 +71,7 @@ from crbm_lite.training.search.residual_units import start_with_residual_units
 from crbm_lite.training.search.rules import (
     FIRST_RAMP,
     LAST_REFIT,
+    LONGER_STEPS,
     MOST_ROUNDS,
     REFIT_UPDATES,
     ROUND_UPDATES,
@@ -85,7 +89,7 @@ from crbm_lite.training.search.validation_blocks import (
 )
 from crbm_lite.training.start import Start, logit_activity
 
-__all__ = ["Choice", "Stage", "choose"]
+__all__ = ["Choice", "Stage", "choose", "longer"]
 
 _MOST_BORN = 60  # units of residuals that join at once
 _LEAST_RISE = 0.005  # of the gain: a round that brings less is the last one
@@ -128,11 +132,14 @@ class Choice:
     report : SearchReport
     is_empty : bool
         Whether no model is better than independent neurons: then `last` makes no update.
+    most_longer : int
+        How often the last training may go on (`longer`) while it has not converged.
     """
 
     last: Stage
     report: SearchReport
     is_empty: bool
+    most_longer: int = 0
 
 
 TrainStage = Callable[[Stage, ValidationBlocks], StageEnd]
@@ -208,7 +215,27 @@ def choose(
         _of_length(last_schedule, search.n_last, chosen.l1, refit=share), search.n_last,
     )  # fmt: skip
     report = log.report(winner.name, chosen.l1, chosen.is_refit, start.weights.shape[1])
-    return Choice(last, report, is_empty=False)
+    most_longer = rules.most_longer if n_updates is None else 0
+    return Choice(last, report, is_empty=False, most_longer=most_longer)
+
+
+def longer(last: Stage, end: StageEnd) -> Stage:
+    """Go on from the end of a training with all frames, by as many updates of more Gibbs steps.
+
+    There is still one sweep of jumps for each update. Where the training ended without a penalty,
+    this one has none.
+    """
+    schedule = last.schedule
+    n_gibbs, jump_every = LONGER_STEPS * schedule.n_gibbs, schedule.jump_every
+    if jump_every != "auto":
+        jump_every *= LONGER_STEPS
+    schedule = replace(
+        schedule, n_gibbs=n_gibbs, jump_every=jump_every, ramp=0.0, refit=float(schedule.refit > 0)
+    )
+    start = end.start(last.start.field_rate_factor, all_units=True)
+    return Stage(
+        f"all frames, {n_gibbs} Gibbs steps", last.spikes, start, schedule, schedule.n_updates
+    )
 
 
 @dataclass

@@ -21,6 +21,7 @@ from crbm_lite.training.hyperparameters import Schedule
 __all__ = [
     "FIRST_RAMP",
     "LAST_REFIT",
+    "LONGER_STEPS",
     "MOST_ROUNDS",
     "REFIT_UPDATES",
     "ROUND_UPDATES",
@@ -41,6 +42,7 @@ FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random uni
 # share of the last training. The learning rate has decayed there, so half of 3,000 updates make as
 # many steps as a refit that was tried. Without the penalty, a longer one learns noise
 LAST_REFIT = 0.5
+LONGER_STEPS = 4  # times as many Gibbs steps, where the training with all frames goes on
 _SPARE = (10, 60)  # units beyond the components, at least and at most
 _MANY_WEIGHTS = 1_000_000
 
@@ -61,6 +63,8 @@ class Rules:
         on the way back.
     n_last : int
         Updates with all frames.
+    most_longer : int
+        How often those go on, with more Gibbs steps, while the model has not converged.
     final_learning_rate : float
         Where their learning rate ends at most; infinite where it ends as given.
     jump_every, jump_every_later, jump_every_last : int or None
@@ -72,14 +76,15 @@ class Rules:
     has_spare_units: bool
     little: float
     n_last: int
+    most_longer: int
     final_learning_rate: float
     jump_every: int | None
     jump_every_later: int
     jump_every_last: int
 
 
-_FEW = Rules(True, True, 0.0, 3000, math.inf, None, 6, 6)
-_MANY = Rules(False, False, 0.01, 2000, 1e-5, 24, 24, 12)
+_FEW = Rules(True, True, 0.0, 3000, 2, math.inf, None, 6, 6)
+_MANY = Rules(False, False, 0.01, 2000, 1, 1e-5, 24, 24, 12)
 
 
 def rules_for(n_neurons: int, n_units: int) -> Rules:

@@ -8,6 +8,9 @@ import pytest
 
 import crbm_lite as cl
 from crbm_lite.core.spikes import as_spikes
+from crbm_lite.training import run
+from crbm_lite.training.certificate import ADVICE
+from crbm_lite.training.checkpoint import CheckpointFile
 from crbm_lite.training.hyperparameters import HyperparameterError, checked_schedule
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.search import choice as search
@@ -684,8 +687,6 @@ def test_a_search_that_was_killed_ends_in_the_same_bits(short, tmp_path):
 
 
 def _die_after(n_saves, patch):
-    from crbm_lite.training.checkpoint import CheckpointFile
-
     write, counts = CheckpointFile.try_write, []
 
     def write_and_die(self, identity, state):
@@ -695,6 +696,90 @@ def _die_after(n_saves, patch):
             raise KeyboardInterrupt
 
     patch.setattr(CheckpointFile, "try_write", write_and_die)
+
+
+@pytest.mark.parametrize(
+    ("n_updates", "jump_every", "refit"), [(None, "auto", None), (None, 10, 0.0), (7, "auto", None)]
+)
+def test_a_longer_training_goes_on_from_the_end_with_more_gibbs_steps(n_updates, jump_every, refit):
+    choice, _ = chosen(lambda stage: 1.0 + 0.01 * np.arange(8) + stage.schedule.refit,
+                       n_updates=n_updates, refit=refit)  # fmt: skip
+    assert choice.most_longer == (2 if n_updates is None else 0)  # a number is what it says
+    last = replace(choice.last, schedule=replace(choice.last.schedule, jump_every=jump_every))
+    ended = end(np.empty(0), n_alive=1)
+    more = search.longer(last, ended)
+    assert more.schedule.n_gibbs == 4 * last.schedule.n_gibbs
+    assert more.schedule.jump_every == ("auto" if jump_every == "auto" else 4 * jump_every)
+    assert more.schedule.n_updates == more.n_expected == last.schedule.n_updates
+    assert more.schedule.refit == (1.0 if refit is None else 0.0)
+    assert more.schedule.l1 == last.schedule.l1 and more.spikes is last.spikes
+    np.testing.assert_array_equal(more.start.weights, ended.weights.toarray())
+    np.testing.assert_array_equal(more.start.frames, ended.frames)
+
+
+V_WITH_STRUCTURE = cl.plant_recording(100, 2, (40, 45), 800, 10, random_state=0).spikes
+
+
+@pytest.fixture
+def never_enough(monkeypatch):
+    """Whatever the verdict of the training with all frames is, it goes on."""
+    monkeypatch.setattr(run, "_TRAINED_LONGER", tuple(ADVICE))
+
+
+@pytest.mark.filterwarnings("ignore::crbm_lite.model.model.ConvergenceWarning")
+def test_a_training_that_has_not_converged_goes_on_twice_and_says_so(short, never_enough):
+    model = cl.CRBM(random_state=0, progress=False).fit(V_WITH_STRUCTURE)
+    assert "went on 2 times, at last with 96 Gibbs steps" in model.report_.reasons[-1]
+    assert model.certificate_.n_steps > 0 and np.abs(model.weights_).max() > 0.1
+
+
+@pytest.mark.filterwarnings("ignore::crbm_lite.model.model.ConvergenceWarning")
+def test_one_that_has_converged_does_not_go_on(short, monkeypatch):
+    monkeypatch.setattr(run, "_TRAINED_LONGER", ())
+    model = cl.CRBM(random_state=0, progress=False).fit(V_WITH_STRUCTURE)
+    assert "went on" not in str(model.report_)
+
+
+@pytest.mark.filterwarnings("ignore::crbm_lite.model.model.ConvergenceWarning")
+def test_a_longer_training_that_was_killed_ends_in_the_same_bits(short, never_enough, tmp_path):
+    whole = cl.CRBM(random_state=3, progress=False).fit(V_WITH_STRUCTURE)
+    counted = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CheckpointFile, "try_write", lambda *_: counted.append(1))
+        cl.CRBM(random_state=3, progress=False).fit(
+            V_WITH_STRUCTURE, checkpoint=tmp_path / "count.h5", checkpoint_every=40
+        )
+    for n_before_the_last in (1, 4):  # of three saves of each training with all frames
+        path = tmp_path / f"{n_before_the_last}.h5"
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            _die_after(len(counted) - n_before_the_last, patch)
+            cl.CRBM(random_state=3, progress=False).fit(
+                V_WITH_STRUCTURE, checkpoint=path, checkpoint_every=40
+            )
+        again = cl.CRBM(random_state=3, progress=False).fit(
+            V_WITH_STRUCTURE, checkpoint=path, checkpoint_every=40, resume=True
+        )
+        np.testing.assert_array_equal(again.weights_, whole.weights_)
+        np.testing.assert_array_equal(again.chains_, whole.chains_)
+        assert again.report_.reasons == whole.report_.reasons
+
+
+@pytest.mark.filterwarnings("ignore::crbm_lite.model.model.ConvergenceWarning")
+def test_of_a_longer_training_that_diverges_the_one_before_is_kept(
+    short, never_enough, monkeypatch
+):
+    verdict_of = run._verdict
+
+    def verdict(how, weights, certificate, l1_is_chosen):
+        verdicts.append(how)
+        of_this = "diverged" if len(verdicts) == 2 else how
+        return verdict_of(of_this, weights, certificate, l1_is_chosen)
+
+    verdicts = []
+    monkeypatch.setattr(run, "_verdict", verdict)
+    model = cl.CRBM(random_state=0, progress=False).fit(V_WITH_STRUCTURE)
+    assert verdicts == ["finished", "finished"]
+    assert model.verdict_ != "diverged" and "went on" not in str(model.report_)
 
 
 def test_numbers_that_are_given_are_kept(short):
