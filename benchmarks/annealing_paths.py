@@ -87,9 +87,7 @@ class _Path:
         nothing = Rung(np.zeros_like(first.weights), base_fields, first.potential, first.states)
         self.rungs = [nothing, *rungs]
         pairs = zip(self.rungs[:-1], rungs, strict=True)
-        lengths = [
-            np.std(b.log_weight(b.states) - a.log_weight(b.states)) + 1e-9 for a, b in pairs
-        ]
+        lengths = [np.std(b.log_weight(b.states) - a.log_weight(b.states)) + 1e-9 for a, b in pairs]
         self.ends = np.concatenate([[0.0], np.cumsum(lengths) / np.sum(lengths)])
         self.neurons = np.arange(len(base_fields))
         self.base_fields, self.log_z_of_others = base_fields, 0.0
@@ -107,7 +105,10 @@ class _Path:
         a, b = self.rungs[k], self.rungs[k + 1]
         return Rung(
             np.float32(1.0 - share) * a.weights + np.float32(share) * b.weights,
-            *((1.0 - share) * getattr(a, x) + share * getattr(b, x) for x in ("fields", "potential")),
+            *(
+                (1.0 - share) * getattr(a, x) + share * getattr(b, x)
+                for x in ("fields", "potential")
+            ),
             b.states,
         )
 
@@ -162,9 +163,10 @@ def along_training(estimator: cl.CRBM, spikes: Spikes, at: Sequence[int]) -> lis
             weights, fields = state["trainer/weights"].copy(), state["trainer/fields"].copy()
             kept[update] = Rung(weights, fields, potential, v)
 
+    seed = int(np.random.default_rng(estimator.random_state).integers(2**63))  # as in `fit`
     found = train(
         spikes, estimator.n_hidden, checked_schedule(estimator), estimator.init,
-        estimator.random_state, tqdm(disable=True), save=keep,
+        seed, tqdm(disable=True), save=keep,
     )  # fmt: skip
     last = Rung(found.weights, found.fields, found.potential, found.chains.astype(np.float64))
     return [*(_with_signs_of(rung, last) for rung in kept.values()), last]

@@ -36,7 +36,7 @@ from crbm_lite.core.spikes import as_spikes
 from crbm_lite.training.hyperparameters import checked_schedule
 from crbm_lite.training.interruption import StopRequest
 from crbm_lite.training.monitors import MonitoredRun
-from crbm_lite.training.run import TrainingTask, start_trainer
+from crbm_lite.training.task import TrainingTask, start_trainer
 from crbm_lite.training.trainer import NumbaTrainer
 from crbm_lite.validation.comparison import STATISTICS
 

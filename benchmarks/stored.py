@@ -107,6 +107,10 @@ def _origin(
 
 
 TABLES = {
+    "benchmarks/results/annealing_paths.json": _origin(
+        "annealing_paths", "recording 0, training 0, annealing 0",
+        "crbm_lite/validation/frame_likelihood.py",
+    ),
     "benchmarks/results/any_recording.json": _origin(
         "any_recording", "recordings fixed, splits 0, trainings 0", _VALIDATE,
         "crbm_lite/baselines", "benchmarks/planted_family.py", "benchmarks/rivals.py",

@@ -68,9 +68,6 @@ from .parameters import initial_parameters as initial_parameters
 from .parameters import without_units_of_one_neuron as without_units_of_one_neuron
 from .resume import FoundRun as FoundRun
 from .resume import find_run as find_run
-from .run import TrainingResult as TrainingResult
-from .run import TrainingTask as TrainingTask
-from .run import start_trainer as start_trainer
 from .run import train as train
 from .start import Start as Start
 from .start import balance_fields as balance_fields
@@ -80,6 +77,16 @@ from .start import random_start as random_start
 from .start import start_given_units as start_given_units
 from .start import unit_variance_gamma as unit_variance_gamma
 from .start import warm_start as warm_start
+from .task import SampledEnd as SampledEnd
+from .task import TaskEnd as TaskEnd
+from .task import TrainingResult as TrainingResult
+from .task import TrainingTask as TrainingTask
+from .task import first_trainer as first_trainer
+from .task import make_updates as make_updates
+from .task import result_of as result_of
+from .task import sample_end as sample_end
+from .task import start_trainer as start_trainer
+from .task import take_end as take_end
 from .trainer import HISTOGRAM_DECAY as HISTOGRAM_DECAY
 from .trainer import NumbaTrainer as NumbaTrainer
 from .update_kernels import Batch as Batch

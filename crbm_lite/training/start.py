@@ -21,7 +21,7 @@ shares of the time from the first update on. A Gaussian start leaves them to a c
 units on in a few chains), out of which training hardly finds. So do potentials that are fitted with
 the other units at rest: units that share neurons then switch each other on.
 
-The start may still be no good (waves), so `crbm_lite.training.run` tries it out.
+The start may still be no good (waves), so `crbm_lite.training.task` tries it out.
 """
 
 from __future__ import annotations

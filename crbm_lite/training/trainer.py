@@ -2,7 +2,7 @@ r"""The numba trainer: persistent contrastive divergence, update by update (Eq. 
 
 One update makes the five steps of the plain one, `crbm_lite.core.reference`, by the kernels of
 `crbm_lite.training.update_kernels`. The run around it (start, monitors, rewind, verdict) is
-`crbm_lite.training.run`; what that asks of a trainer is `crbm_lite.training.monitors.Trainer`.
+`crbm_lite.training.task`; what that asks of a trainer is `crbm_lite.training.monitors.Trainer`.
 
 The chains follow the parameters with a lag, so the two swing around the optimum like a weakly
 damped oscillator, the more so the slower the chains mix. A run therefore returns the mean of its

@@ -104,8 +104,8 @@ class MomentScores:
     def table(self) -> str:
         """Plain text, one line per statistic: RMSEs, nRMSE, Pearson r, number of entries.
 
-        Further lines say where an nRMSE has no scale, and where the generated frames are too few
-        to know it well.
+        Further lines say where an nRMSE has no scale, where the generated frames are too few to
+        know it well, and where nobody knows how well it is known.
         """
         header = (
             f"{'statistic':<22}{'RMSE':>10}{'optimal':>10}{'shuffled':>10}{'nRMSE':>8}{'+-':>7}"
@@ -131,6 +131,12 @@ class MomentScores:
             lines.append(
                 f"nRMSE with a sampling error above {_LARGEST_ERROR:g}, give more chains "
                 f"(n_chains) or let them run for longer (n_steps, n_saved): {', '.join(uncertain)}"
+            )
+        unknown = [x for x, score in compared.items() if math.isnan(score.nrmse_error)]
+        if unknown:
+            lines.append(
+                "nRMSE whose sampling error is not known, since it is the spread of several chains "
+                f"that `validate` samples: {', '.join(unknown)}"
             )
         return "\n".join(lines)
 

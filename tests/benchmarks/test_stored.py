@@ -14,8 +14,7 @@ from benchmarks.detectors.methods import METHODS
 from benchmarks.rivals import RIVALS
 from crbm_lite import CRBM
 from crbm_lite.files import source_code
-from crbm_lite.training import run
-from crbm_lite.training.search import candidates, choice, stage_end, validation_blocks
+from crbm_lite.training.search import candidates, choice, run, stage_end, validation_blocks
 
 PATTERNS = ("benchmarks/*.csv", "benchmarks/results/*", "book/**/*.json", "book/**/*.csv")
 PLACE = "benchmarks/results/update.json"

@@ -19,8 +19,7 @@ from tqdm import tqdm
 from crbm_lite.core.spikes import as_spikes
 from crbm_lite.model.cache import cached_fit
 from crbm_lite.model.model import CRBM
-from crbm_lite.training import checkpoint
-from crbm_lite.training import run as fitting
+from crbm_lite.training import checkpoint, task
 from crbm_lite.training.checkpoint import CheckpointError, CheckpointFile, CheckpointWarning
 from crbm_lite.training.hyperparameters import checked_schedule
 from crbm_lite.training.interruption import stop_request
@@ -584,13 +583,13 @@ def test_sigint_while_the_start_is_tried_begins_again(data, unbroken, tmp_path, 
 
 
 def test_sigint_during_the_certificate_does_not_lose_a_finished_run(data, unbroken, monkeypatch):
-    plain = fitting.certify
+    plain = task.certify
 
     def stopped(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGINT)
         return plain(*args, **kwargs)
 
-    monkeypatch.setattr(fitting, "certify", stopped)
+    monkeypatch.setattr(task, "certify", stopped)
     assert bits(CRBM(**HYPER).fit(data)) == unbroken
 
 

@@ -179,7 +179,7 @@ def test_only_who_sets_the_penalty_is_told_that_it_is_too_large(l1, verdict, mon
         stage = Stage("all frames", spikes, start, replace(schedule, n_updates=300, l1=0.5), 300)
         return Choice(stage, "the report", is_empty=False)
 
-    monkeypatch.setattr("crbm_lite.training.run.choose", a_choice)
+    monkeypatch.setattr("crbm_lite.training.search.run.choose", a_choice)
     model = CRBM(n_hidden=2, l1=l1, random_state=0, progress=False)
     with pytest.warns(UserWarning, match=verdict):
         assert model.fit(v).verdict_ == verdict

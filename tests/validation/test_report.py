@@ -464,7 +464,7 @@ def test_models_without_hidden_units_have_two_statistics():
     v = correlated_spikes(100, 5, 0)
     scores = compare_moments(v, v, v)
     assert scores.h is scores.vh is scores.hh is None
-    assert len(scores.table().splitlines()) == 4
+    assert len(scores.table().splitlines()) == 5  # the last one: no sampling error is known
 
 
 def test_degenerate_sizes_are_nan_not_errors():
@@ -711,6 +711,8 @@ def test_a_large_sampling_error_is_named_in_the_table(truth_and_report):
     assert line.endswith("(n_steps, n_saved): cov(v_i, v_j)")
     one = validate(model, train, test, 0, n_chains=1, n_saved=20, n_steps=1, burn_in=0)
     assert math.isnan(one.vv.nrmse_error)
+    (line,) = (line for line in one.table().splitlines() if "sampling error" in line)
+    assert "is not known" in line and "cov(v_i, v_j)" in line
 
 
 def test_errors_are_estimated_on_some_of_many_neurons(monkeypatch, truth_and_report):

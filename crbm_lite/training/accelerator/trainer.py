@@ -3,7 +3,7 @@
 One update is `crbm_lite.training.accelerator.update`, one compiled program on arrays that stay on
 the device. What goes there is the list of frames of each batch. What comes back are the monitors,
 every so many updates, and the state where a rewind or a checkpoint needs it. The run around it is
-that of the other trainer (`crbm_lite.training.run`). This module is imported only where JAX is
+that of the other trainer (`crbm_lite.training.task`). This module is imported only where JAX is
 asked for.
 """
 

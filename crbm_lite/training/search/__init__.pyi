@@ -8,6 +8,7 @@ from .candidates import is_nearly as is_nearly
 from .choice import Choice as Choice
 from .choice import Stage as Stage
 from .choice import choose as choose
+from .choice import longer as longer
 from .grown_units import grown_courses as grown_courses
 from .report import SearchLog as SearchLog
 from .report import SearchReport as SearchReport
@@ -16,6 +17,8 @@ from .residual_units import residual_courses as residual_courses
 from .residual_units import start_with_residual_units as start_with_residual_units
 from .rules import FIRST_RAMP as FIRST_RAMP
 from .rules import LAST_REFIT as LAST_REFIT
+from .rules import LONGER_RATE as LONGER_RATE
+from .rules import LONGER_STEPS as LONGER_STEPS
 from .rules import MOST_ROUNDS as MOST_ROUNDS
 from .rules import REFIT_UPDATES as REFIT_UPDATES
 from .rules import ROUND_UPDATES as ROUND_UPDATES
@@ -26,6 +29,7 @@ from .rules import penalties as penalties
 from .rules import rules_for as rules_for
 from .rules import units_to_begin_with as units_to_begin_with
 from .rules import with_jumps as with_jumps
+from .run import SearchRun as SearchRun
 from .stage_end import MANY_BLOCKS as MANY_BLOCKS
 from .stage_end import SIGNIFICANT as SIGNIFICANT
 from .stage_end import StageEnd as StageEnd

@@ -31,9 +31,9 @@ The evidence is the gain over independent neurons on validation blocks
    brings less than 0.5 %. Where the first round loses by that, the model that comes before it is
    trained on in its place.
 10. *End.* The training ends with all frames. Its later half is a refit if that gained more.
-11. *Longer.* Where that training has not converged, it goes on from where it ended, as long again
-   and with four times as many Gibbs steps. Chains that mix slowly leave noise in the parameters,
-   and only more samples of them take it out.
+11. *Longer.* Where that training has not converged, it goes on from where it ended, as long again,
+   with four times as many Gibbs steps as before and a smaller learning rate. Chains that mix slowly
+   leave noise in the parameters, and only more samples of them take it out.
 
 After the path, all units jump, whatever they need to mix. Gibbs sampling alone may never leave the
 data's states for others that a model has, and then neither training nor certificate sees those.
@@ -71,6 +71,7 @@ from crbm_lite.training.search.residual_units import start_with_residual_units
 from crbm_lite.training.search.rules import (
     FIRST_RAMP,
     LAST_REFIT,
+    LONGER_RATE,
     LONGER_STEPS,
     MOST_ROUNDS,
     REFIT_UPDATES,
@@ -222,20 +223,20 @@ def choose(
 def longer(last: Stage, end: StageEnd) -> Stage:
     """Go on from the end of a training with all frames, by as many updates of more Gibbs steps.
 
-    There is still one sweep of jumps for each update. Where the training ended without a penalty,
-    this one has none.
+    There are as many sweeps of jumps as before. Where the training ended without a penalty, this
+    one has none.
     """
     schedule = last.schedule
     n_gibbs, jump_every = LONGER_STEPS * schedule.n_gibbs, schedule.jump_every
-    if jump_every != "auto":
-        jump_every *= LONGER_STEPS
     schedule = replace(
-        schedule, n_gibbs=n_gibbs, jump_every=jump_every, ramp=0.0, refit=float(schedule.refit > 0)
-    )
+        schedule, n_gibbs=n_gibbs, ramp=0.0, refit=float(schedule.refit > 0),
+        jump_every="auto" if jump_every == "auto" else LONGER_STEPS * jump_every,
+        learning_rate=LONGER_RATE * schedule.learning_rate,
+        final_learning_rate=LONGER_RATE * schedule.final_learning_rate,
+    )  # fmt: skip
     start = end.start(last.start.field_rate_factor, all_units=True)
-    return Stage(
-        f"all frames, {n_gibbs} Gibbs steps", last.spikes, start, schedule, schedule.n_updates
-    )
+    what = f"all frames, {n_gibbs} Gibbs steps"
+    return Stage(what, last.spikes, start, schedule, schedule.n_updates)
 
 
 @dataclass

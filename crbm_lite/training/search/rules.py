@@ -21,6 +21,7 @@ from crbm_lite.training.hyperparameters import Schedule
 __all__ = [
     "FIRST_RAMP",
     "LAST_REFIT",
+    "LONGER_RATE",
     "LONGER_STEPS",
     "MOST_ROUNDS",
     "REFIT_UPDATES",
@@ -42,7 +43,8 @@ FIRST_RAMP = 0.5  # share of the first stage over which lambda rises: random uni
 # share of the last training. The learning rate has decayed there, so half of 3,000 updates make as
 # many steps as a refit that was tried. Without the penalty, a longer one learns noise
 LAST_REFIT = 0.5
-LONGER_STEPS = 4  # times as many Gibbs steps, where the training with all frames goes on
+# Gibbs steps and learning rate over those before, each time the training with all frames goes on
+LONGER_STEPS, LONGER_RATE = 4, 0.4
 _SPARE = (10, 60)  # units beyond the components, at least and at most
 _MANY_WEIGHTS = 1_000_000
 

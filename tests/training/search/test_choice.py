@@ -8,13 +8,14 @@ import pytest
 
 import crbm_lite as cl
 from crbm_lite.core.spikes import as_spikes
-from crbm_lite.training import run
+from crbm_lite.training import task
 from crbm_lite.training.certificate import ADVICE
 from crbm_lite.training.checkpoint import CheckpointFile
 from crbm_lite.training.hyperparameters import HyperparameterError, checked_schedule
 from crbm_lite.training.parameters import TrainedParameters
 from crbm_lite.training.search import choice as search
 from crbm_lite.training.search import rules, starts
+from crbm_lite.training.search import run as search_run
 from crbm_lite.training.search.candidates import (
     Candidate,
     Trial,
@@ -699,7 +700,7 @@ def _die_after(n_saves, patch):
 
 
 @pytest.mark.parametrize(
-    ("n_updates", "jump_every", "refit"), [(None, "auto", None), (None, 10, 0.0), (7, "auto", None)]
+    ("n_updates", "jump_every", "refit"), [(None, "auto", None), (None, 10, 0.0), (7, 0, None)]
 )
 def test_a_longer_training_goes_on_from_the_end_with_more_gibbs_steps(n_updates, jump_every, refit):
     choice, _ = chosen(lambda stage: 1.0 + 0.01 * np.arange(8) + stage.schedule.refit,
@@ -709,10 +710,11 @@ def test_a_longer_training_goes_on_from_the_end_with_more_gibbs_steps(n_updates,
     ended = end(np.empty(0), n_alive=1)
     more = search.longer(last, ended)
     assert more.schedule.n_gibbs == 4 * last.schedule.n_gibbs
-    assert more.schedule.jump_every == ("auto" if jump_every == "auto" else 4 * jump_every)
+    assert more.schedule.jump_every == {10: 40}.get(jump_every, jump_every)
     assert more.schedule.n_updates == more.n_expected == last.schedule.n_updates
     assert more.schedule.refit == (1.0 if refit is None else 0.0)
     assert more.schedule.l1 == last.schedule.l1 and more.spikes is last.spikes
+    assert more.schedule.learning_rate == pytest.approx(0.4 * last.schedule.learning_rate)
     np.testing.assert_array_equal(more.start.weights, ended.weights.toarray())
     np.testing.assert_array_equal(more.start.frames, ended.frames)
 
@@ -723,19 +725,19 @@ V_WITH_STRUCTURE = cl.plant_recording(100, 2, (40, 45), 800, 10, random_state=0)
 @pytest.fixture
 def never_enough(monkeypatch):
     """Whatever the verdict of the training with all frames is, it goes on."""
-    monkeypatch.setattr(run, "_TRAINED_LONGER", tuple(ADVICE))
+    monkeypatch.setattr(search_run, "_TRAINED_LONGER", tuple(ADVICE))
 
 
 @pytest.mark.filterwarnings("ignore::crbm_lite.model.model.ConvergenceWarning")
 def test_a_training_that_has_not_converged_goes_on_twice_and_says_so(short, never_enough):
     model = cl.CRBM(random_state=0, progress=False).fit(V_WITH_STRUCTURE)
-    assert "went on 2 times, at last with 96 Gibbs steps" in model.report_.reasons[-1]
+    assert "so it went on 2 times, at last with 96 Gibbs steps" in model.report_.reasons[-1]
     assert model.certificate_.n_steps > 0 and np.abs(model.weights_).max() > 0.1
 
 
 @pytest.mark.filterwarnings("ignore::crbm_lite.model.model.ConvergenceWarning")
 def test_one_that_has_converged_does_not_go_on(short, monkeypatch):
-    monkeypatch.setattr(run, "_TRAINED_LONGER", ())
+    monkeypatch.setattr(search_run, "_TRAINED_LONGER", ())
     model = cl.CRBM(random_state=0, progress=False).fit(V_WITH_STRUCTURE)
     assert "went on" not in str(model.report_)
 
@@ -768,7 +770,7 @@ def test_a_longer_training_that_was_killed_ends_in_the_same_bits(short, never_en
 def test_of_a_longer_training_that_diverges_the_one_before_is_kept(
     short, never_enough, monkeypatch
 ):
-    verdict_of = run._verdict
+    verdict_of = task._verdict
 
     def verdict(how, weights, certificate, l1_is_chosen):
         verdicts.append(how)
@@ -776,7 +778,7 @@ def test_of_a_longer_training_that_diverges_the_one_before_is_kept(
         return verdict_of(of_this, weights, certificate, l1_is_chosen)
 
     verdicts = []
-    monkeypatch.setattr(run, "_verdict", verdict)
+    monkeypatch.setattr(task, "_verdict", verdict)
     model = cl.CRBM(random_state=0, progress=False).fit(V_WITH_STRUCTURE)
     assert verdicts == ["finished", "finished"]
     assert model.verdict_ != "diverged" and "went on" not in str(model.report_)
