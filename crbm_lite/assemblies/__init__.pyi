@@ -33,3 +33,5 @@ from .phase import FERROMAGNETIC_BELOW as FERROMAGNETIC_BELOW
 from .phase import SPIN_GLASS_FROM as SPIN_GLASS_FROM
 from .phase import Phase as Phase
 from .phase import phase_given_active as phase_given_active
+from .similar import SimilarAssemblies as SimilarAssemblies
+from .similar import similar_assemblies as similar_assemblies

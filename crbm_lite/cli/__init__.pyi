@@ -24,6 +24,5 @@ from .train_command import left_alone as left_alone
 from .train_command import train as train
 from .words import as_typed as as_typed
 from .words import settings_line as settings_line
-from .words import similar_assemblies as similar_assemblies
 from .words import similar_lines as similar_lines
 from .words import verdict_line as verdict_line

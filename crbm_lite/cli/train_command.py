@@ -23,6 +23,7 @@ import numba
 import numpy as np
 
 import crbm_lite
+from crbm_lite.assemblies.similar import similar_assemblies
 from crbm_lite.cli.exit import (
     FILE,
     Failed,
@@ -36,7 +37,6 @@ from crbm_lite.cli.import_command import load
 from crbm_lite.cli.words import (
     as_typed,
     settings_line,
-    similar_assemblies,
     similar_lines,
     verdict_line,
 )

@@ -7,14 +7,12 @@ import re
 import numpy as np
 
 import crbm_lite
-from crbm_lite.assemblies.agreement import shared_members
-from crbm_lite.assemblies.members import assemblies_of_weights
+from crbm_lite.assemblies.similar import similar_assemblies
 from crbm_lite.inspection.findings import counted
 from crbm_lite.training.certificate import explanation
 
-__all__ = ["as_typed", "settings_line", "similar_assemblies", "similar_lines", "verdict_line"]
+__all__ = ["as_typed", "settings_line", "similar_lines", "verdict_line"]
 
-_MOST_SHARED = 0.5  # of the members of two assemblies together
 _MOST_LINES = 5
 _TYPED = (
     (r"\((n_updates|n_gibbs|n_hidden|l1)\)", lambda m: f"(--{m[1].replace('_', '-')})"),
@@ -58,40 +56,6 @@ def settings_line(model: crbm_lite.CRBM) -> str:
         is_refit = getattr(model, "refit_", 0.0) > 0.0
         said = [f"lambda {l1:.2g}", *said, *["refitted without penalty"] * is_refit]
     return ", ".join(said)
-
-
-def similar_assemblies(
-    weights: np.ndarray, threshold: float = 0.0
-) -> list[tuple[str, str, int, int]]:
-    """Find the pairs of assemblies of different units that share most of their members.
-
-    Parameters
-    ----------
-    weights : (N, M) float
-    threshold : float
-        Size that the weights of members exceed; 0 by default.
-
-    Returns
-    -------
-    list of (str, str, int, int)
-        Two names, how many neurons are in both, and how many in one or both; most alike first.
-        Both are more than half of either.
-
-    Examples
-    --------
-    >>> similar_assemblies(np.array([[1.0, 0.5], [1.0, 0.7], [0.9, 0.0]]))
-    [('HU 0', 'HU 1', 2, 3)]
-    """
-    found = assemblies_of_weights(weights, threshold)
-    shared = np.triu(shared_members(found.members, found.members), 1)
-    pairs = np.argwhere(shared > _MOST_SHARED)
-    pairs = pairs[np.argsort(-shared[tuple(pairs.T)], kind="stable")]
-    in_both = [found.members[:, pair].all(axis=1).sum() for pair in pairs]
-    in_one = [found.members[:, pair].any(axis=1).sum() for pair in pairs]
-    return [
-        (found.names[a], found.names[b], int(both), int(one))
-        for (a, b), both, one in zip(pairs, in_both, in_one, strict=True)
-    ]
 
 
 def similar_lines(weights: np.ndarray, threshold: float = 0.0) -> list[str]:

@@ -4,12 +4,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from crbm_lite.cli.commands import command_line
-from crbm_lite.cli.words import (
-    as_typed,
-    similar_assemblies,
-    similar_lines,
-    verdict_line,
-)
+from crbm_lite.cli.words import as_typed, similar_lines, verdict_line
 from crbm_lite.model.model import CRBM
 from crbm_lite.training.certificate import ADVICE
 from crbm_lite.training.search.report import SearchReport
@@ -79,22 +74,6 @@ def test_assemblies_that_share_most_of_their_members_are_named():
     weights = members(range(28), range(2, 30), range(30, 40))
     line = "HU 0 and HU 1 share 26 of 30 members: perhaps one assembly, see stability_selection"
     assert similar_lines(weights) == [line]
-    assert similar_assemblies(weights) == [("HU 0", "HU 1", 26, 30)]
-
-
-def test_half_of_the_members_is_not_most_of_them():
-    assert similar_assemblies(members(range(15), range(5, 20))) == []  # 10 of 20
-    assert similar_assemblies(members(range(16), range(5, 20))) == [("HU 0", "HU 1", 11, 20)]
-
-
-def test_the_sides_of_a_unit_are_assemblies_of_their_own():
-    weights = members(range(10), range(9))
-    weights[20:30, 0], weights[20:29, 1] = -0.9, 0.8
-    assert [x[:2] for x in similar_assemblies(weights)] == []
-    weights = members(range(10), range(9))
-    weights[20:30, 0] = -0.9
-    assert similar_assemblies(weights) == [("HU 0 (+)", "HU 1", 9, 10)]
-    assert similar_assemblies(np.zeros((5, 3))) == []
 
 
 def test_small_weights_do_not_count_above_a_threshold():
@@ -103,11 +82,8 @@ def test_small_weights_do_not_count_above_a_threshold():
     assert similar_lines(weights, 0.1) == []
 
 
-def test_most_alike_first_and_five_lines_at_most():
-    weights = members(*[range(k, 20 + k) for k in range(5)])
-    pairs = similar_assemblies(weights)
-    assert len(pairs) == 10 and pairs[0][2:] == (19, 21) and pairs[-1][2:] == (16, 24)
-    lines = similar_lines(weights)
+def test_there_are_five_lines_at_most():
+    lines = similar_lines(members(*[range(k, 20 + k) for k in range(5)]))
     assert len(lines) == 6 and lines[-1] == "and 5 pairs more like these"
 
 
