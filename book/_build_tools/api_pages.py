@@ -105,9 +105,16 @@ def class_page(module: str, name: str) -> str:
 
 
 def daily(stub: str, modules: dict[str, str]) -> str:
-    """Return the table of what the package's stub exports, each name with its summary."""
+    """Return the table of what the package's stub exports, each name with its summary.
+
+    Its order is that of the sections, and of the modules in them.
+    """
+    ordered = [module for inside in sections(modules).values() for module in inside]
+    exported = sorted(
+        api_uses.EXPORT.findall(stub), key=lambda x: ordered.index(f"{house.PACKAGE}.{x[0]}")
+    )
     rows = ["| name | what it does |", "|---|---|"]
-    for module, name in api_uses.EXPORT.findall(stub):
+    for module, name in exported:
         text = modules[f"{house.PACKAGE}.{module}"]
         page = f"{module}.{name}" if name in classes(text) else module
         rows.append(f"| [`{name}`](api/{page}.md) | {_head(_docstring_of(name, text))} |")

@@ -63,8 +63,18 @@ def test_every_section_has_its_title_and_a_row_for_each_module():
 
 def test_what_the_package_exports_comes_first_with_its_summary():
     module = '"""M."""\ndef f():\n    """Do |it|.\n\n    More.\n    """'
-    table = api_pages.daily("from .m.n import f as f\n", {"crbm_lite.m.n": module})
+    table = api_pages.daily(
+        "from .m.n import f as f\n", {"crbm_lite": "", "crbm_lite.m": "", "crbm_lite.m.n": module}
+    )
     assert table.splitlines()[2:] == [r"| [`f`](api/m.n.md) | Do \|it\|. |"]
+
+
+def test_the_model_leads_what_the_package_exports():
+    stub = "from .a.b import f as f\nfrom .model.model import Fitted as Fitted\n"
+    modules = {"crbm_lite.a.b": "def f(): ...", "crbm_lite.model.model": TEXT,
+               "crbm_lite.a": "", "crbm_lite.model": "", "crbm_lite": ""}  # fmt: skip
+    rows = api_pages.daily(stub, modules).splitlines()[2:]
+    assert ["Fitted" in rows[0], "`f`" in rows[1]] == [True, True]
 
 
 def test_a_section_is_left_out_where_none_of_its_modules_is_shown():
@@ -93,7 +103,9 @@ def test_a_class_with_methods_has_a_page_and_a_record_stays_with_its_functions()
     page = api_pages.module_page("crbm_lite.m", ["Fitted"])
     assert "[`Fitted`](m.Fitted.md)" in page and ", Fitted\n" in page
     assert "autoclass:: crbm_lite.m.Fitted" in api_pages.class_page("crbm_lite.m", "Fitted")
-    table = api_pages.daily("from .m import Fitted as Fitted\n", {"crbm_lite.m": TEXT})
+    table = api_pages.daily(
+        "from .m import Fitted as Fitted\n", {"crbm_lite": "", "crbm_lite.m": TEXT}
+    )
     assert table.splitlines()[2:] == ["| [`Fitted`](api/m.Fitted.md) | A fit. |"]
 
 
