@@ -84,8 +84,9 @@ class CRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         1 % of the gain, on blocks of frames which the search does not train on.
     n_updates : int or "auto", default "auto"
         The number of gradient updates. The cost of one does not grow with the length of the
-        recording. "auto" trains as long as the model gains on those blocks. What "auto" chose, and
-        why, is in ``report_`` (`crbm_lite.training.search`).
+        recording. "auto" trains as long as the model gains on those blocks, and with all frames
+        until the model has converged: it goes on twice at most, each time with four times as many
+        Gibbs steps. What "auto" chose, and why, is in ``report_`` (`crbm_lite.training.search`).
     batch_size : int, default 100
         The number of frames of data that an update looks at.
     n_chains : int, default 100
