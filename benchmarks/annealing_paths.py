@@ -19,7 +19,6 @@ CPU.
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,7 +37,7 @@ from crbm_lite.training.run import train
 from crbm_lite.validation.frame_likelihood import LikelihoodRefused, log_likelihood
 
 RESULTS = stored.RESULTS / "annealing_paths.json"
-STEPS = (300, 1000, 3000)
+STEPS = (300, 1000)
 N_MODELS, FIRST_UPDATE = 40, 20  # kept of a training, at equal ratios of the update
 SETTINGS = {"n_hidden": 20, "init": "random", "random_state": 0, "progress": False}
 
@@ -237,7 +236,6 @@ def along(model: object, test: cl.Recording, n_steps: int) -> dict:
 
 def main(*names: str) -> None:
     """Measure the recordings named, or all."""
-    warnings.simplefilter("ignore")  # verdicts do not matter here
     for name in names or ("larva", "dorsal", "nasal"):
         measure(name)
 

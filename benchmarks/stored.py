@@ -170,6 +170,10 @@ TABLES = {
     "benchmarks/results/shared_animals.json": _origin(
         "shared_animals", "larvae 100 and 101, trainings 100", "crbm_lite/animals"
     ),
+    "benchmarks/results/slow_chains.json": _origin(
+        "slow_chains", "training 0, chains 1", "crbm_lite/validation/frame_likelihood.py",
+        searches=True,
+    ),
     "benchmarks/results/temporal.json": _origin(
         "temporal", "recordings 1000 and 2000 + seed, trainings by seed", *_TEMPORAL,
     ),
