@@ -232,6 +232,10 @@ class Advice:
         return f" of {_MOST_NEURONS:,} neurons" if self.is_lower_limit else ""
 
     def __str__(self) -> str:
+        return self.page()
+
+    def page(self, code: str | None = None) -> str:
+        """Write the suggested training; its last line is `code`, by default that of Python."""
         chosen = "more than the number of components; unused units are removed"
         rows = [("M", f"{self.n_hidden}", chosen if self.n_hidden == "auto" else "as asked")]
         rows += [
@@ -249,7 +253,7 @@ class Advice:
                 )
             )
         lines = [f"{name:<9}{value:<10}{rule}" for name, value, rule in rows]
-        return "\n".join([*lines, self.code])
+        return "\n".join([*lines, code or self.code])
 
     @property
     def code(self) -> str:

@@ -80,8 +80,8 @@ class RecordingReport:
                 lines += [f"{'':<22}{line}" for line in wrap(f"-> {f.todo}", 75)]
             lines += [f"{'':<9}{line}" for line in f.code.splitlines()]  # not wrapped: to be copied
         lines += ["", "a training that chooses for itself:"]
-        plan = str(self.advice).removesuffix(self.advice.code) + (code or self.advice.code)
-        return "\n".join([*lines, *(f"  {line}" for line in plan.splitlines())])
+        plan = self.advice.page(code).splitlines()
+        return "\n".join([*lines, *(f"  {line}" for line in plan)])
 
 
 def check_recording(
