@@ -32,8 +32,8 @@ The evidence is the gain over independent neurons on validation blocks
    trained on in its place.
 10. *End.* The training ends with all frames. Its later half is a refit if that gained more.
 11. *Longer.* Where that training has not converged, it goes on from where it ended, as long again,
-   with four times as many Gibbs steps as before and a smaller learning rate. Chains that mix slowly
-   leave noise in the parameters, and only more samples of them take it out.
+    with four times as many Gibbs steps and a smaller learning rate. Chains that mix slowly leave
+    noise in the parameters, and only more samples of them take it out.
 
 After the path, all units jump, whatever they need to mix. Gibbs sampling alone may never leave the
 data's states for others that a model has, and then neither training nor certificate sees those.
