@@ -88,6 +88,12 @@ class Candidate:
         """Return a trial and those that are at least as sparse, which all come before it."""
         return [other for other in self.trials[: self.trials.index(trial) + 1] if other.end.n_alive]
 
+    def below(self, l1: float) -> list[Trial]:
+        """Return the better trial of every penalty that is smaller, the larger penalties first."""
+        smaller = sorted({trial.l1 for trial in self.trials if trial.l1 < l1}, reverse=True)
+        of_each = ([t for t in self.trials if t.l1 == x and t.end.n_alive] for x in smaller)
+        return [max(trials, key=lambda t: t.end.mean_gain) for trials in of_each if trials]
+
     def sparsest(self, best: StageEnd) -> Trial:
         """The first trial that is as good as the best end of all starts; none that diverged."""
         return next(

@@ -29,7 +29,8 @@ The evidence is the gain over independent neurons on validation blocks
    next larger penalty, too. While that is as good, it is taken: it has fewer chance weights.
 9. *Length.* That model is trained on in rounds, as one more penalty of the same size, until a round
    brings less than 0.5 %. Where the first round loses by that, the model that comes before it is
-   trained on in its place.
+   trained on in its place; where all of these lose, the penalty is too large, and those of the
+   smaller penalties follow, until one does not lose.
 10. *End.* The training ends with all frames. Its later half is a refit if that gained more.
 11. *Longer.* Where that training has not converged, it goes on from where it ended, as long again,
     with four times as many Gibbs steps and a smaller learning rate. Chains that mix slowly leave
@@ -317,7 +318,7 @@ class _Search:
             start = self._with_births(winner, self.start_after(winner, trial), trial.end, trial.l1)
             return self._trained_on(winner, trial, start, trial.l1, ROUND_UPDATES, self.n_last)
 
-        last_round = _lasting(trials, longer)
+        last_round = _lasting(trials, winner.below(min(trial.l1 for trial in trials)), longer)
         if last_round[1].l1 != trials[-1].l1:
             self.log.reasons.append(f"trained on, lambda = {last_round[1].l1:.2g} gains more")
         return _longest(last_round, longer)
@@ -391,14 +392,15 @@ def _not_behind(going: list[Candidate], share: float) -> list[Candidate]:
     return [candidate for candidate in going if candidate.gain_now >= share * most]
 
 
-def _lasting(trials: list[Trial], longer: Callable[[Trial], Trial]) -> Round:
-    """Train the last of some trials on, or one before it where that loses; return the best round.
+def _lasting(trials: list[Trial], smaller: list[Trial], longer: Callable[[Trial], Trial]) -> Round:
+    """Train the last of some trials on, or another one where that loses; return the best round.
 
-    A penalty that is too small is good for as long as chance weights have not grown. Where all
-    diverge, the last trial stays as it was.
+    A penalty that is too small is good for as long as chance weights have not grown, so the trials
+    before it come next. One that is too large is good for as long as it has not taken weights, so
+    those of smaller penalties come last. Where all diverge, the last trial stays as it was.
     """
     rounds: list[Round] = []
-    for trial in reversed(trials):
+    for trial in [*reversed(trials), *smaller]:
         rounds.append((trial, longer(trial)))
         if not is_better(*(trial.end for trial in rounds[-1])):
             break

@@ -536,6 +536,33 @@ def test_where_a_longer_training_loses_a_larger_penalty_is_trained_on():
     assert choice.report.chosen_l1 == choice.last.schedule.l1 == penalties[1]
 
 
+def test_where_all_longer_trainings_lose_a_smaller_penalty_is_trained_on():
+    """The first penalty is as good as all others, and takes weights when it is trained longer."""
+    penalties = path_of(V)
+    late = dict(zip(penalties, [1.0, 1.5, 2.1, 2.2, 2.2, 2.2, 2.2], strict=True))
+
+    def gain_of(stage):
+        gain = late[stage.schedule.l1] if stage.schedule.n_updates >= 1000 else 2.0
+        return gain + 0.001 * np.arange(8)
+
+    choice, stages = chosen(gain_of, n_updates=None)
+    tried = [s.schedule.l1 for s in stages if s.schedule.n_updates >= 1000]
+    assert tried[:3] == penalties[:3] and {*tried[3:]} == {penalties[2]}  # it lasts: no further
+    assert choice.report.chosen_l1 == choice.last.schedule.l1 == penalties[2]
+
+
+def test_of_a_smaller_penalty_the_better_trial_is_trained_on():
+    trials = [Trial(l1, is_refit, end(gain)) for l1, is_refit, gain in (
+        (0.4, False, [1.0]), (0.4, True, [2.0]), (0.2, False, [2.0]), (0.2, True, [1.5]),
+        (0.1, False, [3.0]), (0.05, False, [-np.inf]))]  # fmt: skip
+    trials[-1] = Trial(0.05, False, end([9.0], n_alive=0))
+    start = Start(np.zeros((N, M), np.float32), np.zeros(N), np.ones((4, M)), 1.0)
+    candidate = Candidate("a", start, start, trials, True)
+    assert candidate.below(0.4) == [trials[2], trials[4]]  # no unit is left of the last one
+    assert candidate.below(1.0) == [trials[1], trials[2], trials[4]]
+    assert candidate.below(0.05) == []
+
+
 def diverging_when_longer(larger_too):
     """What stages gain where the rounds after the path diverge, under the third penalty or all."""
     penalties = path_of(V)
