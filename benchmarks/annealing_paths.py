@@ -56,6 +56,12 @@ class Rung:
         cumulant = DReLU(*self.potential).cumulant(v @ self.weights.astype(np.float64))
         return v @ self.fields + cumulant.sum(axis=1)
 
+    def of_neurons(self, neurons: np.ndarray) -> Rung:
+        """The same of some neurons."""
+        return Rung(
+            self.weights[neurons], self.fields[neurons], self.potential, self.states[:, neurons]
+        )
+
     def without_units(self, off: np.ndarray) -> Rung:
         """The same with some units' weights set to zero; fields stay as they are."""
         return Rung(np.where(off, np.float32(0), self.weights), self.fields, self.potential,
@@ -82,16 +88,22 @@ class _Path:
     """See `crbm_lite.validation.frame_likelihood.AnnealingPath`."""
 
     def __init__(self, rungs: Sequence[Rung], base_fields: np.ndarray) -> None:
-        first, self.last = rungs[0], rungs[-1]
-        nothing = Rung(np.zeros_like(first.weights), base_fields, first.potential, first.states)
+        # A neuron without weights on the whole path is independent: its share of log Z is exact.
+        connected = np.any([rung.weights.any(axis=1) for rung in rungs], axis=0)
+        self.whole, self.neurons = rungs[-1], np.flatnonzero(connected)
+        alone = self.whole.fields[~connected]
+        self.log_z_of_others = float(np.logaddexp(0.0, alone).sum())
+        rungs = [rung.of_neurons(self.neurons) for rung in rungs]
+        first, self.last, self.base_fields = rungs[0], rungs[-1], base_fields[connected]
+        nothing = Rung(
+            np.zeros_like(first.weights), self.base_fields, first.potential, first.states
+        )
         self.rungs = [nothing, *rungs]
         pairs = zip(self.rungs[:-1], rungs, strict=True)
         lengths = [np.std(b.log_weight(b.states) - a.log_weight(b.states)) + 1e-9 for a, b in pairs]
         self.ends = np.concatenate([[0.0], np.cumsum(lengths) / np.sum(lengths)])
-        self.neurons = np.arange(len(base_fields))
-        self.base_fields, self.log_z_of_others = base_fields, 0.0
         hidden = DReLU(*first.potential).cumulant(np.zeros((1, first.weights.shape[1]))).sum()
-        self.log_z_at_start = float(np.logaddexp(0.0, base_fields).sum() + hidden)
+        self.log_z_at_start = float(np.logaddexp(0.0, self.base_fields).sum() + hidden)
 
     def at(self, beta: float) -> tuple[int, float]:
         """The piece that a point of the path lies in, and how far."""
@@ -112,7 +124,7 @@ class _Path:
         )
 
     def log_weight_of_frames(self, spikes: Spikes) -> np.ndarray:
-        return self.last.log_weight(spikes.dense().astype(np.float64))
+        return self.whole.log_weight(spikes.dense().astype(np.float64))
 
     def chains(self, v: np.ndarray, seed: int, reverse: bool = False) -> _Chains:
         return _Chains(self, v, seed, reverse)

@@ -55,6 +55,28 @@ def test_log_z_along_a_path_is_that_of_enumeration(trained, of_path):
     assert abs(found.value - exact) < 5 * found.standard_error + 1e-4
 
 
+def test_neurons_without_weights_are_left_out_exactly(trained):
+    """With two of them the sampled neurons are as before, and log Z has their share."""
+    rungs = [
+        Rung(np.vstack([rung.weights, np.zeros((2, 3), np.float32)]),
+             np.append(rung.fields, [0.5, -1.0]), rung.potential,
+             np.hstack([rung.states, np.ones((len(rung.states), 2))]))
+        for rung in trained[1]
+    ]  # fmt: skip
+    path = PiecewisePath(rungs).annealing_path(np.append(BASE, [0.0, 0.0]))
+    without = PiecewisePath(trained[1]).annealing_path(BASE)
+    np.testing.assert_array_equal(path.neurons, np.arange(14))
+    assert path.log_z_of_others == pytest.approx(np.logaddexp(0, [0.5, -1.0]).sum())
+    assert path.log_z_at_start == pytest.approx(without.log_z_at_start)
+    np.testing.assert_allclose(path.ends, without.ends)
+    v = np.hstack([V[:200], np.random.default_rng(0).integers(0, 2, (200, 2))])
+    found = log_likelihood(PiecewisePath(rungs), v, n_temperatures=400, burn_in=200, random_state=0)
+    exact = model_of(rungs[-1]).log_partition("exact")
+    assert abs(found.log_partition.value - exact) < 5 * found.log_partition.standard_error + 1e-4
+    per_frame = -model_of(rungs[-1]).free_energy(v) - found.log_partition.value
+    np.testing.assert_allclose(found.per_frame, per_frame, rtol=1e-5)
+
+
 def test_a_path_goes_through_its_models_and_lengths_are_those_of_the_free_energy(trained):
     rungs = trained[1]
     path = PiecewisePath(rungs).annealing_path(BASE)
