@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 import crbm_lite as cl
 from benchmarks import command, stored
-from benchmarks.like_for_like import RETINAS
+from benchmarks.like_for_like import RETINAS, crbm
 from crbm_lite.core.drelu import DReLU
 from crbm_lite.core.gibbs import GibbsChains
 from crbm_lite.core.reference import potential_given_coordinates
@@ -39,7 +39,7 @@ from crbm_lite.validation.frame_likelihood import LikelihoodRefused, log_likelih
 RESULTS = stored.RESULTS / "annealing_paths.json"
 STEPS = (300, 1000)
 N_MODELS, FIRST_UPDATE = 40, 20  # kept of a training, at equal ratios of the update
-SETTINGS = {"n_hidden": 20, "init": "random", "random_state": 0, "progress": False}
+N_UNITS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,14 +208,9 @@ def measure(name: str) -> None:
     """Estimate log Z of one model along the three paths."""
     recording = cl.load_retina(RETINAS[name]) if name in RETINAS else cl.simulate_recording()
     train_frames, test = cl.split_train_test(recording)
-    of_size = (
-        {"l1": 0.01, "n_updates": 2000, "n_gibbs": 10}
-        if name == "larva"
-        else {"l1": 0.002, "n_updates": 6000, "n_gibbs": 6, "jump_every": 0}
-    )
     if all(stored.is_current(RESULTS, f"{name}/{n} steps") for n in STEPS):
         return
-    estimator = cl.CRBM(**SETTINGS, **of_size)
+    estimator = crbm(name, N_UNITS).set_params(init="random")
     at = np.unique(np.geomspace(FIRST_UPDATE, estimator.n_updates - 1, N_MODELS).astype(int))
     rungs = along_training(estimator, as_spikes(train_frames), at.tolist())
     last = rungs[-1]
