@@ -245,13 +245,8 @@ class Advice:
         if self.minutes == self.minutes:  # not NaN
             gb = self.memory_gb
             size = f"{gb:.1f} GB" if gb >= 1 else f"{1000 * gb:.0f} MB"
-            rows.append(
-                (
-                    "cost",
-                    f"{self.minutes:.1f} min",
-                    f"{size}, measured here; slow chains take longer",
-                )
-            )
+            rule = f"{size}, measured here; slow chains take longer"
+            rows.append(("cost", f"{self.minutes:.1f} min", rule))
         lines = [f"{name:<9}{value:<10}{rule}" for name, value, rule in rows]
         return "\n".join([*lines, code or self.code])
 
